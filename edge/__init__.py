@@ -1,0 +1,3 @@
+"""The device: classify pictures with a .tflite file that explains itself."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,33 @@
+"""The command lines: thin skins over the library. Data on stdout, everything else on stderr.
+
+Exit status: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from edge.errors import EdgeError
+
+
+def run(command: Callable[[], int], name: str) -> int:
+    """Run a command to its exit status: no error that a user can mend shows a traceback."""
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status
+    except EdgeError as error:
+        complain(name, error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def complain(name: str, problem: object) -> None:
+    """Say one line on stderr."""
+    print(f"{name}: {problem}", file=sys.stderr, flush=True)
