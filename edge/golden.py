@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.preprocess import Pixels, Size
 
@@ -16,10 +17,12 @@ def draw(seed: int, size: Size) -> Pixels:
     """
     random = np.random.RandomState(seed)
     layers = [_blocks(random, cells, size) for cells in (3, 8, 31)]
-    return ((2 * layers[0] + layers[1] + layers[2]) // 4).astype(np.uint8)
+    drawn: Pixels = ((2 * layers[0] + layers[1] + layers[2]) // 4).astype(np.uint8)
+    return drawn
 
 
-def _blocks(random: np.random.RandomState, cells: int, size: Size) -> np.ndarray:
+def _blocks(random: np.random.RandomState, cells: int, size: Size) -> NDArray[np.uint16]:
     colours = np.frombuffer(random.bytes(cells * cells * 3), np.uint8).reshape(cells, cells, 3)
     rows, columns = (np.arange(length) * cells // length for length in size)
-    return colours[rows][:, columns].astype(np.uint16)  # (*size, 3)
+    layer: NDArray[np.uint16] = colours[rows][:, columns].astype(np.uint16)  # (*size, 3)
+    return layer

@@ -51,7 +51,9 @@ OVERSAMPLING = 2
 
 Size = tuple[int, int]  # (height, width)
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB, upright
-Picture = Pixels | Path | bytes  # decoded (a camera frame), or still encoded (a file's path or content)
+Picture = (
+    Pixels | Path | bytes
+)  # decoded (a camera frame), or still encoded (a file's path or content)
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ def _format_of(head: bytes) -> tuple[str, str]:
 def _upright_rgb(image: Image.Image, at_least: Size | None, subject: object) -> Image.Image:
     if image.format in ("JPEG", "MPO") and at_least is not None:
         height, width = at_least if _orientation(image) < 5 else at_least[::-1]
-        image.draft(None, (width, height))  # type: ignore[arg-type]  # None: keep the colours
+        image.draft(None, (width, height))  # None: keep the colours
     if image.width * image.height > MAX_DECODED_PIXELS:
         raise _too_large(subject)
     image.load()

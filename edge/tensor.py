@@ -34,7 +34,8 @@ def quantize(values: NDArray[np.floating[Any]], spec: TensorSpec) -> NDArray[Any
         return values.astype(spec.dtype)
     limits = np.iinfo(spec.dtype)
     quantized = np.rint(values / spec.scale) + spec.zero_point
-    return np.clip(quantized, limits.min, limits.max).astype(spec.dtype)
+    clipped: NDArray[Any] = np.clip(quantized, limits.min, limits.max).astype(spec.dtype)
+    return clipped
 
 
 def dequantize(values: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from PIL import Image
 Array = NDArray[np.float32]
 
 SEED = 20
-PASSES = 16
+PASSES = 24
 TILE_ROWS = 24  # small enough that one tile's temporaries stay in the processor's cache
 JPEG_QUALITY = 88
 
@@ -29,22 +29,23 @@ TABLE, PLATE, BUN, SAUSAGE, KETCHUP, MUSTARD = range(6)
 SAUSAGE_RADIUS = 1.25
 SAUSAGE_HALF = 7.1  # half the length of the straight part; the round tips come on top
 SAUSAGE_HEIGHT = 2.62
-PLATE_RADIUS = 12.6
+PLATE_RADIUS = 10.0
+PLATE_STRETCH = (1.17, 0.86)  # the plate is oval
 TABLE_HEIGHT = -0.9
 LIFT = 0.35  # the opened halves are raised by this much, then squashed flat on the plate
 BOX_HALF = (9.2, 5.2, 2.6)  # encloses the hot dog
 BOX_CENTRE = (0.0, 0.0, 2.4)
 
-CAMERA_TARGET = (0.1, 0.1, 1.3)
+CAMERA_TARGET = (-0.25, 0.0, 1.3)
 CAMERA_AZIMUTH = -24.0  # degrees; 0 looks square at the side of the bun
 CAMERA_ELEVATION = 51.0
 CAMERA_DISTANCE = 40.0
-CAMERA_TANGENT = 0.208  # half the picture's width at distance 1
+CAMERA_TANGENT = 0.214  # half the picture's width at distance 1
 LENS_RADIUS = 0.42
 
-LIGHT_CENTRE = np.array([-13.0, 3.0, 24.0], np.float32)
+LIGHT_CENTRE = np.array([-12.0, -2.5, 25.0], np.float32)
 LIGHT_U = np.array([0.8, 6.5, 0.0], np.float32)  # half edges of the rectangular soft box
-LIGHT_V = np.array([4.4, -0.4, 2.2], np.float32)
+LIGHT_V = np.array([4.4, -0.5, 2.1], np.float32)
 LIGHT_COLOUR = np.array([[1.0], [0.955], [0.88]], np.float32) * 13.0
 
 
@@ -157,7 +158,7 @@ def zigzag(start: float, end: float, wave: float, swing: float, middle: float) -
     x = np.linspace(start, end, 500, dtype=np.float32)
     phase = 2 * np.pi * x / wave + 0.35 * np.sin(0.9 * x) + 0.25 * np.sin(2.1 * x + 1)
     reach = swing * (1 + 0.13 * np.sin(1.7 * x + 0.5))
-    # Leaning the wave makes round hairpins, as a swinging bottle does.
+    # Hurrying through the turns makes round hairpins, as a swinging bottle does.
     lean = -0.075 * wave * np.sin(2 * phase)
     u = middle + reach * np.sin(phase) + 0.08 * np.sin(0.6 * x)
     return (x + lean).astype(np.float32), u.astype(np.float32)
@@ -168,7 +169,7 @@ KETCHUP_LINE = draw_line(*zigzag(-6.4, 6.2, 4.7, 0.12, -1.3), radius=0.27)
 
 
 def line_distance(line: Line, x: Array, u: Array, rise: Array) -> Array:
-    """Return the distance (n,) to a line of sauce from unrolled coordinates, rise above the skin."""
+    """Return the distance (n,) to a line of sauce at unrolled x and u, rise cm above the skin."""
     rows, columns = line.distance.shape
     fx = np.clip((x + GRID_X) / GRID_STEP, 0, columns - 1.001)
     fu = np.clip((u + GRID_U) / GRID_STEP, 0, rows - 1.001)
@@ -197,14 +198,12 @@ def half_bun(x: Array, y: Array, z: Array, side: int) -> tuple[Array, Array, Arr
     c, s = np.cos(angle), np.sin(angle)
     out, up = side * y, z - LIFT
     ly, lz = out * c - up * s, out * s + up * c
-    wobble = 0.07 * np.sin(0.9 * x + 2.0 * side) + 0.05 * np.sin(1.9 * x + lz + side)
+    wobble = 0.05 * np.sin(0.9 * x + 2.0 * side) + 0.05 * np.sin(1.9 * x + lz + side)
     ends = np.maximum(np.abs(x + 0.12 * side) - 4.3, 0)
     rx, ry, rz = 3.1, 2.7 + wobble, 2.08 + 0.6 * wobble
     qy, qz = ly / ry, (lz - 1.95) / rz
     qx = ends / rx
-    # A squarer power than 2 gives the full shoulders of a soft roll.
-    k = (qx * qx) + np.abs(qy) ** 2.0 + qz * qz
-    loaf = (np.sqrt(k + 1e-9) - 1) * 2.1
+    loaf = (np.sqrt(qx * qx + qy * qy + qz * qz + 1e-9) - 1) * 2.1
     cut = -ly + 0.05 * np.sin(1.3 * x + 3 * side) * np.sin(1.7 * lz)
     return smooth_max(loaf, cut, 0.22), loaf, ly, lz
 
@@ -216,7 +215,7 @@ def bun_distance(x: Array, y: Array, z: Array) -> Array:
 
 
 def sausage_frame(x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
-    """Return y and z from the sausage's axis, whose tips curl upwards, and the radius there (n,)."""
+    """Return y and z from the sausage's axis, whose tips curl up, and the radius there (n,)."""
     up = z - (SAUSAGE_HEIGHT + 0.009 * x * x)
     return y, up, np.sqrt(y * y + up * up + 1e-9)
 
@@ -243,11 +242,11 @@ def hot_dog_parts(p: Array) -> Array:
 
 
 def plate_distance(p: Array) -> Array:
-    """Return the distance (n,) to a round plate with a raised rim."""
-    r = np.sqrt(p[0] ** 2 + p[1] ** 2)
-    floor = 1.25 * smoothstep(8.2, PLATE_RADIUS, r) ** 1.2 + 0.1 * smoothstep(7.7, 8.4, r)
+    """Return the distance (n,) to an oval plate with a raised rim."""
+    r = np.sqrt((p[0] / PLATE_STRETCH[0]) ** 2 + (p[1] / PLATE_STRETCH[1]) ** 2)
+    floor = 0.75 * smoothstep(7.4, PLATE_RADIUS + 0.6, r) + 0.12 * smoothstep(7.0, 7.6, r)
     slab = np.abs(p[2] - floor + 0.16) - 0.16
-    return smooth_max(slab * np.float32(0.9), r - PLATE_RADIUS, 0.25)
+    return smooth_max(slab * np.float32(0.85), (r - PLATE_RADIUS) * np.float32(0.85), 0.25)
 
 
 def scene_parts(p: Array) -> Array:
@@ -309,8 +308,8 @@ class Look(NamedTuple):
     height: Callable[[Array], Array]  # bumps too fine for the distance field, cm
 
 
-def bun_layers(p: Array) -> tuple[Array, Array, Array]:
-    """Return crumb share (n,), browning (n,) and the upright height in the loaf (n,)."""
+def bun_layers(p: Array) -> tuple[Array, Array]:
+    """Return how much of the bun is crumb (n,), not crust, and how brown it is baked (n,)."""
     x, y, z = bend(p)
     left, right = half_bun(x, y, z, -1), half_bun(x, y, z, 1)
     nearer = right[0] < left[0]
@@ -318,9 +317,9 @@ def bun_layers(p: Array) -> tuple[Array, Array, Array]:
     ragged = 0.10 * (fbm(p, 2.2) - 0.5)
     crumb = smoothstep(0.10, 0.26, -loaf + ragged) * smoothstep(0.75, 0.25, ly)
     end = smoothstep(4.2, 7.0, np.abs(x))
-    top = smoothstep(1.2, 4.1, lz + 0.6 * end + 1.1 * (fbm(p, 0.55) - 0.5))
+    top = smoothstep(1.2, 4.1, lz + 0.6 * end + 0.8 * (fbm(p, 0.55) - 0.5))
     foot = smoothstep(0.7, 0.1, z)
-    return crumb, np.clip(top + 0.35 * foot, 0, 1), lz
+    return crumb, np.clip(top + 0.35 * foot, 0, 1)
 
 
 def bun_height(p: Array) -> Array:
@@ -329,19 +328,19 @@ def bun_height(p: Array) -> Array:
     loaf = np.minimum(np.abs(half_bun(x, y, z, -1)[1]), np.abs(half_bun(x, y, z, 1)[1]))
     inside = smoothstep(0.10, 0.25, loaf)
     crust = 0.05 * fbm(p, 1.6, 2) + 0.012 * fbm(p, 6.0, 2)
-    pores = 0.07 * fbm(p, 4.2, 3)
+    pores = 0.045 * fbm(p, 4.2, 3)
     return mix(crust, pores, inside)
 
 
 def bun_look(p: Array) -> Look:
     """Return the look of golden crust outside and pale crumb inside."""
-    crumb, brown, _ = bun_layers(p)
+    crumb, brown = bun_layers(p)
     mottle = fbm(p, 3.0, 3)
     pale, gold, toast = linear("f6cf88"), linear("dd9640"), linear("a8591c")
-    shade = np.clip(brown + 0.5 * (mottle - 0.5), 0, 1)
+    shade = np.clip(brown + 0.4 * (mottle - 0.5), 0, 1)
     crust = mix(mix(pale, gold, smoothstep(0.0, 0.55, shade)), toast, smoothstep(0.6, 1.05, shade))
-    pores = smoothstep(0.60, 0.36, fbm(p, 4.2, 3))
-    bread = mix(linear("fff0cc"), linear("eec88a"), 0.7 * pores)
+    pores = smoothstep(0.52, 0.32, fbm(p, 4.2, 3))
+    bread = mix(linear("ffebbc"), linear("e9bb76"), 0.7 * pores)
     colour = mix(crust, bread, crumb)
     gloss = (1 - crumb) * (0.25 + 0.5 * mottle)
     return Look(colour, gloss, np.full_like(gloss, 0.34), bun_height)
@@ -394,13 +393,15 @@ def wood_space(p: Array) -> tuple[Array, Array]:
 def wood_look(p: Array) -> Look:
     """Return the look of an oiled wooden table of broad planks."""
     q, seam = wood_space(p)
-    rings = fbm(q, (0.035, 0.33, 0.3), 3)
-    grain = 0.5 + 0.5 * np.sin(60 * rings + 3 * fbm(q, (0.2, 2.0, 1.0), 2))
+    rings = fbm(q, (0.03, 0.4, 0.3), 3)
+    grain = 0.5 + 0.5 * np.sin(70 * rings + 3 * fbm(q, (0.2, 2.0, 1.0), 2))
     fibre = fbm(q, (0.5, 9.0, 1.0), 2)
     tone = np.clip(0.55 * grain + 0.55 * fibre + 0.5 * (rings - 0.5), 0, 1)
-    colour = mix(linear("5b3517"), linear("a9713c"), tone) * (1 - 0.75 * seam)
+    colour = mix(linear("563014"), linear("a26a37"), tone) * (1 - 0.75 * seam)
     ones = np.ones(p.shape[1], np.float32)
-    return Look(colour, ones * 0.5, ones * 0.25, lambda r: 0.015 * fbm(wood_space(r)[0], (0.5, 9, 1)))
+    return Look(
+        colour, ones * 0.5, ones * 0.25, lambda r: 0.015 * fbm(wood_space(r)[0], (0.5, 9, 1))
+    )
 
 
 LOOKS: dict[int, Callable[[Array], Look]] = {
@@ -532,7 +533,6 @@ def camera_rays(px: Array, py: Array, size: tuple[int, int], lens: Array) -> tup
     back = np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
     right = np.array([np.cos(a), np.sin(a), 0.0])
     up = np.cross(back, right)
-    # Tilting the camera a little keeps the picture from looking posed.
     eye = np.array(CAMERA_TARGET) + CAMERA_DISTANCE * back
     width, height = size
     sx = (2 * px / width - 1) * CAMERA_TANGENT
@@ -583,16 +583,16 @@ def develop(light: Array) -> Image.Image:
     height, width, _ = light.shape
     y, x = np.mgrid[0:height, 0:width]
     corner = ((x / width - 0.5) ** 2 + ((y - height / 2) / width) ** 2)[..., None]
-    exposed = light * (0.82 * (1 - 0.55 * corner))
+    exposed = light * (0.9 * (1 - 0.55 * corner))
     grey = exposed.mean(axis=2, keepdims=True)
     exposed = np.maximum(grey + 1.12 * (exposed - grey), 0)
     # A shoulder keeps highlights on the plate and the sausage from clipping hard.
-    curved = exposed * (1 + exposed / 2.6) / (1 + exposed * 0.85)
+    curved = exposed * (1 + exposed / 3.0) / (1 + exposed * 0.85)
     srgb = np.where(
         curved <= 0.0031308, 12.92 * curved, 1.055 * np.maximum(curved, 1e-6) ** (1 / 2.4) - 0.055
     )
     grain = np.random.default_rng(SEED + 1).normal(0, 0.007, (height, width, 1))
-    return Image.fromarray(np.uint8(np.clip(srgb + grain, 0, 1) * 255 + 0.5), "RGB")
+    return Image.fromarray(np.uint8(np.clip(srgb + grain, 0, 1) * 255 + 0.5))
 
 
 def main() -> None:

@@ -1,0 +1,13 @@
+"""What can go wrong on the workstation; as on the device, each with subject, fault and remedy."""
+
+from __future__ import annotations
+
+from edge.errors import EdgeError
+
+
+class DatasetError(EdgeError):
+    """A folder of photos cannot be used."""
+
+
+class ConversionError(EdgeError):
+    """A variant cannot be converted."""

@@ -1,0 +1,65 @@
+"""The options that every command with a model has."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge import __version__
+from edge.commands import complain
+from edge.model import Model
+from edge.runtime import RUNTIMES
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add -m, --threads, --runtime, -v and --version."""
+    parser.add_argument(
+        "-m", "--model", type=Path, help="a .tflite classifier (default: the shipped one)"
+    )
+    add_runtime_arguments(parser)
+
+
+def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a command that names its models otherwise has: all but -m."""
+    parser.add_argument(
+        "--threads",
+        type=num_threads,
+        metavar="N|auto",
+        help="threads of one invoke (default: auto, one a core up to 4)",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", *RUNTIMES),
+        default="auto",
+        help="which TFLite runtime (default: auto, the first that is installed)",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+
+
+def num_threads(text: str) -> int | None:
+    """Read a number of threads; None stands for "auto"."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1, or auto. Received: {text}")
+    return int(text)
+
+
+def score(text: str) -> float:
+    """Read a score in [0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1. Received: {text}")
+    return value
+
+
+def open_model(args: argparse.Namespace, name: str) -> Model:
+    """Open the model that the options name, and say what is odd about it."""
+    model = Model(args.model, num_threads=args.threads, runtime=args.runtime, verbose=args.verbose)
+    for warning in model.warnings:
+        complain(name, f"{model.path}: {warning}")
+    return model
