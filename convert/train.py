@@ -64,6 +64,7 @@ def train(dataset: Dataset, config: TrainConfig, cache: Path) -> Trained:
             validation_data=_plain(val_pixels, labels_of(dataset.val), config.batch_size),
             class_weight=class_weights(dataset.train, num_labels),
             callbacks=[best],
+            shuffle=False,  # shuffled already
             verbose="auto" if sys.stderr.isatty() else 2,
         ).history
     epochs = tuple(
@@ -114,4 +115,9 @@ def _plain(pixels: Pixels, labels: np.ndarray, batch_size: int) -> tf.data.Datas
         tf.TensorSpec((None, *pixels.shape[1:]), tf.uint8),
         tf.TensorSpec((None,), tf.int64),
     )
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+    count = -(-len(pixels) // batch_size)  # known, or Keras warns that the data ran out
+    return (
+        tf.data.Dataset.from_generator(batches, output_signature=signature)
+        .apply(tf.data.experimental.assert_cardinality(count))
+        .prefetch(2)
+    )

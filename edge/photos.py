@@ -54,7 +54,8 @@ def files(path: str | os.PathLike[str], *, recursive: bool = False) -> Iterator[
     if folder.is_dir():
         found = _pictures(folder, recursive)
     elif glob.has_magic(str(path)) and not folder.exists():
-        found = (Path(name) for name in sorted(glob.glob(str(path), recursive=True)))
+        names = sorted(glob.glob(str(path), recursive=True))
+        found = (Path(name) for name in names if not Path(name).is_dir())
     else:
         yield folder
         return

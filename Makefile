@@ -1,0 +1,60 @@
+# Everything that is done to this project, by name. `make help` lists it.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EDGE_TEST_DATA ?= ../shared
+export EDGE_TEST_DATA
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint test-arm-quick sample clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+demo: $(VENV)/ready  ## draw photos, train, convert, measure, classify what was held out (4 minutes)
+	$(BIN)/python -m convert.demo
+
+test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root nor hardware
+	EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python \
+	EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support \
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready  ## ruff, mypy (strict on edge) and the import rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM (root; Debian's mmdebstrap, proot)
+	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm-quick.sh
+
+sample: $(VENV)/ready  ## render the README's picture of a hot dog again
+	$(BIN)/python tests/data/render_hotdog.py
+
+clean:  ## remove what make made
+	rm -rf $(VENV) $(VENV)-oldest demo build dist .mypy_cache .ruff_cache .pytest_cache
+
+# The workstation: everything, at the tested versions, and the one file of tflite-support (its
+# metadata schema) that a test reads as an independent judge.
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(call make-venv,$(VENV))
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/tflite-support --only-binary :all: \
+	  --platform manylinux2014_x86_64 --python-version 3.10 --implementation cp tflite-support==0.4.4
+	touch $@
+
+# The device at the oldest supported versions: Debian bookworm's numpy and Pillow.
+$(VENV)-oldest/ready: pyproject.toml constraints-oldest.txt
+	@$(call make-venv,$(VENV)-oldest)
+	$(VENV)-oldest/bin/pip install --quiet --constraint constraints-oldest.txt --editable .
+	touch $@
+
+define make-venv
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "$(PYTHON): must be Python 3.11 to 3.13; make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }; \
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON): its venv module is missing; sudo apt install python3-venv" >&2; exit 1; }; \
+	echo "making $(1) (some minutes the first time)"; \
+	$(PYTHON) -m venv $(1)
+endef
