@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--out", type=Path, default=Path("out"), metavar="OUT", help="(default: out)"
     )
     parser.add_argument(
-        "--name", default="model", help="of the model and its files (default: model)"
+        "--name", type=_name, default="model", help="of the model and its files (default: model)"
     )
     parser.add_argument(
         "--image-size",
@@ -75,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RATE",
         help="of the first step; it falls to 0 along a cosine (default: 0.001)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of split, order, weights (default: 0)")
+    parser.add_argument(
+        "--seed", type=_seed, default=0, help="of split, order, weights (default: 0)"
+    )
     parser.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
@@ -139,6 +141,18 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a number from 1. Received: {text}")
     return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 2^32 - 1. Received: {text}")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not text or text.startswith(".") or not text.isprintable() or "/" in text:
+        raise argparse.ArgumentTypeError(f"must be a file name, not hidden. Received: {text!r}")
+    return text
 
 
 def _rate(text: str) -> float:

@@ -56,6 +56,8 @@ def run(job: Run) -> list[str]:
     dataset = datasets.load(job.photos, job.config.seed)
     say(f"{job.photos}: {', '.join(dataset.labels)}; photos {json.dumps(dataset.counts())}")
     job.out.mkdir(parents=True, exist_ok=True)
+    # Not for its pixels: so that an unreadable photo shows before the training, not after.
+    datasets.decode(dataset.test, job.config.image_size, job.out / "cache", "test")
     trained = train(dataset, job.config, job.out / "cache")
     write(job.out / "history.csv", history_csv(trained.history).encode())
     with tempfile.TemporaryDirectory(dir=job.out, prefix=".work-") as folder:

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -29,7 +29,7 @@ class TrainConfig:
     learning_rate: float = 1e-3  # at the start; it falls to 0 along a cosine
     seed: int = 0
     precision: str = "float32"
-    augmentation: augment.Augmentation = augment.Augmentation()
+    augmentation: augment.Augmentation = field(default_factory=augment.Augmentation)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def history_csv(history: tuple[dict[str, float], ...]) -> str:
 def _augmented(pixels: Pixels, labels: np.ndarray, config: TrainConfig) -> tf.data.Dataset:
     """Yield augmented batches without end: (n, h, w, 3) uint8 and (n,) labels."""
 
-    def batches():  # noqa: ANN202  # tf.data's own protocol
+    def batches():  # tf.data's own protocol
         random = np.random.default_rng(config.seed)
         for indices in shuffled_batches(len(pixels), config.batch_size, config.seed):
             moves = augment.transforms(config.augmentation, len(indices), config.image_size, random)
@@ -107,7 +107,7 @@ def _augmented(pixels: Pixels, labels: np.ndarray, config: TrainConfig) -> tf.da
 def _plain(pixels: Pixels, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
     """Yield (n, h, w, 3) uint8 and (n,) labels once, in order."""
 
-    def batches():  # noqa: ANN202  # tf.data's own protocol
+    def batches():  # tf.data's own protocol
         for start in range(0, len(pixels), batch_size):
             yield pixels[start : start + batch_size], labels[start : start + batch_size]
 

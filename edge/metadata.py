@@ -1,7 +1,7 @@
 """What a .tflite file says of itself: labels, normalization, edge.json.
 
-The official TFLite Metadata is a flatbuffer inside the model's own flatbuffer, with associated files
-in a zip at the end of the file. `flatbuffers` reads tables; the field numbers are the schemas':
+The official TFLite Metadata is a flatbuffer inside the model's own flatbuffer, with associated
+files in a zip at the end of the file. `flatbuffers` reads tables; the field numbers are those of
 https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs
 https://github.com/tensorflow/tflite-support/blob/master/tensorflow_lite_support/metadata/metadata_schema.fbs
 """
@@ -201,6 +201,8 @@ def _labels(description: _Reader | None, files: dict[str, bytes]) -> tuple[str, 
     for name in (*named, LABELS_TXT):
         if name in files:
             return parse_labels(files[name].decode())
+    if named:  # the zip is at the end: a file that was cut short loses it first
+        raise ValueError("its labels are missing")
     return ()
 
 

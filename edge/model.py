@@ -1,4 +1,4 @@
-"""A .tflite image classifier, loaded, checked and ready; the only class of the device with state."""
+"""A .tflite image classifier, loaded and checked; the only class of the device with state."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import stat
 import struct
 import warnings
@@ -33,7 +32,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from edge.errors import ImageError
 from edge.tensor import TensorSpec, quantize
@@ -89,7 +88,7 @@ class InputSpec(TensorSpec):
         if self.dtype == np.uint8:
             return pixels.astype(np.uint8)
         if self.normalization is None:
-            return (pixels - 128).astype(self.dtype)
+            return (pixels - 128 if self.dtype == np.int8 else pixels).astype(self.dtype)
         real = (pixels - self.normalization.mean) / self.normalization.std
         return quantize(real, self)
 
@@ -178,6 +177,8 @@ def _opened(source: Path | bytes, at_least: Size | None) -> Iterator[Image.Image
         raise ImageError(subject, "may not be read", "change its permissions") from error
     except Image.DecompressionBombError as error:
         raise _too_large(subject) from error
+    except UnidentifiedImageError as error:  # its text would be the stream's address in memory
+        raise ImageError(subject, "is damaged (unreadable header)", "replace the file") from error
     # A decoder meets damaged data in any of its own ways; Pillow names no common base for them.
     except Exception as error:
         reason = str(error) or type(error).__name__
@@ -187,7 +188,7 @@ def _opened(source: Path | bytes, at_least: Size | None) -> Iterator[Image.Image
 def _stream(source: Path | bytes) -> BinaryIO:
     if isinstance(source, bytes):
         return io.BytesIO(source)
-    mode = os.stat(source).st_mode
+    mode = source.stat().st_mode
     if stat.S_ISDIR(mode):
         raise ImageError(source, "is a folder", "give an image file")
     if not stat.S_ISREG(mode):  # opening a FIFO would wait for ever
@@ -195,8 +196,8 @@ def _stream(source: Path | bytes) -> BinaryIO:
     return open(source, "rb")
 
 
-# First bytes -> Pillow's name of the format and the plugin that reads it. Only these are tried: fast
-# to import, and no exotic decoder (PostScript runs a program) is ever reached by a stray file.
+# First bytes -> Pillow's name of the format and the plugin that reads it. Only these are tried:
+# fast to import, and no exotic decoder (PostScript runs a program) is ever reached by a stray file.
 _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xd8\xff", "JPEG", "JpegImagePlugin"),
     (b"\x89PNG\r\n\x1a\n", "PNG", "PngImagePlugin"),
@@ -229,7 +230,7 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
 
 
 def _format_of(head: bytes) -> tuple[str, str]:
-    """The format's name and the module that reads it, by the first 16 bytes; ("", "") if unknown."""
+    """The format's name and the module that reads it, by its first bytes; ("", "") if unknown."""
     for signature, name, plugin in _SIGNATURES:
         if head.startswith(signature):
             return name, f"PIL.{plugin}"
@@ -247,7 +248,8 @@ def _upright_rgb(image: Image.Image, at_least: Size | None, subject: object) -> 
     if image.width * image.height > MAX_DECODED_PIXELS:
         raise _too_large(subject)
     image.load()
-    turn = _TURNS.get(_orientation(image))  # after load(): Pillow turns a TIFF by itself
+    # After load(): a PNG's EXIF may follow its pixels. Pillow turns a TIFF while it loads.
+    turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
     rgb = _to_rgb(image)
     return rgb if turn is None else rgb.transpose(turn)
 
@@ -267,8 +269,10 @@ _TURNS = {
 
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8; 1 where there is none, or none that can be read."""
+    exif = Image.Exif()  # image.getexif() would, in newer Pillow only, also take a JPEG's XMP
     try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        exif.load(image.info.get("exif", b""))
+        orientation = exif.get(_ORIENTATION_TAG, 1)
     except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
         return 1  # damaged EXIF says nothing of the pixels
     return orientation if orientation in _TURNS else 1
@@ -325,3 +329,10 @@ def _too_large(subject: object) -> ImageError:
     return ImageError(
         subject, f"is too large to decode (more than {limit} megapixels)", "make it smaller first"
     )
+
+
+def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
+    """Encode (H, W, 3) uint8 RGB as the content of a JPEG file."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()

@@ -89,7 +89,8 @@ def native_chatter(shown: bool) -> Iterator[None]:
 
 
 def _load_runtime(wanted: str) -> tuple[Any, str]:
-    names = list(RUNTIMES) if wanted == "auto" else [wanted]
+    # The one that is loaded already comes first: two in one process take each other's symbols.
+    names = sorted(RUNTIMES, key=lambda n: n not in _loaded()) if wanted == "auto" else [wanted]
     reasons = []
     for name in names:
         reason = _unfit(name)
@@ -106,6 +107,8 @@ def _unfit(name: str) -> str:
     """Why a runtime cannot be used here; empty where it can."""
     if name not in RUNTIMES:
         return f"runtime must be one of auto, {', '.join(RUNTIMES)}. Received: {name}"
+    if _loaded() and name not in _loaded():
+        return f"{PACKAGES[_loaded()[0]]} is in use, and two runtimes clash in one process"
     if not importlib.util.find_spec(RUNTIMES[name]):
         return f"{PACKAGES[name]} is not installed"
     # It is built for numpy 1 and crashes beside numpy 2: look before its C module is imported.
@@ -114,7 +117,13 @@ def _unfit(name: str) -> str:
     return ""
 
 
+def _loaded() -> list[str]:
+    return [name for name, module in RUNTIMES.items() if f"{module}.interpreter" in sys.modules]
+
+
 def _remedy(names: list[str]) -> str:
+    if _loaded():
+        return "use one runtime a process"
     if sys.maxsize < 2**32 and sys.version_info >= (3, 12):
         return "install a 64-bit system: no runtime exists for this one"
     if "tflite" in names and importlib.util.find_spec("tflite_runtime"):

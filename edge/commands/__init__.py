@@ -5,6 +5,7 @@ Exit status: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from edge.errors import EdgeError
 
 def run(command: Callable[[], int], name: str) -> int:
     """Run a command to its exit status: no error that a user can mend shows a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding cannot say
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = command()
         sys.stdout.flush()

@@ -19,12 +19,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_runtime_arguments(parser)
 
 
-def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
+def add_runtime_arguments(
+    parser: argparse.ArgumentParser, *, several_threads: bool = False
+) -> None:
     """Add what a command that names its models otherwise has: all but -m."""
     parser.add_argument(
         "--threads",
-        type=num_threads,
-        metavar="N|auto",
+        type=threads_list if several_threads else num_threads,
+        metavar="N,N|auto" if several_threads else "N|auto",
         help="threads of one invoke (default: auto, one a core up to 4)",
     )
     parser.add_argument(
@@ -44,6 +46,12 @@ def num_threads(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a number from 1, or auto. Received: {text}")
     return int(text)
+
+
+def threads_list(text: str) -> list[int] | None:
+    """Read several numbers of threads, such as 1,2,4; None stands for "auto"."""
+    numbers = [num_threads(part) for part in text.split(",")]
+    return None if None in numbers else [number for number in numbers if number]
 
 
 def score(text: str) -> float:
