@@ -35,8 +35,8 @@ sample: $(VENV)/ready  ## render the README's picture of a hot dog again
 clean:  ## remove what make made
 	rm -rf $(VENV) $(VENV)-oldest demo build dist .mypy_cache .ruff_cache .pytest_cache
 
-# The workstation: everything, at the tested versions, and the one file of tflite-support (its
-# metadata schema) that a test reads as an independent judge.
+# The workstation: everything, at the tested versions, and tflite-support unpacked, whose schema of
+# the metadata a test reads as an independent judge.
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(call make-venv,$(VENV))
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'

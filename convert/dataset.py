@@ -79,9 +79,11 @@ def load(folder: Path, seed: int) -> Dataset:
                 "make the class folders of all sets the same",
             )
         sets[name] = _scan(root, labels)
+    whole = 1.0  # what is left of train
     for name, share in HELD_OUT.items():
         if name not in sets:
-            sets["train"], sets[name] = _split(sets["train"], share, seed, folder, labels)
+            sets["train"], sets[name] = _split(sets["train"], share / whole, seed, folder, labels)
+            whole -= share
     return Dataset(labels, **{name: tuple(sets[name]) for name in SETS})
 
 

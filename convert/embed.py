@@ -51,13 +51,21 @@ def embed(
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     _set_metadata(model, _description(name, normalization))
-    builder = flatbuffers.Builder(len(content) + 4096)
+    builder = _AlignedBuilder(len(content) + 4096)
     builder.Finish(model.Pack(builder), b"TFL3")
     files = {
         LABELS_TXT: "".join(f"{label}\n" for label in labels),
         EDGE_JSON: json.dumps(edge, indent=1, sort_keys=True) + "\n",
     }
     return _with_files(bytes(builder.Output()), files)
+
+
+class _AlignedBuilder(flatbuffers.Builder):
+    """Begins weights at multiples of 16 bytes: the schema demands it, its Python code forgets."""
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
+        self.Prep(16, x.nbytes)
+        return int(super().CreateNumpyVector(x))
 
 
 def _set_metadata(model: Any, description: bytes) -> None:

@@ -43,6 +43,8 @@ PREPROCESSING_VERSION = 1
 # JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit (179 Mpx).
 MAX_DECODED_PIXELS = 64_000_000
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse by our limit
+# Pillow warns of damaged EXIF, which says nothing of the pixels.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 # A JPEG is decoded to at least this many times the input's height and width: the antialiasing
 # filter then still has enough to average, at a fraction of the time.

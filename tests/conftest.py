@@ -1,4 +1,4 @@
-"""What the tests share: drawn photos, models converted from them, and real photos where they are."""
+"""What the tests share: drawn photos, models made of them, and real photos where they are."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A flat folder of 12 drawn JPEGs."""
+    by_class = tmp_path_factory.mktemp("by-class")
+    draw_photos(by_class, per_class=4, size=96, seed=8)
     folder = tmp_path_factory.mktemp("photos")
-    draw_photos(folder / "by-class", per_class=4, size=96, seed=8)
-    for path in sorted(folder.glob("by-class/*/*.jpg")):
+    for path in sorted(by_class.glob("*/*.jpg")):
         path.rename(folder / f"{path.parent.name}-{path.name}")
     return folder
 

@@ -1,0 +1,27 @@
+"""Preprocess a folder of pictures and save the tensors, to compare two environments' pixels.
+
+Usage: python tests/tensors.py FOLDER OUT.npz
+
+OUT.npz holds, under each picture's file name, its input tensor at 96 x 96, uint8.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from edge.preprocess import InputSpec, preprocess
+
+INPUT = InputSpec(0, (1, 96, 96, 3), np.dtype(np.uint8))
+
+
+def main(folder: Path, out: Path) -> None:
+    """Write the tensors of the folder's pictures, names sorted."""
+    paths = sorted(folder.iterdir(), key=lambda path: path.name)
+    np.savez(out, **{path.name: preprocess(path, INPUT) for path in paths})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

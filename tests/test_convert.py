@@ -1,0 +1,181 @@
+"""`python -m convert` as a user meets it: what OUT holds, and what is said when it fails."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, run
+
+from convert.__main__ import main
+from convert.errors import ConversionError
+from convert.quantize import VARIANTS
+from convert.quantize import convert as quantize
+
+# What the device has; TensorFlow is not among it.
+DEVICE_PACKAGES = ("numpy", "numpy.libs", "PIL", "pillow.libs", "flatbuffers")
+
+
+def card_of(out: Path) -> dict:
+    return json.loads((out / "card.json").read_text())
+
+
+@pytest.fixture(params=["converted", "converted_two"])
+def out(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)
+
+
+def test_out_holds_every_variant_and_what_is_said_of_them(out: Path) -> None:
+    names = {path.name for path in out.iterdir()}
+    models = {f"model-{variant}.tflite" for variant in VARIANTS}
+    assert names == models | {"report.md", "card.json", "history.csv", "cache"}
+
+
+def test_no_half_written_file_is_left(out: Path) -> None:
+    left = [p.name for p in out.rglob("*") if ".partial" in p.name or p.name.startswith(".")]
+    assert left == []
+
+
+def test_the_card_says_what_the_files_are(out: Path) -> None:
+    variants = card_of(out)["variants"]
+    assert [variant["variant"] for variant in variants] == list(VARIANTS)
+    for variant in variants:
+        content = (out / variant["file"]).read_bytes()
+        assert variant["size_bytes"] == len(content)
+        assert variant["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_the_accuracies_are_of_all_held_out_photos(out: Path) -> None:
+    card = card_of(out)
+    for variant in card["variants"]:
+        for name in ("val", "test"):
+            measured = variant[f"{name}_accuracy"]
+            assert measured["total"] == sum(card["data"]["photos"][name].values())
+            assert measured["accuracy"] == round(measured["correct"] / measured["total"], 4)
+            low, high = measured["interval_95"]
+            assert low <= measured["accuracy"] <= high
+
+
+def test_the_report_names_every_variant_and_the_recommended_file(out: Path) -> None:
+    report, card = (out / "report.md").read_text(), card_of(out)
+    assert all(f"| {variant} " in report for variant in VARIANTS)
+    assert f"ship {card['recommended']}" in report
+    assert card["data"]["fingerprint"] in report
+
+
+def test_neither_card_nor_report_holds_a_path(out: Path, drawn: Path) -> None:
+    text = (out / "card.json").read_text() + (out / "report.md").read_text()
+    assert str(out) not in text
+    assert str(drawn) not in text
+
+
+def test_the_history_has_a_row_for_each_epoch(out: Path) -> None:
+    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
+    assert [float(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= rows[0].keys()
+
+
+def test_the_same_seed_gives_the_same_split_in_another_process(
+    converted: Path, drawn: Path
+) -> None:
+    code = (
+        "import pathlib, sys; from convert.dataset import load;"
+        "print(load(pathlib.Path(sys.argv[1]), int(sys.argv[2])).fingerprint)"
+    )
+    same, other = (run("-c", code, str(drawn), seed).stdout.strip() for seed in ("0", "1"))
+    assert same == card_of(converted)["data"]["fingerprint"]
+    assert same != other
+
+
+# --- failures
+
+
+def without_tensorflow(folder: Path) -> list[str]:
+    """Arguments for this Python with the device's packages alone: no site-packages."""
+    for name in DEVICE_PACKAGES:
+        for place in importlib.util.find_spec("numpy").submodule_search_locations:
+            package = Path(place).parent / name
+            if package.is_dir():
+                (folder / name).symlink_to(package)
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(folder)!r}];"
+        "from convert.__main__ import main; sys.exit(main())"
+    )
+    return ["-I", "-S", "-c", code]
+
+
+def test_without_tensorflow_one_line_says_what_to_install(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "packages").mkdir()
+    python = without_tensorflow(tmp_path / "packages")
+    done = run(*python, str(drawn), "-o", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "pip install 'edge-classify[convert]'" in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "photos --image-size 95",
+        "photos --image-size x",
+        "photos --quantize int4",
+        "photos --epochs 0",
+        "photos --learning-rate 0",
+        "photos --precision float16",
+        "photos --seed -1",
+        "photos --name ../model",
+        "photos more",
+    ],
+)
+def test_wrong_usage_exits_with_2(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(wrong.split())
+    assert caught.value.code == 2
+    assert "error: " in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_bad_folder_exits_with_1_and_one_line(tmp_path: Path) -> None:
+    done = run("-m", "convert", str(tmp_path / "nowhere"), "-o", str(tmp_path / "out"))
+    said = [line for line in done.stderr.splitlines() if line.startswith("convert: ")]
+    assert done.returncode == 1
+    assert len(said) == 1
+    assert str(tmp_path / "nowhere") in said[0]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unreadable_test_photo_is_named_before_the_training(drawn: Path, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    for label in ("cup", "key"):
+        (photos / "train").mkdir(parents=True, exist_ok=True)
+        (photos / "train" / label).symlink_to(drawn / label)
+        (photos / "test" / label).mkdir(parents=True)
+        shutil.copy(drawn / label / "0000.jpg", photos / "test" / label)
+    broken = photos / "test" / "cup" / "broken.jpg"
+    broken.write_text("no photo")
+    done = run("-m", "convert", str(photos), "-o", str(out), "--image-size", "96")
+    assert done.returncode == 1
+    assert str(broken) in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert [path for path in out.rglob("*") if path.is_file()] == []
+
+
+def test_a_variant_that_cannot_be_converted_is_a_conversion_error(tmp_path: Path) -> None:
+    (tmp_path / "saved_model").mkdir()
+    (tmp_path / "saved_model" / "saved_model.pb").write_bytes(b"broken")
+    calibration = tmp_path / "calibration.npy"
+    np.save(calibration, np.zeros((1, 96, 96, 3), np.uint8))
+    with pytest.raises(ConversionError) as caught:
+        quantize(tmp_path / "saved_model", calibration, "int8", tmp_path / "int8")
+    assert str(caught.value).startswith("int8: cannot be converted (")
+    assert "\n" not in str(caught.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "calibration.npy"}

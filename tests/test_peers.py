@@ -1,0 +1,56 @@
+"""Classifiers made by others, run as they are: their own tests' answers hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from conftest import TEST_DATA
+
+from edge.classify import classify
+from edge.model import Model
+from edge.photos import photos
+
+PEERS = TEST_DATA / "peers"
+
+
+def cases() -> list[Any]:
+    """Each case by its model's name; a single one that skips where the models are absent."""
+    file = PEERS / "expected.json"
+    if not file.is_file():
+        reason = f"no peers' models: {file} is absent (set EDGE_TEST_DATA)"
+        return [pytest.param({}, id="peers", marks=pytest.mark.skip(reason=reason))]
+    found = json.loads(file.read_text())["cases"]
+    return [pytest.param(case, id=case["model"]) for case in found]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_peers_own_expectation_holds(case: dict[str, Any]) -> None:
+    expected = case["expected"]
+    for name in (case["model"], case["image"]):
+        if not (PEERS / name).is_file():
+            pytest.skip(f"{name} is absent")
+    with Model(PEERS / case["model"]) as model:
+        if model.metadata.labels:
+            assert model.labels[expected["index"]] == expected["label"]
+        assert model.input.dtype == case["input"]["dtype"]
+        (frame,) = photos([PEERS / case["image"]])
+        top = classify(model, frame, top_k=expected["must_be_in_top"]).categories
+    (category,) = [category for category in top if category.index == expected["index"]]
+    if expected["relation"] == ">=":
+        assert category.score >= expected["score"] - expected["tolerance"]
+    else:
+        assert category.score == pytest.approx(expected["score"], abs=expected["tolerance"])
+
+
+def test_a_signed_int8_model_without_labels_gives_probabilities_of_its_indices() -> None:
+    path = PEERS / "mlperf-tiny" / "vww_96_int8.tflite"
+    image = PEERS / "tflite-support" / "burger.jpg"
+    for file in (path, image):
+        if not file.is_file():
+            pytest.skip(f"{file} is absent (set EDGE_TEST_DATA)")
+    with Model(path) as model:
+        assert model.labels == ("0", "1")
+        assert len(model.warnings) == 1
+        assert model.scores(image).sum() == pytest.approx(1, abs=0.02)

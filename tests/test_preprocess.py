@@ -1,0 +1,719 @@
+"""Every kind of picture becomes the same upright RGB, and every bad file one line."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from edge.errors import ImageError
+from edge.preprocess import InputSpec, Normalization, preprocess, read_image, resize, resized
+from edge.tensor import quantize
+
+ROOT = Path(__file__).resolve().parent.parent
+UINT8 = InputSpec(0, (1, 96, 96, 3), np.dtype(np.uint8))
+ORIENTATION = 0x0112
+
+Pixels = NDArray[np.uint8]
+
+
+# Pictures -----------------------------------------------------------------------------------------
+
+
+def quadrants(height: int = 320, width: int = 480) -> Pixels:
+    """Red and green over blue and yellow: no two of its eight turns look the same."""
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows, columns = height // 2, width // 2
+    pixels[:rows, :columns], pixels[:rows, columns:] = (220, 30, 30), (30, 200, 30)
+    pixels[rows:, :columns], pixels[rows:, columns:] = (30, 30, 220), (220, 220, 40)
+    return pixels
+
+
+def scene(height: int, width: int) -> Pixels:
+    """Smooth waves with detail at many scales, as a photo has."""
+    y = np.linspace(0, 1, height)[:, None]
+    x = np.linspace(0, 1, width)[None, :]
+    channels = [
+        128 + 60 * np.sin(9 * x + 5 * y + phase) + 50 * np.sin((40 + 9 * phase) * x * y + 60 * y)
+        for phase in range(3)
+    ]
+    return np.clip(np.stack(channels, axis=2), 0, 255).astype(np.uint8)
+
+
+def stored(upright: Pixels, orientation: int) -> Pixels:
+    """Lay a picture down as a camera stores it under an orientation (EXIF 2.32, tag 0x0112).
+
+    The tag names where the stored row 0 and column 0 are in the upright picture.
+    """
+    mirrored, flipped = upright[:, ::-1], upright[::-1]
+    both = flipped[:, ::-1]
+    sides = [mirrored, both, flipped, upright, mirrored, both, flipped]  # of 2..8
+    pixels = upright if orientation == 1 else sides[orientation - 2]
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    return np.ascontiguousarray(pixels)
+
+
+def encoded(image: Image.Image | Pixels, format: str, **options: Any) -> bytes:
+    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    stream = io.BytesIO()
+    picture.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def turned(upright: Pixels, orientation: int, format: str) -> bytes:
+    """A file that holds the picture laid down, and the tag that says how."""
+    if format == "TIFF":
+        return encoded(stored(upright, orientation), "TIFF", tiffinfo={ORIENTATION: orientation})
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    options = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}.get(format, {})
+    return encoded(stored(upright, orientation), format, exif=exif, **options)
+
+
+def mean_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    assert one.shape == other.shape
+    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+
+
+def max_difference(one: NDArray[Any], other: NDArray[Any]) -> int:
+    assert one.shape == other.shape
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+def srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def p3_profile() -> bytes:
+    """Display P3: the sRGB profile with other primaries (adapted to D50) under another name."""
+    profile = bytearray(srgb_profile())
+    primaries = {
+        b"rXYZ": (0.51512, 0.24120, -0.00105),
+        b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.15710, 0.06657, 0.78407),
+    }
+    for tag, xyz in primaries.items():
+        (offset,) = struct.unpack_from(">I", profile, profile.index(tag) + 4)
+        struct.pack_into(">3i", profile, offset + 8, *(round(65536 * value) for value in xyz))
+    return bytes(profile).replace("sRGB".encode("utf-16-be"), "P3-D".encode("utf-16-be"))
+
+
+def p3_to_srgb(pixels: Pixels) -> Pixels:
+    """Convert by the formulas, without a colour management system."""
+    coded = pixels / 255
+    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+    matrix = [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]]
+    linear = np.clip(linear @ np.array(matrix).T, 0, 1)
+    coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(255 * coded).astype(np.uint8)
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header claims a size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
+
+
+@pytest.fixture(scope="module")
+def large_jpeg() -> bytes:
+    """12 megapixels, as a phone takes them."""
+    return encoded(scene(3000, 4000), "JPEG", quality=90)
+
+
+# Orientation --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_every_exif_orientation_is_turned_upright(format: str, orientation: int) -> None:
+    pixels = read_image(turned(quadrants(), orientation, format))
+    assert mean_difference(pixels, quadrants()) < (1.5 if format == "JPEG" else 1e-9)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_jpeg_at_a_dct_scale_is_turned_upright(orientation: int) -> None:
+    pixels = read_image(turned(quadrants(), orientation, "JPEG"), at_least=(80, 120))
+    assert mean_difference(pixels, quadrants(80, 120)) < 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_dct_scale_covers_the_wanted_size_after_turning(orientation: int) -> None:
+    jpeg = turned(quadrants(), orientation, "JPEG")
+    assert read_image(jpeg, at_least=(40, 60)).shape == (40, 60, 3)
+    assert read_image(jpeg, at_least=(41, 60)).shape == (80, 120, 3)
+    assert read_image(jpeg, at_least=(160, 61)).shape == (160, 240, 3)
+    assert read_image(jpeg, at_least=(400, 60)).shape == (320, 480, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_compressed_tiff_is_turned_once(orientation: int) -> None:
+    tiff = encoded(
+        stored(quadrants(), orientation),
+        "TIFF",
+        tiffinfo={ORIENTATION: orientation},
+        compression="tiff_lzw",
+    )
+    np.testing.assert_array_equal(read_image(tiff), quadrants())
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 1000])
+def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    np.testing.assert_array_equal(read_image(encoded(quadrants(), "PNG", exif=exif)), quadrants())
+
+
+def test_damaged_exif_turns_nothing() -> None:
+    jpeg = encoded(quadrants(), "JPEG", quality=95, exif=b"Exif\0\0not EXIF at all", dpi=(72, 72))
+    assert mean_difference(read_image(jpeg), quadrants()) < 1.5
+
+
+def with_xmp_orientation(jpeg: bytes) -> bytes:
+    xmp = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><d tiff:Orientation="6"/></x:xmpmeta>'
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp + jpeg[2:]
+
+
+def test_an_orientation_in_xmp_alone_turns_nothing() -> None:
+    """Pillow's versions differ in whether they look there; ours is EXIF's."""
+    jpeg = with_xmp_orientation(encoded(quadrants(), "JPEG", quality=95))
+    assert mean_difference(read_image(jpeg), quadrants()) < 1.5
+
+
+# Colour -------------------------------------------------------------------------------------------
+
+
+def grey_scene() -> Pixels:
+    return scene(60, 80)[..., 0]
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "BMP", "GIF", "PPM"])
+def test_grey_becomes_three_equal_channels(format: str) -> None:
+    pixels = read_image(encoded(Image.fromarray(grey_scene()), format))
+    assert pixels.shape == (60, 80, 3)
+    assert np.ptp(pixels, axis=2).max() == 0
+    assert mean_difference(pixels[..., 0], grey_scene()) < (2.5 if format == "JPEG" else 1e-9)
+
+
+def test_black_and_white_becomes_0_and_255() -> None:
+    bits = Image.fromarray(grey_scene()).convert("1")
+    assert set(np.unique(read_image(encoded(bits, "PNG")))) == {0, 255}
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "BMP", "TIFF"])
+def test_a_palette_becomes_its_colours(format: str) -> None:
+    palette = Image.fromarray(quadrants()).quantize(4)
+    expected = np.asarray(palette.convert("RGB"))
+    pixels = read_image(encoded(palette, format))
+    np.testing.assert_array_equal(pixels, expected)
+    assert mean_difference(pixels, quadrants()) < 2
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+def test_a_transparent_palette_entry_becomes_white(format: str) -> None:
+    indices = np.repeat(np.array([[0, 1]], np.uint8), 8, axis=0).repeat(8, axis=1)
+    palette = Image.fromarray(indices)
+    palette = palette.convert("P")
+    palette.putdata(indices.ravel().tolist())
+    palette.putpalette([10, 20, 30, 200, 100, 50])
+    pixels = read_image(encoded(palette, format, transparency=0))
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert pixels[0, -1].tolist() == [200, 100, 50]
+
+
+def test_half_transparent_palette_entries_are_laid_over_white() -> None:
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 200, 100, 50])
+    pixels = read_image(encoded(palette, "PNG", transparency=bytes([255, 128])))
+    assert max_difference(pixels, np.full((4, 4, 3), (227, 177, 152))) <= 1
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
+def test_transparency_is_laid_over_white(format: str) -> None:
+    rgba = np.zeros((8, 32, 4), np.uint8)
+    rgba[..., :3] = (200, 100, 50)
+    rgba[..., 3] = np.repeat([0, 64, 128, 255], 8)
+    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    pixels = read_image(encoded(rgba, format, **options))
+    alpha = rgba[..., 3:] / 255
+    expected = np.rint(alpha * rgba[..., :3] + (1 - alpha) * 255)
+    assert max_difference(pixels, expected) <= 1
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert pixels[0, -1].tolist() == [200, 100, 50]
+
+
+def test_transparent_grey_is_laid_over_white() -> None:
+    alpha = np.array([[0, 128, 255]], np.uint8)
+    grey = Image.merge("LA", [Image.new("L", (3, 1), 100), Image.fromarray(alpha)])
+    pixels = read_image(encoded(grey, "PNG"))
+    assert max_difference(pixels[0, :, 0], np.array([255, 177, 100])) <= 1
+    assert np.ptp(pixels, axis=2).max() == 0
+
+
+def test_a_transparent_colour_becomes_white() -> None:
+    png = encoded(quadrants(), "PNG", transparency=(220, 30, 30))
+    pixels = read_image(png)
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert pixels[0, -1].tolist() == [30, 200, 30]
+
+
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+def test_cmyk_becomes_its_colours(format: str) -> None:
+    """Pillow writes a JPEG's CMYK inverted, as Adobe does."""
+    cmyk = Image.fromarray(quadrants()).convert("CMYK")
+    options = {"quality": 95} if format == "JPEG" else {}
+    assert mean_difference(read_image(encoded(cmyk, format, **options)), quadrants()) < 1.5
+
+
+def test_cmyk_without_adobes_marker_is_read_as_adobes() -> None:
+    """Pillow, like browsers, takes every CMYK JPEG to be inverted."""
+    cmyk = Image.fromarray(quadrants()).convert("CMYK")
+    jpeg = encoded(cmyk, "JPEG", quality=95)
+    start = jpeg.index(b"\xff\xee")
+    (length,) = struct.unpack_from(">H", jpeg, start + 2)
+    plain = jpeg[:start] + jpeg[start + 2 + length :]
+    assert b"Adobe" in jpeg
+    assert b"Adobe" not in plain
+    np.testing.assert_array_equal(read_image(plain), read_image(jpeg))
+
+
+def sixteen_bit(dtype: str) -> tuple[Image.Image, Pixels]:
+    """A ramp over all 65536 values, and the high bytes, rounded, that it stands for."""
+    values = np.arange(65536).reshape(256, 256)
+    mode = "I;16B" if dtype == ">u2" else "I;16"
+    image = Image.frombytes(mode, (256, 256), values.astype(dtype).tobytes())
+    return image, np.rint(values / 257).astype(np.uint8)
+
+
+def test_16_bit_grey_png_keeps_its_high_byte() -> None:
+    image, expected = sixteen_bit("<u2")
+    pixels = read_image(encoded(image, "PNG"))
+    np.testing.assert_array_equal(pixels, np.repeat(expected[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "compression"), [("<u2", None), ("<u2", "tiff_lzw"), (">u2", None)]
+)
+def test_16_bit_grey_tiff_keeps_its_high_byte(dtype: str, compression: str | None) -> None:
+    image, expected = sixteen_bit(dtype)
+    pixels = read_image(encoded(image, "TIFF", compression=compression))
+    np.testing.assert_array_equal(pixels[..., 1], expected)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_display_p3_picture_is_converted_to_srgb(format: str) -> None:
+    options = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}
+    file = encoded(scene(64, 96), format, icc_profile=p3_profile(), **options.get(format, {}))
+    pixels = read_image(file)
+    assert mean_difference(pixels, p3_to_srgb(scene(64, 96))) < 2
+    assert mean_difference(pixels, scene(64, 96)) > 5
+
+
+def test_an_srgb_profile_leaves_the_pixels_alone() -> None:
+    png = encoded(scene(64, 96), "PNG", icc_profile=srgb_profile())
+    np.testing.assert_array_equal(read_image(png), scene(64, 96))
+
+
+@pytest.mark.parametrize("profile", [b"not a profile", srgb_profile()[:200], b"\0" * 600])
+def test_a_broken_profile_is_ignored(profile: bytes) -> None:
+    png = encoded(scene(64, 96), "PNG", icc_profile=profile)
+    np.testing.assert_array_equal(read_image(png), scene(64, 96))
+
+
+def test_a_profile_of_another_colour_space_is_ignored() -> None:
+    png = encoded(Image.fromarray(grey_scene()), "PNG", icc_profile=p3_profile())
+    np.testing.assert_array_equal(read_image(png)[..., 0], grey_scene())
+
+
+# Formats ------------------------------------------------------------------------------------------
+
+
+def test_a_progressive_jpeg_equals_its_baseline() -> None:
+    baseline = encoded(scene(300, 400), "JPEG", quality=90)
+    progressive = encoded(scene(300, 400), "JPEG", quality=90, progressive=True)
+    np.testing.assert_array_equal(read_image(progressive), read_image(baseline))
+    np.testing.assert_array_equal(preprocess(progressive, UINT8), preprocess(baseline, UINT8))
+
+
+def test_a_12_megapixel_jpeg_is_decoded_at_a_dct_scale(large_jpeg: bytes) -> None:
+    assert read_image(large_jpeg, at_least=(192, 192)).shape == (375, 500, 3)
+
+
+def test_the_dct_scale_hardly_changes_the_tensor(large_jpeg: bytes) -> None:
+    full = resize(read_image(large_jpeg), UINT8.size)
+    tensor = preprocess(large_jpeg, UINT8)
+    assert mean_difference(tensor[0], full) < 1
+    assert max_difference(tensor[0], full) <= 8
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_an_animation_the_first_frame_is_taken(format: str) -> None:
+    first, second = Image.new("RGB", (32, 24), "red"), Image.new("RGB", (32, 24), "blue")
+    options = {"lossless": True} if format == "WEBP" else {}
+    file = encoded(first, format, save_all=True, append_images=[second], **options)
+    np.testing.assert_array_equal(read_image(file), np.asarray(first))
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "PPM"])
+def test_a_path_its_content_and_its_pixels_are_one_tensor(tmp_path: Path, format: str) -> None:
+    frame = scene(240, 320)
+    path = tmp_path / "picture"
+    path.write_bytes(encoded(frame, format))
+    expected = preprocess(frame, UINT8)
+    np.testing.assert_array_equal(preprocess(path, UINT8), expected)
+    np.testing.assert_array_equal(preprocess(path.read_bytes(), UINT8), expected)
+
+
+def test_a_jpeg_smaller_than_its_oversampling_is_one_tensor_with_its_pixels() -> None:
+    jpeg = encoded(scene(200, 250), "JPEG")
+    np.testing.assert_array_equal(preprocess(jpeg, UINT8), preprocess(read_image(jpeg), UINT8))
+
+
+# Bad files ----------------------------------------------------------------------------------------
+
+
+def refusal(picture: Any) -> str:
+    """The one line with which a picture is refused, within two seconds."""
+    started = time.monotonic()
+    with pytest.raises(ImageError) as caught:
+        preprocess(picture, UINT8)
+    assert time.monotonic() - started < 2
+    message = str(caught.value)
+    assert message.isprintable()  # hence one line
+    assert caught.value.fault
+    assert caught.value.remedy
+    assert message.endswith(f"{caught.value.fault}; {caught.value.remedy}")
+    assert " at 0x" not in message
+    return message
+
+
+@pytest.mark.parametrize("side", [8001, 13_000, 20_000, 60_000])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
+    assert "too large to decode" in refusal(png_claiming(side, side))
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_huge_jpeg_is_decoded_only_where_a_dct_scale_makes_it_small() -> None:
+    jpeg = encoded(Image.new("L", (9000, 9000), 77), "JPEG")
+    np.testing.assert_array_equal(preprocess(jpeg, UINT8), np.full(UINT8.shape, 77))
+    with pytest.raises(ImageError, match="too large to decode"):
+        read_image(jpeg)
+
+
+def read_apart(content: bytes) -> tuple[bytes, bytes]:
+    """Read a picture in a fresh process, without pytest's own warning filters: its outputs."""
+    code = (
+        "import sys\n"
+        "from edge.preprocess import read_image\n"
+        "try: print(read_image(sys.stdin.buffer.read()).shape)\n"
+        "except Exception as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=content, capture_output=True, cwd=ROOT, timeout=60
+    )
+    return done.stdout, done.stderr
+
+
+def test_a_bomb_is_refused_without_pillows_own_warning() -> None:
+    stdout, stderr = read_apart(png_claiming(13_000, 13_000))
+    assert b"too large to decode" in stdout
+    assert stderr == b""
+
+
+def test_cut_off_exif_is_ignored_without_a_warning() -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0"
+    stdout, stderr = read_apart(encoded(quadrants(), "JPEG", exif=exif, dpi=(72, 72)))
+    assert stdout.strip() == b"(320, 480, 3)"
+    assert stderr == b""
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "absent.jpg"
+    assert refusal(path) == f"{path}: no such file; check the path"
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.jpg"
+    path.touch()
+    assert "is empty" in refusal(path)
+    assert "is empty" in refusal(b"")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
+@pytest.mark.parametrize("kept", [0.02, 0.5])
+def test_a_truncated_file_is_refused(tmp_path: Path, format: str, kept: float) -> None:
+    content = encoded(scene(200, 300), format)
+    path = tmp_path / "cut"
+    path.write_bytes(content[: int(kept * len(content))])
+    assert "is damaged" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "head", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"BM"]
+)
+def test_a_signature_followed_by_nothing_or_noise_is_refused(head: bytes) -> None:
+    noise = np.random.RandomState(0).bytes(4000)
+    assert "is damaged" in refusal(head)
+    assert "is damaged" in refusal(head + noise)
+
+
+@pytest.mark.parametrize("content", [b"x", b"%!PS-Adobe-3.0 EPSF", b"<svg/>", b"\0" * 100])
+def test_a_file_that_is_no_image_is_refused(content: bytes) -> None:
+    assert "is not an image of a known format" in refusal(content)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert "is a folder" in refusal(tmp_path)
+
+
+def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.jpg"
+    os.mkfifo(path)
+    assert "is not a regular file" in refusal(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "secret.jpg"
+    path.touch(mode=0)
+    assert "may not be read" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["two\nlines.jpg", "red\x1b[31m.jpg", "\udcff.jpg"])
+def test_a_strange_file_name_yields_one_printable_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert "no such file" in refusal(path)
+    path.write_bytes(b"\xff\xd8\xff\xe0")
+    assert "is damaged" in refusal(path)
+
+
+# The tensor ---------------------------------------------------------------------------------------
+
+
+def input_of(dtype: type, *quantization: Any) -> InputSpec:
+    return InputSpec(0, (1, 96, 96, 3), np.dtype(dtype), *quantization)
+
+
+def test_a_float_input_gets_its_normalization() -> None:
+    table = input_of(np.float32, 0.0, 0, Normalization(127.5, 127.5)).pixel_table
+    assert table.dtype == np.float32
+    np.testing.assert_allclose(table, (np.arange(256) - 127.5) / 127.5, rtol=1e-6)
+
+
+def test_a_float_input_without_normalization_gets_pixels_as_they_are() -> None:
+    table = input_of(np.float32).pixel_table
+    assert table.dtype == np.float32
+    np.testing.assert_array_equal(table, np.arange(256))
+
+
+def test_a_uint8_input_gets_pixels_as_they_are() -> None:
+    spec = input_of(np.uint8, 1 / 128, 128, Normalization(127.5, 127.5))
+    np.testing.assert_array_equal(spec.pixel_table, np.arange(256))
+    assert spec.takes_pixels
+
+
+def test_an_int8_input_without_normalization_gets_pixels_shifted() -> None:
+    table = input_of(np.int8, 1 / 255, -128).pixel_table
+    assert table.dtype == np.int8
+    np.testing.assert_array_equal(table, np.arange(256) - 128)
+
+
+def test_an_int8_input_is_quantized_by_its_scale_and_zero_point() -> None:
+    spec = input_of(np.int8, 0.02, 5, Normalization(127.5, 127.5))
+    real = (np.arange(256) - 127.5) / 127.5
+    expected = np.clip(np.rint(real / 0.02) + 5, -128, 127)
+    np.testing.assert_array_equal(spec.pixel_table, expected)
+    np.testing.assert_array_equal(spec.pixel_table, quantize(real, spec))
+
+
+def test_an_int8_input_rounds_half_to_even_and_clips() -> None:
+    table = input_of(np.int8, 2.0, 0, Normalization(0.0, 1.0)).pixel_table
+    assert table[[1, 3, 5, 254, 255]].tolist() == [0, 2, 2, 127, 127]
+    table = input_of(np.int8, 0.5, 0, Normalization(100.0, 1.0)).pixel_table
+    assert table[[0, 36, 100, 163, 164, 255]].tolist() == [-128, -128, 0, 126, 127, 127]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        UINT8,
+        input_of(np.int8, 1 / 128, 0, Normalization(127.5, 127.5)),
+        input_of(np.float32, 0.0, 0, Normalization(127.5, 127.5)),
+    ],
+    ids=["uint8", "int8", "float32"],
+)
+def test_preprocess_writes_the_table_of_the_resized_pixels_into_out(spec: InputSpec) -> None:
+    frame = scene(120, 160)
+    out = np.zeros(spec.shape, spec.dtype)
+    tensor = preprocess(frame, spec, out)
+    assert tensor is out
+    np.testing.assert_array_equal(out[0], spec.pixel_table[resize(frame, spec.size)])
+    np.testing.assert_array_equal(preprocess(frame, spec), out)
+    assert preprocess(frame, spec).dtype == spec.dtype
+
+
+def test_an_input_need_not_be_square() -> None:
+    spec = InputSpec(0, (1, 48, 80, 3), np.dtype(np.uint8))
+    assert spec.size == (48, 80)
+    tensor = preprocess(encoded(quadrants(), "JPEG", quality=95), spec)
+    assert tensor.shape == (1, 48, 80, 3)
+    assert mean_difference(tensor[0], quadrants(48, 80)) < 5
+
+
+@pytest.mark.parametrize("size", [(96, 96), (10, 300), (400, 20)])
+def test_resizing_gives_the_size_whatever_the_aspect(size: tuple[int, int]) -> None:
+    pixels = resize(scene(120, 160), size)
+    assert pixels.shape == (*size, 3)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(resized(scene(120, 160), size), pixels)
+
+
+def test_resizing_is_antialiased() -> None:
+    """Every other column black: a filter without support would keep one of both."""
+    stripes = np.zeros((96, 960, 3), np.uint8)
+    stripes[:, ::2] = 255
+    pixels = resize(stripes, (96, 96))
+    assert max_difference(pixels, np.full((96, 96, 3), 128)) <= 8
+
+
+def test_a_frame_of_the_wanted_size_is_returned_as_it_is() -> None:
+    frame = scene(96, 96)
+    assert resize(frame, (96, 96)) is frame
+
+
+def test_a_strided_frame_equals_its_copy() -> None:
+    frame = scene(120, 160)[::-1, ::2, ::-1]
+    expected = preprocess(np.ascontiguousarray(frame), UINT8)
+    np.testing.assert_array_equal(preprocess(frame, UINT8), expected)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((0, 8, 3), np.uint8),
+    ],
+    ids=["grey", "four channels", "float", "empty"],
+)
+def test_a_frame_that_is_not_rgb_bytes_is_refused(frame: Any) -> None:
+    assert "must be (height, width, 3) uint8" in refusal(frame)
+
+
+def test_read_image_returns_a_frame_as_it_is() -> None:
+    frame = scene(8, 8)
+    assert read_image(frame) is frame
+
+
+# The oldest supported environment -----------------------------------------------------------------
+
+
+@pytest.fixture
+def oldest_python() -> Path:
+    """The Python of the environment with the oldest supported Pillow and numpy."""
+    name = os.environ.get("EDGE_OLDEST_PYTHON")
+    if not name:
+        pytest.skip("EDGE_OLDEST_PYTHON is not set: no environment with the oldest Pillow to ask")
+    path = Path(name) if Path(name).is_absolute() else ROOT / name
+    if not path.exists():
+        pytest.skip(f"no environment with the oldest Pillow: EDGE_OLDEST_PYTHON={name} is absent")
+    return path
+
+
+def kinds(large: bytes) -> dict[str, bytes]:
+    """One file or more of each kind, by file name."""
+    picture, small = scene(480, 640), quadrants()
+    rgba = np.dstack([picture, grey_scene().repeat(8, axis=0).repeat(8, axis=1)])
+    palette = Image.fromarray(picture).quantize(64)
+    return {
+        **{f"exif-{n}.jpg": turned(small, n, "JPEG") for n in range(1, 9)},
+        **{f"exif-large-{n}.jpg": turned(scene(900, 1200), n, "JPEG") for n in (3, 6)},
+        **{f"exif-{n}.png": turned(small, n, "PNG") for n in (6,)},
+        **{f"exif-{n}.webp": turned(small, n, "WEBP") for n in (6,)},
+        **{f"exif-{n}.tif": turned(small, n, "TIFF") for n in range(1, 9)},
+        "alpha.png": encoded(rgba, "PNG"),
+        "alpha.webp": encoded(rgba, "WEBP", quality=90),
+        "animated.gif": encoded(
+            palette, "GIF", save_all=True, append_images=[Image.new("P", (640, 480))]
+        ),
+        "bitmap.bmp": encoded(picture, "BMP"),
+        "black-and-white.png": encoded(Image.fromarray(picture).convert("1"), "PNG"),
+        "cmyk.jpg": encoded(Image.fromarray(picture).convert("CMYK"), "JPEG"),
+        "cmyk.tif": encoded(Image.fromarray(picture).convert("CMYK"), "TIFF"),
+        "grey.jpg": encoded(picture[..., 0], "JPEG"),
+        "grey.png": encoded(picture[..., 0], "PNG"),
+        "grey-alpha.png": encoded(Image.fromarray(rgba).convert("LA"), "PNG"),
+        "grey-16.png": encoded(sixteen_bit("<u2")[0], "PNG"),
+        "grey-16.tif": encoded(sixteen_bit("<u2")[0], "TIFF"),
+        "grey-16-big-endian.tif": encoded(sixteen_bit(">u2")[0], "TIFF"),
+        "icc-broken.jpg": encoded(picture, "JPEG", icc_profile=b"not a profile"),
+        "icc-p3.jpg": encoded(picture, "JPEG", icc_profile=p3_profile()),
+        "icc-p3.png": encoded(picture, "PNG", icc_profile=p3_profile()),
+        "icc-srgb.jpg": encoded(picture, "JPEG", icc_profile=srgb_profile()),
+        "large.jpg": large,
+        "xmp-orientation.jpg": with_xmp_orientation(encoded(small, "JPEG")),
+        "odd-sides.jpg": encoded(scene(487, 653), "JPEG"),
+        "palette.gif": encoded(palette, "GIF"),
+        "palette.png": encoded(palette, "PNG"),
+        "palette-alpha.png": encoded(palette, "PNG", transparency=bytes(range(0, 256, 4))),
+        "pixels.ppm": encoded(picture, "PPM"),
+        "progressive.jpg": encoded(scene(1500, 2000), "JPEG", progressive=True),
+        "subsampled-not.jpg": encoded(picture, "JPEG", subsampling=0),
+        "webp-lossless.webp": encoded(picture, "WEBP", lossless=True),
+        "webp-lossy.webp": encoded(picture, "WEBP", quality=80),
+    }
+
+
+def tensors(python: Path, folder: Path, out: Path) -> dict[str, NDArray[np.uint8]]:
+    """What an environment makes of a folder, with this checkout's code."""
+    done = subprocess.run(
+        [python, ROOT / "tests" / "tensors.py", folder, out],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as saved:
+        return dict(saved)
+
+
+def test_the_oldest_and_the_newest_environment_make_the_same_tensors(
+    oldest_python: Path, large_jpeg: bytes, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, content in kinds(large_jpeg).items():
+        (folder / name).write_bytes(content)
+    test_data = Path(os.environ.get("EDGE_TEST_DATA", ROOT.parent / "shared"))
+    for path in sorted(test_data.glob("hotdog/test/*/*.jpg"))[::40][:5]:
+        (folder / f"photo-{path.name}").write_bytes(path.read_bytes())
+
+    newest = tensors(Path(sys.executable), folder, tmp_path / "newest.npz")
+    oldest = tensors(oldest_python, folder, tmp_path / "oldest.npz")
+
+    assert list(newest) == list(oldest) == sorted(path.name for path in folder.iterdir())
+    largest = {name: max_difference(newest[name], oldest[name]) for name in newest}
+    print("\n".join(f"{difference:3} {name}" for name, difference in largest.items()))
+    differing = {name: difference for name, difference in largest.items() if difference > 1}
+    assert not differing, f"pictures that differ by more than 1: {differing}"

@@ -1,0 +1,103 @@
+"""Which runtime is taken, and what is said where none can be.
+
+An installation without a runtime is a folder of links to the other packages, on the path of a
+Python that sees no site-packages.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from edge.errors import ModelError, RuntimeMissingError
+from edge.runtime import default_num_threads, installed_runtimes, open_interpreter
+
+# A real numpy with another number: it stands for numpy 2, which is not installed here. What is
+# tested is that the rule looks before tflite-runtime's C module is imported.
+AS_NUMPY_2 = "import numpy; numpy.__version__ = '2.0.0'; "
+CLASSIFY = "import sys; from edge.commands.classify import main; sys.exit(main(sys.argv[1:]))"
+
+
+def installation(folder: Path, *packages: str) -> Path:
+    """A folder on which only these packages, numpy, Pillow, flatbuffers and edge are found."""
+    for package in ("numpy", "PIL", "flatbuffers", *packages):
+        (origin,) = importlib.util.find_spec(package).submodule_search_locations
+        (folder / package).symlink_to(origin)
+        for libraries in Path(origin).parent.glob(f"{package.lower()}.libs"):
+            (folder / libraries.name).symlink_to(libraries)
+    for libraries in Path(origin).parent.glob("pillow.libs"):
+        (folder / libraries.name).symlink_to(libraries)
+    (folder / "edge").symlink_to(ROOT / "edge")
+    return folder
+
+
+def python(folder: Path, code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); {code}"
+    command = [sys.executable, "-S", "-c", code]
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, cwd=folder, timeout=60
+    )
+
+
+def test_no_runtime_at_all_is_one_line(
+    model_path: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    done = python(installation(tmp_path), CLASSIFY, "-m", model_path, photo_folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "ai-edge-litert is not installed, tflite-runtime is not installed; " in line
+    assert "pip install 'ai-edge-litert" in line
+
+
+def test_tflite_runtime_alone_is_taken(
+    model_path: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tflite_runtime")
+    folder = installation(tmp_path, "tflite_runtime")
+    done = python(folder, CLASSIFY, "-m", model_path, "--format", "jsonl", photo_folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"runtime": "tflite-runtime of unknown version"' in done.stdout
+
+
+def test_tflite_runtime_beside_numpy_2_is_one_line(
+    model_path: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tflite_runtime")
+    folder = installation(tmp_path, "tflite_runtime")
+    done = python(folder, AS_NUMPY_2 + CLASSIFY, "-m", model_path, photo_folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "tflite-runtime needs numpy below 2, and numpy 2.0.0 is installed" in line
+    assert "pip install 'numpy<2'" in line
+
+
+def test_a_broken_runtime_gives_way_to_the_other(
+    model_path: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tflite_runtime")
+    folder = installation(tmp_path, "tflite_runtime")
+    (folder / "ai_edge_litert").mkdir()
+    (folder / "ai_edge_litert" / "__init__.py").touch()
+    done = python(folder, CLASSIFY, "-m", model_path, "--format", "jsonl", photo_folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"runtime": "tflite-runtime' in done.stdout
+
+
+def test_an_unknown_runtime_is_named() -> None:
+    with pytest.raises(RuntimeMissingError, match="Received: torch"):
+        open_interpreter(b"", "m.tflite", runtime="torch", num_threads=1, verbose=False)
+
+
+def test_what_the_runtime_refuses_is_a_model_error() -> None:
+    with pytest.raises(ModelError, match=r"m\.tflite: .* cannot load it"):
+        open_interpreter(b"nothing", "m.tflite", runtime="auto", num_threads=1, verbose=False)
+
+
+def test_a_runtime_is_installed_here_and_uses_at_most_four_threads() -> None:
+    assert installed_runtimes()
+    assert 1 <= default_num_threads() <= 4
