@@ -21,18 +21,14 @@ from convert.embed import embed
 from convert.errors import ConversionError
 from convert.evaluate import evaluate
 from convert.train import TrainConfig, Trained, history_csv, train
-from convert.verify import runtimes_that_agree
-from edge import __version__, golden
+from convert.verify import golden_vectors
+from edge import __version__
 from edge.errors import EdgeError
 from edge.metadata import read_metadata
-from edge.model import Model
 from edge.preprocess import PREPROCESSING_VERSION, Normalization
 
 # Rescaling is in the graph: pixels go in as they are.
 PIXELS_AS_THEY_ARE = Normalization(mean=0.0, std=1.0)
-# Runtimes round differently: two steps of an 8-bit score; a hundredth where scores are float.
-QUANTIZED_TOLERANCE = 2 / 256 + 1e-6
-FLOAT_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -122,27 +118,25 @@ def _finish(converted: Path, name: str, dataset: Dataset, job: Run) -> report.Va
 
     draft = converted.with_suffix(".tflite")
     draft.write_bytes(with_facts({}))
-    vectors = _golden_vectors(draft)
+    vectors = golden_vectors(draft)
+    for fault in vectors.faults:
+        say(f"{name}: {fault}")
+    if not vectors.runtimes:
+        raise ConversionError(name, "runs on no installed runtime", "leave it out")
     val = evaluate(draft, dataset.val, f"{name} on val")
     test = evaluate(draft, dataset.test, f"{name} on test")
     measured = {"val": report.accuracy(val), "test": report.accuracy(test)}
-    draft.write_bytes(with_facts({"golden": vectors, "accuracy": measured}))
-    runtimes, faults = runtimes_that_agree(draft)
-    for fault in faults:
-        say(f"{name}: {fault}")
-    final = with_facts({"golden": vectors, "accuracy": measured, "runtimes": runtimes})
+    final = with_facts(
+        {
+            "golden": vectors.as_dict(),
+            "runtimes": list(vectors.runtimes),
+            "accuracy": measured,
+        }
+    )
     file = f"{job.name}-{name}.tflite"
     write(job.out / file, final)
     sha256 = hashlib.sha256(final).hexdigest()
-    return report.Variant(name, file, len(final), sha256, val, test, tuple(runtimes))
-
-
-def _golden_vectors(path: Path) -> dict[str, Any]:
-    with Model(path) as model:
-        drawn = [golden.draw(seed, model.input.size) for seed in range(golden.NUM_GOLDEN)]
-        scores = [[round(float(s), 6) for s in model.scores(pixels)] for pixels in drawn]
-        tolerance = QUANTIZED_TOLERANCE if model.output.is_quantized else FLOAT_TOLERANCE
-    return {"tolerance": tolerance, "scores": scores}
+    return report.Variant(name, file, len(final), sha256, val, test, vectors.runtimes)
 
 
 def write(path: Path, content: bytes) -> None:

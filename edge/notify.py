@@ -9,9 +9,14 @@ import contextlib
 import os
 import socket
 
+from edge.errors import one_line
+
 
 class Notifier:
-    """A datagram socket to `$NOTIFY_SOCKET`; silent where that is unset."""
+    """A datagram socket to `$NOTIFY_SOCKET`; silent where that is unset.
+
+    A status is made one line: a label with a newline in it would be read as another field.
+    """
 
     def __init__(self, address: str | None = None) -> None:
         """Args: the socket's path, "@" for an abstract one; None takes `$NOTIFY_SOCKET`."""
@@ -22,11 +27,11 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """Say that the service works."""
-        self._send(f"READY=1\nSTATUS={status}")
+        self._send(f"READY=1\nSTATUS={one_line(status)}")
 
     def alive(self, status: str) -> None:
         """Feed the watchdog."""
-        self._send(f"WATCHDOG=1\nSTATUS={status}")
+        self._send(f"WATCHDOG=1\nSTATUS={one_line(status)}")
 
     def stopping(self) -> None:
         """Say that the service ends by itself."""

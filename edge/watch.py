@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from edge.classify import Result, classify
-from edge.errors import EdgeError, ImageError
+from edge.errors import ImageError, SourceError, one_line
 from edge.model import Model
 from edge.notify import Notifier
 from edge.photos import Frame, photos
@@ -60,8 +61,8 @@ def _deliver(sink: Sink, result: Result, report: Callable[[str], None]) -> None:
         sink(result)
     except BrokenPipeError:  # stdout's reader left: there is nobody to work for
         raise
-    except (OSError, EdgeError) as error:
-        report(f"{type(sink).__name__}: {error}")
+    except Exception as error:  # a sink's client raises what it likes; frames go on all the same
+        report(one_line(f"{type(sink).__name__}: {error or type(error).__name__}"))
 
 
 def replay(path: Path, *, repeat: bool = False) -> Iterator[Frame]:
@@ -70,6 +71,9 @@ def replay(path: Path, *, repeat: bool = False) -> Iterator[Frame]:
     Raises: SourceError where there is none.
     """
     for _ in itertools.count() if repeat else range(1):
+        # A bad frame is passed over: an absent source would be one for ever, without a pause.
+        if not path.exists() and not glob.has_magic(str(path)):
+            raise SourceError(path, "no such file or folder", "check the path")
         yield from photos([path])
 
 

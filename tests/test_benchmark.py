@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import run
+from conftest import ROOT, run
 
 from edge.benchmark import DRAWN_SIZE, drawn_picture, measure
 from edge.errors import ImageError
@@ -105,6 +105,13 @@ def test_a_bad_model_is_named_the_others_are_measured_and_the_status_is_1(
     (line,) = done.stderr.splitlines()
     assert line.startswith("edge-benchmark: ")
     assert "bad.tflite" in line
+
+
+def test_nothing_to_measure_is_no_success(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "edge", tmp_path / "edge", ignore=shutil.ignore_patterns("models"))
+    done = run("-m", "edge", "benchmark", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no model ships here" in done.stderr
 
 
 def test_a_picture_of_ones_own(model_path: Path, photo_folder: Path, tmp_path: Path) -> None:

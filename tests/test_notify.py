@@ -38,6 +38,16 @@ def test_each_message_arrives_as_one_datagram(listener: socket.socket, tmp_path:
     assert heard(listener) == {"STOPPING": "1"}
 
 
+def test_a_status_stays_one_field(listener: socket.socket, tmp_path: Path) -> None:
+    listener.bind(str(tmp_path / "notify"))
+    with closing(Notifier(str(tmp_path / "notify"))) as notifier:
+        notifier.alive("frame 1: hot\nSTOPPING=1 \udc80")
+    assert heard(listener) == {
+        "WATCHDOG": "1",
+        "STATUS": "frame 1: hot\\nSTOPPING=1 \\udc80",
+    }
+
+
 def test_the_address_comes_from_the_environment(
     listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

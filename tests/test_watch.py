@@ -73,7 +73,7 @@ def test_every_result_reaches_every_sink(model: Model, photo_folder: Path) -> No
     frames = replay(photo_folder)
     assert watch(model, frames, sinks, Notifier(""), report=reports.append) == 12
     assert reports == []
-    assert [result.source for result in first] == list(map(str, sorted(photo_folder.iterdir())))
+    assert [result.source for result in first] == list(map(str, sorted(photo_folder.glob("*.jpg"))))
     assert [json.loads(line) for line in second.getvalue().splitlines()] == [
         result.as_dict() for result in first
     ]
@@ -120,6 +120,25 @@ def test_a_sink_that_fails_is_reported_and_the_others_go_on(
     assert "No space left" in reports[0]
 
 
+def test_whatever_a_sink_raises_the_loop_goes_on(model: Model, photo_folder: Path) -> None:
+    reports: list[str] = []
+
+    def broken(result: Result) -> None:
+        raise ValueError("two\nlines")
+
+    assert watch(model, replay(photo_folder), [broken], Notifier(""), report=reports.append) == 12
+    assert reports == ["function: two\\nlines"] * 12
+
+
+def test_a_reader_of_stdout_that_left_ends_it(model: Model, photo_folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    frames = replay(photo_folder)
+    with pytest.raises(BrokenPipeError), open(writing, "w") as stream:
+        watch(model, frames, [JsonLines(stream)], Notifier(""), report=pytest.fail)
+    assert next(frames)  # it ended at the first one
+
+
 def test_a_threshold_makes_it_unknown(model: Model, photo_folder: Path) -> None:
     results: list[Result] = []
     # Above 1 no score reaches it, whatever the model.
@@ -150,6 +169,19 @@ def test_replay_again_lists_the_folder_anew(pictures: Path) -> None:
 def test_an_empty_folder_is_an_error(tmp_path: Path, repeat: bool) -> None:
     with pytest.raises(SourceError, match="no picture"):
         next(replay(tmp_path, repeat=repeat))
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+def test_an_absent_source_is_an_error_and_no_endless_complaint(
+    tmp_path: Path, repeat: bool
+) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        next(replay(tmp_path / "absent", repeat=repeat))
+
+
+def test_a_pattern_is_listed_anew_as_well(pictures: Path) -> None:
+    frames = replay(pictures / "[bc].jpg", repeat=True)
+    assert [Path(f.source).name for f in itertools.islice(frames, 3)] == ["b.jpg", "c.jpg", "b.jpg"]
 
 
 def test_a_folder_that_becomes_empty_ends_the_rounds(pictures: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 from edge.benchmark import drawn_picture, measure
 from edge.commands import complain, run
 from edge.commands.arguments import add_runtime_arguments
-from edge.errors import EdgeError
-from edge.model import Model, shipped_models
+from edge.errors import EdgeError, ModelError
+from edge.model import Model, models_folder, shipped_models
 from edge.preprocess import Picture
 from edge.runtime import default_num_threads
 
@@ -69,8 +69,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _benchmark(args: argparse.Namespace) -> int:
     picture: Picture = args.image or drawn_picture()
+    paths = args.models or shipped_models()
+    if not paths:
+        raise ModelError(models_folder(), "no model ships here", "name one: edge-benchmark MODEL")
     rows, failed = [], False
-    for path in args.models or shipped_models():
+    for path in paths:
         for threads in args.threads or (default_num_threads(),):
             try:
                 with Model(

@@ -1,0 +1,54 @@
+"""What a model answers here: answers.py MODEL PICTURE...
+
+One JSON line per picture, in the order given, and last one for the golden vectors that travel in
+the model.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from edge.classify import classify
+from edge.errors import EdgeError
+from edge.model import Model
+from edge.photos import photos
+
+
+def answers(model_path: Path, pictures: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Classify each picture, then hold the model to its golden vectors."""
+    with Model(model_path, runtime="tflite", num_threads=1) as model:
+        told = {"model": model_path.name, "runtime": f"{model.runtime} {platform.machine()}"}
+        for frame in photos(pictures):
+            result = classify(model, frame, top_k=0)
+            scores = [c.score for c in sorted(result.categories, key=lambda c: c.index)]
+            picture = Path(result.source).name
+            yield {**told, "picture": picture, "label": result.label, "scores": scores}
+        yield {**told, "golden": golden(model)}
+
+
+def golden(model: Model) -> str:
+    """Return "ok", or what is wrong with the golden vectors; to carry none is wrong too."""
+    try:
+        return "ok" if model.verify() else "the model carries none"
+    except EdgeError as error:
+        return str(error.fault)
+
+
+def main() -> int:
+    """Print the answers as they come: what was said before a crash is not lost."""
+    try:
+        for answer in answers(Path(sys.argv[1]), sys.argv[2:]):
+            print(json.dumps(answer), flush=True)
+    except EdgeError as error:
+        print(json.dumps({"failure": str(error)}), flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
