@@ -12,7 +12,7 @@ import pytest
 from convert.drawn import draw_photos
 
 ROOT = Path(__file__).resolve().parent.parent
-TEST_DATA = Path(os.environ.get("EDGE_TEST_DATA", ROOT.parent / "shared"))
+TEST_DATA = (ROOT / os.environ.get("EDGE_TEST_DATA", "../shared")).resolve()
 
 
 @pytest.fixture(scope="session")

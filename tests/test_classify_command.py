@@ -214,7 +214,11 @@ def test_an_interrupt_is_exit_130_without_traceback(
     many = [str(photo_folder)] * 2000
     command = [sys.executable, *CLASSIFY, "-m", str(model_path), "--format", form, *many]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, bufsize=0, **pipes) as process:
+
+    def listen() -> None:  # a shell's background job inherits an ignored SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, cwd=ROOT, bufsize=0, preexec_fn=listen, **pipes) as process:
         first = process.stdout.read(1)
         time.sleep(0.05)
         process.send_signal(signal.SIGINT)

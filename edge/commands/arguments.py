@@ -39,6 +39,24 @@ def add_runtime_arguments(
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
 
 
+def add_threshold_argument(parser: argparse.ArgumentParser) -> None:
+    """Add -t."""
+    parser.add_argument(
+        "-t",
+        "--threshold",
+        type=score,
+        metavar="SCORE",
+        help="below this score it is unknown (default: the model's own, else 0)",
+    )
+
+
+def threshold_of(args: argparse.Namespace, model: Model) -> float:
+    """The threshold of -t, or else the one that the model carries, or else 0."""
+    if args.threshold is None:
+        return float(model.metadata.edge.get("threshold") or 0.0)
+    return float(args.threshold)
+
+
 def num_threads(text: str) -> int | None:
     """Read a number of threads; None stands for "auto"."""
     if text == "auto":

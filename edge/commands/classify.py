@@ -11,7 +11,12 @@ from typing import Any, Protocol
 
 from edge.classify import Result, classify
 from edge.commands import complain, run
-from edge.commands.arguments import add_model_arguments, open_model, score
+from edge.commands.arguments import (
+    add_model_arguments,
+    add_threshold_argument,
+    open_model,
+    threshold_of,
+)
 from edge.errors import EdgeError, ImageError, SourceError, one_line
 from edge.model import Model
 from edge.photos import Frame, photos
@@ -49,13 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-k", "--top-k", type=_top_k, default=1, metavar="N", help="labels a picture (default: 1)"
     )
-    parser.add_argument(
-        "-t",
-        "--threshold",
-        type=score,
-        metavar="SCORE",
-        help="below this score it is unknown (default: the model's own, else 0)",
-    )
+    add_threshold_argument(parser)
     parser.add_argument("--format", choices=tuple(_WRITERS), default="text", help="(default: text)")
     add_model_arguments(parser)
     return parser
@@ -69,9 +68,7 @@ def _top_k(text: str) -> int:
 
 def _classify_all(args: argparse.Namespace) -> int:
     with open_model(args, NAME) as model:
-        threshold = args.threshold
-        if threshold is None:
-            threshold = float(model.metadata.edge.get("threshold") or 0.0)
+        threshold = threshold_of(args, model)
         writer = _WRITERS[args.format](min(args.top_k, len(model.labels)))
         failed = False
         try:

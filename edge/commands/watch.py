@@ -10,7 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.commands import complain, run
-from edge.commands.arguments import add_model_arguments, open_model, score
+from edge.commands.arguments import (
+    add_model_arguments,
+    add_threshold_argument,
+    open_model,
+    threshold_of,
+)
 from edge.notify import Notifier
 from edge.sinks.jsonlines import JsonLines
 from edge.watch import paced, replay, watch
@@ -46,14 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--repeat", action="store_true", help="begin again at the end, for ever")
     parser.add_argument("--fps", type=_fps, metavar="N", help="at most N frames a second")
-    parser.add_argument(
-        "-t",
-        "--threshold",
-        type=score,
-        default=0.0,
-        metavar="SCORE",
-        help="below this score it is unknown (default: 0)",
-    )
+    add_threshold_argument(parser)
     add_model_arguments(parser)
     return parser
 
@@ -76,7 +74,7 @@ def _watch(args: argparse.Namespace) -> int:
                 frames,
                 [JsonLines(sys.stdout)],
                 notifier,
-                threshold=args.threshold,
+                threshold=threshold_of(args, model),
                 report=report,
             )
         finally:
