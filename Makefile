@@ -20,11 +20,13 @@ test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root no
 	EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support \
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/ready  ## ruff, mypy (strict on edge) and the import rule
+lint: $(VENV)/ready  ## ruff, mypy (strict on edge), the import rule, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_imports.py
+	@if command -v shellcheck >/dev/null; then shellcheck -x deploy/testbed/*.sh .ci/run; \
+	else echo 'shell scripts not checked: apt install shellcheck'; fi
 
 test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM (root; Debian's mmdebstrap, proot)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm-quick.sh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,7 +134,7 @@ def _command(args: argparse.Namespace) -> str:
         if name not in ("photos", "out") and value != parser.get_default(name):
             shown = "x".join(map(str, value)) if name == "image_size" else value
             shown = ",".join(value) if name == "quantize" else shown
-            words.append(f"--{name.replace('_', '-')} {shown}")
+            words.append(f"--{name.replace('_', '-')} {shlex.quote(str(shown))}")
     return " ".join(words)
 
 

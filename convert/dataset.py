@@ -68,7 +68,10 @@ def load(folder: Path, seed: int) -> Dataset:
     if not folder.is_dir():
         raise DatasetError(folder, "no such folder", "give a folder with one folder per class")
     present = [name for name in SETS if (folder / name).is_dir()]
-    roots = {name: folder / name for name in present} if "train" in present else {"train": folder}
+    if present and "train" not in present:
+        remedy = "name the folder of training photos train"
+        raise DatasetError(folder, f"has {', '.join(present)} but no train", remedy)
+    roots = {name: folder / name for name in present} if present else {"train": folder}
     labels = _labels(roots["train"])
     sets = {}
     for name, root in roots.items():
@@ -79,12 +82,24 @@ def load(folder: Path, seed: int) -> Dataset:
                 "make the class folders of all sets the same",
             )
         sets[name] = _scan(root, labels)
+    _refuse_copies(sets, labels)
     whole = 1.0  # what is left of train
     for name, share in HELD_OUT.items():
         if name not in sets:
             sets["train"], sets[name] = _split(sets["train"], share / whole, seed, folder, labels)
             whole -= share
     return Dataset(labels, **{name: tuple(sets[name]) for name in SETS})
+
+
+def _refuse_copies(sets: dict[str, list[Photo]], labels: Sequence[str]) -> None:
+    """The same file in two sets or two classes makes every measured figure worthless."""
+    seen: dict[str, tuple[str, int]] = {}
+    for name, photos in sets.items():
+        for photo in photos:
+            place = seen.setdefault(photo.sha256, (name, photo.label))
+            if place != (name, photo.label):
+                fault = f"is the same photo as one in {place[0]}, class {labels[place[1]]}"
+                raise DatasetError(photo.path, fault, "keep one of the two")
 
 
 def _labels(root: Path) -> tuple[str, ...]:
@@ -105,7 +120,7 @@ def _scan(root: Path, labels: Sequence[str]) -> list[Photo]:
         try:
             paths = list(files(root / label, recursive=True))
         except SourceError as error:
-            raise DatasetError(root / label, "has no photo", "add photos, or remove it") from error
+            raise DatasetError(root / label, error.fault, "add photos, or remove it") from error
         photos += [Photo(path, index, _sha256(path)) for path in paths]
     return photos
 
@@ -166,6 +181,7 @@ def decode(photos: Sequence[Photo], size: Size, cache: Path, name: str) -> Pixel
 def _decode_into(path: Path, photos: Sequence[Photo], size: Size, name: str) -> None:
     shape = (len(photos), *size, 3)
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    _reserve(path)
 
     def decode_one(index: int) -> str:
         try:
@@ -184,6 +200,19 @@ def _decode_into(path: Path, photos: Sequence[Photo], size: Size, name: str) -> 
             "remove or replace them",
         )
     pixels.flush()
+
+
+def _reserve(path: Path) -> None:
+    """Take the file's whole space now: a full disk under a mapped file ends the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    size = path.stat().st_size
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        fault = f"cannot be written ({error.strerror})"
+        raise DatasetError(path, fault, f"free {size >> 20} MB, or give another -o") from error
 
 
 def labels_of(photos: Sequence[Photo]) -> np.ndarray:

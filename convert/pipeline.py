@@ -18,7 +18,7 @@ from convert import dataset as datasets
 from convert import networks, quantize, report
 from convert.dataset import Dataset
 from convert.embed import embed
-from convert.errors import ConversionError
+from convert.errors import ConversionError, DatasetError
 from convert.evaluate import evaluate
 from convert.train import TrainConfig, Trained, history_csv, train
 from convert.verify import golden_vectors
@@ -49,6 +49,8 @@ def run(job: Run) -> list[str]:
 
     Raises: DatasetError; ConversionError where no variant at all can be converted.
     """
+    if job.out.resolve().is_relative_to(job.photos.resolve()):
+        raise DatasetError(job.out, "lies inside the photos", "give -o a folder outside of them")
     dataset = datasets.load(job.photos, job.config.seed)
     say(f"{job.photos}: {', '.join(dataset.labels)}; photos {json.dumps(dataset.counts())}")
     job.out.mkdir(parents=True, exist_ok=True)

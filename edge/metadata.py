@@ -67,11 +67,27 @@ def read_metadata(content: bytes, subject: object) -> Metadata:
         description = _metadata_table(model)
         files = _associated_files(content)
         labels = _labels(description, files)
-        edge = json.loads(files.get(EDGE_JSON, b"{}"))
-        normalization = _normalization(description)
+        edge = _checked(json.loads(files.get(EDGE_JSON, b"{}")))
+        normalization = _normalization(description, subject)
     except (struct.error, IndexError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ModelError(subject, "is truncated or damaged", "copy the file again") from error
     return Metadata(tuple(edge.get("labels", labels)), normalization, edge, operators)
+
+
+def _checked(edge: Any) -> dict[str, Any]:
+    """See that edge.json has the kinds of values that are read from it. Raises: ValueError."""
+    if not isinstance(edge, dict):
+        raise ValueError("edge.json must be an object")
+    labels = edge.get("labels", [])
+    well_formed = (
+        isinstance(labels, list)
+        and all(isinstance(label, str) for label in labels)
+        and all(isinstance(edge.get(key, {}), dict) for key in ("preprocessing", "golden"))
+        and isinstance(edge.get("threshold"), int | float | None)
+    )
+    if not well_formed:
+        raise ValueError("edge.json holds values of other kinds")
+    return edge
 
 
 class _Reader:
@@ -169,7 +185,7 @@ def _tensor_metadata(description: _Reader | None, inputs: bool) -> _Reader | Non
     return subgraph and next(subgraph.tables(2 if inputs else 3), None)
 
 
-def _normalization(description: _Reader | None) -> Normalization | None:
+def _normalization(description: _Reader | None, subject: object) -> Normalization | None:
     tensor = _tensor_metadata(description, inputs=True)
     for unit in tensor.tables(4) if tensor else ():
         options = unit.table(1)
@@ -178,6 +194,9 @@ def _normalization(description: _Reader | None) -> Normalization | None:
             and unit.integer(0, flatbuffers.number_types.Uint8Flags) == NORMALIZATION_OPTIONS
         ):
             mean, std = options.numbers(0, Float32Flags), options.numbers(1, Float32Flags)
+            if len(set(mean)) != 1 or len(set(std)) != 1 or not std[0]:
+                fault = f"normalizes by channel, or by nothing (mean {mean}, std {std})"
+                raise ModelError(subject, fault, "give one with a single mean and std")
             return Normalization(float(mean[0]), float(std[0]))
     return None
 

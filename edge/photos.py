@@ -42,6 +42,8 @@ def photos(paths: Iterable[str | os.PathLike[str]], *, recursive: bool = False) 
     """
     for path in paths:
         if str(path) == "-":
+            if sys.stdin is None:
+                raise SourceError("-", "stdin is closed", "pipe a picture into it")
             yield _frame("-", sys.stdin.buffer.read())
         else:
             for file in files(path, recursive=recursive):
@@ -53,9 +55,11 @@ def files(path: str | os.PathLike[str], *, recursive: bool = False) -> Iterator[
     folder = Path(path)
     if folder.is_dir():
         found = _pictures(folder, recursive)
+        remedy = "give a folder of pictures, or look into its folders (recursive)"
     elif glob.has_magic(str(path)) and not folder.exists():
         names = sorted(glob.glob(str(path), recursive=True))
         found = (Path(name) for name in names if not Path(name).is_dir())
+        remedy = "check the pattern"
     else:
         yield folder
         return
@@ -64,7 +68,6 @@ def files(path: str | os.PathLike[str], *, recursive: bool = False) -> Iterator[
         empty = False
         yield file
     if empty:
-        remedy = "give a folder of JPEGs" if recursive else "give a folder of JPEGs, or -r"
         raise SourceError(path, "no picture in it", remedy)
 
 

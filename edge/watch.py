@@ -39,13 +39,16 @@ def watch(
         report: takes one line about what went wrong.
     """
     sinks = list(sinks)
-    count = 0
+    count = failures = 0
     for frame in frames:
         try:
             result = classify(model, frame, threshold=threshold)
         except ImageError as error:
             report(str(error))
+            failures += 1
+            time.sleep(min(1.0, 0.01 * 2 ** min(failures, 7)))  # a bad source must not spin
             continue
+        failures = 0
         for sink in sinks:
             _deliver(sink, result, report)
         count += 1

@@ -226,3 +226,20 @@ def test_an_interrupt_is_exit_130_without_traceback(
     assert (process.returncode, errors) == (130, b"")
     if form == "json":
         assert json.loads(first + rest)
+
+
+def test_a_full_disk_is_one_line_and_exit_1(model_path: Path, photo_folder: Path) -> None:
+    command = [sys.executable, *CLASSIFY, "-m", str(model_path), str(photo_folder)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "edge-classify: output: No space left on device; check its rights and the free space\n"
+    )
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "257", "99999999999", "many"])
+def test_an_impossible_number_of_threads_is_wrong_usage(threads: str) -> None:
+    done = run(*CLASSIFY, "--threads", threads, "x.jpg")
+    assert done.returncode == 2
+    assert "must be a number from 1 to 256, or auto" in done.stderr

@@ -159,7 +159,8 @@ def test_an_unreadable_test_photo_is_named_before_the_training(drawn: Path, tmp_
         (photos / "train").mkdir(parents=True, exist_ok=True)
         (photos / "train" / label).symlink_to(drawn / label)
         (photos / "test" / label).mkdir(parents=True)
-        shutil.copy(drawn / label / "0000.jpg", photos / "test" / label)
+        another = (drawn / label / "0000.jpg").read_bytes() + b"\0"  # else it is a copy of train's
+        (photos / "test" / label / "0.jpg").write_bytes(another)
     broken = photos / "test" / "cup" / "broken.jpg"
     broken.write_text("no photo")
     done = run("-m", "convert", str(photos), "-o", str(out), "--image-size", "96")
@@ -179,3 +180,20 @@ def test_a_variant_that_cannot_be_converted_is_a_conversion_error(tmp_path: Path
     assert str(caught.value).startswith("int8: cannot be converted (")
     assert "\n" not in str(caught.value)
     assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "calibration.npy"}
+
+
+def test_out_may_not_lie_inside_the_photos(drawn: Path) -> None:
+    done = run("-m", "convert", str(drawn), "-o", str(drawn / "out"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(
+        "lies inside the photos; give -o a folder outside of them"
+    )
+    assert not (drawn / "out").exists()
+
+
+def test_out_that_is_a_file_is_one_line(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    done = run("-m", "convert", str(drawn), "-o", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "out").read_text() == "mine"

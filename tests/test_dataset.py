@@ -284,3 +284,21 @@ def test_each_epoch_visits_every_photo_once(batch_size: int) -> None:
     assert len({tuple(epoch) for epoch in epochs.tolist()}) > 1
     again = shuffled_batches(10, batch_size, 0)
     assert np.array_equal(visited, np.concatenate([next(again) for _ in range(20)]))
+
+
+def test_a_folder_of_sets_without_train_is_no_folder_of_classes(tmp_path: Path) -> None:
+    make_sets(tmp_path, "test")
+    write_photos(tmp_path / "training", first=1000)
+    assert "has test but no train" in error_of(tmp_path)
+
+
+def test_the_same_photo_in_two_sets_is_refused(tmp_path: Path) -> None:
+    make_sets(tmp_path, "train", "test")
+    shutil.copy(tmp_path / "train" / "a" / "000.png", tmp_path / "test" / "a" / "copy.png")
+    assert "is the same photo as one in train, class a" in error_of(tmp_path)
+
+
+def test_the_same_photo_in_two_classes_is_refused(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    shutil.copy(tmp_path / "a" / "000.png", tmp_path / "b" / "copy.png")
+    assert "is the same photo as one in train, class a" in error_of(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
 import shutil
 import subprocess
@@ -127,3 +129,30 @@ def buffer_starts(content: bytes) -> list[int]:
     first, count = vector(u32(0), 4)
     tables = [first + 4 * i + u32(first + 4 * i) for i in range(count)]
     return [start for start, length in (vector(table, 0) for table in tables) if length]
+
+
+def with_edge_json(path: Path, edge: object) -> bytes:
+    """The model with another edge.json in its zip."""
+    content = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        start = min(info.header_offset for info in archive.infolist())
+        files = {name: archive.read(name) for name in archive.namelist()}
+    stream = io.BytesIO(content[:start])
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
+        for name, text in (files | {"edge.json": json.dumps(edge).encode()}).items():
+            archive.writestr(name, text)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [[1, 2], {"labels": "ab"}, {"labels": [1, 2, 3]}, {"preprocessing": "x"}, {"threshold": "x"}],
+)
+def test_an_odd_edge_json_is_one_line(model_path: Path, edge: object) -> None:
+    with pytest.raises(ModelError, match="is truncated or damaged"):
+        read_metadata(with_edge_json(model_path, edge), model_path)
+
+
+def test_another_edge_json_of_the_right_kinds_is_read(model_path: Path) -> None:
+    content = with_edge_json(model_path, {"labels": ["x", "y", "z"], "threshold": 0.5})
+    assert read_metadata(content, model_path).labels == ("x", "y", "z")

@@ -9,12 +9,16 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from edge.errors import EdgeError
 
 
 def run(command: Callable[[], int], name: str) -> int:
     """Run a command to its exit status: no error that a user can mend shows a traceback."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the caller: nobody is to hear of it
+            setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding cannot say
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -29,6 +33,10 @@ def run(command: Callable[[], int], name: str) -> int:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a folder without rights
+        subject, fault = error.filename or "output", error.strerror or str(error)
+        complain(name, EdgeError(subject, fault, "check its rights and the free space"))
+        return 1
 
 
 def complain(name: str, problem: object) -> None:

@@ -10,6 +10,8 @@ from edge.commands import complain
 from edge.model import Model
 from edge.runtime import RUNTIMES
 
+MOST_THREADS = 256
+
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add -m, --threads, --runtime, -v and --version."""
@@ -61,8 +63,10 @@ def num_threads(text: str) -> int | None:
     """Read a number of threads; None stands for "auto"."""
     if text == "auto":
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1, or auto. Received: {text}")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 1 to {MOST_THREADS}, or auto. Received: {text}"
+        )
     return int(text)
 
 

@@ -130,10 +130,6 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1. Received: {text}")
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to 1000000. Received: {text}")
     return int(text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

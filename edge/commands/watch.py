@@ -94,7 +94,3 @@ def _fps(text: str) -> float:
 
 def _end(*_: object) -> None:
     raise SystemExit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
