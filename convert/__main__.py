@@ -19,7 +19,7 @@ PHOTOS holds one folder per class, or train/, val/ and test/ that hold those. Wh
 is drawn from train: 15 % for val, 15 % for test, by class and seed. Hidden folders are ignored.
 
 OUT gets a .tflite file per variant (labels, normalization and measured accuracy inside), report.md,
-card.json, history.csv, and cache/ with the decoded photos, which you may delete.
+card.json, history.csv and .png, and cache/ with the decoded photos, which you may delete.
 
 examples:
   python -m convert photos -o out

@@ -20,6 +20,7 @@ from convert.dataset import Dataset
 from convert.embed import embed
 from convert.errors import ConversionError, DatasetError
 from convert.evaluate import evaluate
+from convert.plots import history_png
 from convert.train import TrainConfig, Trained, history_csv, train
 from convert.verify import golden_vectors
 from edge import __version__
@@ -58,6 +59,7 @@ def run(job: Run) -> list[str]:
     datasets.decode(dataset.test, job.config.image_size, job.out / "cache", "test")
     trained = train(dataset, job.config, job.out / "cache")
     write(job.out / "history.csv", history_csv(trained.history).encode())
+    write(job.out / "history.png", history_png(trained.history))
     with tempfile.TemporaryDirectory(dir=job.out, prefix=".work-") as folder:
         saved_model, calibration = _export(trained, dataset, job, Path(folder))
         variants, failures = [], []

@@ -80,6 +80,8 @@ def report_md(card: Mapping[str, Any], variants: Sequence[Variant], failures: Se
             f"Latency: on the workstation ({', '.join(card['runtimes'])}); measure it on the "
             "device with `edge-benchmark`.",
             "",
+            "![accuracy and loss by epoch](history.png)",
+            "",
             "## Photos",
             "",
             "| set | " + " | ".join(labels) + " |",

@@ -16,6 +16,7 @@ from convert.__main__ import main
 from convert.errors import ConversionError
 from convert.quantize import VARIANTS
 from convert.quantize import convert as quantize
+from edge.preprocess import read_image
 
 # What the device has; TensorFlow is not among it.
 DEVICE_PACKAGES = ("numpy", "numpy.libs", "PIL", "pillow.libs", "flatbuffers")
@@ -33,7 +34,7 @@ def out(request: pytest.FixtureRequest) -> Path:
 def test_out_holds_every_variant_and_what_is_said_of_them(out: Path) -> None:
     names = {path.name for path in out.iterdir()}
     models = {f"model-{variant}.tflite" for variant in VARIANTS}
-    assert names == models | {"report.md", "card.json", "history.csv", "cache"}
+    assert names == models | {"report.md", "card.json", "history.csv", "history.png", "cache"}
 
 
 def test_no_half_written_file_is_left(out: Path) -> None:
@@ -196,3 +197,10 @@ def test_out_that_is_a_file_is_one_line(drawn: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_the_curves_are_a_picture(out: Path) -> None:
+    curves = read_image(out / "history.png")
+    assert curves.shape[1] > curves.shape[0] > 300
+    assert len(np.unique(curves.reshape(-1, 3), axis=0)) > 10  # lines, not a blank sheet
+    assert "(history.png)" in (out / "report.md").read_text()
