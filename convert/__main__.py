@@ -12,6 +12,7 @@ from pathlib import Path
 
 from convert.errors import ConversionError
 from edge.commands import run as run_command
+from edge.commands.arguments import count
 
 NAME = "convert"
 EXAMPLES = """\
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         ("--calibration-photos", 200, "training photos that set the ranges of int8"),
     ):
         shown = what if default is None else f"{what} (default: {default})"
-        parser.add_argument(flag, type=_count, default=default, metavar="N", help=shown)
+        parser.add_argument(flag, type=count, default=default, metavar="N", help=shown)
     parser.add_argument(
         "--learning-rate",
         type=_rate,
@@ -136,12 +137,6 @@ def _command(args: argparse.Namespace) -> str:
             shown = ",".join(value) if name == "quantize" else shown
             words.append(f"--{name.replace('_', '-')} {shlex.quote(str(shown))}")
     return " ".join(words)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1. Received: {text}")
-    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -11,6 +11,7 @@ from edge.model import Model
 from edge.runtime import RUNTIMES
 
 MOST_THREADS = 256
+MOST_COUNT = 1_000_000
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +67,15 @@ def num_threads(text: str) -> int | None:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
         raise argparse.ArgumentTypeError(
             f"must be a number from 1 to {MOST_THREADS}, or auto. Received: {text}"
+        )
+    return int(text)
+
+
+def count(text: str) -> int:
+    """Read a number from 1 to MOST_COUNT."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_COUNT:
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 1 to {MOST_COUNT}. Received: {text}"
         )
     return int(text)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from edge.benchmark import drawn_picture, measure
 from edge.commands import complain, run
-from edge.commands.arguments import add_runtime_arguments
+from edge.commands.arguments import add_runtime_arguments, count
 from edge.errors import EdgeError, ModelError
 from edge.model import Model, models_folder, shipped_models
 from edge.preprocess import Picture
@@ -60,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--image", type=Path, metavar="FILE", help="the picture (default: a drawn one)"
     )
-    parser.add_argument("--num-runs", type=_count, default=100, metavar="N", help="(default: 100)")
-    parser.add_argument("--warmup-runs", type=_count, default=10, metavar="N", help="(default: 10)")
+    parser.add_argument("--num-runs", type=count, default=100, metavar="N", help="(default: 100)")
+    parser.add_argument("--warmup-runs", type=count, default=10, metavar="N", help="(default: 10)")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text")
     add_runtime_arguments(parser, several_threads=True)
     return parser
@@ -127,9 +127,3 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
             cell.ljust(width) if place < 2 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to 1000000. Received: {text}")
-    return int(text)

@@ -14,6 +14,7 @@ from edge.commands import complain, run
 from edge.commands.arguments import (
     add_model_arguments,
     add_threshold_argument,
+    count,
     open_model,
     threshold_of,
 )
@@ -52,18 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-r", "--recursive", action="store_true", help="folders in folders too")
     parser.add_argument(
-        "-k", "--top-k", type=_top_k, default=1, metavar="N", help="labels a picture (default: 1)"
+        "-k", "--top-k", type=count, default=1, metavar="N", help="labels a picture (default: 1)"
     )
     add_threshold_argument(parser)
     parser.add_argument("--format", choices=tuple(_WRITERS), default="text", help="(default: text)")
     add_model_arguments(parser)
     return parser
-
-
-def _top_k(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1. Received: {text}")
-    return int(text)
 
 
 def _classify_all(args: argparse.Namespace) -> int:
