@@ -55,6 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--name", type=_name, default="model", help="of the model and its files (default: model)"
     )
+    _add_training_arguments(parser)
+    parser.add_argument(
+        "--quantize",
+        type=lambda text: _variants(text, tuple(VARIANTS)),
+        default=("float32", "int8"),
+        metavar="LIST|all",
+        help=f"variants to make, of {', '.join(VARIANTS)} (default: float32,int8)",
+    )
+    return parser
+
+
+def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size",
         type=_image_size,
@@ -86,14 +98,6 @@ def _parser() -> argparse.ArgumentParser:
         default="float32",
         help="to compute in while training; bfloat16 gains on processors with AMX",
     )
-    parser.add_argument(
-        "--quantize",
-        type=lambda text: _variants(text, tuple(VARIANTS)),
-        default=("float32", "int8"),
-        metavar="LIST|all",
-        help=f"variants to make, of {', '.join(VARIANTS)} (default: float32,int8)",
-    )
-    return parser
 
 
 def _convert(args: argparse.Namespace) -> int:
