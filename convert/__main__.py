@@ -5,184 +5,112 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import shlex
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
+from convert import arguments as options
 from convert.errors import ConversionError
 from edge.commands import run as run_command
-from edge.commands.arguments import count
 
 NAME = "convert"
+STEPS = {
+    "check": "look at the photos: counts, damaged files, duplicates, leaks between sets",
+    "preview": "see what the augmentation does to a photo, or to a folder of them",
+    "train": "train only; OUT/training keeps the best epoch",
+    "export": "make .tflite files of what OUT/training holds, measure and report them",
+    "evaluate": "measure .tflite files on photos",
+}
 EXAMPLES = """\
 PHOTOS holds one folder per class, or train/, val/ and test/ that hold those. What has no folder
 is drawn from train: 15 % for val, 15 % for test, by class and seed. Hidden folders are ignored.
 
-OUT gets a .tflite file per variant (labels, normalization and measured accuracy inside), report.md,
-card.json, history.csv and .png, and cache/ with the decoded photos, which you may delete.
+OUT gets a .tflite file per variant (labels, normalization, threshold and measured accuracy inside),
+report.html to look at, report.md and card.json, and cache/ with the decoded photos, which you may
+delete. Ctrl-C keeps the best epoch so far; --resume goes on.
+
+steps, each with a --help of its own:
+  python -m convert check PHOTOS                      {check}
+  python -m convert preview PHOTO|PHOTOS              {preview}
+  python -m convert train PHOTOS -o OUT               {train}
+  python -m convert export PHOTOS -o OUT              {export}
+  python -m convert evaluate PHOTOS MODEL ...         {evaluate}
 
 examples:
-  python -m convert photos -o out
-  python -m convert photos -o out --image-size 128 --epochs 20 --quantize float32,dynamic,int8
+  python -m convert photos -o out                     MobileNetV2, fine-tuned from ImageNet
+  python -m convert photos -o out --alpha 0.35 --weights FILE.h5
+  python -m convert photos -o out --network small     from scratch, under 300 kB
+  python -m convert photos -o out --network tutorial --recipe tutorial --quantize all
 then, on the device:
   edge-classify -m out/model-int8.tflite dinner.jpg
-"""
+""".format(**STEPS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, convert, measure; the entry of `python -m convert`."""
+    """Do a step, or all of the line; the entry of `python -m convert`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    args = _parser().parse_args(arguments)
-    return run_command(lambda: _convert(args), NAME)
+    step = arguments[0] if arguments and arguments[0] in STEPS else ""
+    return _step(step, arguments[1:]) if step else _step("", arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    from convert.quantize import VARIANTS
+def _step(step: str, argv: Sequence[str]) -> int:
+    if step in ("check", "preview", "evaluate"):
+        return run_command(lambda: _tool(step, argv), NAME)
+    parser = _parser(step)
+    args = parser.parse_args(argv)
+    words = " ".join(["python -m convert", *([step] if step else []), "PHOTOS"])
+    args.command = options.command_of(parser, args, words)
+    return run_command(lambda: _line(step, args), NAME)
 
+
+def _parser(step: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m convert",
-        description="Train an image classifier on a folder of photos and make .tflite files of it.",
-        epilog=EXAMPLES,
+        prog=f"python -m convert {step}".strip(),
+        description=STEPS[step].capitalize() + "."
+        if step
+        else "Train an image classifier on a folder of photos and make .tflite files of it.",
+        epilog=None if step else EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "photos", type=Path, metavar="PHOTOS", help="folder with one folder per class"
-    )
-    parser.add_argument(
-        "-o", "--out", type=Path, default=Path("out"), metavar="OUT", help="(default: out)"
-    )
-    parser.add_argument(
-        "--name", type=_name, default="model", help="of the model and its files (default: model)"
-    )
-    _add_training_arguments(parser)
-    parser.add_argument(
-        "--quantize",
-        type=lambda text: _variants(text, tuple(VARIANTS)),
-        default=("float32", "int8"),
-        metavar="LIST|all",
-        help=f"variants to make, of {', '.join(VARIANTS)} (default: float32,int8)",
-    )
+    if step not in ("check", "preview", "evaluate"):
+        options.add_photos(parser)
+    if step in ("", "train"):
+        options.add_training(parser)
+    if step in ("", "export"):
+        options.add_export(parser)
     return parser
 
 
-def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--image-size",
-        type=_image_size,
-        default=(300, 300),
-        metavar="N|HxW",
-        help="what the network sees, in pixels (default: 300, the tutorial's)",
-    )
-    for flag, default, what in (
-        ("--batch-size", 32, "photos a step"),
-        ("--epochs", 30, "rounds of training"),
-        ("--steps-per-epoch", None, "steps a round (default: every photo once)"),
-        ("--calibration-photos", 200, "training photos that set the ranges of int8"),
-    ):
-        shown = what if default is None else f"{what} (default: {default})"
-        parser.add_argument(flag, type=count, default=default, metavar="N", help=shown)
-    parser.add_argument(
-        "--learning-rate",
-        type=_rate,
-        default=1e-3,
-        metavar="RATE",
-        help="of the first step; it falls to 0 along a cosine (default: 0.001)",
-    )
-    parser.add_argument(
-        "--seed", type=_seed, default=0, help="of split, order, weights (default: 0)"
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("float32", "bfloat16"),
-        default="float32",
-        help="to compute in while training; bfloat16 gains on processors with AMX",
-    )
+def _line(step: str, args: argparse.Namespace) -> int:
+    _need_tensorflow()
+    from convert import pipeline
+
+    doing: dict[str, Callable[[argparse.Namespace], int]] = {
+        "": lambda args: 1 if pipeline.run(options.run_of(args)) else 0,
+        "train": lambda args: pipeline.train_only(options.run_of(args)),
+        "export": lambda args: 1 if pipeline.export_only(options.run_of(args)) else 0,
+    }
+    return doing[step](args)
 
 
-def _convert(args: argparse.Namespace) -> int:
+def _tool(step: str, argv: Sequence[str]) -> int:
+    """Run a step that stands by itself."""
+    if not {"-h", "--help"} & set(argv):
+        _need_tensorflow()
+    from importlib import import_module
+
+    module = import_module(f"convert.{'assess' if step == 'evaluate' else step}")
+    parser = _parser(step)
+    module.add_arguments(parser)
+    return int(module.main(parser.parse_args(argv)))
+
+
+def _need_tensorflow() -> None:
     if not importlib.util.find_spec("tensorflow"):
         raise ConversionError(
             "tensorflow", "is not installed", "pip install 'edge-classify[convert]'"
         )
     # Before TensorFlow is imported; its chatter helps nobody.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from convert.pipeline import Run, run
-    from convert.train import TrainConfig
-
-    config = TrainConfig(
-        image_size=args.image_size,
-        batch_size=args.batch_size,
-        epochs=args.epochs,
-        steps_per_epoch=args.steps_per_epoch,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-        precision=args.precision,
-    )
-    job = Run(
-        photos=args.photos,
-        out=args.out,
-        name=args.name,
-        command=_command(args),
-        variants=args.quantize,
-        calibration_photos=args.calibration_photos,
-        config=config,
-    )
-    return 1 if run(job) else 0
-
-
-def _command(args: argparse.Namespace) -> str:
-    """The command as it can be given again: every option that is not the default, no path."""
-    parser = _parser()
-    words = ["python -m convert PHOTOS"]
-    for name, value in vars(args).items():
-        if name not in ("photos", "out") and value != parser.get_default(name):
-            shown = "x".join(map(str, value)) if name == "image_size" else value
-            shown = ",".join(value) if name == "quantize" else shown
-            words.append(f"--{name.replace('_', '-')} {shlex.quote(str(shown))}")
-    return " ".join(words)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 2^32 - 1. Received: {text}")
-    return int(text)
-
-
-def _name(text: str) -> str:
-    if not text or text.startswith(".") or not text.isprintable() or "/" in text:
-        raise argparse.ArgumentTypeError(f"must be a file name, not hidden. Received: {text!r}")
-    return text
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"must be a number above 0. Received: {text}")
-    return value
-
-
-def _image_size(text: str) -> tuple[int, int]:
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
-        raise argparse.ArgumentTypeError(f"must be like 128 or 96x128. Received: {text}")
-    height, width = int(sides[0]), int(sides[-1])
-    if min(height, width) < 96:
-        raise argparse.ArgumentTypeError(
-            f"the tutorial network needs at least 96. Received: {text}"
-        )
-    return height, width
-
-
-def _variants(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    wanted = known if text == "all" else tuple(dict.fromkeys(text.split(",")))
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"must be of {', '.join(known)}. Received: {unknown[0]}")
-    return wanted
 
 
 if __name__ == "__main__":

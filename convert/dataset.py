@@ -1,34 +1,29 @@
-"""A folder of photos: scan it, split it, decode it once into a cache, and yield batches."""
+"""A folder of photos: scan it, refuse what leaks, split it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from convert.errors import DatasetError
-from edge.errors import ImageError, SourceError
+from convert.lookalikes import groups
+from convert.parallel import each
+from convert.photo import Photo, sha256_of
+from convert.split import split
+from edge.errors import SourceError
 from edge.photos import files
-from edge.preprocess import PREPROCESSING_VERSION, Pixels, Size, resized
 
 SETS = ("train", "val", "test")
 HELD_OUT = {"val": 0.15, "test": 0.15}  # shares drawn from the photos where a set has no folder
-
-
-@dataclass(frozen=True)
-class Photo:
-    """One photo of a class."""
-
-    path: Path
-    label: int  # index into the labels
-    sha256: str  # of the file's content
+QUIET = 500  # files are hashed in a moment up to here; a bar would only flicker
 
 
 @dataclass(frozen=True)
@@ -51,47 +46,109 @@ class Dataset:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many photos each set has of each label."""
+        found = {name: Counter(photo.label for photo in getattr(self, name)) for name in SETS}
         return {
-            name: {
-                label: Counter(photo.label for photo in getattr(self, name))[index]
-                for index, label in enumerate(self.labels)
-            }
+            name: {label: found[name][index] for index, label in enumerate(self.labels)}
             for name in SETS
         }
 
 
-def load(folder: Path, seed: int) -> Dataset:
+def load(folder: Path, seed: int, cache: Path | None = None) -> Dataset:
     """Scan a folder of classes, or of train/ (val/, test/) with classes, and split what is whole.
+
+    Photos that look alike stay in one set. Where sets that have folders share look-alikes, stderr
+    says how many.
+
+    Args:
+        folder: the photos.
+        seed: of the split.
+        cache: a folder that keeps how the photos look; None: it is computed each time.
 
     Raises: DatasetError.
     """
+    roots = set_folders(folder)
+    labels = labels_in(roots["train"])
+    for root in roots.values():
+        _refuse_other_labels(root, labels)
+    sets = _scan(roots, labels)
+    _refuse_copies(sets, labels)
+    photos = [photo for scanned in sets.values() for photo in scanned]
+    alike = dict(zip((p.sha256 for p in photos), groups(photos, cache).tolist(), strict=True))
+    _warn_of_leaks(sets, alike, folder)
+    whole = 1.0  # what is left of train
+    for name, share in HELD_OUT.items():
+        if name not in sets:
+            sets["train"], sets[name] = split(sets["train"], alike, share / whole, seed)
+            _refuse_lacks(sets, labels, folder, name)
+            whole -= share
+    return Dataset(labels, **{name: tuple(sets[name]) for name in SETS})
+
+
+def set_folders(folder: Path) -> dict[str, Path]:
+    """Name the folders of train, val and test; the whole is train where there are none."""
     if not folder.is_dir():
         raise DatasetError(folder, "no such folder", "give a folder with one folder per class")
     present = [name for name in SETS if (folder / name).is_dir()]
     if present and "train" not in present:
         remedy = "name the folder of training photos train"
         raise DatasetError(folder, f"has {', '.join(present)} but no train", remedy)
-    roots = {name: folder / name for name in present} if present else {"train": folder}
-    labels = _labels(roots["train"])
-    sets = {}
+    return {name: folder / name for name in present} if present else {"train": folder}
+
+
+def labels_in(root: Path) -> tuple[str, ...]:
+    """Folder names, sorted; hidden ones are no class."""
+    try:
+        folders = [p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    except OSError as error:
+        raise DatasetError(
+            root, f"cannot be read ({error.strerror})", "change its rights"
+        ) from error
+    if len(folders) < 2:
+        raise DatasetError(
+            root,
+            f"must have a folder for each of two or more classes. Received: {sorted(folders)}",
+            "put the photos of each class into a folder of its own",
+        )
+    return tuple(sorted(folders))
+
+
+def _refuse_other_labels(root: Path, labels: Sequence[str]) -> None:
+    found = set(labels_in(root))
+    lacks, adds = sorted(set(labels) - found), sorted(found - set(labels))
+    if lacks or adds:
+        told = [f"lacks {_first(lacks)}"] * bool(lacks) + [f"adds {_first(adds)}"] * bool(adds)
+        raise DatasetError(
+            root,
+            f"its classes differ from those of train: {' and '.join(told)}",
+            "make the class folders of all sets the same",
+        )
+
+
+def _first(names: Sequence[str], count: int = 5) -> str:
+    """The first few of many names, quoted."""
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(map(repr, names[:count])) + more
+
+
+def _scan(roots: Mapping[str, Path], labels: Sequence[str]) -> dict[str, list[Photo]]:
+    """Find the photos of each set, and hash them, which notices every change."""
+    found = []
     for name, root in roots.items():
-        if _labels(root) != labels:
-            raise DatasetError(
-                root,
-                f"its classes {list(_labels(root))} differ from {list(labels)}",
-                "make the class folders of all sets the same",
-            )
-        sets[name] = _scan(root, labels)
-    _refuse_copies(sets, labels)
-    whole = 1.0  # what is left of train
-    for name, share in HELD_OUT.items():
-        if name not in sets:
-            sets["train"], sets[name] = _split(sets["train"], share / whole, seed, folder, labels)
-            whole -= share
-    return Dataset(labels, **{name: tuple(sets[name]) for name in SETS})
+        for index, label in enumerate(labels):
+            try:
+                found += [(name, index, path) for path in files(root / label, recursive=True)]
+            except SourceError as error:
+                remedy = "add photos, or remove it"
+                raise DatasetError(root / label, error.fault, remedy) from error
+    sets: dict[str, list[Photo]] = {name: [] for name in roots}
+    paths = [path for _, _, path in found]
+    hashes = each(sha256_of, paths, "scan", bar=len(paths) > QUIET)
+    for (name, index, path), sha256 in zip(found, hashes, strict=True):
+        sets[name].append(Photo(path, index, sha256))
+    return sets
 
 
-def _refuse_copies(sets: dict[str, list[Photo]], labels: Sequence[str]) -> None:
+def _refuse_copies(sets: Mapping[str, Sequence[Photo]], labels: Sequence[str]) -> None:
     """The same file in two sets or two classes makes every measured figure worthless."""
     seen: dict[str, tuple[str, int]] = {}
     for name, photos in sets.items():
@@ -102,139 +159,81 @@ def _refuse_copies(sets: dict[str, list[Photo]], labels: Sequence[str]) -> None:
                 raise DatasetError(photo.path, fault, "keep one of the two")
 
 
-def _labels(root: Path) -> tuple[str, ...]:
-    """Folder names, sorted; hidden ones are no class."""
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if len(names) < 2:
-        raise DatasetError(
-            root,
-            f"must have a folder for each of two or more classes. Received: {names}",
-            "put the photos of each class into a folder of its own",
-        )
-    return tuple(names)
-
-
-def _scan(root: Path, labels: Sequence[str]) -> list[Photo]:
-    photos = []
-    for index, label in enumerate(labels):
-        try:
-            paths = list(files(root / label, recursive=True))
-        except SourceError as error:
-            raise DatasetError(root / label, error.fault, "add photos, or remove it") from error
-        photos += [Photo(path, index, _sha256(path)) for path in paths]
-    return photos
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DatasetError(path, f"cannot be read ({error.strerror})", "remove it") from error
-
-
-def _split(
-    photos: list[Photo], share: float, seed: int, folder: Path, labels: Sequence[str]
-) -> tuple[list[Photo], list[Photo]]:
-    """Keep a part, hold out `share` of each class; equal files stay on one side.
-
-    The order comes from the seed and each file's content, so that neither names nor the machine's
-    order of files changes the split.
-    """
-    kept: list[Photo] = []
-    held: list[Photo] = []
-    for index, label in enumerate(labels):
-        groups: dict[str, list[Photo]] = {}
-        for photo in photos:
-            if photo.label == index:
-                groups.setdefault(photo.sha256, []).append(photo)
-        order = sorted(groups, key=lambda key: hashlib.sha256(f"{seed} {key}".encode()).digest())
-        count = max(1, round(share * len(order)))
-        if len(order) - count < 1:
-            raise DatasetError(
-                folder, f"class {label} has too few photos to split ({len(order)})", "add photos"
+def _warn_of_leaks(
+    sets: Mapping[str, Sequence[Photo]], alike: Mapping[str, int], folder: Path
+) -> None:
+    """Say how many photos of one set look like one of another."""
+    found = {name: Counter(alike[photo.sha256] for photo in sets[name]) for name in sets}
+    for name, held in combinations(sets, 2):
+        count = sum(found[held][group] for group in found[held].keys() & found[name].keys())
+        if count:
+            which = f"{count} photo{'s' * (count > 1)} of {held} look{'s' * (count == 1)}"
+            print(
+                f"convert: {which} like one of {name}, so that figures on {held} may flatter; "
+                f"see: python -m convert check {folder}",
+                file=sys.stderr,
+                flush=True,
             )
-        held += [photo for key in order[:count] for photo in groups[key]]
-        kept += [photo for key in order[count:] for photo in groups[key]]
-    return kept, held
 
 
-def decode(photos: Sequence[Photo], size: Size, cache: Path, name: str) -> Pixels:
-    """Decode photos once, by edge's preprocessing, into a file in `cache`.
+def _refuse_lacks(
+    sets: Mapping[str, Sequence[Photo]], labels: Sequence[str], folder: Path, drawn: str
+) -> None:
+    """A class of which a set has no photo can be neither learned nor measured."""
+    found = [Counter(photo.label for photo in sets[name]) for name in ("train", drawn)]
+    for index, label in enumerate(labels):
+        counts = [of_set[index] for of_set in found]
+        if not all(counts):
+            fault = f"class {label} has too few photos to split ({sum(counts)}, or all look alike)"
+            raise DatasetError(folder, fault, "add photos")
 
-    Returns: (num_photos, *size, 3) uint8, mapped from the file: memory use does not grow with it.
-    Raises: DatasetError, which names the photos that cannot be read.
+
+def weigh(
+    photos: Sequence[Photo],
+    root: Path,
+    lists: Sequence[tuple[Path, float]],
+    elsewhere: Iterable[Photo] = (),
+) -> np.ndarray:
+    """Weights of photos, (num_photos,) float32: 1, times the factor of each list that names it.
+
+    Args:
+        photos: those of train.
+        root: the folder that the paths in the lists are relative to.
+        lists: text files with one path a line, and the factor of each.
+        elsewhere: photos that a list may name as well, without effect: those that were drawn from
+            train for val and test.
+
+    Raises: DatasetError for a line that names none of the photos.
     """
-    key = hashlib.sha256(f"{PREPROCESSING_VERSION} {size}".encode())
-    key.update("".join(photo.sha256 for photo in photos).encode())
-    path = cache / f"{name}-{size[0]}x{size[1]}-{key.hexdigest()[:16]}.npy"
-    if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        try:
-            _decode_into(partial, photos, size, name)
-            partial.rename(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    return np.load(path, mmap_mode="r")
+    rows = {os.path.normpath(photo.path): row for row, photo in enumerate(photos)}
+    allowed = {os.path.normpath(photo.path) for photo in elsewhere}
+    weights = np.ones(len(photos), np.float32)
+    for path, factor in lists:
+        named = set()
+        for number, line in enumerate(_lines(path), 1):
+            target = os.path.normpath(root / line)
+            if target in rows:
+                named.add(rows[target])
+            elif line and target not in allowed:
+                remedy = f"give a path relative to {root}, as in train/LABEL/FILE"
+                raise DatasetError(f"{path}:{number}", f"{line} is no photo of train", remedy)
+        weights[list(named)] *= factor
+    return weights
 
 
-def _decode_into(path: Path, photos: Sequence[Photo], size: Size, name: str) -> None:
-    shape = (len(photos), *size, 3)
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    _reserve(path)
-
-    def decode_one(index: int) -> str:
-        try:
-            pixels[index] = resized(photos[index].path, size)
-        except ImageError as error:
-            return f"{photos[index].path} {error.fault}"
-        return ""
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        outcomes = pool.map(decode_one, range(len(photos)))
-        faults = [f for f in tqdm(outcomes, f"decode {name}", len(photos), unit="photo") if f]
-    if faults:
-        raise DatasetError(
-            f"{len(faults)} photo{'s' if len(faults) > 1 else ''} of {name}",
-            "cannot be read: " + ", ".join(faults[:20]) + (", ..." if len(faults) > 20 else ""),
-            "remove or replace them",
-        )
-    pixels.flush()
-
-
-def _reserve(path: Path) -> None:
-    """Take the file's whole space now: a full disk under a mapped file ends the process."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    size = path.stat().st_size
+def _lines(path: Path) -> list[str]:
+    """A file's lines; names that are not UTF-8 stay what they are on this machine."""
     try:
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+        text = os.fsdecode(path.read_bytes())
     except OSError as error:
-        fault = f"cannot be written ({error.strerror})"
-        raise DatasetError(path, fault, f"free {size >> 20} MB, or give another -o") from error
+        fault = f"cannot be read ({error.strerror})"
+        raise DatasetError(path, fault, "give a file with one path a line") from error
+    return [line.rstrip("\r") for line in text.split("\n")]
 
 
 def labels_of(photos: Sequence[Photo]) -> np.ndarray:
     """(num_photos,) int64 label indices."""
     return np.array([photo.label for photo in photos], np.int64)
-
-
-def class_weights(photos: Sequence[Photo], num_labels: int) -> dict[int, float]:
-    """Weights that let every class count the same: mean 1 over the photos."""
-    counts = Counter(photo.label for photo in photos)
-    return {index: len(photos) / (num_labels * counts[index]) for index in range(num_labels)}
-
-
-def shuffled_batches(num_photos: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield index batches without end: each epoch every photo once, in a new seeded order."""
-    random = np.random.default_rng(seed)
-    waiting = np.empty(0, np.int64)
-    while True:
-        while len(waiting) < batch_size:
-            waiting = np.concatenate([waiting, random.permutation(num_photos)])
-        yield waiting[:batch_size]
-        waiting = waiting[batch_size:]
 
 
 def calibration_photos(photos: Sequence[Photo], count: int, seed: int) -> list[int]:

@@ -11,3 +11,15 @@ class DatasetError(EdgeError):
 
 class ConversionError(EdgeError):
     """A variant cannot be converted."""
+
+
+class WeightsError(EdgeError):
+    """Weights cannot be had, or belong to another network."""
+
+
+class TrainingError(EdgeError):
+    """A training cannot be begun, or continued."""
+
+
+class OutputError(EdgeError):
+    """A file cannot be written."""

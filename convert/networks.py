@@ -1,58 +1,206 @@
-"""The networks. Rescaling is the first layer of each, so that all of them eat pixels 0..255."""
+"""The networks, each with its own input convention as its first layer: all of them eat 0..255.
+
+A network that was trained on [-1, 1] and is fed [0, 1] loses many points without a word; here the
+convention belongs to the network, so that there is nothing to choose. tests/test_networks.py holds
+each against Keras's own `preprocess_input`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 import keras
+import numpy as np
 from keras import layers
 
 from edge.preprocess import Size
 
-NETWORKS = ("tutorial",)
+
+@dataclass(frozen=True)
+class Convention:
+    """What a network wants done to RGB pixels 0..255: `pixel * scale + offset` by channel."""
+
+    scale: tuple[float, float, float]
+    offset: tuple[float, float, float]
+    bgr: bool = False  # its first convolution's weights were trained on blue, green, red
 
 
-def tutorial(size: Size, num_labels: int, *, precision: str = "float32") -> keras.Model:
-    """Build the CNN of the "Hotdog, Not Hotdog" tutorial.
+UNIT = Convention((1 / 255,) * 3, (0.0,) * 3)  # [0, 1]
+SIGNED = Convention((1 / 127.5,) * 3, (-1.0,) * 3)  # [-1, 1]
+# Mean and standard deviation of ImageNet's pixels over 255, https://arxiv.org/abs/2104.00298
+STANDARD = Convention(
+    (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)),
+    (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
+)
+# Caffe's: blue, green, red, each less its mean, https://arxiv.org/abs/1409.1556
+CAFFE = Convention((1.0,) * 3, (-123.68, -116.779, -103.939), bgr=True)
 
-    One sigmoid for two labels (the probability of the second), else a softmax.
+
+@dataclass(frozen=True)
+class Network:
+    """One network that can be trained, and what it takes for granted."""
+
+    convention: Convention
+    size: int  # the side of its input, in pixels, unless another is asked for
+    smallest: int  # the least side
+    application: str = ""  # its name in keras.applications; "" is trained from scratch
+    alphas: tuple[float, ...] = (1.0,)  # widths that exist; the first is the default
+    swish: bool = False  # swish and squeeze-and-excite: loses more when it is quantized
+
+    @property
+    def is_backbone(self) -> bool:
+        """Whether there are ImageNet weights of it."""
+        return bool(self.application)
+
+
+NETWORKS = {
+    "mobilenet_v2": Network(SIGNED, 224, 32, "MobileNetV2", (1.0, 0.35, 0.5, 0.75, 1.3, 1.4)),
+    "mobilenet": Network(SIGNED, 224, 32, "MobileNet", (1.0, 0.25, 0.5, 0.75)),
+    "mobilenet_v3_small": Network(SIGNED, 224, 32, "MobileNetV3Small", (1.0, 0.75), swish=True),
+    "efficientnet_v2_b0": Network(STANDARD, 224, 32, "EfficientNetV2B0", swish=True),
+    "vgg16": Network(CAFFE, 224, 32, "VGG16"),
+    "small": Network(SIGNED, 160, 32),
+    "tutorial": Network(UNIT, 300, 95),
+}
+DEFAULT_NETWORK = "mobilenet_v2"
+BACKBONE_DROPOUT = 0.2
+
+
+def build(
+    name: str,
+    size: Size,
+    num_labels: int,
+    *,
+    alpha: float = 1.0,
+    precision: str = "float32",
+) -> keras.Model:
+    """Build a network with random weights.
+
+    One sigmoid for two labels (the probability of the second), else a softmax. The features that
+    the last layer reads are the output of the layer before it.
 
     Args:
-        size: (height, width), at least 95 each: five poolings leave nothing of less.
+        name: a key of NETWORKS.
+        size: (height, width) of its input, (n, height, width, 3) pixels 0..255.
         num_labels: at least 2.
+        alpha: width of a backbone, one of its `alphas`.
         precision: "float32", or "bfloat16" to compute in it (weights and output stay float32).
     """
-    policy = keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    network = NETWORKS[name]
+    pixels = keras.Input((*size, 3), name="pixels")
+    with _computing_in(precision):
+        scaled = _rescaling(network.convention)(pixels)
+        if network.is_backbone:
+            features = layers.GlobalAveragePooling2D(name="average")(
+                # In inference mode even while it is trained: the statistics of ImageNet, gathered
+                # over a million pictures, are better than those of a few thousand.
+                backbone(name, size, alpha)(scaled, training=False)
+            )
+            features = layers.Dropout(BACKBONE_DROPOUT, name="features")(features)
+        else:
+            features = {"tutorial": _tutorial, "small": _small}[name](scaled)
     outputs, activation = (1, "sigmoid") if num_labels == 2 else (num_labels, "softmax")
-    model = keras.Sequential(name="tutorial")
-    model.add(keras.Input((*size, 3), name="pixels"))
-    model.add(layers.Rescaling(1 / 255, dtype=policy))
+    scores = layers.Dense(outputs, activation=activation, dtype="float32", name="scores")(features)
+    return keras.Model(pixels, scores, name=name)
+
+
+def backbone(name: str, size: Size, alpha: float, **options: Any) -> keras.Model:
+    """Build a network of keras.applications without its top, weights random unless asked for."""
+    network = NETWORKS[name]
+    options = {"include_top": False, "weights": None} | options
+    if len(network.alphas) > 1:
+        options["alpha"] = alpha
+    if network.swish:  # these bring their own rescaling unless told not to
+        options["include_preprocessing"] = False
+    base = getattr(keras.applications, network.application)(input_shape=(*size, 3), **options)
+    base.name = "backbone"
+    return base
+
+
+def backbone_of(model: keras.Model) -> keras.Model | None:
+    """The backbone inside a network; None where it is trained from scratch."""
+    return next((layer for layer in model.layers if layer.name == "backbone"), None)
+
+
+def _rescaling(convention: Convention) -> layers.Layer:
+    scale, offset = convention.scale, convention.offset
+    if len(set(scale)) == len(set(offset)) == 1:
+        return layers.Rescaling(scale[0], offset[0], name="rescaling")
+    return layers.Rescaling(list(scale), list(offset), name="rescaling")
+
+
+def _tutorial(x: Any) -> Any:
+    """The CNN of the "Hotdog, Not Hotdog" tutorial, up to its last layer."""
     for filters in (16, 32, 64, 64, 64):
-        model.add(layers.Conv2D(filters, 3, activation="relu", dtype=policy))
-        model.add(layers.MaxPooling2D(2, dtype=policy))
-    model.add(layers.Flatten(dtype=policy))
-    model.add(layers.Dense(512, activation="relu", dtype=policy))
-    model.add(layers.Dense(outputs, activation=activation, dtype="float32", name="scores"))
-    return model
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    return layers.Dense(512, activation="relu")(x)
 
 
-def for_device(model: keras.Model, num_labels: int) -> keras.Model:
-    """Build the inference graph: batch 1, float32, one output per label.
+# filters, stride, blocks of each stage
+_SMALL_STAGES = ((24, 2, 2), (40, 2, 3), (64, 2, 3), (96, 1, 2))
+_SMALL_EXPANSION = 3
+
+
+def _small(x: Any) -> Any:
+    """A quarter of a million weights in inverted residual blocks (https://arxiv.org/abs/1801.04381).
+
+    ReLU6 and no squeeze-and-excite, so that it loses little when it is quantized.
+    """
+    x = _normalized(layers.Conv2D(24, 3, 2, "same", use_bias=False)(x), relu=True)  # 1/2
+    for filters, stride, blocks in _SMALL_STAGES:
+        for block in range(blocks):
+            x = _inverted_residual(x, filters, stride if block == 0 else 1)
+    x = _normalized(layers.Conv2D(320, 1, use_bias=False)(x), relu=True)
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    return layers.Dropout(0.2, name="features")(x)
+
+
+def _inverted_residual(x: Any, filters: int, stride: int) -> Any:
+    wide = _SMALL_EXPANSION * x.shape[-1]
+    y = _normalized(layers.Conv2D(wide, 1, use_bias=False)(x), relu=True)
+    y = _normalized(layers.DepthwiseConv2D(3, stride, "same", use_bias=False)(y), relu=True)
+    y = _normalized(layers.Conv2D(filters, 1, use_bias=False)(y), relu=False)
+    return layers.Add()([x, y]) if stride == 1 and x.shape[-1] == filters else y
+
+
+def _normalized(x: Any, *, relu: bool) -> Any:
+    # A momentum of 0.99 would take a whole small epoch to learn what the pictures are like.
+    x = layers.BatchNormalization(momentum=0.95)(x)
+    return layers.ReLU(6.0)(x) if relu else x
+
+
+@contextlib.contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def for_device(model: keras.Model, *, temperature: float = 1.0, alpha: float = 1.0) -> keras.Model:
+    """Build the inference graph of a trained network: batch 1, float32, one output per label.
 
     One sigmoid p becomes [1-p, p] by mirroring its layer: sigmoid(-z) is 1 - sigmoid(z), so that
-    both scores leave one layer and are quantized alike.
+    both scores leave one layer and are quantized alike. The temperature divides the last layer's
+    weights, so that every reader of the file gets the same scores.
     """
-    trained = tutorial(model.input_shape[1:3], num_labels)
-    trained.set_weights(model.get_weights())
-    pixels = keras.Input(batch_shape=(1, *model.input_shape[1:]), name="pixels")
-    features = pixels
-    for layer in trained.layers[:-1]:
-        features = layer(features)
-    head = trained.layers[-1]
-    if num_labels != 2:
-        return keras.Model(pixels, head(features))
-    kernel, bias = (keras.ops.convert_to_numpy(weights) for weights in head.get_weights())
-    mirrored = layers.Dense(2, activation="sigmoid", name="both_scores")
-    device = keras.Model(pixels, mirrored(features))
-    mirrored.set_weights(
-        [keras.ops.concatenate([-kernel, kernel], 1), keras.ops.concatenate([-bias, bias], 0)]
-    )
+    size, outputs = model.input_shape[1:3], model.output_shape[1]
+    plain = build(model.name, size, max(outputs, 2), alpha=alpha)
+    plain.set_weights(model.get_weights())
+    pixels = keras.Input(batch_shape=(1, *size, 3), name="pixels")
+    features = keras.Model(plain.input, plain.layers[-2].output)(pixels, training=False)
+    kernel, bias = (weights / temperature for weights in plain.layers[-1].get_weights())
+    if outputs == 1:
+        kernel, bias = np.concatenate([-kernel, kernel], 1), np.concatenate([-bias, bias])
+    activation = "sigmoid" if outputs == 1 else "softmax"
+    scores = layers.Dense(len(bias), activation=activation, name="all_scores")
+    device = keras.Model(pixels, scores(features))
+    scores.set_weights([kernel, bias])
     return device

@@ -8,6 +8,8 @@ One process each: a conversion leaks memory and can abort the process
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from convert.errors import ConversionError
+from convert.files import write
+from edge.errors import one_line
 from edge.preprocess import Pixels
 
 
@@ -46,8 +50,23 @@ def convert(saved_model: Path, calibration: Path, variant: str, output: Path) ->
         [sys.executable, "-m", "convert.quantize", *arguments], capture_output=True, text=True
     )
     if done.returncode or not output.exists():
-        lines = done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"]
-        raise ConversionError(variant, f"cannot be converted ({lines[-1]})", "leave it out")
+        fault = f"cannot be converted ({_last_words(done)})"
+        raise ConversionError(variant, fault, "leave it out")
+
+
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """Why a converting process ended: what `main` said last, or what native code died of."""
+    lines = done.stderr.strip().splitlines()
+    if done.returncode >= 0:
+        return one_line(lines[-1]) if lines else f"the process ended with {done.returncode}"
+    name = signal.Signals(-done.returncode).name
+    if name == "SIGKILL":
+        return "its process was killed, as when memory runs out"
+    cause = next((line for line in lines if _DYING.search(line)), "it does not say why")
+    return one_line(f"its process crashed with {name}: {cause}")
+
+
+_DYING = re.compile("Check failed|LLVM ERROR|terminate called|bad_alloc")
 
 
 def to_tflite(saved_model: Path, quantization: Quantization, calibration: Pixels) -> bytes:
@@ -94,12 +113,22 @@ def _representative_dataset(calibration: Pixels) -> Callable[[], Iterator[list[A
 def main() -> int:
     """Convert in this process; the output appears whole or not at all."""
     saved_model, calibration, variant, output = sys.argv[1:]
-    pixels = np.load(calibration, mmap_mode="r")
-    content = to_tflite(Path(saved_model), VARIANTS[variant], pixels)
-    partial = Path(output).with_suffix(".partial")
-    partial.write_bytes(content)
-    partial.rename(output)
+    try:
+        pixels = np.load(calibration, mmap_mode="r")
+        write(Path(output), to_tflite(Path(saved_model), VARIANTS[variant], pixels))
+    except Exception as error:  # the border: whatever a converter raises becomes one line
+        print(_cause(error), file=sys.stderr)
+        return 1
     return 0
+
+
+def _cause(error: Exception) -> str:
+    """Return one line of what the converter says; it says the whole graph behind it."""
+    text = str(error).strip()
+    missing = re.search(r"^(?:Custom|TF Select) ops: (.+)$", text, re.MULTILINE)
+    if missing:
+        return f"TFLite has no operator {missing[1].strip()}"
+    return text.partition("\n")[0] or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -6,118 +6,262 @@ import contextlib
 import csv
 import io
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from convert import augment, networks
-from convert.dataset import Dataset, class_weights, decode, labels_of, shuffled_batches
+from convert import networks
+from convert.batches import augmented, plain
+from convert.cache import decode
+from convert.checkpoint import Checkpoint
+from convert.dataset import Dataset, labels_of
+from convert.precision import chosen_precision
+from convert.recipes import Recipe
+from convert.weights import load_weights
 from edge.preprocess import Pixels, Size
+
+HEAD_BATCH_SIZE = 256
+HEAD_LEARNING_RATE = 3e-3
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """What a training run is."""
 
-    image_size: Size = (300, 300)  # the tutorial's
-    batch_size: int = 32
-    epochs: int = 30
-    steps_per_epoch: int | None = None  # None: every photo once
-    learning_rate: float = 1e-3  # at the start; it falls to 0 along a cosine
+    network: str
+    image_size: Size
+    recipe: Recipe
+    alpha: float = 1.0  # width of a backbone
+    weights: str = "none"  # "imagenet", "none" or a file
+    precision: str = "auto"  # to compute in: "float32", "bfloat16", or what is faster here
     seed: int = 0
-    precision: str = "float32"
-    augmentation: augment.Augmentation = field(default_factory=augment.Augmentation)
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained network with its history: a dict of metrics for each epoch."""
+def train(
+    dataset: Dataset,
+    config: TrainConfig,
+    weights: np.ndarray,
+    cache: Path,
+    checkpoint: Checkpoint,
+) -> keras.Model:
+    """Decode, augment, train; the weights of the epoch with the lowest validation loss are kept.
 
-    model: keras.Model
-    history: tuple[dict[str, float], ...]
-    train_pixels: Pixels  # (num_photos, h, w, 3) uint8, for calibration
+    Args:
+        dataset: its test photos are not touched.
+        config: what to train, and how.
+        weights: (num_train_photos,) how much each photo counts, before class weights.
+        cache: folder for decoded photos.
+        checkpoint: where each epoch and the history are kept, and where to go on.
 
+    Returns: the network, with the weights of its best epoch.
 
-def train(dataset: Dataset, config: TrainConfig, cache: Path) -> Trained:
-    """Decode, augment, train; the weights of the epoch with the lowest validation loss are kept."""
+    Raises: DatasetError, WeightsError, TrainingError. KeyboardInterrupt passes through, after the
+        best weights so far are kept.
+    """
     keras.utils.set_random_seed(config.seed)
-    num_labels = len(dataset.labels)
     train_pixels = decode(dataset.train, config.image_size, cache, "train")
     val_pixels = decode(dataset.val, config.image_size, cache, "val")
-    model = networks.tutorial(config.image_size, num_labels, precision=config.precision)
-    steps = config.steps_per_epoch or -(-len(dataset.train) // config.batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs)
-    loss = "binary_crossentropy" if num_labels == 2 else "sparse_categorical_crossentropy"
-    model.compile(keras.optimizers.RMSprop(rate), loss, metrics=["accuracy"])
-    best = keras.callbacks.EarlyStopping(
-        "val_loss", patience=config.epochs, restore_best_weights=True
-    )
+    labels, val_labels = labels_of(dataset.train), labels_of(dataset.val)
+    if config.recipe.class_weights:
+        weights = weights * class_weights(labels, len(dataset.labels))[labels]
+    model = _network(config, len(dataset.labels))
+    steps = config.recipe.steps_per_epoch or -(-len(labels) // config.recipe.batch_size)
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result
         model.summary()
-        history = model.fit(
-            _augmented(train_pixels, labels_of(dataset.train), config),
+        if not checkpoint.epochs_done:
+            _train_head(model, (train_pixels, labels, weights), (val_pixels, val_labels), config)
+        _compile(model, config.recipe, steps)
+        checkpoint.restore(model)
+        _fit(
+            model,
+            augmented(
+                train_pixels,
+                labels,
+                weights,
+                augmentation=config.recipe.augmentation,
+                batch_size=config.recipe.batch_size,
+                seed=config.seed,
+                first_step=checkpoint.epochs_done * steps,
+            ),
+            plain(val_pixels, val_labels, HEAD_BATCH_SIZE),
+            steps,
+            config.recipe,
+            checkpoint,
+        )
+    return model
+
+
+def class_weights(labels: np.ndarray, num_labels: int) -> np.ndarray:
+    """Weights (num_labels,) that let every class count the same: mean 1 over the photos."""
+    counts = np.bincount(labels, minlength=num_labels)
+    return len(labels) / (num_labels * counts)
+
+
+def _network(config: TrainConfig, num_labels: int) -> keras.Model:
+    """Build the network, its backbone's weights loaded, its lower layers frozen."""
+    precision = chosen_precision(config.precision, lambda p: _built(config, num_labels, p))
+    model = _built(config, num_labels, precision)
+    load_weights(model, config.network, alpha=config.alpha, source=config.weights)
+    return model
+
+
+def network_of(config: TrainConfig, num_labels: int) -> keras.Model:
+    """Build the network of a training, float32, to load trained weights into."""
+    return _built(config, num_labels, "float32")
+
+
+def _built(config: TrainConfig, num_labels: int, precision: str) -> keras.Model:
+    model = networks.build(
+        config.network, config.image_size, num_labels, alpha=config.alpha, precision=precision
+    )
+    base = networks.backbone_of(model)
+    if base is not None:
+        for layer in base.layers[: round((1 - config.recipe.fine_tune) * len(base.layers))]:
+            layer.trainable = False
+    return model
+
+
+def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
+    total = steps * recipe.epochs
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
+    if recipe.falling:
+        rising = round(recipe.warmup * total)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if rising else recipe.learning_rate,
+            max(1, total - rising),
+            warmup_target=recipe.learning_rate if rising else None,
+            warmup_steps=rising,
+        )
+    averaging = {"use_ema": bool(recipe.average), "ema_momentum": recipe.average or 0.99}
+    if recipe.optimizer == "rmsprop":
+        optimizer = keras.optimizers.RMSprop(rate, **averaging)
+    else:
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **averaging)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    # Not compiled by XLA: on a processor that takes minutes and gains nothing.
+    model.compile(
+        optimizer, _loss(model, recipe.label_smoothing), metrics=["accuracy"], jit_compile=False
+    )
+
+
+def _loss(model: keras.Model, smoothing: float) -> keras.losses.Loss:
+    if model.output_shape[1] == 1:
+        return keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+    return keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+
+
+def _fit(
+    model: keras.Model,
+    train_batches: tf.data.Dataset,
+    val_batches: tf.data.Dataset,
+    steps: int,
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+) -> None:
+    """Train from where the checkpoint stands, and leave the best weights in the model."""
+    outputs = model.output_shape[1]
+
+    def as_the_loss_wants(pixels: tf.Tensor, labels: tf.Tensor, *weights: tf.Tensor) -> tuple:
+        return (pixels, _columns(labels, outputs), *weights)
+
+    callbacks: list[keras.callbacks.Callback] = [checkpoint.callback(recipe.patience)]
+    if recipe.average:
+        callbacks.append(keras.callbacks.SwapEMAWeights())  # validate with the averaged weights
+    try:
+        model.fit(
+            train_batches.map(as_the_loss_wants),
             steps_per_epoch=steps,
-            epochs=config.epochs,
-            validation_data=_plain(val_pixels, labels_of(dataset.val), config.batch_size),
-            class_weight=class_weights(dataset.train, num_labels),
-            callbacks=[best],
+            initial_epoch=min(checkpoint.epochs_done, recipe.epochs),
+            epochs=recipe.epochs,
+            validation_data=val_batches.map(as_the_loss_wants),
+            callbacks=callbacks,
             shuffle=False,  # shuffled already
             verbose="auto" if sys.stderr.isatty() else 2,
-        ).history
-    epochs = tuple(
-        {"epoch": epoch + 1, **{name: values[epoch] for name, values in history.items()}}
-        for epoch in range(len(history["loss"]))
+        )
+    finally:
+        checkpoint.restore_best(model)
+
+
+def _columns(labels: tf.Tensor, outputs: int) -> tf.Tensor:
+    """(n,) labels as (n, 1) for a sigmoid, or (n, outputs), one of them 1, for a softmax."""
+    return labels[:, None] if outputs == 1 else tf.one_hot(labels, outputs)
+
+
+def _train_head(
+    model: keras.Model,
+    train_set: tuple[Pixels, np.ndarray, np.ndarray],
+    val_set: tuple[Pixels, np.ndarray],
+    config: TrainConfig,
+) -> None:
+    """Train the last layer alone, on features computed once: a start that fine-tuning can trust.
+
+    With a head of random weights, the first steps would spoil what the backbone knows.
+    """
+    if not config.recipe.head_epochs or networks.backbone_of(model) is None:
+        return
+    body = keras.Model(model.input, model.layers[-2].output)
+    features = [_features(body, pixels, name) for pixels, name in _named(train_set, val_set)]
+    head = keras.Sequential([keras.Input(features[0].shape[1:]), _like(model.layers[-1])])
+    loss = _loss(model, config.recipe.label_smoothing)
+    head.compile(
+        keras.optimizers.Adam(HEAD_LEARNING_RATE), loss, metrics=["accuracy"], jit_compile=False
     )
-    return Trained(model, epochs, train_pixels)
+    _, labels, weights = train_set
+    train_columns, val_columns = (
+        np.asarray(_columns(tf.constant(of), model.output_shape[1])) for of in (labels, val_set[1])
+    )
+    head.fit(
+        features[0],
+        train_columns,
+        sample_weight=weights,
+        batch_size=HEAD_BATCH_SIZE,
+        epochs=config.recipe.head_epochs,
+        validation_data=(features[1], val_columns),
+        callbacks=[
+            keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True)
+        ],
+        verbose=0,
+    )
+    model.layers[-1].set_weights(head.layers[-1].get_weights())
+    accuracy = head.evaluate(features[1], val_columns, verbose=0)[1]
+    print(f"convert: the head alone: {accuracy:.3f} on val", file=sys.stderr, flush=True)
 
 
-def history_csv(history: tuple[dict[str, float], ...]) -> str:
+def _named(train_set: tuple, val_set: tuple) -> Iterator[tuple[Pixels, str]]:
+    yield train_set[0], "train"
+    yield val_set[0], "val"
+
+
+def _features(body: keras.Model, pixels: Pixels, name: str) -> np.ndarray:
+    """Compute (n, num_features) float32 of (n, h, w, 3) pixels."""
+    print(f"convert: features of {name}", file=sys.stderr, flush=True)
+    nothing = np.zeros(len(pixels), np.int64)
+    batches = plain(pixels, nothing, 32).map(lambda x, _: x)
+    verbose = "auto" if sys.stderr.isatty() else 0
+    return np.asarray(body.predict(batches, verbose=verbose), np.float32)
+
+
+def _like(layer: keras.layers.Layer) -> keras.layers.Layer:
+    return type(layer).from_config(layer.get_config())
+
+
+def scores_of(model: keras.Model, pixels: Pixels) -> np.ndarray:
+    """Score (n, h, w, 3) pixels with the Keras model: (n, num_labels) float32."""
+    nothing = np.zeros(len(pixels), np.int64)
+    batches = plain(pixels, nothing, 32).map(lambda x, _: x)
+    scores = np.asarray(model.predict(batches, verbose=0), np.float32)
+    return np.concatenate([1 - scores, scores], 1) if scores.shape[1] == 1 else scores
+
+
+def history_csv(history: Sequence[Mapping[str, Any]]) -> str:
     """Write the history as CSV: a row for each epoch."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
     return stream.getvalue()
-
-
-def _augmented(pixels: Pixels, labels: np.ndarray, config: TrainConfig) -> tf.data.Dataset:
-    """Yield augmented batches without end: (n, h, w, 3) uint8 and (n,) labels."""
-
-    def batches():  # tf.data's own protocol
-        random = np.random.default_rng(config.seed)
-        for indices in shuffled_batches(len(pixels), config.batch_size, config.seed):
-            moves = augment.transforms(config.augmentation, len(indices), config.image_size, random)
-            yield pixels[np.sort(indices)], moves, labels[np.sort(indices)]
-
-    signature = (
-        tf.TensorSpec((None, *config.image_size, 3), tf.uint8),
-        tf.TensorSpec((None, 8), tf.float32),
-        tf.TensorSpec((None,), tf.int64),
-    )
-    return (
-        tf.data.Dataset.from_generator(batches, output_signature=signature)
-        .map(lambda x, moves, y: (augment.apply(x, moves), y), num_parallel_calls=2)
-        .prefetch(4)
-    )
-
-
-def _plain(pixels: Pixels, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
-    """Yield (n, h, w, 3) uint8 and (n,) labels once, in order."""
-
-    def batches():  # tf.data's own protocol
-        for start in range(0, len(pixels), batch_size):
-            yield pixels[start : start + batch_size], labels[start : start + batch_size]
-
-    signature = (
-        tf.TensorSpec((None, *pixels.shape[1:]), tf.uint8),
-        tf.TensorSpec((None,), tf.int64),
-    )
-    count = -(-len(pixels) // batch_size)  # known, or Keras warns that the data ran out
-    return (
-        tf.data.Dataset.from_generator(batches, output_signature=signature)
-        .apply(tf.data.experimental.assert_cardinality(count))
-        .prefetch(2)
-    )

@@ -1,4 +1,4 @@
-"""The folder of photos: what is scanned, how it is split, and the cache of decoded photos."""
+"""The folder of photos: what is scanned, how it is split, what is refused."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ import pytest
 from PIL import Image
 
 from convert import dataset as datasets
-from convert.dataset import Dataset, Photo, calibration_photos, decode, load, shuffled_batches
+from convert.dataset import Dataset, Photo, calibration_photos, load, weigh
 from convert.errors import DatasetError
-from edge.preprocess import InputSpec, Normalization, preprocess
-
-SIZE = (64, 80)
 
 
 def write_photo(path: Path, seed: int) -> None:
@@ -46,10 +43,6 @@ def error_of(folder: Path) -> str:
         load(folder, 0)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def photos_of(*paths: Path) -> list[Photo]:
-    return [Photo(path, 0, datasets._sha256(path)) for path in paths]
 
 
 # --- scan and split
@@ -178,87 +171,6 @@ def test_a_photo_that_is_not_there_any_more_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path / "a" / "gone.jpg") in error_of(tmp_path)
 
 
-# --- the cache
-
-
-@pytest.fixture(scope="module")
-def kinds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """JPEGs of the kinds that cameras, scanners and print shops make."""
-    folder = tmp_path_factory.mktemp("kinds")
-    rough = np.random.default_rng(5).integers(0, 256, (12, 16, 3), np.uint8)
-    picture = Image.fromarray(rough).resize((200, 150), Image.Resampling.BICUBIC)
-    paths = []
-
-    def save(image: Image.Image, name: str, **options: object) -> None:
-        paths.append(folder / f"{name}.jpg")
-        image.save(paths[-1], quality=90, **options)
-
-    for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        save(picture, f"exif{orientation}", exif=exif)
-    save(picture.convert("L"), "grey")
-    save(picture.convert("CMYK"), "cmyk")
-    save(picture.resize((4000, 3000)), "12-megapixel")
-    return paths
-
-
-@pytest.mark.parametrize(
-    ("dtype", "normalization"), [("float32", Normalization()), ("uint8", None)]
-)
-def test_the_cache_holds_what_the_device_computes_byte_for_byte(
-    kinds: list[Path], tmp_path: Path, dtype: str, normalization: Normalization | None
-) -> None:
-    spec = InputSpec(0, (1, *SIZE, 3), np.dtype(dtype), normalization=normalization)
-    cached = decode(photos_of(*kinds), SIZE, tmp_path, "train")
-    assert cached.shape == (len(kinds), *SIZE, 3)
-    for path, pixels in zip(kinds, cached, strict=True):
-        on_device = preprocess(path, spec)
-        assert pixels[None].astype(dtype).tobytes() == on_device.tobytes(), path.name
-
-
-def test_an_unreadable_photo_is_named_and_leaves_no_file(kinds: list[Path], tmp_path: Path) -> None:
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(kinds[0].read_bytes()[:700])
-    with pytest.raises(DatasetError) as caught:
-        decode(photos_of(kinds[0], broken), SIZE, tmp_path / "cache", "train")
-    assert str(broken) in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_an_interrupted_decode_leaves_no_file(tmp_path: Path) -> None:
-    photo = tmp_path / "a.png"
-    write_photo(photo, 0)
-
-    class Interrupting(list):  # as Ctrl-C would, in the middle
-        def __getitem__(self, index: int) -> Photo:
-            if index == 1:
-                raise KeyboardInterrupt
-            return super().__getitem__(index)
-
-    with pytest.raises(KeyboardInterrupt):
-        decode(Interrupting(photos_of(photo, photo, photo)), SIZE, tmp_path / "cache", "train")
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_a_second_decode_reuses_the_cache(tmp_path: Path) -> None:
-    write_photo(tmp_path / "a.png", 0)
-    photos = photos_of(tmp_path / "a.png")
-    first = decode(photos, SIZE, tmp_path / "cache", "train").copy()
-    (tmp_path / "a.png").unlink()  # so that it cannot be decoded again
-    assert np.array_equal(decode(photos, SIZE, tmp_path / "cache", "train"), first)
-
-
-def test_other_photos_or_another_size_are_decoded_anew(tmp_path: Path) -> None:
-    write_photo(tmp_path / "a.png", 0)
-    write_photo(tmp_path / "b.png", 1)
-    a, b = photos_of(tmp_path / "a.png", tmp_path / "b.png")
-    first = decode([a], SIZE, tmp_path / "cache", "train").copy()
-    assert not np.array_equal(decode([b], SIZE, tmp_path / "cache", "train"), first)
-    assert decode([a], (32, 32), tmp_path / "cache", "train").shape == (1, 32, 32, 3)
-
-
 # --- what training and calibration draw
 
 
@@ -273,17 +185,6 @@ def test_calibration_takes_the_same_share_of_every_class_by_seed() -> None:
 def test_calibration_takes_all_where_there_are_fewer() -> None:
     photos = [Photo(Path("x"), label, "") for label in (0, 1) for _ in range(5)]
     assert calibration_photos(photos, 200, 0) == list(range(10))
-
-
-@pytest.mark.parametrize("batch_size", [3, 10, 25])
-def test_each_epoch_visits_every_photo_once(batch_size: int) -> None:
-    batches = shuffled_batches(10, batch_size, 0)
-    visited = np.concatenate([next(batches) for _ in range(20)])
-    epochs = visited[: len(visited) // 10 * 10].reshape(-1, 10)
-    assert all(sorted(epoch) == list(range(10)) for epoch in epochs.tolist())
-    assert len({tuple(epoch) for epoch in epochs.tolist()}) > 1
-    again = shuffled_batches(10, batch_size, 0)
-    assert np.array_equal(visited, np.concatenate([next(again) for _ in range(20)]))
 
 
 def test_a_folder_of_sets_without_train_is_no_folder_of_classes(tmp_path: Path) -> None:
@@ -302,3 +203,173 @@ def test_the_same_photo_in_two_classes_is_refused(tmp_path: Path) -> None:
     write_photos(tmp_path)
     shutil.copy(tmp_path / "a" / "000.png", tmp_path / "b" / "copy.png")
     assert "is the same photo as one in train, class a" in error_of(tmp_path)
+
+
+# --- look-alikes
+
+
+def scaled_copy(path: Path, target: Path) -> None:
+    with Image.open(path) as image:
+        image.resize((60, 50), Image.Resampling.BICUBIC).save(target)
+
+
+def test_look_alikes_are_on_one_side(tmp_path: Path) -> None:
+    write_photos(tmp_path, count=20)
+    for path in sorted(tmp_path.glob("*/*.png")):
+        scaled_copy(path, path.with_name(f"{path.stem}-again.png"))
+    for seed in range(3):
+        dataset = load(tmp_path, seed)
+        stems = [
+            {(p.label, p.path.stem.split("-")[0]) for p in getattr(dataset, name)}
+            for name in datasets.SETS
+        ]
+        assert all(not one & other for one, other in itertools.combinations(stems, 2))
+        assert dataset.counts()["val"] == dataset.counts()["test"] == {"a": 6, "b": 6}
+
+
+def test_look_alikes_of_two_classes_are_on_one_side(tmp_path: Path) -> None:
+    write_photos(tmp_path, count=20)
+    for path in sorted((tmp_path / "a").glob("*.png")):
+        scaled_copy(path, tmp_path / "b" / f"{path.stem}-of-a.png")
+    dataset = load(tmp_path, 0)
+    for name in datasets.SETS:
+        paths = [photo.path for photo in getattr(dataset, name)]
+        of_a = {path.stem for path in paths if path.parent.name == "a"}
+        assert of_a == {path.stem.removesuffix("-of-a") for path in paths if "-of-a" in path.stem}
+
+
+def test_look_alikes_across_sets_are_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_sets(tmp_path, "train", "test")
+    for number in (1, 2):
+        scaled_copy(
+            tmp_path / "train" / "a" / f"00{number}.png", tmp_path / "test" / "a" / f"x{number}.png"
+        )
+    dataset = load(tmp_path, 0)
+    assert dataset.counts()["test"] == {"a": 22, "b": 20}
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "convert:" in line]
+    assert line.startswith("convert: 2 photos of test look like one of train")
+    assert f"python -m convert check {tmp_path}" in line
+
+
+def test_sets_without_look_alikes_are_no_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load(make_sets(tmp_path, "train", "val", "test"), 0)
+    assert "convert:" not in capsys.readouterr().err
+
+
+def test_an_unreadable_photo_does_not_stop_the_split(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    (tmp_path / "a" / "bad.jpg").write_bytes(b"bad")
+    assert sum(of_set["a"] for of_set in load(tmp_path, 0).counts().values()) == 21
+
+
+def test_a_class_whose_photos_all_look_alike_is_refused(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    for path in list((tmp_path / "b").iterdir())[1:]:
+        shutil.copy(tmp_path / "b" / "000.png", path)
+    assert "class b has too few photos to split (20, or all look alike)" in error_of(tmp_path)
+
+
+def test_the_looks_are_kept_in_a_cache(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    first = load(tmp_path / "photos", 0, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir())
+    assert load(tmp_path / "photos", 0, tmp_path / "cache") == first == load(tmp_path / "photos", 0)
+
+
+# --- labels
+
+
+@pytest.mark.parametrize("label", ["a, b", 'say "x"', "two\nlines", "ünï", "-x"])
+def test_a_label_may_be_anything(tmp_path: Path, label: str) -> None:
+    write_photos(tmp_path, "z")
+    write_photos(tmp_path / "later", "y", first=500)
+    (tmp_path / "later" / "y").rename(tmp_path / label)
+    (tmp_path / "later").rmdir()
+    assert label in load(tmp_path, 0).labels
+    for path in list((tmp_path / label).iterdir())[2:]:
+        path.unlink()
+    assert "too few" in error_of(tmp_path)
+
+
+def test_a_thousand_classes(tmp_path: Path) -> None:
+    seeds = itertools.count()
+    for number in range(1000):
+        for name in ("x", "y", "z"):
+            write_photo(tmp_path / f"{number}" / f"{name}.png", next(seeds))
+    counts = load(tmp_path, 0).counts()
+    assert all(set(counts[name].values()) == {1} for name in datasets.SETS)
+    for number in range(500):
+        write_photo(tmp_path / "test" / f"{number}" / "x.png", next(seeds))
+    (tmp_path / "train").mkdir()
+    for number in range(1000):
+        (tmp_path / f"{number}").rename(tmp_path / "train" / f"{number}")
+    message = error_of(tmp_path)
+    assert "lacks '500', '501', '502', '503', '504' and 495 more" in message
+
+
+# --- weights
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """Sets of photos, and lists beside them."""
+    make_sets(tmp_path / "photos", "train", "val", "test")
+    (tmp_path / "phone.txt").write_text("train/a/001.png\ntrain/b/002.png\r\n\n")
+    return tmp_path
+
+
+def weights_of(folder: Path, *lists: tuple[str, float]) -> dict[str, float]:
+    """The weights other than 1, by the photos' names."""
+    photos = load(folder / "photos", 0).train
+    weights = weigh(photos, folder / "photos", [(folder / name, f) for name, f in lists])
+    assert weights.dtype == np.float32
+    assert weights.shape == (len(photos),)
+    pairs = zip(photos, weights.tolist(), strict=True)
+    return {f"{p.path.parent.name}/{p.path.name}": weight for p, weight in pairs if weight != 1}
+
+
+def test_listed_photos_are_weighed(listed: Path) -> None:
+    assert weights_of(listed) == {}
+    assert weights_of(listed, ("phone.txt", 3)) == {"a/001.png": 3.0, "b/002.png": 3.0}
+
+
+def test_factors_of_two_lists_multiply(listed: Path) -> None:
+    (listed / "more.txt").write_text("train/a/001.png\ntrain/a/001.png\n./train/a/003.png")
+    expected = {"a/001.png": 1.5, "b/002.png": 3.0, "a/003.png": 0.5}
+    assert weights_of(listed, ("phone.txt", 3), ("more.txt", 0.5)) == expected
+
+
+@pytest.mark.parametrize("line", ["train/a/999.png", "val/a/001.png", "001.png", "two\twords"])
+def test_a_line_that_names_no_photo_of_train_is_refused(listed: Path, line: str) -> None:
+    (listed / "phone.txt").write_text(f"train/a/001.png\n{line}\n")
+    with pytest.raises(DatasetError) as caught:
+        weights_of(listed, ("phone.txt", 3))
+    assert str(caught.value).startswith(f"{listed / 'phone.txt'}:2: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_may_name_photos_that_were_drawn_for_val(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    dataset = load(tmp_path / "photos", 0)
+    (tmp_path / "all.txt").write_text("\n".join(f"a/{n:03}.png" for n in range(20)))
+    lists = [(tmp_path / "all.txt", 2.0)]
+    weights = weigh(dataset.train, tmp_path / "photos", lists, (*dataset.val, *dataset.test))
+    assert weights.tolist() == [2.0 if photo.label == 0 else 1.0 for photo in dataset.train]
+    with pytest.raises(DatasetError, match="is no photo of train"):
+        weigh(dataset.train, tmp_path / "photos", lists)
+
+
+def test_a_missing_list_is_refused(listed: Path) -> None:
+    with pytest.raises(DatasetError, match="cannot be read"):
+        weights_of(listed, ("nowhere.txt", 2))
+
+
+def test_the_real_list_of_phone_photos_fits(hotdog_photos: Path) -> None:
+    root = hotdog_photos.parent
+    photos = [Photo(path, 0, "") for path in sorted((root / "train").glob("*/*.jpg"))]
+    weights = weigh(photos, root, [(root / "phone.txt", 2.0)])
+    assert (weights == 2).sum() == len((root / "phone.txt").read_text().split())

@@ -1,0 +1,158 @@
+"""Each epoch of a training is kept as it ends, so that a crash or Ctrl-C costs one epoch at most.
+
+In the folder: `state.json` says which files count; an epoch's files are whole before it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from convert.errors import OutputError, TrainingError
+from convert.files import write
+
+STATE = "state.json"
+
+
+class Checkpoint:
+    """The epochs of one training that are done; the one owner of its folder."""
+
+    def __init__(self, folder: Path, about: dict[str, Any], *, resume: bool) -> None:
+        """Begin anew, or go on where the folder stands.
+
+        Args:
+            folder: holds the checkpoint and nothing else.
+            about: the data and every option, as JSON takes it; only an equal training can be
+                continued.
+            resume: whether to go on. What lies in the folder is lost otherwise.
+
+        Raises: TrainingError.
+        """
+        self._folder, self.about = folder, json.loads(json.dumps(about))
+        self.history: list[dict[str, float]] = []
+        self.best_epoch = 0
+        if resume:
+            self._go_on()
+        elif folder.exists():
+            shutil.rmtree(folder)
+
+    @classmethod
+    def of(cls, folder: Path) -> Checkpoint:
+        """Open what a training has left. Raises: TrainingError where it left nothing."""
+        state = _read(folder)
+        if state is None:
+            raise TrainingError(folder, "holds no training", "run python -m convert train first")
+        return cls(folder, state["about"], resume=True)
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs are kept."""
+        return len(self.history)
+
+    def _go_on(self) -> None:
+        state = _read(self._folder)
+        if state is None:
+            return  # nothing was kept yet: the same as the beginning
+        if state["about"] != self.about:
+            differing = [k for k, v in self.about.items() if state["about"].get(k) != v]
+            raise TrainingError(
+                self._folder,
+                f"belongs to a training with another {', '.join(differing)}",
+                "give the same options and photos, or leave --resume out",
+            )
+        self.history, self.best_epoch = state["history"], state["best_epoch"]
+
+    def restore(self, model: keras.Model) -> None:
+        """Load the last epoch's weights and the optimizer's state into a compiled model."""
+        if self.epochs_done:
+            model.optimizer.build(model.trainable_variables)
+            self._load(model, "last", self.epochs_done)
+
+    def restore_best(self, model: keras.Model) -> None:
+        """Load the weights of the epoch with the lowest validation loss; none if none is done."""
+        if self.best_epoch:
+            self._load(model, "best", self.best_epoch)
+
+    def _load(self, model: keras.Model, name: str, epoch: int) -> None:
+        path = self._path(name, epoch)
+        try:
+            with warnings.catch_warnings():
+                # The best weights are wanted without the optimizer that they were saved with.
+                warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
+                model.load_weights(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise TrainingError(path, "is damaged", "leave --resume out") from error
+
+    def keep_best(self, model: keras.Model, val_loss: float) -> None:
+        """Keep the weights as they were validated, if no epoch before was better."""
+        before = [row["val_loss"] for row in self.history if math.isfinite(row["val_loss"])]
+        if not self.best_epoch or val_loss <= min(before, default=math.inf):
+            self.best_epoch = self.epochs_done + 1
+            self._save(model, "best", self.best_epoch)
+
+    def keep(self, model: keras.Model, metrics: dict[str, float]) -> None:
+        """Keep an epoch that has ended; what is no longer needed goes."""
+        self.history.append({"epoch": self.epochs_done + 1, **metrics})
+        self._save(model, "last", self.epochs_done)
+        state = {"about": self.about, "history": self.history, "best_epoch": self.best_epoch}
+        write(self._folder / STATE, json.dumps(state).encode())
+        needed = {self._path("last", self.epochs_done), self._path("best", self.best_epoch)}
+        for path in self._folder.glob("*.weights.h5"):
+            if path not in needed:
+                path.unlink()
+
+    def _save(self, model: keras.Model, name: str, epoch: int) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(name, epoch)
+        partial = path.with_name(f"partial-{path.name}")
+        try:
+            model.save_weights(partial)
+            partial.rename(path)
+        except OSError as error:
+            fault = f"cannot be written ({error.strerror or error})"
+            remedy = "free some space, then go on with --resume"
+            raise OutputError(path, fault, remedy) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _path(self, name: str, epoch: int) -> Path:
+        return self._folder / f"{name}-{epoch:04}.weights.h5"
+
+    def callback(self, patience: int | None) -> keras.callbacks.Callback:
+        """What keeps each epoch in Keras's loop, and stops it `patience` epochs after the best.
+
+        It must come before `SwapEMAWeights`, which takes the averaged weights out again as the
+        validation ends.
+        """
+        return _Keep(self, patience)
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads((folder / STATE).read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise TrainingError(folder, "holds a damaged training", "leave --resume out") from error
+
+
+class _Keep(keras.callbacks.Callback):
+    def __init__(self, checkpoint: Checkpoint, patience: int | None) -> None:
+        super().__init__()
+        self._checkpoint, self._patience = checkpoint, patience
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._checkpoint.keep_best(self.model, float((logs or {})["loss"]))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        checkpoint = self._checkpoint
+        checkpoint.keep(self.model, {name: float(value) for name, value in (logs or {}).items()})
+        waited = checkpoint.epochs_done - checkpoint.best_epoch
+        if self._patience is not None and waited >= self._patience:
+            self.model.stop_training = True

@@ -1,0 +1,17 @@
+"""The names that options take: known without TensorFlow, so that --help is there in a blink."""
+
+from __future__ import annotations
+
+NETWORK_NAMES = (
+    "mobilenet_v2",
+    "mobilenet",
+    "mobilenet_v3_small",
+    "efficientnet_v2_b0",
+    "vgg16",
+    "small",
+    "tutorial",
+)
+DEFAULT_NETWORK = "mobilenet_v2"
+RECIPE_NAMES = ("scratch", "fine-tune", "tutorial")
+AUGMENTATIONS = ("camera", "scratch", "tutorial", "none")
+VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")

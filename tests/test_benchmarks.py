@@ -1,0 +1,99 @@
+"""The workstation's benchmarks run on tiny data, and count what they say they count."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from conftest import ROOT, run
+from PIL import Image
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the processor and memory are read from /proc"
+)
+
+
+@pytest.fixture(scope="module")
+def memory() -> ModuleType:
+    """benchmarks/memory.py, which is a program and no part of a package."""
+    spec = importlib.util.spec_from_file_location("memory", ROOT / "benchmarks" / "memory.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["memory"] = module  # dataclass looks itself up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_epoch_of_every_way_is_timed_in_one_run(drawn: Path) -> None:
+    pytest.importorskip("scipy", reason="ImageDataGenerator needs scipy")
+    options = ["--photos", "24", "--batch-size", "8", "--size", "96", "--rounds", "1"]
+    done = run("benchmarks/epoch.py", str(drawn), *options)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(
+        r"^\| ([a-z' ]+) \| (\w+) \| [\d.]+ \| [\d.]+ \| ([\d.]+) \| ([\d.]+) \|$",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert [row[:2] for row in rows] == [
+        ("the tutorial's own", "float32"),
+        ("ours", "float32"),
+        ("ours", "bfloat16"),
+        ("computing alone", "float32"),
+        ("computing alone", "bfloat16"),
+    ]
+    assert rows[0][2] == "1.00"
+    assert [row[3] for row in rows[3:]] == ["1.00", "1.00"]
+    assert "AMX" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("python benchmarks/epoch.py ")
+
+
+def test_too_few_photos_are_one_line(drawn: Path, tmp_path: Path) -> None:
+    pytest.importorskip("scipy", reason="ImageDataGenerator needs scipy")
+    for folder, fault in ((drawn, "has 90 photos of 3 classes"), (tmp_path, "has 0 photos")):
+        done = run("benchmarks/epoch.py", str(folder), "--photos", "3000")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"epoch: {folder}: {fault}")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_comment_makes_files_differ_and_no_pixel(
+    memory: ModuleType, drawn: Path, tmp_path: Path
+) -> None:
+    sources = {label: sorted((drawn / label).iterdir())[:2] for label in ("cup", "key")}
+    memory.make_files(tmp_path, sources, 12)
+    made = sorted(tmp_path.glob("*/*.jpg"))
+    assert [path.parent.name for path in made] == ["cup"] * 6 + ["key"] * 6
+    assert len({path.read_bytes() for path in made}) == 12
+    with Image.open(made[0]) as first, Image.open(sources["cup"][0]) as source:
+        assert first.tobytes() == source.tobytes()
+
+
+def test_the_peak_is_seen_of_the_process_and_of_what_it_starts(memory: ModuleType) -> None:
+    hold = "import time; held = bytearray(b'x') * {megabytes} * 2**20; time.sleep(1.5); {then}"
+    child = hold.format(megabytes=80, then="")
+    parent = f"import subprocess, sys; {hold.format(megabytes=40, then='')}"
+    parent += f"subprocess.run([sys.executable, '-c', {child!r}])"
+    peak = memory.peak([sys.executable, "-c", parent])
+    assert 40 < peak.convert / 2**20 < 80
+    assert 120 < peak.together / 2**20 < 180
+
+
+def test_a_run_that_fails_is_one_line(memory: ModuleType) -> None:
+    with pytest.raises(memory.ConversionError, match="ended with status 3"):
+        memory.peak([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_memory_of_a_whole_run_is_measured() -> None:
+    options = "--network tutorial --weights none --epochs 1 --steps-per-epoch 2 --quantize float32"
+    done = run(
+        "benchmarks/memory.py", "--files", "300,450", "--image-size", "96", "--options", options
+    )
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \|$", done.stdout, re.MULTILINE)
+    assert [row[0] for row in rows] == ["300", "450"]
+    for _, convert, together in rows:
+        assert 100 < int(convert) <= int(together) < 4000
+    assert "last of first" in done.stdout
