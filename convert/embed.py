@@ -16,6 +16,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edge.errors import one_line
 from edge.metadata import (
     AXIS_LABELS_FILE,
     EDGE_JSON,
@@ -39,25 +40,38 @@ def embed(
     labels: Sequence[str],
     normalization: Normalization,
     edge: dict[str, Any],
+    description: str = "",
+    version: str = "",
+    author: str = "",
+    license_name: str = "",
 ) -> bytes:
     """Return the model with its metadata; what it had before is replaced.
 
     Args:
         content: a .tflite flatbuffer.
         name: of the model, for people.
-        labels: one for each output.
+        labels: one for each output. labels.txt holds one a line, so that a newline in one is
+            escaped there; a reader that knows edge.json takes them from it.
         normalization: what a float input wants done to pixels 0..255.
         edge: what goes into edge.json.
+        description, version, author, license_name: of the model, for people; left out where empty.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    _set_metadata(model, _description(name, normalization))
+    texts = {0: name, 1: description, 2: version, 4: author, 5: license_name}
+    _set_metadata(model, _description(texts, normalization))
     builder = _AlignedBuilder(len(content) + 4096)
     builder.Finish(model.Pack(builder), b"TFL3")
     files = {
-        LABELS_TXT: "".join(f"{label}\n" for label in labels),
-        EDGE_JSON: json.dumps(edge, indent=1, sort_keys=True) + "\n",
+        LABELS_TXT: "".join(f"{one_line(label)}\n" for label in labels),
+        EDGE_JSON: _fact_by_fact(edge),
     }
     return _with_files(bytes(builder.Output()), files)
+
+
+def _fact_by_fact(edge: dict[str, Any]) -> str:
+    """JSON with a line for each fact: 4,000 golden scores take one line, not 4,000."""
+    facts = (f" {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in sorted(edge.items()))
+    return "{\n" + ",\n".join(facts) + "\n}\n"
 
 
 class _AlignedBuilder(flatbuffers.Builder):
@@ -88,7 +102,7 @@ def _with_files(content: bytes, files: dict[str, str]) -> bytes:
     return stream.getvalue()
 
 
-def _description(name: str, normalization: Normalization) -> bytes:
+def _description(texts: dict[int, str], normalization: Normalization) -> bytes:
     """Write ModelMetadata: one image input with its normalization, one output with its labels."""
     builder = flatbuffers.Builder(1024)
     edge_file = _file(
@@ -101,10 +115,11 @@ def _description(name: str, normalization: Normalization) -> bytes:
             3: _vector(builder, [_output(builder)]),
         },
     )
+    told = {n: builder.CreateString(one_line(text)) for n, text in texts.items() if text}
     root = _table(
         builder,
         {
-            0: builder.CreateString(name),
+            **told,
             3: _vector(builder, [subgraph]),
             6: _vector(builder, [edge_file]),
             7: builder.CreateString("1.0.0"),  # min_parser_version
@@ -125,13 +140,7 @@ def _input(builder: Any, normalization: Normalization) -> int:
     unit = _table(builder, {1: options}, {0: NORMALIZATION_OPTIONS})
     image = _table(builder, {}, {0: RGB})
     low, high = ((edge - normalization.mean) / normalization.std for edge in (0.0, 255.0))
-    stats = _table(
-        builder,
-        {
-            0: builder.CreateNumpyVector(np.array([high], np.float32)),
-            1: builder.CreateNumpyVector(np.array([low], np.float32)),
-        },
-    )
+    stats = _stats(builder, low, high)
     return _table(
         builder,
         {
@@ -153,8 +162,17 @@ def _output(builder: Any) -> int:
             0: builder.CreateString("score"),
             1: builder.CreateString("score of each label, 0 to 1"),
             3: content,
+            5: _stats(builder, 0.0, 1.0),
             6: _vector(builder, [labels]),
         },
+    )
+
+
+def _stats(builder: Any, low: float, high: float) -> int:
+    """The range of a tensor's real values."""
+    largest, smallest = (np.array([value], np.float32) for value in (high, low))
+    return _table(
+        builder, {0: builder.CreateNumpyVector(largest), 1: builder.CreateNumpyVector(smallest)}
     )
 
 

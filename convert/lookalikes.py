@@ -3,8 +3,8 @@
 Each photo gets a perceptual hash of 255 bits (the signs of its lowest cosine frequencies) and a
 coarse map of its colours. Two photos look alike when nearly all bits agree, or most of them do
 and the colours do as well. The limits were chosen on 6,200 real photos, 19 million pairs: the 9
-groups that are found are each of one scene, by eye. Pairs of different scenes differ in 74 bits or
-more, and in their colours.
+groups that are found are each of one scene, by eye. On those photos the limits were also judged, so
+that others may do worse: of drawn icons, 1 to 9 of 400,000 pairs match falsely.
 """
 
 from __future__ import annotations

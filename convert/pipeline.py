@@ -139,7 +139,9 @@ def scan(job: Run) -> Dataset:
 
 def fit(job: Run, dataset: Dataset) -> Checkpoint:
     """Train, or go on with a training; its best epoch is kept in OUT/training."""
-    weights = datasets.weigh(dataset.train, job.photos, job.weighed, (*dataset.val, *dataset.test))
+    present = datasets.set_folders(job.photos)
+    drawn = [p for name in ("val", "test") if name not in present for p in getattr(dataset, name)]
+    weights = datasets.weigh(dataset.train, job.photos, job.weighed, drawn)
     checkpoint = Checkpoint(job.training, _about(job, dataset, weights), resume=job.resume)
     try:
         train(dataset, job.config, weights, job.cache, checkpoint)

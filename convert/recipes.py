@@ -47,9 +47,9 @@ RECIPES = {
     # First the head on frozen features, then the upper layers with it, gently.
     "fine-tune": Recipe(
         Augmentation.camera(),
-        epochs=8,
+        epochs=5,
         batch_size=32,
-        learning_rate=3e-4,
+        learning_rate=1e-4,
         warmup=0.1,
         weight_decay=0.01,
         label_smoothing=0.1,

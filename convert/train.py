@@ -121,8 +121,12 @@ def _built(config: TrainConfig, num_labels: int, precision: str) -> keras.Model:
     )
     base = networks.backbone_of(model)
     if base is not None:
-        for layer in base.layers[: round((1 - config.recipe.fine_tune) * len(base.layers))]:
-            layer.trainable = False
+        frozen = round((1 - config.recipe.fine_tune) * len(base.layers))
+        for index, layer in enumerate(base.layers):
+            # Batch normalization stays as it is: its scale adds nothing to what the convolution
+            # beside it can learn, and costs a third of the step.
+            if index < frozen or isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
     return model
 
 

@@ -178,9 +178,9 @@ def test_ten_thousand_photos_are_compared_in_seconds(alike: bool) -> None:
     random = np.random.default_rng(0)
     looks = np.zeros(10_000, LOOK)
     looks["bits"] = random.integers(0, 256, (1 if alike else 10_000, 32), np.uint8)
-    started = time.monotonic()
+    started = time.process_time()
     numbers = group([f"{n:064x}" for n in range(10_000)], looks)
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
     assert len(set(numbers.tolist())) == (1 if alike else 10_000)
 
 
