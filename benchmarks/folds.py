@@ -41,8 +41,10 @@ def main() -> int:
     parser.add_argument("--only", type=int, nargs="*", help="these folds alone, from 0")
     parser.add_argument("--factor", type=float, default=1.0, help="how much a listed photo counts")
     parser.add_argument("--results", type=Path, help="file to add a JSON line to for each fold")
-    parser.add_argument("options", nargs="*", help="of python -m convert, after --")
-    args = parser.parse_args()
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)  # what follows is for convert
+    args = parser.parse_args(given[:end])
+    args.options = given[end + 1 :]
     listed = [args.photos / line for line in args.list.read_text().split("\n") if line]
     groups_of = _groups(args.photos)
     fold_of = _folds(groups_of, listed, args.folds)

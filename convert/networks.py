@@ -141,34 +141,27 @@ def _tutorial(x: Any) -> Any:
     return layers.Dense(512, activation="relu")(x)
 
 
-# filters, stride, blocks of each stage
-_SMALL_STAGES = ((24, 2, 2), (40, 2, 3), (64, 2, 3), (96, 1, 2))
-_SMALL_EXPANSION = 3
+_SMALL_STAGES = ((32, 1), (48, 1), (64, 1), (96, 0))  # filters and residual blocks, each halved
 
 
 def _small(x: Any) -> Any:
-    """A quarter of a million weights in inverted residual blocks (https://arxiv.org/abs/1801.04381).
+    """A quarter of a million weights in residual blocks (https://arxiv.org/abs/1512.03385).
 
-    ReLU6 and no squeeze-and-excite, so that it loses little when it is quantized.
+    Plain convolutions: a processor trains them three times as fast as depthwise ones. ReLU6 and no
+    squeeze-and-excite, so that it loses little when it is quantized.
     """
-    x = _normalized(layers.Conv2D(24, 3, 2, "same", use_bias=False)(x), relu=True)  # 1/2
-    for filters, stride, blocks in _SMALL_STAGES:
-        for block in range(blocks):
-            x = _inverted_residual(x, filters, stride if block == 0 else 1)
-    x = _normalized(layers.Conv2D(320, 1, use_bias=False)(x), relu=True)
+    x = _convolution(x, 16, stride=2)
+    for filters, blocks in _SMALL_STAGES:
+        x = _convolution(x, filters, stride=2)
+        for _ in range(blocks):
+            y = _convolution(_convolution(x, filters), filters, relu=False)
+            x = layers.ReLU(6.0)(layers.Add()([x, y]))
     x = layers.GlobalAveragePooling2D(name="average")(x)
     return layers.Dropout(0.2, name="features")(x)
 
 
-def _inverted_residual(x: Any, filters: int, stride: int) -> Any:
-    wide = _SMALL_EXPANSION * x.shape[-1]
-    y = _normalized(layers.Conv2D(wide, 1, use_bias=False)(x), relu=True)
-    y = _normalized(layers.DepthwiseConv2D(3, stride, "same", use_bias=False)(y), relu=True)
-    y = _normalized(layers.Conv2D(filters, 1, use_bias=False)(y), relu=False)
-    return layers.Add()([x, y]) if stride == 1 and x.shape[-1] == filters else y
-
-
-def _normalized(x: Any, *, relu: bool) -> Any:
+def _convolution(x: Any, filters: int, *, stride: int = 1, relu: bool = True) -> Any:
+    x = layers.Conv2D(filters, 3, stride, "same", use_bias=False)(x)
     # A momentum of 0.99 would take a whole small epoch to learn what the pictures are like.
     x = layers.BatchNormalization(momentum=0.95)(x)
     return layers.ReLU(6.0)(x) if relu else x

@@ -168,6 +168,12 @@ def _about(job: Run, dataset: Dataset, weights: np.ndarray) -> dict[str, Any]:
     }
 
 
+def _config(job: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Every option of the training and of its files; labels and photos are told elsewhere."""
+    told = {k: v for k, v in checkpoint.about.items() if k not in ("labels", "photos")}
+    return told | {"threshold_precision": job.threshold_precision}
+
+
 def export(job: Run, dataset: Dataset, checkpoint: Checkpoint) -> list[str]:
     """Convert the best epoch, measure every variant, choose on val, and report."""
     model = network_of(job.config, len(dataset.labels))
@@ -192,7 +198,7 @@ def export(job: Run, dataset: Dataset, checkpoint: Checkpoint) -> list[str]:
         labels=dataset.labels,
         counts=dataset.counts(),
         fingerprint=dataset.fingerprint,
-        config=_about(job, dataset, np.empty(0)) | {"threshold_precision": job.threshold_precision},
+        config=_config(job, checkpoint),
         history=tuple(checkpoint.history),
         summary=_summary(model),
         keras_val=keras_val,

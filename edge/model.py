@@ -15,7 +15,7 @@ from edge.preprocess import PREPROCESSING_VERSION, InputSpec, Picture, preproces
 from edge.runtime import default_num_threads, native_chatter, open_interpreter
 from edge.tensor import TensorSpec, dequantize
 
-DEFAULT_MODEL = "hotdog-tutorial.tflite"
+DEFAULT_MODEL = "hotdog.tflite"
 
 
 def models_folder() -> Path:
