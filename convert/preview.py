@@ -11,6 +11,7 @@ import numpy as np
 
 from convert.errors import DatasetError, OutputError
 from convert.files import write
+from convert.names import AUGMENTATIONS
 from convert.sheet import sheet
 from edge.commands import complain
 from edge.commands.arguments import count
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from convert.augment import Augmentation
 
 NAME = "convert preview"
-AUGMENTATIONS = ("camera", "scratch", "tutorial", "none")  # Augmentation's own, by name
 OF_A_PHOTO, OF_EACH_PHOTO = 30, 7  # variations
 MOST_ROWS = 24  # of a sheet: photos of all classes
 PHOTOS_OF_A_CLASS = 3

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convert.augment import LARGEST, Augmentation, affine, augment, light
-from convert.preview import AUGMENTATIONS
+from convert.names import AUGMENTATIONS
 from edge.preprocess import Pixels
 
 SIZE = (48, 64)

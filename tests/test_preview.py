@@ -12,6 +12,7 @@ from PIL import Image
 
 from convert import preview
 from convert.errors import DatasetError, OutputError
+from convert.names import AUGMENTATIONS
 from edge.errors import EdgeError, ImageError
 from edge.preprocess import read_image, resized
 
@@ -157,5 +158,5 @@ def test_the_help_teaches_with_examples() -> None:
     preview.add_arguments(parser)
     stream = io.StringIO()
     parser.print_help(stream)
-    for words in ("examples:", "photos/hotdog/4.jpg", *preview.AUGMENTATIONS):
+    for words in ("examples:", "photos/hotdog/4.jpg", *AUGMENTATIONS):
         assert words in stream.getvalue()
