@@ -83,14 +83,16 @@ class _AlignedBuilder(flatbuffers.Builder):
 
 
 def _set_metadata(model: Any, description: bytes) -> None:
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(description, np.uint8)
-    kept = [m for m in model.metadata or [] if m.name != METADATA_NAME.encode()]
+    data = np.frombuffer(description, np.uint8)
+    for entry in model.metadata or []:
+        if entry.name == METADATA_NAME.encode():
+            model.buffers[entry.buffer].data = data
+            return
     entry = schema.MetadataT()
-    entry.name = METADATA_NAME
-    entry.buffer = len(model.buffers)
-    model.buffers.append(buffer)
-    model.metadata = [*kept, entry]
+    entry.name, entry.buffer = METADATA_NAME, len(model.buffers)
+    model.buffers.append(schema.BufferT())
+    model.buffers[-1].data = data
+    model.metadata = [*(model.metadata or []), entry]
 
 
 def _with_files(content: bytes, files: dict[str, str]) -> bytes:

@@ -120,7 +120,7 @@ def _preview_photo(arguments: argparse.Namespace, augmentation: Augmentation) ->
     _make(out)
     for name, pixels in zip(names, varied, strict=True):
         write(out / name, encode_jpeg(pixels, QUALITY))
-    tiles = [(original, f"{photo.name}, as it is"), *zip(varied, names, strict=True)]
+    tiles = [(original, "the original"), *zip(varied, names, strict=True)]
     write(out / f"{label}-sheet.png", sheet(tiles))
     print(f"{out / f'{label}-*.jpg'}: {number} variation{'s' if number > 1 else ''} of {photo}")
     print(out / f"{label}-sheet.png")

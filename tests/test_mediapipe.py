@@ -19,8 +19,9 @@ import pytest
 from small_models import small_models_in
 
 from convert.embed import embed
-from edge.model import Model
-from edge.preprocess import Normalization, Pixels, read_image
+from edge import golden
+from edge.model import Model, shipped_models
+from edge.preprocess import Normalization, Pixels, resized
 
 MEDIAPIPE = "mediapipe==1.2.3"
 CLOSE = 0.01
@@ -76,29 +77,43 @@ def ask(mediapipe: Path, model: Path, pixels: Pixels, folder: Path) -> list[list
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def hold_to_edge(mediapipe: Path, model_path: Path, pixels: Pixels, folder: Path) -> None:
+    """Pictures at the model's size get the labels and the scores that edge gives them."""
+    with Model(model_path) as model:
+        assert pixels.shape[1:3] == model.input.size  # MediaPipe resizes in another way
+        ours = np.stack([model.scores(picture) for picture in pixels])
+        labels = list(model.labels)
+    theirs = ask(mediapipe, model_path, pixels, folder)
+    assert all([label for label, _ in picture] == labels for picture in theirs)
+    scores = np.array([[score for _, score in picture] for picture in theirs])
+    np.testing.assert_allclose(scores, ours, atol=CLOSE)
+    clear = np.ptp(np.sort(ours)[:, -2:], axis=1) > 2 * CLOSE
+    assert (scores.argmax(axis=1) == ours.argmax(axis=1))[clear].all()
+
+
 @pytest.mark.parametrize("variant", ["float32", "int8"])
-@pytest.mark.parametrize("out_name", ["converted", "converted_two"])
+@pytest.mark.parametrize(("out_name", "side"), [("converted", 64), ("converted_two", 96)])
 def test_it_gives_the_labels_and_scores_of_edge(
     request: pytest.FixtureRequest,
     mediapipe: Path,
     drawn: Path,
     tmp_path: Path,
     out_name: str,
+    side: int,
     variant: str,
 ) -> None:
     path = request.getfixturevalue(out_name) / f"model-{variant}.tflite"
-    with Model(path) as model:
-        photos = [read_image(photo) for photo in sorted(drawn.glob("*/000[0-3].jpg"))]
-        pixels = np.stack([photo for photo in photos if photo.shape[:2] == model.input.size])
-        ours = np.stack([model.scores(picture) for picture in pixels])
-        labels = list(model.labels)
+    pixels = np.stack([resized(photo, (side, side)) for photo in drawn.glob("*/000[0-3].jpg")])
     assert len(pixels) == 12
-    theirs = ask(mediapipe, path, pixels, tmp_path)
-    assert all([label for label, _ in picture] == labels for picture in theirs)
-    scores = np.array([[score for _, score in picture] for picture in theirs])
-    np.testing.assert_allclose(scores, ours, atol=CLOSE)
-    clear = np.ptp(np.sort(ours)[:, -2:], axis=1) > 2 * CLOSE
-    assert (scores.argmax(axis=1) == ours.argmax(axis=1))[clear].all()
+    hold_to_edge(mediapipe, path, pixels, tmp_path)
+
+
+@pytest.mark.parametrize("path", shipped_models(), ids=lambda path: path.stem)
+def test_it_agrees_on_the_models_that_ship(mediapipe: Path, tmp_path: Path, path: Path) -> None:
+    with Model(path) as model:
+        size = model.input.size
+    pixels = np.stack([golden.draw(seed, size) for seed in range(golden.NUM_GOLDEN)])
+    hold_to_edge(mediapipe, path, pixels, tmp_path)
 
 
 def test_it_reads_awkward_labels(mediapipe: Path, tmp_path: Path, tmp_path_factory) -> None:

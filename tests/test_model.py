@@ -82,17 +82,21 @@ def test_dense_layers_have_a_version_that_old_runtimes_load(converted: Path, var
 
 
 @pytest.mark.parametrize("variant", ["int8", "dynamic", "int8-float"])
-def test_dense_layers_have_one_scale_for_all_their_weights(converted: Path, variant: str) -> None:
+def test_dense_layers_have_one_scale_for_all_their_weights(
+    converted_two: Path, variant: str
+) -> None:
     module = importlib.import_module(f"{RUNTIMES[installed_runtimes()[0]]}.interpreter")
     # As in the file: a runtime that allocates may repeat the scale for every row.
-    interpreter = module.Interpreter(str(converted / f"model-{variant}.tflite"))
+    interpreter = module.Interpreter(str(converted_two / f"model-{variant}.tflite"))
     tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     dense = [op for op in interpreter._get_ops_details() if op["op_name"] == "FULLY_CONNECTED"]
-    assert dense
-    for operator in dense:
-        weights = tensors[operator["inputs"][1]]
-        assert weights["dtype"] == np.int8
-        assert len(weights["quantization_parameters"]["scales"]) == 1
+    weights = [tensors[operator["inputs"][1]] for operator in dense]
+    quantized = [tensor for tensor in weights if tensor["dtype"] == np.int8]
+    assert quantized
+    # Dynamic quantization leaves small ones alone.
+    assert variant == "dynamic" or len(quantized) == len(weights)
+    for tensor in quantized:
+        assert len(tensor["quantization_parameters"]["scales"]) == 1
 
 
 def test_a_changed_golden_score_fails_to_verify(foreign: Path) -> None:
