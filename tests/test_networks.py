@@ -10,104 +10,145 @@ import numpy as np
 import pytest
 from conftest import run
 
+from convert.names import AUGMENTATIONS, DEFAULT_NETWORK, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
+
+# Against Keras's own: the same random weights behind the same preprocessing must give the same
+# features, whatever we believe of its convention.
 SCRIPT = """
-import json, sys
+import json, pathlib, sys
 import numpy as np
 import keras
 from keras import layers
-from convert.networks import for_device, tutorial
+from convert import networks, quantize, recipes
+from convert.augment import Augmentation
+from convert.weights import load_weights
 
-def facts(model):
-    return {
-        "parameters": model.count_params(),
-        "filters": [l.filters for l in model.layers if isinstance(l, layers.Conv2D)],
-        "units": [l.units for l in model.layers if isinstance(l, layers.Dense)],
-        "activations": [l.activation.__name__ for l in model.layers if hasattr(l, "activation")],
-        "kinds": [type(layer).__name__ for layer in model.layers],
-        "input": model.input_shape,
-        "output": model.output_shape,
-        "dtypes": sorted({str(np.dtype(w.dtype)) for w in model.get_weights()}),
-        "computed": sorted({layer.compute_dtype for layer in model.layers}),
-    }
-
+MODULES = {
+    "mobilenet_v2": "mobilenet_v2", "mobilenet": "mobilenet", "vgg16": "vgg16",
+    "mobilenet_v3_small": "mobilenet_v3", "efficientnet_v2_b0": "efficientnet_v2",
+}
+folder = pathlib.Path(sys.argv[1])
 keras.utils.set_random_seed(0)
-said = {f"tutorial-{n}": facts(tutorial((300, 300), n)) for n in (2, 3)}
-pixels = np.random.default_rng(0).integers(0, 256, (4, 96, 112, 3)).astype(np.float32)
-scores = {}
-for precision in ("float32", "bfloat16"):
-    for labels in (2, 3):
-        trained = tutorial((96, 112), labels, precision=precision)
+pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
+said, arrays = {"networks": list(networks.NETWORKS), "recipes": list(recipes.RECIPES),
+                "variants": list(quantize.VARIANTS), "default": networks.DEFAULT_NETWORK,
+                "augmentations": [n for n in sys.argv[2].split(",") if hasattr(Augmentation, n)]}, {}
+
+for name, module in MODULES.items():
+    application = getattr(keras.applications, networks.NETWORKS[name].application)
+    theirs = application(include_top=False, weights=None, input_shape=(64, 64, 3))
+    source = folder / f"{name}.weights.h5"
+    theirs.save_weights(source)
+    # MobileNetV3 and EfficientNetV2 bring their own preprocessing; theirs then does nothing.
+    preprocess = getattr(keras.applications, module).preprocess_input
+    arrays[f"theirs-{name}"] = theirs(preprocess(pixels.copy())).numpy().mean((1, 2))
+    ours = networks.build(name, (64, 64), 3)
+    load_weights(ours, name, alpha=1.0, source=str(source))
+    features = keras.Model(ours.input, ours.layers[-2].output)
+    arrays[f"ours-{name}"] = features(pixels).numpy()
+    arrays[f"dimmed-{name}"] = features(pixels / 2).numpy()
+
+for name, labels in (("tutorial", 2), ("tutorial", 3), ("small", 2), ("mobilenet_v2", 3)):
+    size = (96, 112)
+    alpha = 0.35 if name == "mobilenet_v2" else 1.0
+    for precision in ("float32", "bfloat16"):
+        trained = networks.build(name, size, labels, alpha=alpha, precision=precision)
         noise = np.random.default_rng(1)
-        weights = [w + noise.normal(0, 0.02, w.shape) for w in trained.get_weights()]
+        weights = [w + abs(noise.normal(0, 0.02, w.shape)) for w in trained.get_weights()]
         trained.set_weights(weights)
-        device = for_device(trained, labels)
-        name = f"{precision}-{labels}"
-        said[f"trained-{name}"], said[f"device-{name}"] = facts(trained), facts(device)
-        reference = tutorial((96, 112), labels)
+        reference = networks.build(name, size, labels, alpha=alpha)
         reference.set_weights(weights)
-        scores[f"trained-{name}"] = reference(pixels).numpy()
-        scores[f"device-{name}"] = np.concatenate([device(p[None]).numpy() for p in pixels])
-np.savez(sys.argv[1], said=json.dumps(said), **scores)
+        wide = np.random.default_rng(2).integers(0, 256, (3, *size, 3)).astype(np.float32)
+        key = f"{name}-{labels}-{precision}"
+        arrays[f"trained-{key}"] = reference(wide).numpy()
+        for temperature in (1.0, 2.5):
+            device = networks.for_device(trained, temperature=temperature, alpha=alpha)
+            each = [device(p[None]).numpy() for p in wide]
+            arrays[f"device-{key}-{temperature}"] = np.concatenate(each)
+        said[key] = {
+            "shapes": [list(device.input_shape), list(device.output_shape)],
+            "computed": sorted({layer.compute_dtype for layer in device.layers}),
+            "trained_in": trained.layers[3].compute_dtype,
+            "parameters": trained.count_params(),
+            "activations": sorted({l.activation.__name__ for l in trained.layers
+                                   if hasattr(l, "activation")}),
+            "kinds": [type(layer).__name__ for layer in trained.layers],
+            "filters": [l.filters for l in trained.layers if isinstance(l, layers.Conv2D)],
+        }
+np.savez(folder / "results.npz", said=json.dumps(said), **arrays)
 """
+BACKBONES = ("mobilenet_v2", "mobilenet", "mobilenet_v3_small", "efficientnet_v2_b0", "vgg16")
+BUILT = ("tutorial-2", "tutorial-3", "small-2", "mobilenet_v2-3")
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the script found: facts of each network under "said", else scores."""
-    path: Path = tmp_path_factory.mktemp("networks") / "results.npz"
-    done = run("-c", SCRIPT, str(path))
+    """What the script found: facts under "said", else arrays."""
+    folder: Path = tmp_path_factory.mktemp("networks")
+    done = run("-c", SCRIPT, str(folder), ",".join(AUGMENTATIONS))
     assert done.returncode == 0, done.stderr
-    found = dict(np.load(path))
+    found = dict(np.load(folder / "results.npz"))
     return found | {"said": json.loads(str(found["said"]))}
 
 
-@pytest.mark.parametrize(
-    ("labels", "parameters", "outputs", "activation"),
-    [(2, 1_704_097, 1, "sigmoid"), (3, 1_705_123, 3, "softmax")],
-)
-def test_the_tutorial_network_is_the_tutorials(
-    results: dict[str, Any], labels: int, parameters: int, outputs: int, activation: str
+def test_the_names_that_options_take_are_those_that_exist(results: dict[str, Any]) -> None:
+    said = results["said"]
+    assert said["networks"] == list(NETWORK_NAMES)
+    assert sorted(said["recipes"]) == sorted(RECIPE_NAMES)
+    assert said["variants"] == list(VARIANTS)
+    assert said["augmentations"] == list(AUGMENTATIONS)
+    assert said["default"] == DEFAULT_NETWORK
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_pixels_get_the_convention_that_keras_gives_them(
+    results: dict[str, Any], name: str
 ) -> None:
-    said = results["said"][f"tutorial-{labels}"]
+    theirs, ours = results[f"theirs-{name}"], results[f"ours-{name}"]
+    tolerance = 1e-4 * np.abs(theirs).max()  # random weights give faint features
+    assert np.abs(theirs - ours).max() <= tolerance
+    assert np.abs(theirs - results[f"dimmed-{name}"]).max() > 100 * tolerance
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("built", BUILT)
+def test_the_device_gives_the_trained_scores(
+    results: dict[str, Any], built: str, precision: str
+) -> None:
+    p = results[f"trained-{built}-{precision}"]
+    expected = np.concatenate([1 - p, p], 1) if built.endswith("-2") else p
+    assert np.abs(results[f"device-{built}-{precision}-1.0"] - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("built", BUILT)
+def test_the_temperature_is_in_the_last_layer(results: dict[str, Any], built: str) -> None:
+    plain = results[f"device-{built}-float32-1.0"].astype(np.float64)
+    cooled = np.maximum(plain, 1e-30) ** (1 / 2.5)
+    expected = cooled / cooled.sum(1, keepdims=True)
+    assert np.abs(results[f"device-{built}-float32-2.5"] - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("built", BUILT)
+def test_the_device_gets_one_picture_in_float32(results: dict[str, Any], built: str) -> None:
+    for precision in ("float32", "bfloat16"):
+        said = results["said"][f"{built}-{precision}"]
+        labels = int(built[-1])
+        assert said["shapes"] == [[1, 96, 112, 3], [1, labels]]
+        assert said["computed"] == ["float32"]
+
+
+def test_bfloat16_is_what_it_is_trained_in(results: dict[str, Any]) -> None:
+    assert results["said"]["small-2-bfloat16"]["trained_in"] == "bfloat16"
+    assert results["said"]["small-2-float32"]["trained_in"] == "float32"
+
+
+def test_the_tutorial_network_is_the_tutorials(results: dict[str, Any]) -> None:
+    said = results["said"]["tutorial-2-float32"]
     assert said["filters"] == [16, 32, 64, 64, 64]
-    assert said["units"] == [512, outputs]
-    assert said["activations"] == 6 * ["relu"] + [activation]
     blocks = 5 * ["Conv2D", "MaxPooling2D"]
-    assert said["kinds"] == ["Rescaling", *blocks, "Flatten", "Dense", "Dense"]
-    assert said["parameters"] == parameters
-    assert said["input"] == [None, 300, 300, 3]
+    assert said["kinds"] == ["InputLayer", "Rescaling", *blocks, "Flatten", "Dense", "Dense"]
+    assert said["activations"] == ["relu", "sigmoid"]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_two_labels_get_a_score_each_on_the_device(results: dict[str, Any], precision: str) -> None:
-    p = results[f"trained-{precision}-2"]
-    assert p.shape == (4, 1)
-    assert 0.001 < p.min() < p.max() < 0.999  # else the next line would say nothing
-    expected = np.concatenate([1 - p, p], 1)
-    assert np.abs(results[f"device-{precision}-2"] - expected).max() < 1e-6
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_more_labels_keep_their_scores_on_the_device(
-    results: dict[str, Any], precision: str
-) -> None:
-    expected = results[f"trained-{precision}-3"]
-    assert expected.shape == (4, 3)
-    assert np.abs(results[f"device-{precision}-3"] - expected).max() < 1e-6
-
-
-@pytest.mark.parametrize("labels", [2, 3])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_device_gets_one_picture_in_float32(
-    results: dict[str, Any], precision: str, labels: int
-) -> None:
-    said = results["said"][f"device-{precision}-{labels}"]
-    assert said["input"] == [1, 96, 112, 3]
-    assert said["output"] == [1, labels]
-    assert said["dtypes"] == said["computed"] == ["float32"]
-
-
-def test_bfloat16_computes_in_it_with_weights_in_float32(results: dict[str, Any]) -> None:
-    said = results["said"]["trained-bfloat16-2"]
-    assert said["computed"] == ["bfloat16", "float32"]
-    assert said["dtypes"] == ["float32"]
+def test_the_small_network_is_small(results: dict[str, Any]) -> None:
+    assert results["said"]["small-2-float32"]["parameters"] <= 280_000
