@@ -30,9 +30,10 @@ MODULES = {
 folder = pathlib.Path(sys.argv[1])
 keras.utils.set_random_seed(0)
 pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
-said, arrays = {"networks": list(networks.NETWORKS), "recipes": list(recipes.RECIPES),
+said = {"networks": list(networks.NETWORKS), "recipes": list(recipes.RECIPES),
                 "variants": list(quantize.VARIANTS), "default": networks.DEFAULT_NETWORK,
-                "augmentations": [n for n in sys.argv[2].split(",") if hasattr(Augmentation, n)]}, {}
+                "augmentations": [n for n in sys.argv[2].split(",") if hasattr(Augmentation, n)]}
+arrays = {}
 
 for name, module in MODULES.items():
     application = getattr(keras.applications, networks.NETWORKS[name].application)
