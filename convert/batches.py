@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import os
-import threading
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -93,7 +92,7 @@ def _made(
     """Make each step's batch ahead, in threads, and yield the batches in order."""
 
     def tensors(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        made = tf.numpy_function(_until_exit(batch), [step], dtypes)
+        made = tf.numpy_function(batch, [step], dtypes)
         for tensor, shape in zip(made, (picture, (), ()), strict=False):
             tensor.set_shape((batch_size, *shape))
         return tuple(made)
@@ -105,32 +104,17 @@ def _made(
     return steps.map(tensors, THREADS, deterministic=True).prefetch(AHEAD).with_options(options)
 
 
-_exiting = threading.Event()
-_making: set[int] = set()  # the threads that are making a batch
-
-
-def _until_exit(batch: Callable[[int], tuple[np.ndarray, ...]]) -> Callable:
-    """Make a step's batch, or none at all once the program ends: nobody will look at it."""
-
-    def made(step: int) -> tuple[np.ndarray, ...]:
-        _making.add(threading.get_ident())
-        try:
-            if _exiting.is_set():
-                raise RuntimeError("the program ends")
-            return batch(step)
-        finally:
-            _making.discard(threading.get_ident())
-
-    return made
-
-
 @atexit.register
-def _await_threads() -> None:
-    """TensorFlow's threads must be out of Python before it ends: else the process aborts."""
-    _exiting.set()
-    time.sleep(0.01)  # lets whoever waits for the interpreter enter, and see that it ends
-    while _making:
-        time.sleep(0.01)
+def _end_iterators() -> None:
+    """End what still makes batches while Python runs: a thread that is cut off in it aborts, or
+    is waited for without end.
+
+    An iterator waits for its threads when its resource goes. After an error or Ctrl-C one may be
+    held by a traceback, out of reach but for the garbage collector, which knows every object.
+    """
+    for thing in gc.get_objects():
+        if tf.data.Iterator in type(thing).__mro__:
+            vars(thing).pop("_iterator_resource", None)
 
 
 ALIGNMENT = 64  # bytes; TensorFlow takes such arrays as they are, and copies others

@@ -69,9 +69,9 @@ def train(
     labels, val_labels = labels_of(dataset.train), labels_of(dataset.val)
     if config.recipe.class_weights:
         weights = weights * class_weights(labels, len(dataset.labels))[labels]
-    model = _network(config, len(dataset.labels))
     steps = config.recipe.steps_per_epoch or -(-len(labels) // config.recipe.batch_size)
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result
+        model = _network(config, len(dataset.labels))
         model.summary()
         if not checkpoint.epochs_done:
             _train_head(model, (train_pixels, labels, weights), (val_pixels, val_labels), config)
@@ -141,7 +141,9 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
             warmup_target=recipe.learning_rate if rising else None,
             warmup_steps=rising,
         )
-    averaging = {"use_ema": bool(recipe.average), "ema_momentum": recipe.average or 0.99}
+    # Over a quarter of the training at most: in a short one, it would still hold its beginning.
+    momentum = max(0.0, min(recipe.average, 1 - 4 / total))
+    averaging = {"use_ema": bool(recipe.average), "ema_momentum": momentum}
     if recipe.optimizer == "rmsprop":
         optimizer = keras.optimizers.RMSprop(rate, **averaging)
     else:

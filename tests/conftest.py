@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,42 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run this Python with arguments, in the checkout, output captured as text."""
     options = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 600} | options
     return subprocess.run([sys.executable, *arguments], **options)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command ended with, and said."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def lines(self) -> list[str]:
+        """What it said itself on stderr: no progress bar, no summary, no word of TensorFlow."""
+        return [line for line in self.stderr.splitlines() if line.startswith("convert: ")]
+
+
+_COMMANDS = """
+import contextlib, io, json, sys
+from convert.__main__ import main
+said = []
+for argv in json.loads(sys.argv[1]):
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        try:
+            status = main(argv)
+        except SystemExit as error:
+            status = error.code
+    said.append([status, stdout.getvalue(), stderr.getvalue()])
+open(sys.argv[2], "w").write(json.dumps(said))
+"""
+
+
+def commands(folder: Path, *argvs: list[object], **options: object) -> list[Said]:
+    """Run `python -m convert` on each list of arguments, in one process: TensorFlow starts once."""
+    path = folder / "said.json"
+    words = json.dumps([[str(word) for word in argv] for argv in argvs])
+    done = run("-c", _COMMANDS, words, str(path), **options)
+    assert done.returncode == 0, done.stderr
+    return [Said(*said) for said in json.loads(path.read_text())]

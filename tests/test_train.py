@@ -1,0 +1,417 @@
+"""Training: what is kept is the best, whatever happens in between.
+
+One process trains small networks and says what came of it; the rest are commands as a user gives
+them, on one OUT that is interrupted, killed and continued.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT, SMALL, Said, commands, run
+
+SCRIPT = """
+import contextlib, dataclasses, io, json, pathlib, sys
+import numpy as np
+import keras
+from convert import networks
+from convert.augment import Augmentation
+from convert.cache import decode
+from convert.checkpoint import Checkpoint
+from convert.dataset import labels_of, load
+from convert.errors import TrainingError
+from convert.precision import chosen_precision
+from convert.recipes import RECIPES
+from convert.train import TrainConfig, class_weights, history_csv, network_of, scores_of, train
+
+photos, folder = map(pathlib.Path, sys.argv[1:])
+keras.config.disable_traceback_filtering()
+dataset = load(photos, 0)
+few = dataclasses.replace(  # of the first class, far fewer
+    dataset, train=tuple(p for i, p in enumerate(dataset.train) if p.label or not i % 4))
+BASE = dataclasses.replace(RECIPES["scratch"], batch_size=16, augmentation=Augmentation.none())
+said, arrays = {}, {}
+
+def trained(name, network="small", data=dataset, size=(32, 48), weights=None, load="none",
+            alpha=1.0, resume=False, **changed):
+    recipe = dataclasses.replace(BASE, **changed)
+    config = TrainConfig(network, size, recipe, alpha=alpha, weights=str(load), precision="float32")
+    checkpoint = Checkpoint(folder / name, {"name": "any"}, resume=resume)
+    weights = np.ones(len(data.train), np.float32) if weights is None else weights
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr):
+        model = train(data, config, weights, folder / "cache", checkpoint)
+    said[name] = {
+        "history": checkpoint.history, "best": checkpoint.best_epoch, "stderr": stderr.getvalue(),
+        "rate": float(np.asarray(model.optimizer.learning_rate)),
+        "steps": int(np.asarray(model.optimizer.iterations)),
+        "files": sorted(p.name for p in (folder / name).iterdir()),
+    }
+    arrays[name] = np.concatenate([w.ravel() for w in model.get_weights()])
+    pixels = decode(data.val, size, folder / "cache", "val")
+    arrays[f"{name}-scores"] = scores_of(model, pixels)
+    arrays[f"{name}-labels"] = labels_of(data.val)
+    return model, config
+
+# What is kept: the averaged weights, of the best epoch.
+model, config = trained("best", epochs=4, average=0.8, label_smoothing=0.2)
+last = network_of(config, len(dataset.labels))
+last.load_weights(folder / "best" / "last-0004.weights.h5", skip_mismatch=True)
+arrays["best-last"] = np.concatenate([w.ravel() for w in last.get_weights()])
+said["csv"] = history_csv(said["best"]["history"])
+trained("again", epochs=4, average=0.8, label_smoothing=0.2)
+
+# A rate far too high gets worse from some epoch on.
+trained("patience", epochs=30, patience=2, learning_rate=0.3)
+trained("one step", epochs=1, steps_per_epoch=1)
+
+# Weights of photos and of classes.
+counts = class_weights(labels_of(few.train), 3)
+said["class weights"] = counts.tolist()
+each = counts[labels_of(few.train)].astype(np.float32)
+trained("by class", data=few, epochs=1)
+trained("by photo", data=few, epochs=1, class_weights=False, weights=each)
+trained("unweighted", data=few, epochs=1, class_weights=False)
+
+# A backbone: of 20 of its layers are trained, of others not.
+theirs = keras.applications.MobileNet(
+    alpha=0.25, weights=None, include_top=False, input_shape=(224, 224, 3))
+source = folder / "backbone.weights.h5"
+random = np.random.default_rng(0)
+for layer in theirs.layers:  # statistics that differ from those that it would start with
+    if isinstance(layer, keras.layers.BatchNormalization):
+        layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+theirs.save_weights(source)
+backbone = dict(network="mobilenet", alpha=0.25, load=source, epochs=1, average=0.0)
+model, _ = trained("fine-tune", **backbone, fine_tune=0.5)
+layers = networks.backbone_of(model).layers
+said["layers"] = [
+    {
+        "name": layer.name,
+        "normalizes": isinstance(layer, keras.layers.BatchNormalization),
+        "changed": any(not np.array_equal(a, b)
+                       for a, b in zip(layer.get_weights(), other.get_weights())),
+        "has_weights": bool(layer.get_weights()),
+    }
+    for layer, other in zip(layers, theirs.layers)
+]
+trained("no head", **backbone, fine_tune=0.0, learning_rate=1e-9)
+trained("head", **backbone, fine_tune=0.0, learning_rate=1e-9, head_epochs=30)
+
+trained("tutorial", network="tutorial", size=(96, 96), epochs=1, steps_per_epoch=2, batch_size=8,
+        optimizer="rmsprop", falling=False, learning_rate=1e-3, average=0.0)
+
+# Two labels, one sigmoid.
+labels = dataset.labels[:2]
+two = dataclasses.replace(dataset, labels=labels, **{
+    name: tuple(p for p in getattr(dataset, name) if p.label < 2)
+    for name in ("train", "val", "test")})
+trained("two", data=two, epochs=2, average=0.8, label_smoothing=0.2)
+
+stderr = io.StringIO()
+with contextlib.redirect_stderr(stderr):
+    def build(precision):
+        return networks.build("small", (32, 32), 2, precision=precision)
+    said["precision"] = [chosen_precision("float32", None), chosen_precision("auto", build)]
+said["precision"].append(stderr.getvalue())
+
+# What --resume is refused, or finds.
+def refused(name, about, resume=True):
+    try:
+        return len(Checkpoint(folder / name, about, resume=resume).history)
+    except TrainingError as error:
+        return str(error)
+
+said["resume"] = {
+    "equal": refused("best", {"name": "any"}), "other": refused("best", {"name": "else"}),
+    "nothing": refused("nowhere", {"name": "any"}),
+}
+(folder / "again" / "state.json").write_text("{half")
+said["resume"]["damaged"] = refused("again", {"name": "any"})
+path = folder / "patience" / next(n for n in said["patience"]["files"] if n.startswith("last"))
+path.write_bytes(path.read_bytes()[:3000])
+try:
+    trained("patience", epochs=31, patience=2, resume=True)
+except TrainingError as error:
+    said["resume"]["cut"] = str(error)
+try:
+    Checkpoint.of(folder / "nowhere")
+except TrainingError as error:
+    said["resume"]["of nothing"] = str(error)
+said["resume"]["anew"] = refused("two", {"name": "else"}, resume=False)
+np.savez(folder / "results.npz", said=json.dumps(said), **arrays)
+"""
+
+
+@pytest.fixture(scope="module")
+def results(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the script found: facts under "said", else arrays."""
+    folder = tmp_path_factory.mktemp("train")
+    done = run("-c", SCRIPT, str(drawn), str(folder))
+    assert done.returncode == 0, done.stderr
+    found = dict(np.load(folder / "results.npz"))
+    return found | {"said": json.loads(str(found["said"]))}
+
+
+def smoothed_loss(results: dict[str, Any], name: str, smoothing: float) -> float:
+    """Cross-entropy of what the returned network answers, with smoothed labels."""
+    scores, labels = results[f"{name}-scores"].astype(np.float64), results[f"{name}-labels"]
+    count = scores.shape[1]
+    wanted = np.eye(count)[labels] * (1 - smoothing) + smoothing / count
+    return float(-(wanted * np.log(scores)).sum(1).mean())
+
+
+@pytest.mark.parametrize("name", ["best", "two"])
+def test_the_weights_are_those_of_the_lowest_validation_loss(
+    results: dict[str, Any], name: str
+) -> None:
+    said = results["said"][name]
+    losses = [row["val_loss"] for row in said["history"]]
+    assert len(set(losses)) > 1
+    assert losses[said["best"] - 1] == min(losses)
+    assert smoothed_loss(results, name, 0.2) == pytest.approx(min(losses), abs=1e-4)
+    assert smoothed_loss(results, name, 0.0) != pytest.approx(min(losses), abs=1e-3)
+
+
+def test_the_averaged_weights_are_what_is_validated_and_kept(results: dict[str, Any]) -> None:
+    # The last epoch's own weights, which training goes on with, are others.
+    assert np.abs(results["best"] - results["best-last"]).max() > 1e-4
+
+
+def test_the_history_counts_epochs_and_is_written_as_csv(results: dict[str, Any]) -> None:
+    history = results["said"]["best"]["history"]
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    rows = list(csv.DictReader(io.StringIO(results["said"]["csv"])))
+    assert [{k: float(v) for k, v in row.items()} for row in rows] == history
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} < rows[0].keys()
+
+
+def test_the_same_seed_gives_the_same_training(results: dict[str, Any]) -> None:
+    first, second = (results["said"][name]["history"] for name in ("best", "again"))
+    for one, other in zip(first, second, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+    assert np.abs(results["best"] - results["again"]).max() < 1e-3
+
+
+def test_only_the_best_and_the_last_epoch_are_kept(results: dict[str, Any]) -> None:
+    said = results["said"]["best"]
+    best, last = (f"{name}.weights.h5" for name in (f"best-{said['best']:04}", "last-0004"))
+    assert said["files"] == [best, last, "state.json"]
+
+
+def test_patience_stops_the_training(results: dict[str, Any]) -> None:
+    said = results["said"]["patience"]
+    assert len(said["history"]) == said["best"] + 2 < 30
+
+
+def test_the_rate_falls_to_nothing_unless_the_recipe_keeps_it(results: dict[str, Any]) -> None:
+    said = results["said"]
+    assert said["best"]["rate"] == pytest.approx(0.0, abs=1e-8)
+    assert said["tutorial"]["rate"] == pytest.approx(1e-3)
+
+
+def test_an_epoch_is_every_photo_once_or_as_many_steps_as_asked_for(
+    results: dict[str, Any],
+) -> None:
+    said = results["said"]
+    assert said["best"]["steps"] == 4 * 4  # 63 photos, 16 a step
+    assert said["tutorial"]["steps"] == 2
+    assert said["one step"]["steps"] == 1
+
+
+def test_class_weights_let_every_class_count_the_same(results: dict[str, Any]) -> None:
+    weights, counts = np.array(results["said"]["class weights"]), np.array([6, 21, 21])
+    assert weights * counts == pytest.approx(np.full(3, 16.0))
+    by_class, by_photo, plain = (
+        results["said"][name]["history"][0]["loss"]
+        for name in ("by class", "by photo", "unweighted")
+    )
+    assert by_class == pytest.approx(by_photo, rel=1e-4)
+    assert by_class != pytest.approx(plain, rel=1e-3)
+
+
+def test_the_lower_half_is_frozen_and_no_statistics_change(results: dict[str, Any]) -> None:
+    layers = results["said"]["layers"]
+    half = round(len(layers) / 2)
+    assert not [layer["name"] for layer in layers[:half] if layer["changed"]]
+    assert not [layer["name"] for layer in layers if layer["normalizes"] and layer["changed"]]
+    upper = [la for la in layers[half:] if la["has_weights"] and not la["normalizes"]]
+    assert len(upper) > 5
+    assert all(layer["changed"] for layer in upper)
+
+
+def test_the_head_alone_is_trained_first(results: dict[str, Any]) -> None:
+    without, headed = (results["said"][name] for name in ("no head", "head"))
+    assert headed["history"][0]["loss"] < without["history"][0]["loss"] - 0.05
+    assert "convert: the head alone: " in headed["stderr"]
+    assert "the head alone" not in without["stderr"]
+
+
+def test_the_summary_is_shown(results: dict[str, Any]) -> None:
+    assert "Total params" in results["said"]["best"]["stderr"]
+
+
+def test_the_precision_is_measured_unless_one_is_wanted(results: dict[str, Any]) -> None:
+    wanted, chosen, told = results["said"]["precision"]
+    assert wanted == "float32"
+    assert told.startswith(f"convert: computing in {chosen}: a photo takes ")
+    assert told.count("\n") == 1
+
+
+def test_resume_wants_an_equal_training(results: dict[str, Any]) -> None:
+    said = results["said"]["resume"]
+    assert said["equal"] == 4
+    assert said["nothing"] == said["anew"] == 0
+    told = "belongs to a training with another name; give the same options and photos, or leave"
+    assert told in said["other"]
+    assert said["damaged"].endswith("again: holds a damaged training; leave --resume out")
+    assert said["cut"].endswith(".weights.h5: is damaged; leave --resume out")
+    assert said["of nothing"].endswith("holds no training; run python -m convert train first")
+
+
+# --- as commands
+
+
+TRAIN = [*SMALL, "--epochs", "4"]  # as the fixture `converted` is trained: never cut
+
+
+def epochs_kept(out: Path) -> int:
+    state = out / "training" / "state.json"
+    return len(json.loads(state.read_text())["history"]) if state.exists() else 0
+
+
+def stopped(photos: Path, out: Path, how: int, epochs: int, *options: str) -> Said:
+    """Train until so many epochs are kept, then send a signal, as a terminal does."""
+    command = [sys.executable, "-m", "convert", "train", str(photos), "-o", str(out), *options]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 300
+    while epochs_kept(out) < epochs and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, how)
+    stdout, stderr = process.communicate(timeout=300)
+    return Said(process.returncode, stdout, stderr)
+
+
+@pytest.fixture(scope="module")
+def cut(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One training, interrupted, killed, and continued to its end; what was said and made."""
+    folder = tmp_path_factory.mktemp("cut")
+    out = folder / "out"
+    said: dict[str, Any] = {
+        "out": out,
+        "interrupted": stopped(drawn, out, signal.SIGINT, 1, *TRAIN),
+    }
+    said["kept"] = [epochs_kept(out)]
+    line = [drawn, "-o", out]
+    (said["export"],) = commands(folder, ["export", *line, "--quantize", "float32"])
+    said["made"] = sorted(path.name for path in out.iterdir())
+    said["killed"] = stopped(drawn, out, signal.SIGKILL, 3, *TRAIN, "--resume")
+    said["kept"].append(epochs_kept(out))
+    train = ["train", *line, *TRAIN, "--resume"]
+    others = [[*train, "--label-smoothing", 0.2], [*train, "--seed", 1]]
+    *said["others"], said["rest"], said["done"], said["last"] = commands(
+        folder, *others, train, train, ["export", *line, "--quantize", "float32"]
+    )
+    return said
+
+
+def test_ctrl_c_keeps_the_best_so_far_and_says_how_to_go_on(cut: dict[str, Any]) -> None:
+    said = cut["interrupted"]
+    assert said.status == 130
+    assert said.lines[-1].startswith("convert: stopped; epoch ")
+    assert (
+        "give the command again with --resume to go on, or python -m convert export"
+        in (said.lines[-1])
+    )
+    assert "Traceback" not in said.stderr
+    assert said.stdout == ""
+
+
+def test_files_are_made_of_what_an_interrupted_training_left(cut: dict[str, Any]) -> None:
+    assert cut["export"].status == 0, cut["export"].stderr
+    assert {"model-float32.tflite", "report.html", "card.json"} <= set(cut["made"])
+
+
+def test_a_killed_training_goes_on_to_the_same_end(cut: dict[str, Any], converted: Path) -> None:
+    assert cut["killed"].status == -signal.SIGKILL
+    assert 1 <= cut["kept"][0] <= cut["kept"][1] < 4
+    assert cut["rest"].status == 0, cut["rest"].stderr
+    rows, expected = (
+        list(csv.DictReader((out / "history.csv").open())) for out in (cut["out"], converted)
+    )
+    for row, uncut in zip(rows, expected, strict=True):
+        assert {k: float(v) for k, v in row.items()} == pytest.approx(
+            {k: float(v) for k, v in uncut.items()}, rel=1e-3
+        )
+
+
+def test_train_and_export_equal_the_whole_line(cut: dict[str, Any], converted: Path) -> None:
+    assert cut["last"].status == 0, cut["last"].stderr
+    cards = [json.loads((out / "card.json").read_text()) for out in (cut["out"], converted)]
+    for name in ("labels", "data", "config", "keras_val_accuracy"):
+        assert cards[0][name] == cards[1][name], name
+    (ours,), (theirs, *_) = (card["variants"] for card in cards)
+    assert ours["val_accuracy"] == theirs["val_accuracy"]
+    assert ours["test_accuracy"] == theirs["test_accuracy"]
+    assert cards[0]["temperature"] == pytest.approx(cards[1]["temperature"], rel=0.02)
+
+
+def test_a_training_that_is_done_has_nothing_to_resume(cut: dict[str, Any]) -> None:
+    assert cut["done"].status == 0
+    assert "Epoch" not in cut["done"].stderr
+    assert cut["done"].stdout == cut["rest"].stdout
+    assert cut["rest"].stdout.startswith("epoch ")
+    assert cut["rest"].stdout.count("\n") == 1
+
+
+def test_resume_with_other_options_or_photos_is_one_line(cut: dict[str, Any]) -> None:
+    for said, differing in zip(cut["others"], ("recipe", "photos, seed"), strict=True):
+        assert said.status == 1
+        assert "Traceback" not in said.stderr
+        (line,) = [line for line in said.lines if "belongs to a training with" in line]
+        assert f"another {differing}; give the same options and photos, or leave" in line
+
+
+# --- a full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 6 MB."""
+    if os.geteuid():
+        pytest.skip("a disk can be mounted by root only")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def enlarge(disk: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+
+
+def half_written(out: Path) -> list[str]:
+    return [str(p) for p in out.rglob("*") if "partial" in p.name or p.name.startswith(".work")]
