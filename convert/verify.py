@@ -98,7 +98,7 @@ def _judge(scores: Mapping[str, Scores], faults: list[str], by_reference: Scores
     seen = [change[runtime] for runtime in agreeing]
     if reference and by_reference:
         seen.append(float(np.abs(np.subtract(by_reference, reference)).max()))
-    tolerance = min(MOST_TOLERANCE, max(LEAST_TOLERANCE, *(2 * difference for difference in seen)))
+    tolerance = min(MOST_TOLERANCE, max([LEAST_TOLERANCE, *(2 * d for d in seen)]))
     return Golden(reference, round(tolerance, 6), tuple(agreeing), tuple(faults))
 
 
