@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import os
 from collections.abc import Callable
+from types import TracebackType
 
 import numpy as np
 import tensorflow as tf
@@ -106,14 +108,16 @@ def _made(
 
 @atexit.register
 def _end_iterators() -> None:
-    """End what still makes batches while Python runs: a thread that is cut off in it aborts, or
-    is waited for without end.
+    """End what still makes batches: a thread that Python's own end cuts off aborts the process.
 
-    An iterator waits for its threads when its resource goes. After an error or Ctrl-C one may be
-    held by a traceback, out of reach but for the garbage collector, which knows every object.
+    An iterator waits for its threads when its resource goes. After an error or Ctrl-C, it and the
+    frames that a traceback keeps may hold it, out of reach but for the garbage collector.
     """
     for thing in gc.get_objects():
-        if tf.data.Iterator in type(thing).__mro__:
+        if type(thing) is TracebackType:
+            with contextlib.suppress(RuntimeError):  # it still runs
+                thing.tb_frame.clear()
+        elif tf.data.Iterator in type(thing).__mro__:
             vars(thing).pop("_iterator_resource", None)
 
 

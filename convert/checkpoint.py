@@ -5,6 +5,7 @@ In the folder: `state.json` says which files count; an epoch's files are whole b
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
@@ -18,6 +19,7 @@ from convert.errors import OutputError, TrainingError
 from convert.files import write
 
 STATE = "state.json"
+ROOM = "free some space, then go on with --resume"
 
 
 class Checkpoint:
@@ -108,18 +110,16 @@ class Checkpoint:
                 path.unlink()
 
     def _save(self, model: keras.Model, name: str, epoch: int) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        content = _Memory()
+        model.save_weights(content)
         path = self._path(name, epoch)
-        partial = path.with_name(f"partial-{path.name}")
         try:
-            model.save_weights(partial)
-            partial.rename(path)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write(path, content.getvalue())
         except OSError as error:
-            fault = f"cannot be written ({error.strerror or error})"
-            remedy = "free some space, then go on with --resume"
-            raise OutputError(path, fault, remedy) from error
-        finally:
-            partial.unlink(missing_ok=True)
+            raise OutputError(path, f"cannot be written ({error.strerror})", ROOM) from error
+        except OutputError as error:
+            raise OutputError(path, error.fault, ROOM) from error
 
     def _path(self, name: str, epoch: int) -> Path:
         return self._folder / f"{name}-{epoch:04}.weights.h5"
@@ -140,6 +140,16 @@ def _read(folder: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise TrainingError(folder, "holds a damaged training", "leave --resume out") from error
+
+
+class _Memory(io.BytesIO):
+    """A weights file in memory: HDF5 crashes where it meets a full disk.
+
+    Keras goes by the end of a name to know what it is to write.
+    """
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
 
 
 class _Keep(keras.callbacks.Callback):

@@ -34,7 +34,7 @@ from convert.dataset import labels_of, load
 from convert.errors import TrainingError
 from convert.precision import chosen_precision
 from convert.recipes import RECIPES
-from convert.train import TrainConfig, class_weights, history_csv, network_of, scores_of, train
+from convert.train import TrainConfig, _loss, class_weights, history_csv, network_of, scores_of, train
 
 photos, folder = map(pathlib.Path, sys.argv[1:])
 keras.config.disable_traceback_filtering()
@@ -127,6 +127,12 @@ with contextlib.redirect_stderr(stderr):
     said["precision"] = [chosen_precision("float32", None), chosen_precision("auto", build)]
 said["precision"].append(stderr.getvalue())
 
+loss = _loss(model, 0.3)
+said["smoothed"] = {
+    "softmax": float(loss(np.float32([[0, 1, 0]]), np.float32([[0.1, 0.8, 0.1]])))}
+loss = _loss(networks.build("small", (32, 32), 2), 0.3)
+said["smoothed"]["sigmoid"] = float(loss(np.float32([[1]]), np.float32([[0.8]])))
+
 # What --resume is refused, or finds.
 def refused(name, about, resume=True):
     try:
@@ -182,7 +188,13 @@ def test_the_weights_are_those_of_the_lowest_validation_loss(
     assert len(set(losses)) > 1
     assert losses[said["best"] - 1] == min(losses)
     assert smoothed_loss(results, name, 0.2) == pytest.approx(min(losses), abs=1e-4)
-    assert smoothed_loss(results, name, 0.0) != pytest.approx(min(losses), abs=1e-3)
+
+
+def test_smoothing_doubts_every_label(results: dict[str, Any]) -> None:
+    said = results["said"]["smoothed"]
+    # 0.3 of a label is spread over all: 0.8 and 0.1 of three, 0.85 and 0.15 of two.
+    assert said["softmax"] == pytest.approx(-(0.8 * np.log(0.8) + 0.2 * np.log(0.1)), rel=1e-4)
+    assert said["sigmoid"] == pytest.approx(-(0.85 * np.log(0.8) + 0.15 * np.log(0.2)), rel=1e-4)
 
 
 def test_the_averaged_weights_are_what_is_validated_and_kept(results: dict[str, Any]) -> None:
