@@ -19,6 +19,7 @@ from convert.errors import OutputError, TrainingError
 from convert.files import write
 
 STATE = "state.json"
+DRAWS = 2**20  # more than the steps of an epoch
 ROOM = "free some space, then go on with --resume"
 
 
@@ -156,6 +157,13 @@ class _Keep(keras.callbacks.Callback):
     def __init__(self, checkpoint: Checkpoint, patience: int | None) -> None:
         super().__init__()
         self._checkpoint, self._patience = checkpoint, patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """What dropout draws depends on the epoch alone, so that a resumed training draws it too."""
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                state = layer.seed_generator.state
+                state.assign([int(state.numpy()[0]), epoch * DRAWS])
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         self._checkpoint.keep_best(self.model, float((logs or {})["loss"]))

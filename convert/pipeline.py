@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from convert import dataset as datasets
 from convert import networks, quantize
@@ -240,8 +241,10 @@ def _for_converter(
 ) -> tuple[Path, Path]:
     """Write the inference graph and the calibration photos for the converting processes."""
     device = networks.for_device(model, temperature=temperature, alpha=job.config.alpha)
+    # Keras's own signature would leave the batch open.
+    signature = [tf.TensorSpec(device.input_shape, tf.float32, name="pixels")]
     with contextlib.redirect_stdout(sys.stderr):
-        device.export(str(folder / "saved_model"), verbose=False)
+        device.export(str(folder / "saved_model"), verbose=False, input_signature=signature)
     chosen = datasets.calibration_photos(dataset.train, job.calibration_photos, job.config.seed)
     pixels = decode(dataset.train, job.config.image_size, job.cache, "train")
     np.save(folder / "calibration.npy", pixels[chosen])

@@ -34,7 +34,9 @@ from convert.dataset import labels_of, load
 from convert.errors import TrainingError
 from convert.precision import chosen_precision
 from convert.recipes import RECIPES
-from convert.train import TrainConfig, _loss, class_weights, history_csv, network_of, scores_of, train
+from convert.train import (
+    TrainConfig, _loss, class_weights, history_csv, network_of, scores_of, train
+)
 
 photos, folder = map(pathlib.Path, sys.argv[1:])
 keras.config.disable_traceback_filtering()
@@ -60,22 +62,23 @@ def trained(name, network="small", data=dataset, size=(32, 48), weights=None, lo
         "files": sorted(p.name for p in (folder / name).iterdir()),
     }
     arrays[name] = np.concatenate([w.ravel() for w in model.get_weights()])
-    pixels = decode(data.val, size, folder / "cache", "val")
+    return model, config
+
+def scored(name, model, data):
+    pixels = decode(data.val, (32, 48), folder / "cache", "val")
     arrays[f"{name}-scores"] = scores_of(model, pixels)
     arrays[f"{name}-labels"] = labels_of(data.val)
-    return model, config
 
 # What is kept: the averaged weights, of the best epoch.
 model, config = trained("best", epochs=4, average=0.8, label_smoothing=0.2)
+scored("best", model, dataset)
 last = network_of(config, len(dataset.labels))
 last.load_weights(folder / "best" / "last-0004.weights.h5", skip_mismatch=True)
 arrays["best-last"] = np.concatenate([w.ravel() for w in last.get_weights()])
 said["csv"] = history_csv(said["best"]["history"])
-trained("again", epochs=4, average=0.8, label_smoothing=0.2)
 
 # A rate far too high gets worse from some epoch on.
 trained("patience", epochs=30, patience=2, learning_rate=0.3)
-trained("one step", epochs=1, steps_per_epoch=1)
 
 # Weights of photos and of classes.
 counts = class_weights(labels_of(few.train), 3)
@@ -85,7 +88,7 @@ trained("by class", data=few, epochs=1)
 trained("by photo", data=few, epochs=1, class_weights=False, weights=each)
 trained("unweighted", data=few, epochs=1, class_weights=False)
 
-# A backbone: of 20 of its layers are trained, of others not.
+# A backbone of which the upper half is trained.
 theirs = keras.applications.MobileNet(
     alpha=0.25, weights=None, include_top=False, input_shape=(224, 224, 3))
 source = folder / "backbone.weights.h5"
@@ -94,6 +97,7 @@ for layer in theirs.layers:  # statistics that differ from those that it would s
     if isinstance(layer, keras.layers.BatchNormalization):
         layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
 theirs.save_weights(source)
+# At a rate of next to nothing, what changes in the head was learned before.
 backbone = dict(network="mobilenet", alpha=0.25, load=source, epochs=1, average=0.0)
 model, _ = trained("fine-tune", **backbone, fine_tune=0.5)
 layers = networks.backbone_of(model).layers
@@ -107,8 +111,10 @@ said["layers"] = [
     }
     for layer, other in zip(layers, theirs.layers)
 ]
-trained("no head", **backbone, fine_tune=0.0, learning_rate=1e-9)
-trained("head", **backbone, fine_tune=0.0, learning_rate=1e-9, head_epochs=30)
+keras.utils.set_random_seed(0)
+before = networks.build("mobilenet", (32, 48), 3, alpha=0.25).layers[-1].get_weights()[0]
+model, _ = trained("head", **backbone, fine_tune=0.0, learning_rate=1e-9, head_epochs=5)
+said["head moved"] = float(np.abs(model.layers[-1].get_weights()[0] - before).max())
 
 trained("tutorial", network="tutorial", size=(96, 96), epochs=1, steps_per_epoch=2, batch_size=8,
         optimizer="rmsprop", falling=False, learning_rate=1e-3, average=0.0)
@@ -118,7 +124,8 @@ labels = dataset.labels[:2]
 two = dataclasses.replace(dataset, labels=labels, **{
     name: tuple(p for p in getattr(dataset, name) if p.label < 2)
     for name in ("train", "val", "test")})
-trained("two", data=two, epochs=2, average=0.8, label_smoothing=0.2)
+model, _ = trained("two", data=two, epochs=2, average=0.8, label_smoothing=0.2)
+scored("two", model, two)
 
 stderr = io.StringIO()
 with contextlib.redirect_stderr(stderr):
@@ -127,11 +134,11 @@ with contextlib.redirect_stderr(stderr):
     said["precision"] = [chosen_precision("float32", None), chosen_precision("auto", build)]
 said["precision"].append(stderr.getvalue())
 
-loss = _loss(model, 0.3)
+softmax, sigmoid = (_loss(networks.build("small", (32, 32), n), 0.3) for n in (3, 2))
 said["smoothed"] = {
-    "softmax": float(loss(np.float32([[0, 1, 0]]), np.float32([[0.1, 0.8, 0.1]])))}
-loss = _loss(networks.build("small", (32, 32), 2), 0.3)
-said["smoothed"]["sigmoid"] = float(loss(np.float32([[1]]), np.float32([[0.8]])))
+    "softmax": float(softmax(np.float32([[0, 1, 0]]), np.float32([[0.1, 0.8, 0.1]]))),
+    "sigmoid": float(sigmoid(np.float32([[1]]), np.float32([[0.8]]))),
+}
 
 # What --resume is refused, or finds.
 def refused(name, about, resume=True):
@@ -144,8 +151,8 @@ said["resume"] = {
     "equal": refused("best", {"name": "any"}), "other": refused("best", {"name": "else"}),
     "nothing": refused("nowhere", {"name": "any"}),
 }
-(folder / "again" / "state.json").write_text("{half")
-said["resume"]["damaged"] = refused("again", {"name": "any"})
+(folder / "by photo" / "state.json").write_text("{half")
+said["resume"]["damaged"] = refused("by photo", {"name": "any"})
 path = folder / "patience" / next(n for n in said["patience"]["files"] if n.startswith("last"))
 path.write_bytes(path.read_bytes()[:3000])
 try:
@@ -210,13 +217,6 @@ def test_the_history_counts_epochs_and_is_written_as_csv(results: dict[str, Any]
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} < rows[0].keys()
 
 
-def test_the_same_seed_gives_the_same_training(results: dict[str, Any]) -> None:
-    first, second = (results["said"][name]["history"] for name in ("best", "again"))
-    for one, other in zip(first, second, strict=True):
-        assert one == pytest.approx(other, rel=1e-3)
-    assert np.abs(results["best"] - results["again"]).max() < 1e-3
-
-
 def test_only_the_best_and_the_last_epoch_are_kept(results: dict[str, Any]) -> None:
     said = results["said"]["best"]
     best, last = (f"{name}.weights.h5" for name in (f"best-{said['best']:04}", "last-0004"))
@@ -230,7 +230,7 @@ def test_patience_stops_the_training(results: dict[str, Any]) -> None:
 
 def test_the_rate_falls_to_nothing_unless_the_recipe_keeps_it(results: dict[str, Any]) -> None:
     said = results["said"]
-    assert said["best"]["rate"] == pytest.approx(0.0, abs=1e-8)
+    assert said["unweighted"]["rate"] == pytest.approx(0.0, abs=1e-8)
     assert said["tutorial"]["rate"] == pytest.approx(1e-3)
 
 
@@ -238,14 +238,14 @@ def test_an_epoch_is_every_photo_once_or_as_many_steps_as_asked_for(
     results: dict[str, Any],
 ) -> None:
     said = results["said"]
-    assert said["best"]["steps"] == 4 * 4  # 63 photos, 16 a step
+    assert said["best"]["steps"] == said["best"]["best"] * 4  # 63 photos, 16 a step
+    assert said["unweighted"]["steps"] == 3  # 46 photos
     assert said["tutorial"]["steps"] == 2
-    assert said["one step"]["steps"] == 1
 
 
 def test_class_weights_let_every_class_count_the_same(results: dict[str, Any]) -> None:
-    weights, counts = np.array(results["said"]["class weights"]), np.array([6, 21, 21])
-    assert weights * counts == pytest.approx(np.full(3, 16.0))
+    weights, counts = np.array(results["said"]["class weights"]), np.array([4, 21, 21])
+    assert weights * counts == pytest.approx(np.full(3, 46 / 3))
     by_class, by_photo, plain = (
         results["said"][name]["history"][0]["loss"]
         for name in ("by class", "by photo", "unweighted")
@@ -265,10 +265,10 @@ def test_the_lower_half_is_frozen_and_no_statistics_change(results: dict[str, An
 
 
 def test_the_head_alone_is_trained_first(results: dict[str, Any]) -> None:
-    without, headed = (results["said"][name] for name in ("no head", "head"))
-    assert headed["history"][0]["loss"] < without["history"][0]["loss"] - 0.05
-    assert "convert: the head alone: " in headed["stderr"]
-    assert "the head alone" not in without["stderr"]
+    said = results["said"]
+    assert said["head moved"] > 0.005
+    assert "convert: the head alone: " in said["head"]["stderr"]
+    assert "the head alone" not in said["fine-tune"]["stderr"]
 
 
 def test_the_summary_is_shown(results: dict[str, Any]) -> None:
@@ -288,7 +288,7 @@ def test_resume_wants_an_equal_training(results: dict[str, Any]) -> None:
     assert said["nothing"] == said["anew"] == 0
     told = "belongs to a training with another name; give the same options and photos, or leave"
     assert told in said["other"]
-    assert said["damaged"].endswith("again: holds a damaged training; leave --resume out")
+    assert said["damaged"].endswith("by photo: holds a damaged training; leave --resume out")
     assert said["cut"].endswith(".weights.h5: is damaged; leave --resume out")
     assert said["of nothing"].endswith("holds no training; run python -m convert train first")
 
