@@ -110,10 +110,14 @@ class Said:
 
 
 _COMMANDS = """
-import contextlib, io, json, sys
+import contextlib, io, json, subprocess, sys
 from convert.__main__ import main
 said = []
 for argv in json.loads(sys.argv[1]):
+    if argv[0] == "!":
+        done = subprocess.run(argv[1:], capture_output=True, text=True)
+        said.append([done.returncode, done.stdout, done.stderr])
+        continue
     stdout, stderr = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         try:
@@ -126,7 +130,10 @@ open(sys.argv[2], "w").write(json.dumps(said))
 
 
 def commands(folder: Path, *argvs: list[object], **options: object) -> list[Said]:
-    """Run `python -m convert` on each list of arguments, in one process: TensorFlow starts once."""
+    """Run `python -m convert` on each list of arguments, in one process: TensorFlow starts once.
+
+    One that begins with "!" is another command.
+    """
     path = folder / "said.json"
     words = json.dumps([[str(word) for word in argv] for argv in argvs])
     done = run("-c", _COMMANDS, words, str(path), **options)

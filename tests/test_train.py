@@ -228,32 +228,6 @@ def test_patience_stops_the_training(results: dict[str, Any]) -> None:
     assert len(said["history"]) == said["best"] + 2 < 30
 
 
-def test_the_rate_falls_to_nothing_unless_the_recipe_keeps_it(results: dict[str, Any]) -> None:
-    said = results["said"]
-    assert said["unweighted"]["rate"] == pytest.approx(0.0, abs=1e-8)
-    assert said["tutorial"]["rate"] == pytest.approx(1e-3)
-
-
-def test_an_epoch_is_every_photo_once_or_as_many_steps_as_asked_for(
-    results: dict[str, Any],
-) -> None:
-    said = results["said"]
-    assert said["best"]["steps"] == said["best"]["best"] * 4  # 63 photos, 16 a step
-    assert said["unweighted"]["steps"] == 3  # 46 photos
-    assert said["tutorial"]["steps"] == 2
-
-
-def test_class_weights_let_every_class_count_the_same(results: dict[str, Any]) -> None:
-    weights, counts = np.array(results["said"]["class weights"]), np.array([4, 21, 21])
-    assert weights * counts == pytest.approx(np.full(3, 46 / 3))
-    by_class, by_photo, plain = (
-        results["said"][name]["history"][0]["loss"]
-        for name in ("by class", "by photo", "unweighted")
-    )
-    assert by_class == pytest.approx(by_photo, rel=1e-4)
-    assert by_class != pytest.approx(plain, rel=1e-3)
-
-
 def test_the_lower_half_is_frozen_and_no_statistics_change(results: dict[str, Any]) -> None:
     layers = results["said"]["layers"]
     half = round(len(layers) / 2)
@@ -262,13 +236,6 @@ def test_the_lower_half_is_frozen_and_no_statistics_change(results: dict[str, An
     upper = [la for la in layers[half:] if la["has_weights"] and not la["normalizes"]]
     assert len(upper) > 5
     assert all(layer["changed"] for layer in upper)
-
-
-def test_the_head_alone_is_trained_first(results: dict[str, Any]) -> None:
-    said = results["said"]
-    assert said["head moved"] > 0.005
-    assert "convert: the head alone: " in said["head"]["stderr"]
-    assert "the head alone" not in said["fine-tune"]["stderr"]
 
 
 def test_the_summary_is_shown(results: dict[str, Any]) -> None:
@@ -364,19 +331,6 @@ def test_files_are_made_of_what_an_interrupted_training_left(cut: dict[str, Any]
     assert {"model-float32.tflite", "report.html", "card.json"} <= set(cut["made"])
 
 
-def test_a_killed_training_goes_on_to_the_same_end(cut: dict[str, Any], converted: Path) -> None:
-    assert cut["killed"].status == -signal.SIGKILL
-    assert 1 <= cut["kept"][0] <= cut["kept"][1] < 4
-    assert cut["rest"].status == 0, cut["rest"].stderr
-    rows, expected = (
-        list(csv.DictReader((out / "history.csv").open())) for out in (cut["out"], converted)
-    )
-    for row, uncut in zip(rows, expected, strict=True):
-        assert {k: float(v) for k, v in row.items()} == pytest.approx(
-            {k: float(v) for k, v in uncut.items()}, rel=1e-3
-        )
-
-
 def test_train_and_export_equal_the_whole_line(cut: dict[str, Any], converted: Path) -> None:
     assert cut["last"].status == 0, cut["last"].stderr
     cards = [json.loads((out / "card.json").read_text()) for out in (cut["out"], converted)]
@@ -409,21 +363,47 @@ def test_resume_with_other_options_or_photos_is_one_line(cut: dict[str, Any]) ->
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 6 MB."""
+    """A disk of 9 MB: an epoch of the small network is kept in 8, the next finds no room."""
     if os.geteuid():
         pytest.skip("a disk can be mounted by root only")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no disk can be mounted here")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def enlarge(disk: Path, size: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+def test_a_full_disk_is_one_line_and_what_is_whole_is_gone_on_with(
+    drawn: Path, small_disk: Path, tmp_path: Path
+) -> None:
+    out = small_disk / "out"
+    line = [drawn, "-o", out]
+    train = ["train", *line, *SMALL, "--image-size", "32", "--epochs", "3"]
+    export = ["export", *line, "--quantize", "float32"]
+    larger, smaller = (
+        ["!", "mount", "-o", f"remount,size={size}", small_disk] for size in ("40m", "9m")
+    )
+    found = ["!", "find", out, "-type", "f", "-printf", "%P\\n"]
+    full, left, _, rest, _, no_room, unchanged, _, made, _ = commands(
+        tmp_path, train, found, larger, [*train, "--resume"], smaller, export, found, larger,
+        export, found,
+    )  # fmt: skip
+    assert_one_line(full, "weights.h5: cannot be written (No space left on device); free some")
+    kept = {path for path in left.stdout.split() if path.startswith("training/")}
+    assert kept >= {"training/state.json", "training/last-0001.weights.h5"}
+    assert not [path for path in left.stdout.split() if "partial" in path]
+    assert rest.status == 0, rest.stderr
+    assert "Epoch 1/3" not in rest.stderr
+    assert_one_line(no_room, "(No space left on device); free some space")
+    assert not [path for path in unchanged.stdout.split() if ".tflite" in path or "/." in path]
+    assert made.status == 0, made.stderr
+    assert (out / "model-float32.tflite").exists()
 
 
-def half_written(out: Path) -> list[str]:
-    return [str(p) for p in out.rglob("*") if "partial" in p.name or p.name.startswith(".work")]
+def assert_one_line(said: Said, expected: str) -> None:
+    assert said.status == 1
+    assert said.stdout == ""
+    assert expected in said.stderr.splitlines()[-1]
+    assert "Traceback" not in said.stderr
