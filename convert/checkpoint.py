@@ -159,7 +159,7 @@ class _Keep(keras.callbacks.Callback):
         self._checkpoint, self._patience = checkpoint, patience
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Let what dropout draws depend on the epoch alone: a resumed training then draws it too."""
+        """Let what dropout draws depend on the epoch alone, also in a resumed training."""
         for layer in self.model.layers:
             if isinstance(layer, keras.layers.Dropout):
                 state = layer.seed_generator.state
