@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import os
 import sys
@@ -96,9 +97,10 @@ def _tool(step: str, argv: Sequence[str]) -> int:
     """Run a step that stands by itself."""
     if not {"-h", "--help"} & set(argv):
         _need_tensorflow()
-    from importlib import import_module
-
-    module = import_module(f"convert.{'assess' if step == 'evaluate' else step}")
+    try:
+        module = importlib.import_module(f"convert.{'assess' if step == 'evaluate' else step}")
+    except ModuleNotFoundError as error:
+        raise _not_installed(error.name or step) from error
     parser = _parser(step)
     module.add_arguments(parser)
     return int(module.main(parser.parse_args(argv)))
@@ -106,11 +108,13 @@ def _tool(step: str, argv: Sequence[str]) -> int:
 
 def _need_tensorflow() -> None:
     if not importlib.util.find_spec("tensorflow"):
-        raise ConversionError(
-            "tensorflow", "is not installed", "pip install 'edge-classify[convert]'"
-        )
+        raise _not_installed("tensorflow")
     # Before TensorFlow is imported; its chatter helps nobody.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _not_installed(package: str) -> ConversionError:
+    return ConversionError(package, "is not installed", "pip install 'edge-classify[convert]'")
 
 
 if __name__ == "__main__":

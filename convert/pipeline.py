@@ -25,7 +25,7 @@ from convert.checkpoint import Checkpoint
 from convert.dataset import Dataset
 from convert.diagnose import worst_layers
 from convert.embed import embed
-from convert.errors import ConversionError, DatasetError, TrainingError
+from convert.errors import ConversionError, DatasetError, OutputError, TrainingError
 from convert.evaluate import Evaluation, evaluate
 from convert.files import write
 from convert.inspect_model import inspect
@@ -243,8 +243,13 @@ def _for_converter(
     device = networks.for_device(model, temperature=temperature, alpha=job.config.alpha)
     # Keras's own signature would leave the batch open.
     signature = [tf.TensorSpec(device.input_shape, tf.float32, name="pixels")]
-    with contextlib.redirect_stdout(sys.stderr):
-        device.export(str(folder / "saved_model"), verbose=False, input_signature=signature)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            device.export(str(folder / "saved_model"), verbose=False, input_signature=signature)
+    except tf.errors.OpError as error:  # its own kind of OSError, with a stack in its message
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        fault = f"cannot be written ({'No space left on device' if full else error.message})"
+        raise OutputError(job.out, fault, "free some space, or give another -o") from error
     chosen = datasets.calibration_photos(dataset.train, job.calibration_photos, job.config.seed)
     pixels = decode(dataset.train, job.config.image_size, job.cache, "train")
     np.save(folder / "calibration.npy", pixels[chosen])
@@ -295,8 +300,10 @@ def _draft(measured: _Measured, name: str, converted: Path) -> _Draft:
     golden = golden_vectors(path)
     for fault in golden.faults:
         say(f"{name}: {fault}")
-    if not golden.runtimes:
-        raise ConversionError(name, "runs on no installed runtime", "leave it out")
+    # Where one crashes it would take this process along, and the device's.
+    crash = next((fault for fault in golden.faults if " crashes (" in fault), None)
+    if crash or not golden.runtimes:
+        raise ConversionError(name, crash or "runs on no installed runtime", "leave it out")
     val = evaluate(path, dataset.val, f"{name} on val")
     threshold = choose_threshold(val.scores, val.labels, job.threshold_precision)
     facts |= {

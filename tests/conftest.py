@@ -132,7 +132,8 @@ open(sys.argv[2], "w").write(json.dumps(said))
 def commands(folder: Path, *argvs: list[object], **options: object) -> list[Said]:
     """Run `python -m convert` on each list of arguments, in one process: TensorFlow starts once.
 
-    One that begins with "!" is another command.
+    One that begins with "!" is another command. Only the last may measure files: a TFLite runtime
+    then comes into the process, beside which TensorFlow does not train again.
     """
     path = folder / "said.json"
     words = json.dumps([[str(word) for word in argv] for argv in argvs])

@@ -97,9 +97,12 @@ for layer in theirs.layers:  # statistics that differ from those that it would s
     if isinstance(layer, keras.layers.BatchNormalization):
         layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
 theirs.save_weights(source)
-# At a rate of next to nothing, what changes in the head was learned before.
-backbone = dict(network="mobilenet", alpha=0.25, load=source, epochs=1, average=0.0)
-model, _ = trained("fine-tune", **backbone, fine_tune=0.5)
+# At so low a rate, what moves far in the head was learned before.
+keras.utils.set_random_seed(0)
+before = networks.build("mobilenet", (32, 48), 3, alpha=0.25).layers[-1].get_weights()[0]
+model, _ = trained("fine-tune", network="mobilenet", alpha=0.25, load=source, epochs=1,
+                   average=0.0, fine_tune=0.5, learning_rate=1e-5, head_epochs=5)
+said["head moved"] = float(np.abs(model.layers[-1].get_weights()[0] - before).max())
 layers = networks.backbone_of(model).layers
 said["layers"] = [
     {
@@ -111,11 +114,6 @@ said["layers"] = [
     }
     for layer, other in zip(layers, theirs.layers)
 ]
-keras.utils.set_random_seed(0)
-before = networks.build("mobilenet", (32, 48), 3, alpha=0.25).layers[-1].get_weights()[0]
-model, _ = trained("head", **backbone, fine_tune=0.0, learning_rate=1e-9, head_epochs=5)
-said["head moved"] = float(np.abs(model.layers[-1].get_weights()[0] - before).max())
-
 trained("tutorial", network="tutorial", size=(96, 96), epochs=1, steps_per_epoch=2, batch_size=8,
         optimizer="rmsprop", falling=False, learning_rate=1e-3, average=0.0)
 
@@ -228,6 +226,32 @@ def test_patience_stops_the_training(results: dict[str, Any]) -> None:
     assert len(said["history"]) == said["best"] + 2 < 30
 
 
+def test_the_rate_falls_to_nothing_unless_the_recipe_keeps_it(results: dict[str, Any]) -> None:
+    said = results["said"]
+    assert said["unweighted"]["rate"] == pytest.approx(0.0, abs=1e-8)
+    assert said["tutorial"]["rate"] == pytest.approx(1e-3)
+
+
+def test_an_epoch_is_every_photo_once_or_as_many_steps_as_asked_for(
+    results: dict[str, Any],
+) -> None:
+    said = results["said"]
+    assert said["best"]["steps"] == said["best"]["best"] * 4  # 63 photos, 16 a step
+    assert said["unweighted"]["steps"] == 3  # 46 photos
+    assert said["tutorial"]["steps"] == 2
+
+
+def test_class_weights_let_every_class_count_the_same(results: dict[str, Any]) -> None:
+    weights, counts = np.array(results["said"]["class weights"]), np.array([4, 21, 21])
+    assert weights * counts == pytest.approx(np.full(3, 46 / 3))
+    by_class, by_photo, plain = (
+        results["said"][name]["history"][0]["loss"]
+        for name in ("by class", "by photo", "unweighted")
+    )
+    assert by_class == pytest.approx(by_photo, rel=1e-4)
+    assert by_class != pytest.approx(plain, rel=1e-3)
+
+
 def test_the_lower_half_is_frozen_and_no_statistics_change(results: dict[str, Any]) -> None:
     layers = results["said"]["layers"]
     half = round(len(layers) / 2)
@@ -236,6 +260,13 @@ def test_the_lower_half_is_frozen_and_no_statistics_change(results: dict[str, An
     upper = [la for la in layers[half:] if la["has_weights"] and not la["normalizes"]]
     assert len(upper) > 5
     assert all(layer["changed"] for layer in upper)
+
+
+def test_the_head_alone_is_trained_first(results: dict[str, Any]) -> None:
+    said = results["said"]
+    assert said["head moved"] > 0.005
+    assert "convert: the head alone: " in said["fine-tune"]["stderr"]
+    assert "the head alone" not in said["best"]["stderr"]
 
 
 def test_the_summary_is_shown(results: dict[str, Any]) -> None:
@@ -331,6 +362,20 @@ def test_files_are_made_of_what_an_interrupted_training_left(cut: dict[str, Any]
     assert {"model-float32.tflite", "report.html", "card.json"} <= set(cut["made"])
 
 
+def test_a_killed_training_goes_on_to_the_same_end(cut: dict[str, Any], converted: Path) -> None:
+    assert cut["killed"].status == -signal.SIGKILL
+    assert 1 <= cut["kept"][0] <= cut["kept"][1] < 4
+    assert cut["rest"].status == 0, cut["rest"].stderr
+    rows, expected = (
+        list(csv.DictReader((out / "history.csv").read_text().splitlines()))
+        for out in (cut["out"], converted)
+    )
+    for row, uncut in zip(rows, expected, strict=True):
+        assert {k: float(v) for k, v in row.items()} == pytest.approx(
+            {k: float(v) for k, v in uncut.items()}, rel=1e-3
+        )
+
+
 def test_train_and_export_equal_the_whole_line(cut: dict[str, Any], converted: Path) -> None:
     assert cut["last"].status == 0, cut["last"].stderr
     cards = [json.loads((out / "card.json").read_text()) for out in (cut["out"], converted)]
@@ -397,7 +442,7 @@ def test_a_full_disk_is_one_line_and_what_is_whole_is_gone_on_with(
     assert rest.status == 0, rest.stderr
     assert "Epoch 1/3" not in rest.stderr
     assert_one_line(no_room, "(No space left on device); free some space")
-    assert not [path for path in unchanged.stdout.split() if ".tflite" in path or "/." in path]
+    assert not [path for path in unchanged.stdout.split() if ".tflite" in path or ".work" in path]
     assert made.status == 0, made.stderr
     assert (out / "model-float32.tflite").exists()
 
