@@ -43,7 +43,7 @@ def measure(
 
     Raises: ImageError where the picture cannot be decoded.
     """
-    frame = Frame("benchmark", picture, datetime.now(UTC))
+    frame = Frame("benchmark", picture, datetime.now(UTC), time.monotonic_ns())
     whole = _latency(lambda: classify(model, frame), warmup_runs, num_runs)
     invoke = _latency(model.invoke, warmup_runs, num_runs)  # on the same picture, still loaded
     return Measurement(invoke, whole, num_runs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,7 @@ class Result:
     model: str  # the file's name
     runtime: str
     captured_at: datetime
+    scores: NDArray[np.float32] = field(repr=False, compare=False)  # (num_labels,), in label order
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON takes; scores to 6 digits, times to microseconds."""
@@ -85,6 +86,7 @@ def classify(model: Model, frame: Frame, *, top_k: int = 1, threshold: float = 0
         model=model.path.name,
         runtime=model.runtime,
         captured_at=frame.captured_at,
+        scores=scores,
     )
 
 

@@ -4,6 +4,7 @@ EdgeError
 ├── ImageError           a picture cannot be read
 ├── SourceError          a folder or pattern yields no picture
 ├── ModelError           a .tflite file cannot be used
+├── ConfigurationError   a setting is wrong
 └── RuntimeMissingError  no TFLite runtime can be used
 """
 
@@ -33,6 +34,10 @@ class ModelError(EdgeError):
     """A model file cannot be used."""
 
 
+class ConfigurationError(EdgeError):
+    """A setting is wrong: nothing will mend itself, and nobody should try again."""
+
+
 class RuntimeMissingError(EdgeError):
     """No TFLite runtime can be used here."""
 
@@ -40,3 +45,13 @@ class RuntimeMissingError(EdgeError):
 def one_line(text: str) -> str:
     """Escape what would break a line or a terminal: newlines, controls, undecodable bytes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def checked(name: str, value: float, least: float, most: float) -> None:
+    """Refuse a setting that is no number from `least` to `most`. Raises: ConfigurationError."""
+    whole = isinstance(least, int)
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
+        kind = "a whole number" if whole else "a number"
+        fault = f"must be {kind} from {least:g} to {most:g}. Received: {value!r}"
+        raise ConfigurationError(name, fault, "change it, or leave it out")

@@ -8,8 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
+from collections.abc import Mapping
 
 from edge.errors import one_line
+
+LEAST_INTERVAL_S = 0.5  # between two messages: at hundreds of frames a second systemd would be busy
+PAUSES = 3  # as many of the longest pauses between frames must pass before the watchdog bites
 
 
 class Notifier:
@@ -18,20 +23,29 @@ class Notifier:
     A status is made one line: a label with a newline in it would be read as another field.
     """
 
-    def __init__(self, address: str | None = None) -> None:
-        """Args: the socket's path, "@" for an abstract one; None takes `$NOTIFY_SOCKET`."""
-        self._address = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Args: where systemd says the socket's path, "@" for an abstract one, and its watchdog."""
+        self._address = environment.get("NOTIFY_SOCKET", "")
+        usec = environment.get("WATCHDOG_USEC", "")
+        self._watchdog_s = int(usec) / 1e6 if usec.isdecimal() else 0.0
+        self._ready, self._sent_s = False, 0.0
         self._socket: socket.socket | None = None
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)  # a systemd that is busy must not hold up frames
 
-    def ready(self, status: str) -> None:
-        """Say that the service works."""
-        self._send(f"READY=1\nSTATUS={one_line(status)}")
+    def allow_for(self, pause_s: float) -> None:
+        """Make the watchdog patient enough for frames that are so far apart."""
+        if self._watchdog_s and PAUSES * pause_s > self._watchdog_s:
+            self._send(f"WATCHDOG_USEC={round(PAUSES * pause_s * 1e6)}")
 
     def alive(self, status: str) -> None:
-        """Feed the watchdog."""
-        self._send(f"WATCHDOG=1\nSTATUS={one_line(status)}")
+        """Say that a frame was classified: feeds the watchdog; the first one means ready."""
+        self._tell(status)
+
+    def waiting(self, reason: str) -> None:
+        """Say what the source waits for, for a time that has an end: feeds the watchdog as well."""
+        self._tell(f"waiting: {reason}")
 
     def stopping(self) -> None:
         """Say that the service ends by itself."""
@@ -42,6 +56,14 @@ class Notifier:
         if self._socket:
             self._socket.close()
             self._socket = None
+
+    def _tell(self, status: str) -> None:
+        now = time.monotonic()
+        if self._ready and now - self._sent_s < LEAST_INTERVAL_S:
+            return
+        ready = "" if self._ready else "READY=1\n"
+        self._ready, self._sent_s = True, now
+        self._send(f"{ready}WATCHDOG=1\nSTATUS={one_line(status)}")
 
     def _send(self, message: str) -> None:
         if self._socket is None:

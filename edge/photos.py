@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,15 @@ class Frame:
     source: str  # a path, "-", or the camera's name
     picture: Picture
     captured_at: datetime  # when the source delivered it; UTC
+    captured_ns: int  # the same by time.monotonic_ns(): ages do not follow a clock that jumps
+    dropped: int = 0  # frames that the source let go since the last one it gave
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Instead of a frame: why there is none yet."""
+
+    reason: str  # one line
 
 
 def photos(paths: Iterable[str | os.PathLike[str]], *, recursive: bool = False) -> Iterator[Frame]:
@@ -87,4 +97,4 @@ def _pictures(folder: Path, recursive: bool) -> Iterator[Path]:
 
 
 def _frame(source: str, picture: Picture) -> Frame:
-    return Frame(source, picture, datetime.now(UTC))
+    return Frame(source, picture, datetime.now(UTC), time.monotonic_ns())

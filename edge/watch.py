@@ -1,89 +1,169 @@
-"""The service's loop: frames -> classify -> sinks; systemd hears of it after each frame."""
+"""The service's loop: source -> classify -> steady -> sinks; systemd hears of it."""
 
 from __future__ import annotations
 
-import glob
-import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from edge.classify import Result, classify
-from edge.errors import ImageError, SourceError, one_line
+from edge.errors import ImageError
 from edge.model import Model
 from edge.notify import Notifier
-from edge.photos import Frame, photos
+from edge.pace import Pace
+from edge.photos import Frame, Waiting
+from edge.steady import Change, Steady, SteadySettings
 
-Sink = Callable[[Result], None]
+TOP_K = 5  # categories in a record
+LONGEST_PAUSE_S = 1.0  # after pictures that cannot be read
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the service has seen at one frame."""
+
+    number: int  # of the frame, from 1
+    frame: Frame | None  # None once it is delivered late: its picture is gone
+    result: Result
+    state: str  # the steady one: a label, or "unknown"
+    change: Change | None  # of the state, by this frame
+    age_ms: float  # of the frame at its result
+    dropped: int  # frames that the source let go since the last one
+    wanted: bool = False  # somebody asked for this frame's picture
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON takes: the result's, and what the service adds."""
+        record = self.result.as_dict() | {
+            "frame": self.number,
+            "state": self.state,
+            "age_ms": round(self.age_ms, 3),
+            "dropped": self.dropped,
+        }
+        if self.change:
+            record["event"] = {
+                "from": self.change.before,
+                "to": self.change.after,
+                "score": round(self.change.score, 6),
+                "lasted_s": round(self.change.lasted_s, 3),
+            }
+        return record
+
+    def late(self) -> Sighting:
+        """The same without its picture, to be kept until it can be delivered."""
+        return replace(self, frame=None)
+
+
+Sink = Callable[[Sighting], None]
+
+
+class Models(Protocol):
+    """Where the loop's model comes from; it may be another one from frame to frame."""
+
+    @property
+    def model(self) -> Model:
+        """The model to classify with."""
+
+    def poll(self) -> bool:
+        """Look after it, between frames; return whether it is another one now."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How results become states."""
+
+    steady: SteadySettings
+    threshold: float | None = None  # of a label to be told; None: the model's own
+
+    def threshold_of(self, model: Model) -> float:
+        """Return the threshold that holds for a model."""
+        if self.threshold is not None:
+            return self.threshold
+        return float(model.metadata.edge.get("threshold") or 0.0)
 
 
 def watch(
-    model: Model,
-    frames: Iterable[Frame],
-    sinks: Iterable[Sink],
+    source: Iterable[Frame | Waiting],
+    models: Models,
+    rules: Rules,
+    sinks: Sequence[Sink],
     notifier: Notifier,
+    pace: Pace,
     *,
-    threshold: float = 0.0,
+    asked: Callable[[], bool] = bool,
     report: Callable[[str], None],
 ) -> int:
     """Classify frames until they end, and return how many were classified.
 
-    The watchdog is fed by classified frames alone: a loop that turns without a result is not alive.
+    The watchdog is fed by classified frames, and by a source that is on its way back for a time
+    that has an end: a loop that turns without either is not alive.
 
     Args:
-        model: the classifier.
-        frames: from a camera or `replay`.
-        sinks: where results go; one that fails is reported, and the loop goes on.
+        source: a camera or `edge.replay`.
+        models: the model, and what looks after it.
+        rules: how results become states.
+        sinks: where sightings go; `edge.delivery` keeps one that fails from ending the loop.
         notifier: tells systemd.
-        threshold: below this score a label is "unknown".
+        pace: how often.
+        asked: whether somebody wants the next frame's picture.
         report: takes one line about what went wrong.
     """
-    sinks = list(sinks)
-    count = failures = 0
-    for frame in frames:
-        try:
-            result = classify(model, frame, threshold=threshold)
-        except ImageError as error:
-            report(str(error))
-            failures += 1
-            time.sleep(min(1.0, 0.01 * 2 ** min(failures, 7)))  # a bad source must not spin
-            continue
-        failures = 0
-        for sink in sinks:
-            _deliver(sink, result, report)
-        count += 1
-        status = f"frame {count}: {result.label} {result.score:.2f}"
-        if count == 1:
-            notifier.ready(status)
-        notifier.alive(status)
-    return count
+    number, bad = 0, 0
+    steady = _steady(models.model, rules)
+    for item in source:
+        pace.begin()
+        if isinstance(item, Waiting):
+            steady.forget()
+            notifier.waiting(item.reason)
+        elif result := _result(models.model, item, rules, report):
+            number, bad = number + 1, 0
+            sighting = _sighting(number, item, result, steady, wanted=asked())
+            for sink in sinks:
+                sink(sighting)
+            notifier.alive(_status(sighting, steady, pace))
+        else:
+            bad += 1
+        for _ in pace.rest(at_least_s=_pause_s(bad)):
+            if models.poll():
+                steady = _steady(models.model, rules)
+    return number
 
 
-def _deliver(sink: Sink, result: Result, report: Callable[[str], None]) -> None:
+def _steady(model: Model, rules: Rules) -> Steady:
+    return Steady(model.labels, rules.steady, rules.threshold_of(model))
+
+
+def _result(
+    model: Model, frame: Frame, rules: Rules, report: Callable[[str], None]
+) -> Result | None:
     try:
-        sink(result)
-    except BrokenPipeError:  # stdout's reader left: there is nobody to work for
-        raise
-    except Exception as error:  # a sink's client raises what it likes; frames go on all the same
-        report(one_line(f"{type(sink).__name__}: {error or type(error).__name__}"))
+        return classify(model, frame, top_k=TOP_K, threshold=rules.threshold_of(model))
+    except ImageError as error:
+        report(str(error))
+        return None
 
 
-def replay(path: Path, *, repeat: bool = False) -> Iterator[Frame]:
-    """Yield a file's, folder's or pattern's pictures; again and again, newly listed, if `repeat`.
+def _sighting(
+    number: int, frame: Frame, result: Result, steady: Steady, *, wanted: bool
+) -> Sighting:
+    change = steady.update(result.scores, frame.captured_ns / 1e9)
+    return Sighting(
+        number=number,
+        frame=frame,
+        result=result,
+        state=steady.state,
+        change=change,
+        age_ms=(time.monotonic_ns() - frame.captured_ns) / 1e6,
+        dropped=frame.dropped,
+        wanted=wanted,
+    )
 
-    Raises: SourceError where there is none.
-    """
-    for _ in itertools.count() if repeat else range(1):
-        # A bad frame is passed over: an absent source would be one for ever, without a pause.
-        if not path.exists() and not glob.has_magic(str(path)):
-            raise SourceError(path, "no such file or folder", "check the path")
-        yield from photos([path])
+
+def _status(sighting: Sighting, steady: Steady, pace: Pace) -> str:
+    heat = "" if pace.celsius is None else f", {pace.celsius:.0f} Celsius"
+    return f"{sighting.state} {steady.score:.2f}, {pace.fps:.1f} frames a second{heat}"
 
 
-def paced(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
-    """Yield at most `fps` frames a second, by the monotonic clock."""
-    due = time.monotonic()
-    for frame in frames:
-        time.sleep(max(0.0, due - time.monotonic()))
-        yield frame
-        due = max(due + 1 / fps, time.monotonic())  # what was missed is not made up for
+def _pause_s(bad: int) -> float:
+    """How long to pause after so many bad pictures in a row: a bad source must not spin."""
+    return min(LONGEST_PAUSE_S, 0.01 * 2 ** min(bad, 7)) if bad else 0.0

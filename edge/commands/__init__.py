@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.errors import EdgeError
+from edge.errors import ConfigurationError, EdgeError
 
 
 def run(command: Callable[[], int], name: str) -> int:
@@ -25,6 +25,9 @@ def run(command: Callable[[], int], name: str) -> int:
         status = command()
         sys.stdout.flush()
         return status
+    except ConfigurationError as error:
+        complain(name, error)
+        return 2
     except EdgeError as error:
         complain(name, error)
         return 1

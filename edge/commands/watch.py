@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+from edge import __version__, board
 from edge.commands import complain, run
-from edge.commands.arguments import (
-    add_model_arguments,
-    add_threshold_argument,
-    open_model,
-    threshold_of,
-)
+from edge.configuration import CAMERA, HELP, KEYS, Configuration, Key, build, of_text, printed, read
+from edge.delivery import Delivery
+from edge.errors import ConfigurationError, EdgeError
+from edge.model import Model, default_model
 from edge.notify import Notifier
+from edge.pace import Pace
+from edge.photos import Frame, Waiting
+from edge.reload import Demands, Reloading
 from edge.sinks.jsonlines import JsonLines
-from edge.watch import paced, replay, watch
+from edge.sinks.latest import Latest
+from edge.sinks.results import Results
+from edge.sinks.snapshots import Snapshots, SnapshotSettings
+from edge.trial import Trying, try_model
+from edge.watch import Rules, Sink, watch
 
 NAME = "edge-watch"
 EXAMPLES = """\
-One JSON line on stdout for each frame. Under systemd (Type=notify) it reports readiness after the
-first classified frame, and feeds the watchdog after every one.
+JSON lines on stdout: one for each change of state ("event"), and for every Nth result. Each option
+is also a key of the TOML file: --steady-frames 5 is frames = 5 in [steady].
+
+Signals: SIGTERM and SIGINT end it (exit status 0), SIGHUP loads the model again, SIGUSR1 keeps the
+next frame's picture. A model file that changes is loaded by itself, once it has proved itself.
 
 examples:
-  edge-watch --source photos/                          each picture once
-  edge-watch --source photos/ --repeat --fps 1         as a camera would, one frame a second
-  edge-watch --source 'frames/*.jpg' -t 0.8 | jq .label
+  edge-watch --source photos/                            each picture once
+  edge-watch --source photos/ --repeat --fps 1           as a camera would, one frame a second
+  edge-watch --every 0 --snapshots-folder seen           a camera; changes alone, and their pictures
+  edge-watch --config watch.toml --print-config          what it would do
+  edge-watch --config watch.toml --check                 would it work? Needs no camera
+
+exit status: 0 done or told to end, 1 something failed, 2 wrong usage or configuration
 """
+# Options that people type have shorter names than their keys.
+FLAGS: dict[str, tuple[str, ...]] = {
+    "model": ("-m", "--model"),
+    "threshold": ("-t", "--threshold"),
+    "camera.number": ("--camera",),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the loop; the console entry."""
-    args = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _end)
+    """Run the service; the console entry."""
+    args = vars(_parser().parse_args(argv))
     return run(lambda: _watch(args), NAME)
 
 
@@ -45,52 +65,206 @@ def _parser() -> argparse.ArgumentParser:
         description="Classify a stream of frames by a TFLite image classifier.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with these options")
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the configuration as TOML, and end"
     )
     parser.add_argument(
-        "--source", type=Path, required=True, metavar="DIR", help="folder, file or glob of pictures"
+        "--check", action="store_true", help="try configuration and model, and end; no camera"
     )
-    parser.add_argument("--repeat", action="store_true", help="begin again at the end, for ever")
-    parser.add_argument("--fps", type=_fps, metavar="N", help="at most N frames a second")
-    add_threshold_argument(parser)
-    add_model_arguments(parser)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    groups: dict[str, Any] = {"": parser}
+    for key in KEYS.values():
+        if key.section not in groups:
+            groups[key.section] = parser.add_argument_group(key.section)
+        _add(groups[key.section], key)
     return parser
 
 
-def _watch(args: argparse.Namespace) -> int:
-    with open_model(args, NAME) as model, closing(Notifier()) as notifier:
-        frames = replay(args.source, repeat=args.repeat)
-        if args.fps:
-            frames = paced(frames, args.fps)
-        faults = 0
+def _add(group: Any, key: Key) -> None:
+    flags = FLAGS.get(key.dotted) or (f"--{key.dotted.replace('.', '-').replace('_', '-')}",)
+    text = HELP[key.dotted].replace("%", "%%")
+    if key.kind == "bool":
+        group.add_argument(
+            *flags, dest=key.dotted, action=argparse.BooleanOptionalAction, help=text
+        )
+        return
+    shown = "" if key.default in (None, "", (), {}) else f" (default: {_shown(key.default)})"
+    metavar = flags[-1].rpartition("-")[2].upper()
+    group.add_argument(*flags, dest=key.dotted, metavar=metavar, help=text + shown)
 
-        def report(line: str) -> None:
-            nonlocal faults
-            faults += 1
-            complain(NAME, line)
 
-        try:
-            watch(
-                model,
-                frames,
-                [JsonLines(sys.stdout)],
-                notifier,
-                threshold=threshold_of(args, model),
-                report=report,
-            )
-        finally:
-            notifier.stopping()
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _watch(args: dict[str, Any]) -> int:
+    values = read(args["config"]) if "config" in args else {}
+    given = {name: value for name, value in args.items() if name in KEYS}
+    values |= {
+        name: of_text(KEYS[name], value) if isinstance(value, str) else value
+        for name, value in given.items()
+    }
+    configuration = build(values)
+    if args.get("print_config"):
+        print(printed(configuration), end="")
+        return 0
+    if args.get("check"):
+        return _check(configuration)
+    return _serve(configuration, verbose=args.get("verbose", False))
+
+
+def _model_path(configuration: Configuration) -> Path:
+    return Path(configuration.model) if configuration.model else default_model()
+
+
+def _check(configuration: Configuration) -> int:
+    """Say whether the service would work, but for its source."""
+    path = _model_path(configuration)
+    trial = try_model(path, runtime=configuration.runtime, num_threads=configuration.threads)
+    _known_labels(configuration, trial.labels)
+    golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
+    labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
+    print(f"configuration: good\n{path}: good ({labels}; {golden}; {trial.runtime}; ", end="")
+    print(f"{trial.invoke_p50_ms:.1f} ms)")
+    return 0
+
+
+def _known_labels(configuration: Configuration, labels: Sequence[str]) -> None:
+    """Raises: ConfigurationError where a label is named that the model lacks."""
+    for label in configuration.snapshots.labels:
+        if label not in labels:
+            fault = f"the model has no label {label!r}, only {', '.join(labels[:5])}"
+            raise ConfigurationError("snapshots.labels", fault, "change it, or the model")
+
+
+def _serve(configuration: Configuration, *, verbose: bool) -> int:
+    faults = 0
+
+    def report(line: str) -> None:
+        nonlocal faults
+        faults += 1
+        complain(NAME, line)
+
+    with ExitStack() as stack:
+        stack.enter_context(_ended_by_signals())
+        notifier = stack.enter_context(closing(Notifier()))
+        stack.callback(notifier.stopping)
+        pace = Pace(configuration.pace, _look(configuration), _say)
+        notifier.allow_for(1 / configuration.pace.fps if configuration.pace.fps else 0.0)
+        models = stack.enter_context(closing(_models(configuration, verbose=verbose)))
+        _known_labels(configuration, models.model.labels)
+        signal.signal(signal.SIGHUP, lambda *_: models.ask())
+        sinks = [stack.enter_context(closing(sink)) for sink in _sinks(configuration)]
+        source = _source(configuration)
+        stack.callback(getattr(source, "close", lambda: None))
+        rules = Rules(configuration.steady, configuration.threshold)
+        asked = _asked_by_signal()
+        watch(source, models, rules, sinks, notifier, pace, asked=asked, report=report)
     return 1 if faults else 0
 
 
-def _fps(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value <= 1000.0:
-        raise argparse.ArgumentTypeError(f"must be above 0, at most 1000. Received: {text}")
-    return value
+def _say(line: str) -> None:
+    complain(NAME, line)
 
 
-def _end(*_: object) -> None:
-    raise SystemExit(0)
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the loop wherever it is; a second one cuts no closing short."""
+
+    def end(*_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    yield
+
+
+def _asked_by_signal() -> Callable[[], bool]:
+    """Return what says, once for each SIGUSR1, that the next frame is wanted."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    def was_asked() -> bool:
+        nonlocal asked
+        was, asked = asked, False
+        return was
+
+    signal.signal(signal.SIGUSR1, ask)
+    return was_asked
+
+
+def _look(configuration: Configuration) -> Callable[[], float | None]:
+    """Return what reads the temperature, and ends the service when it takes too much memory.
+
+    Stock Raspberry Pi OS has no memory controller, so that MemoryMax= of the unit does nothing.
+    """
+
+    def look() -> float | None:
+        memory, limit = board.process_memory(), configuration.max_memory_mb
+        if limit and memory and memory.rss_bytes > limit * 1e6:
+            fault = f"takes {memory.rss_bytes / 1e6:.0f} MB, more than max_memory_mb = {limit}"
+            raise EdgeError(NAME, fault, "it is to be started afresh; tell us if that comes often")
+        return board.temperature()
+
+    return look
+
+
+def _models(configuration: Configuration, *, verbose: bool) -> Reloading:
+    def open_model(path: Path) -> Model:
+        model = Model(
+            path,
+            num_threads=configuration.threads,
+            runtime=configuration.runtime,
+            verbose=verbose,
+        )
+        for warning in model.warnings:
+            _say(f"{model.path}: {warning}")
+        return model
+
+    def start_trial(path: Path) -> Trying:
+        return Trying(path, runtime=configuration.runtime, num_threads=configuration.threads)
+
+    fps = configuration.pace.fps
+    demands = Demands(configuration.snapshots.labels, 1000 / fps if fps else None)
+    return Reloading(_model_path(configuration), open_model, start_trial, demands, _say)
+
+
+def _sinks(configuration: Configuration) -> Iterator[Delivery]:
+    sinks: list[Sink] = [JsonLines(sys.stdout, configuration.every)]
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    latest = configuration.latest or (runtime and f"{runtime}/latest.json")
+    if latest:
+        sinks.append(Latest(Path(latest)))
+    if configuration.results.file:
+        sinks.append(Results(configuration.results))
+    sinks.append(Snapshots(_snapshot_settings(configuration)))
+    return (Delivery(sink, _say) for sink in sinks)
+
+
+def _snapshot_settings(configuration: Configuration) -> SnapshotSettings:
+    """The settings; where snapshots are off, those that SIGUSR1 alone makes use of."""
+    if configuration.snapshots.folder:
+        return configuration.snapshots
+    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "."
+    return SnapshotSettings(folder=f"{state}/snapshots", on=())
+
+
+def _source(configuration: Configuration) -> Iterable[Frame | Waiting]:
+    if configuration.source == CAMERA:
+        from edge.camera import Camera
+
+        return Camera(configuration.camera)
+    from edge.replay import replay
+
+    give_up_s = configuration.give_up_s if configuration.repeat else 0.0
+    return replay(Path(configuration.source), repeat=configuration.repeat, give_up_s=give_up_s)

@@ -1,1 +1,5 @@
-"""Where results go: each sink is a callable that takes a Result, and may have close()."""
+"""Where sightings go: each sink is a callable that takes a Sighting, and may have close()."""
+
+
+class ReaderGoneError(BrokenPipeError):
+    """Nobody reads what is written any more: there is nobody to work for."""

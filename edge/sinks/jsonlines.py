@@ -1,21 +1,29 @@
-"""Writes results as JSON lines."""
+"""Writes changes of state, and every Nth result, as JSON lines: for the journal, or a program."""
 
 from __future__ import annotations
 
 import json
 from typing import TextIO
 
-from edge.classify import Result
+from edge.sinks import ReaderGoneError
+from edge.watch import Sighting
 
 
 class JsonLines:
-    """One line for each result, flushed, so that a reader sees it at once."""
+    """One line for each, flushed, so that a reader sees it at once."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Args: where to write; it stays open."""
-        self._stream = stream
+    name = "stdout"
 
-    def __call__(self, result: Result) -> None:
-        """Write one result."""
-        self._stream.write(json.dumps(result.as_dict()) + "\n")
-        self._stream.flush()
+    def __init__(self, stream: TextIO, every: int = 1) -> None:
+        """Args: where to write, which stays open; each how many results one is told (0: none)."""
+        self._stream, self._every = stream, every
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Write one sighting, if it is to be told. Raises: ReaderGoneError, OSError."""
+        if not sighting.change and (not self._every or sighting.number % self._every):
+            return
+        try:
+            self._stream.write(json.dumps(sighting.as_dict()) + "\n")
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise ReaderGoneError(*error.args) from error

@@ -1,0 +1,113 @@
+"""Why a camera cannot be used: the usual causes, told apart by what the system shows."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from edge.errors import SourceError
+
+# What libcamera opens: the media controller, the video devices, and the heap of frame buffers.
+NODES = ("media*", "video*", "dma_heap/*")
+MOST_NAMED = 4  # holders or nodes in one line
+
+LOOSE = (
+    "reseat the cable at both ends, contacts the right way round, and check "
+    "camera_auto_detect=1 (or the sensor's dtoverlay) in /boot/firmware/config.txt"
+)
+SILENT = "reseat the cable at both ends, or try a shorter one, away from sources of interference"
+GROUPS = "add the user to the groups video and render (a service: SupplementaryGroups=video render)"
+
+
+def no_camera(subject: str, found: int, dev: Path = Path("/dev")) -> SourceError:
+    """Say why libcamera lists no such camera: its devices cannot be opened, or none is there."""
+    if closed := list(closed_nodes(dev)):
+        return no_rights(subject, closed)
+    if found:
+        fault = f"no such camera: there are {found}, counted from 0"
+        return SourceError(subject, fault, "choose by `rpicam-hello --list-cameras`")
+    return SourceError(subject, "no camera found", LOOSE)
+
+
+def no_rights(subject: str, nodes: Iterable[object]) -> SourceError:
+    """Say which device nodes this process may not open."""
+    return SourceError(subject, f"no right to open {_some(map(str, nodes))}", GROUPS)
+
+
+def busy(subject: str, proc: Path = Path("/proc")) -> SourceError:
+    """Say that another process has the camera, and which, where this one may see it."""
+    if names := list(holders(proc)):
+        return SourceError(subject, f"busy: in use by {_some(names)}", "end that process")
+    remedy = "find it by `sudo fuser -v /dev/media* /dev/video*` and end it"
+    return SourceError(subject, "busy: in use by another process", remedy)
+
+
+def silent(subject: str, seconds: float) -> SourceError:
+    """Say that the sensor answered and its frames do not come, which is the cable nearly always."""
+    return SourceError(subject, f"opened, but no frame came in {seconds:.1f} s", SILENT)
+
+
+def explain(subject: str, error: BaseException) -> SourceError:
+    """Name the cause of what picamera2 or libcamera raised: they raise what they like."""
+    if isinstance(error, SourceError):
+        return error
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, PermissionError):
+            return no_rights(subject, [link.filename or "its devices"])
+    said = [str(link) or type(link).__name__ for link in chain]
+    if any(os.strerror(errno.EBUSY) in text for text in said):
+        return busy(subject)
+    # picamera2 wraps what happened in a sentence that it did: the innermost error tells more.
+    return SourceError(subject, f"failed ({said[-1]})", "try `rpicam-hello`, and look into `dmesg`")
+
+
+def closed_nodes(dev: Path = Path("/dev")) -> Iterator[Path]:
+    """Yield the camera's device nodes that this process may not open.
+
+    They are opened for real: the rights of the file do not tell what a service's DevicePolicy does.
+    """
+    for pattern in NODES:
+        for node in sorted(dev.glob(pattern)):
+            try:
+                os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK))
+            except PermissionError:
+                yield node
+            except OSError:  # busy, or gone: not a matter of rights
+                continue
+
+
+def holders(proc: Path = Path("/proc"), dev: Path = Path("/dev")) -> Iterator[str]:
+    """Yield "name (pid)" of other processes that hold a camera's device; those we may look into."""
+    for process in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
+        if process.name != str(os.getpid()) and _holds_camera(process, dev):
+            yield f"{_name(process)} ({process.name})"
+
+
+def _holds_camera(process: Path, dev: Path) -> bool:
+    try:
+        targets = [str(link.readlink()) for link in (process / "fd").iterdir()]
+    except OSError:  # another user's, or it ended
+        return False
+    return any(target.startswith((f"{dev}/media", f"{dev}/video")) for target in targets)
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return "a process"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+    return ", ".join(listed[:MOST_NAMED]) + more

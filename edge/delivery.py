@@ -1,0 +1,90 @@
+"""Keeps a sink that fails from ending the loop: tried again with growing pauses, and counted."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from edge.errors import one_line
+from edge.sinks import ReaderGoneError
+from edge.watch import Sighting, Sink
+
+MOST_LATE = 1000  # changes of state that wait for a sink; the oldest goes first
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+
+
+class Delivery:
+    """A sink that is independent of what it delivers to.
+
+    While its sink fails, results are let go; changes of state wait, without their pictures.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        report: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args: where it delivers to, what takes a line about failures, and the time to go by."""
+        self.failures = 0  # since it began
+        self.lost = 0  # changes of state that could not wait any longer
+        self._sink, self._report, self._monotonic = sink, report, monotonic
+        self._late: deque[Sighting] = deque()
+        self._pause_s, self._retry_s = 0.0, 0.0
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Deliver what waits, then this. Raises: ReaderGoneError, when stdout's reader left."""
+        if self._pause_s and self._monotonic() < self._retry_s:
+            self._keep(sighting)
+            return
+        try:
+            while self._late:
+                self._sink(self._late[0])
+                self._late.popleft()
+            self._sink(sighting)
+        except ReaderGoneError:
+            raise
+        except (
+            Exception
+        ) as error:  # a sink's client raises what it likes; frames go on all the same
+            self._failed(error)
+            self._keep(sighting)
+            return
+        if self._pause_s:
+            self._pause_s = 0.0
+            self._report(f"{self._name}: works again, after {self.failures} failures in all")
+
+    def close(self) -> None:
+        """Deliver what still waits, as far as that goes, and close the sink if it can be."""
+        try:
+            while self._late:
+                self._sink(self._late[0])
+                self._late.popleft()
+        except Exception as error:
+            self._report(f"{self._name}: {len(self._late)} events are lost ({_text(error)})")
+        close = getattr(self._sink, "close", None)
+        if close:
+            close()
+
+    @property
+    def _name(self) -> str:
+        return getattr(self._sink, "name", type(self._sink).__name__)
+
+    def _keep(self, sighting: Sighting) -> None:
+        if not sighting.change:
+            return
+        if len(self._late) == MOST_LATE:
+            self._late.popleft()
+            self.lost += 1
+        self._late.append(sighting.late())
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s or FIRST_PAUSE_S)
+        self._retry_s = self._monotonic() + self._pause_s
+        self._report(f"{self._name}: {_text(error)}; tried again in {self._pause_s:g} s")
+
+
+def _text(error: Exception) -> str:
+    return one_line(str(error) or type(error).__name__)

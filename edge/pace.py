@@ -1,0 +1,87 @@
+"""How often a frame is classified: at most so often, and less while the machine is hot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+LOOK_S = 5.0  # between two looks at the temperature: it changes slowly
+COOLER_BY = 5.0  # degrees below the limit before the rate rises again, else it would swing
+LEAST_SHARE = 1 / 16
+NAP_S = 0.5  # the longest that the loop is left without a turn
+
+
+@dataclass(frozen=True)
+class PaceSettings:
+    """What the configuration says of the rate."""
+
+    fps: float = 0.0  # frames a second at most; 0: as fast as it goes
+    max_temperature: float = 0.0  # Celsius; 0: whatever it is
+
+
+class Pace:
+    """Keeps the loop from running faster than it should."""
+
+    def __init__(
+        self,
+        settings: PaceSettings,
+        temperature: Callable[[], float | None],
+        report: Callable[[str], None],
+    ) -> None:
+        """Args: the rate; what reads the temperature; what takes a line when the rate changes."""
+        self.celsius: float | None = None
+        self._settings, self._read, self._report = settings, temperature, report
+        self._share = 1.0  # of the usual rate
+        self._due_s = self._began_s = time.monotonic()
+        self._look_s = 0.0
+        self._interval_s = 0.0  # between two beginnings, smoothed
+
+    @property
+    def fps(self) -> float:
+        """Frames a second, of late; 0 before the second."""
+        return 1 / self._interval_s if self._interval_s else 0.0
+
+    def begin(self) -> None:
+        """Note that a frame is about to be classified."""
+        now = time.monotonic()
+        interval_s = max(now - self._began_s, 1e-6)
+        self._interval_s += (interval_s - self._interval_s) * (0.1 if self._interval_s else 1)
+        self._began_s = now
+
+    def rest(self, at_least_s: float = 0.0) -> Iterator[None]:
+        """Wait until the next frame is due, and yield at least every NAP_S and once.
+
+        What was missed is not made up for.
+        """
+        now = time.monotonic()
+        self._look(now)
+        period = max(at_least_s, self._period_s(now - self._began_s))
+        # From the last due time, not from now: else each would be late by a little more.
+        self._due_s = max(self._due_s + period, now)
+        yield
+        while (left := self._due_s - time.monotonic()) > 0:
+            time.sleep(min(left, NAP_S))
+            yield
+
+    def _period_s(self, busy_s: float) -> float:
+        usual = 1 / self._settings.fps if self._settings.fps else 0.0
+        return usual if self._share == 1 else max(usual, busy_s) / self._share
+
+    def _look(self, now: float) -> None:
+        """Halve the rate while it is too hot, and double it again once it is cool."""
+        if now < self._look_s:
+            return
+        self._look_s, self.celsius = now + LOOK_S, self._read()
+        limit = self._settings.max_temperature
+        if self.celsius is None or not limit:
+            return
+        if self.celsius > limit and self._share > LEAST_SHARE:
+            self._turn(self._share / 2, f"above {limit:g}")
+        elif self.celsius < limit - COOLER_BY and self._share < 1:
+            self._turn(self._share * 2, f"below {limit - COOLER_BY:g}")
+
+    def _turn(self, share: float, why: str) -> None:
+        self._share = share
+        rate = "the full rate" if share == 1 else f"1/{1 / share:g} of the rate"
+        self._report(f"{self.celsius:.1f} Celsius, {why}: on at {rate}")

@@ -1,0 +1,131 @@
+"""Swaps the model while the service runs: when its file has changed, or when asked.
+
+The new one must first prove itself in a process of its own. The old one stays until it has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import EdgeError, ModelError
+from edge.model import Model
+from edge.trial import Trial, Trying
+
+LOOK_S = 1.0  # between two looks at the file
+RESTED_S = 2.0  # a file that is still being copied changes again within this time
+
+Signature = tuple[int, int, int]  # modification time in ns, bytes, inode
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a new model must be besides right."""
+
+    labels: Collection[str] = ()  # that the configuration names
+    slowest_ms: float | None = None  # for one invoke
+
+    def check(self, path: Path, trial: Trial) -> None:
+        """Raises: ModelError."""
+        lacking = sorted(set(self.labels) - set(trial.labels))
+        if lacking:
+            fault = f"lacks label {lacking[0]!r}, which the configuration names"
+            raise ModelError(path, fault, "give a model that has it, or change the configuration")
+        if self.slowest_ms is not None and trial.invoke_p50_ms > self.slowest_ms:
+            fault = f"takes {trial.invoke_p50_ms:.0f} ms, at most {self.slowest_ms:.0f} will do"
+            raise ModelError(path, fault, "give a smaller model, or lower fps")
+
+
+class Reloading:
+    """Owns the running model, and the next one's trial."""
+
+    def __init__(
+        self,
+        path: Path,
+        open_model: Callable[[Path], Model],
+        start_trial: Callable[[Path], Trying],
+        demands: Demands,
+        report: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the first model. Raises: ModelError, RuntimeMissingError.
+
+        Args:
+            path: the file.
+            open_model: loads a file.
+            start_trial: tries a file in a process of its own.
+            demands: what it must be besides right.
+            report: takes one line about what becomes of a new file.
+            monotonic: the time to go by.
+        """
+        self._path, self._open, self._start = path, open_model, start_trial
+        self._demands, self._report, self._monotonic = demands, report, monotonic
+        self._judged = self._seen = _signature(path)
+        self._seen_s = self._looked_s = monotonic()
+        self._asked = False
+        self._trying: Trying | None = None
+        self.model = open_model(path)
+
+    def ask(self) -> None:
+        """Load the file again at the next turn, changed or not; safe in a signal handler."""
+        self._asked = True
+
+    def poll(self) -> bool:
+        """Take a turn, between frames; return whether the model is another one now."""
+        if self._trying:
+            return self._finish(self._trying)
+        now = self._monotonic()
+        if not self._asked and now - self._looked_s < LOOK_S:
+            return False
+        self._looked_s = now
+        signature = _signature(self._path)
+        if signature != self._seen:
+            self._seen, self._seen_s = signature, now
+            if signature is None:
+                self._report(f"{self._path}: is gone; the model that is loaded goes on")
+        rested = now - self._seen_s >= RESTED_S
+        if signature and (self._asked or (signature != self._judged and rested)):
+            self._asked, self._judged = False, signature
+            self._trying = self._start(self._path)
+        return False
+
+    def _finish(self, trying: Trying) -> bool:
+        try:
+            trial = trying.poll()
+            if trial is None:
+                return False
+            self._trying = None
+            if _signature(self._path) != self._judged:  # it changed meanwhile: try that one
+                self._judged = None
+                return False
+            self._demands.check(self._path, trial)
+            new = self._open(self._path)
+        except EdgeError as error:
+            self._trying = None
+            self._report(f"{error}; the model that is loaded goes on")
+            return False
+        finally:
+            if not self._trying:
+                trying.close()
+        self.model.close()
+        self.model = new
+        golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
+        self._report(f"{self._path}: loaded anew ({golden}, {trial.invoke_p50_ms:.1f} ms)")
+        return True
+
+    def close(self) -> None:
+        """Close the model, and end a trial."""
+        if self._trying:
+            self._trying.close()
+        self.model.close()
+
+
+def _signature(path: Path) -> Signature | None:
+    """What changes when a file does; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

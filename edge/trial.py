@@ -1,0 +1,132 @@
+"""Tries a model in a process of its own: one that crashes its runtime must not take us along."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import EdgeError, ModelError
+from edge.model import Model
+
+RUNS = 10
+TIMEOUT_S = 60.0  # a model of hundreds of megabytes loads in less, from an SD card too
+REMEDY = "copy the file again, or use another runtime"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a model that works has shown."""
+
+    labels: tuple[str, ...]
+    runtime: str  # such as "ai-edge-litert 2.3.0"
+    golden: int  # golden vectors that hold; 0: it carries none
+    invoke_p50_ms: float
+
+
+def try_model(path: Path, *, runtime: str = "auto", num_threads: int | None = None) -> Trial:
+    """Load a model in a process of its own, invoke it, and verify it.
+
+    Raises: ModelError, also where the runtime crashes or hangs; RuntimeMissingError's line as one.
+    """
+    with Trying(path, runtime=runtime, num_threads=num_threads) as trying:
+        while True:
+            done = trying.poll()
+            if done:
+                return done
+            time.sleep(0.02)
+
+
+class Trying:
+    """A trial under way; close it, or use it as a context manager."""
+
+    def __init__(self, path: Path, *, runtime: str, num_threads: int | None) -> None:
+        """Start the process."""
+        self._path = path
+        self._until_s = time.monotonic() + TIMEOUT_S
+        words = [sys.executable, "-m", "edge.trial", str(path), runtime, str(num_threads or 0)]
+        environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+
+    def poll(self) -> Trial | None:
+        """Return the outcome, or None while it goes on. Raises: ModelError."""
+        status = self._process.poll()
+        if status is None:
+            if time.monotonic() < self._until_s:
+                return None
+            self.close()
+            raise ModelError(self._path, f"does not answer within {TIMEOUT_S:g} s", REMEDY)
+        said = self._said()
+        if "fault" in said:
+            raise ModelError(said["subject"], said["fault"], said["remedy"])
+        if status or not said:
+            how = f"status {status}" if status > 0 else signal.Signals(-status).name
+            raise ModelError(self._path, f"crashes the runtime ({how})", REMEDY)
+        return Trial(**said | {"labels": tuple(said["labels"])})
+
+    def _said(self) -> dict[str, Any]:
+        assert self._process.stdout
+        try:
+            said: dict[str, Any] = json.loads(self._process.stdout.read() or b"{}")
+        except ValueError:  # it died in the midst of it
+            return {}
+        finally:
+            self._process.stdout.close()
+        return said
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Trying:
+        """Return the trial itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def main(path: str, runtime: str, num_threads: str) -> None:
+    """Be the process: print what there is to say as JSON."""
+    try:
+        with Model(Path(path), runtime=runtime, num_threads=int(num_threads) or None) as model:
+            said = asdict(_tried(model))
+    except EdgeError as error:
+        said = {"subject": error.subject, "fault": error.fault, "remedy": error.remedy}
+    print(json.dumps(said))
+
+
+def _tried(model: Model) -> Trial:
+    golden = model.verify()
+    model.load_input(np.full((*model.input.size, 3), 127, np.uint8))
+    times = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        model.invoke()
+        times.append((time.perf_counter() - started) * 1000)
+    return Trial(model.labels, model.runtime, golden, statistics.median(times))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
