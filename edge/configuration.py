@@ -6,6 +6,7 @@ what a value must be is said by its annotation, what it may be by its class.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -98,7 +99,7 @@ HELP = {
     "camera.controls": "libcamera's controls by name, as a table (an option takes JSON)",
     "steady.smoothing": "weight of the newest frame, up to 1",
     "steady.enter": "smoothed score at which a label becomes the state (unset: the threshold)",
-    "steady.leave": "smoothed score below which the state is left (unset: 0.1 below enter)",
+    "steady.leave": "smoothed score below which it is left (unset: enter - 0.1, or half of it)",
     "steady.frames": "frames in a row that must say so",
     "steady.hold_s": "a state lasts at least so many seconds",
     "snapshots.folder": "where pictures are kept (unset: none are; people may be in them)",
@@ -152,7 +153,7 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
         raise ConfigurationError(path, fault, "check the path and its rights") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML's own is one of the former
         raise ConfigurationError(path, f"is not TOML ({error})", "mend that line") from error
     values = {}
     for name, value in content.items():
@@ -161,6 +162,9 @@ def read(path: Path) -> dict[str, Any]:
         else:
             values[name] = value
     for dotted, value in values.items():
+        if dotted in SECTIONS:
+            fault = f"must be a table, [{dotted}]. Received: {value!r}"
+            raise ConfigurationError(dotted, fault, REMEDY)
         if dotted not in KEYS:
             near = difflib.get_close_matches(dotted, KEYS, 1)
             remedy = f"did you mean {near[0]}?" if near else REMEDY
@@ -198,11 +202,16 @@ def _typed(key: Key, value: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, float) or (_is_whole(value) and abs(value) < 2**63)
 
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_control(value: Any) -> bool:
+    """Whether libcamera may know what to do with it: a table or a date it does not."""
+    return isinstance(value, bool | int | float | str) or _is_list_of(_is_control)(value)
 
 
 def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -210,7 +219,11 @@ def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and "\0" not in value  # no path has one in it
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_control, value.values()))
 
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
@@ -220,23 +233,24 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
     "float": ("a number", _is_number, float),
     "tuple[str, ...]": ("a list of texts", _is_list_of(_is_text), tuple),
     "tuple[float, ...]": ("a list of numbers", _is_list_of(_is_number), tuple),
-    "Mapping[str, Any]": ("a table", lambda value: isinstance(value, dict), dict),
+    "Mapping[str, Any]": ("a table of numbers, texts and lists", _is_table, dict),
+}
+# An option's text as the value that a file would hold; ValueError where it is none.
+_OF_TEXT: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "tuple[str, ...]": lambda text: [part for part in text.split(",") if part],
+    "tuple[float, ...]": lambda text: [float(part) for part in text.split(",") if part],
+    "Mapping[str, Any]": json.loads,
 }
 
 
 def of_text(key: Key, text: str) -> Any:
     """Read an option's text as the key's kind. Raises: ConfigurationError."""
-    kind = key.kind.removesuffix(" | None")
-    if kind == "str":
-        return text
-    try:
-        if kind == "tuple[str, ...]":
-            return tuple(part for part in text.split(",") if part)
-        if kind == "tuple[float, ...]":
-            return tuple(float(part) for part in text.split(","))
-        value = json.loads(text) if kind == "Mapping[str, Any]" else tomllib.loads(f"v={text}")["v"]
-    except ValueError:
-        value = text
+    value: Any = text
+    with contextlib.suppress(ValueError, RecursionError):
+        value = _OF_TEXT[key.kind.removesuffix(" | None")](text)
     return _typed(key, value)
 
 

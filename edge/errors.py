@@ -53,5 +53,5 @@ def checked(name: str, value: float, least: float, most: float) -> None:
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
         kind = "a whole number" if whole else "a number"
-        fault = f"must be {kind} from {least:g} to {most:g}. Received: {value!r}"
+        fault = f"must be {kind} from {least:.10g} to {most:.10g}. Received: {value!r}"
         raise ConfigurationError(name, fault, "change it, or leave it out")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 LOOK_S = 5.0  # between two looks at the temperature: it changes slowly
 COOLER_BY = 5.0  # degrees below the limit before the rate rises again, else it would swing
 LEAST_SHARE = 1 / 16
+SLOWEST_S = 8.0  # a pause that is asked for may be longer, but heat alone makes none: the watchdog
 NAP_S = 0.5  # the longest that the loop is left without a turn
 
 
@@ -28,45 +29,62 @@ class Pace:
         settings: PaceSettings,
         temperature: Callable[[], float | None],
         report: Callable[[str], None],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Args: the rate; what reads the temperature; what takes a line when the rate changes."""
+        self._monotonic, self._sleep = monotonic, sleep
         self.celsius: float | None = None
         self._settings, self._read, self._report = settings, temperature, report
         self._share = 1.0  # of the usual rate
-        self._due_s = self._began_s = time.monotonic()
-        self._look_s = 0.0
+        self._due_s = self._monotonic()
+        self._began_s: float | None = None  # the newest frame
+        self._look_s = self._due_s
         self._interval_s = 0.0  # between two beginnings, smoothed
 
     @property
     def fps(self) -> float:
-        """Frames a second, of late; 0 before the second."""
+        """Frames a second, of late; 0 before the second frame."""
         return 1 / self._interval_s if self._interval_s else 0.0
 
     def begin(self) -> None:
         """Note that a frame is about to be classified."""
-        now = time.monotonic()
-        interval_s = max(now - self._began_s, 1e-6)
-        self._interval_s += (interval_s - self._interval_s) * (0.1 if self._interval_s else 1)
+        now = self._monotonic()
+        if self._began_s is not None:
+            interval_s = max(now - self._began_s, 1e-6)
+            self._interval_s += (interval_s - self._interval_s) * (0.1 if self._interval_s else 1)
         self._began_s = now
 
-    def rest(self, at_least_s: float = 0.0) -> Iterator[None]:
+    def rest(self) -> Iterator[None]:
         """Wait until the next frame is due, and yield at least every NAP_S and once.
 
         What was missed is not made up for.
         """
-        now = time.monotonic()
+        now = self._monotonic()
         self._look(now)
-        period = max(at_least_s, self._period_s(now - self._began_s))
+        busy_s = now - self._began_s if self._began_s is not None else 0.0
         # From the last due time, not from now: else each would be late by a little more.
-        self._due_s = max(self._due_s + period, now)
+        self._due_s = max(self._due_s + self._period_s(busy_s), now)
+        yield from self._wait_until(self._due_s)
+
+    def pause(self, seconds: float = 0.0) -> Iterator[None]:
+        """Wait so long for want of a frame: what is due stays due. Yields as `rest` does."""
+        now = self._monotonic()
+        self._look(now)
+        yield from self._wait_until(now + seconds)
+
+    def _wait_until(self, until_s: float) -> Iterator[None]:
         yield
-        while (left := self._due_s - time.monotonic()) > 0:
-            time.sleep(min(left, NAP_S))
+        while (left := until_s - self._monotonic()) > 0:
+            self._sleep(min(left, NAP_S))
             yield
 
     def _period_s(self, busy_s: float) -> float:
         usual = 1 / self._settings.fps if self._settings.fps else 0.0
-        return usual if self._share == 1 else max(usual, busy_s) / self._share
+        if self._share == 1:
+            return usual
+        return max(usual, min(max(usual, busy_s) / self._share, SLOWEST_S))
 
     def _look(self, now: float) -> None:
         """Halve the rate while it is too hot, and double it again once it is cool."""

@@ -14,7 +14,7 @@ from edge.classify import UNKNOWN
 from edge.errors import ConfigurationError, checked
 
 ENTER_UNLESS_KNOWN = 0.5  # where the model carries no threshold
-LEAVE_BELOW_ENTER = 0.1
+LEAVE_BELOW_ENTER = 0.1  # but never below half of enter, else a low one would never be left
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SteadySettings:
 
     smoothing: float = 0.5  # weight of the newest frame's scores; 1 looks at it alone
     enter: float | None = None  # a label's smoothed score to become the state; None: the model's
-    leave: float | None = None  # below it the state is left; None: 0.1 below enter
+    leave: float | None = None  # below it the state is left; None: LEAVE_BELOW_ENTER
     frames: int = 3  # in a row that must say so
     hold_s: float = 1.0  # a state lasts at least so long
 
@@ -44,7 +44,7 @@ class SteadySettings:
         enter = self.enter
         if enter is None:
             enter = max(of_model or ENTER_UNLESS_KNOWN, self.leave or 0.0)
-        leave = max(0.0, enter - LEAVE_BELOW_ENTER) if self.leave is None else self.leave
+        leave = max(enter / 2, enter - LEAVE_BELOW_ENTER) if self.leave is None else self.leave
         return enter, leave
 
 
@@ -108,16 +108,24 @@ class Steady:
         return change
 
     def _says(self, smoothed: NDArray[np.float32]) -> tuple[str, float]:
-        """What the smoothed scores say, given the state: the label and its score."""
-        best = int(smoothed.argmax())
-        if smoothed[best] >= self._enter:
-            return self._labels[best], float(smoothed[best])
-        if self.state != UNKNOWN and self.state in self._labels:
+        """What the smoothed scores say, given the state: the label and its score.
+
+        The state comes first, else two labels that take turns around `enter` would flicker.
+        """
+        if self.state in self._labels:
             score = float(smoothed[self._labels.index(self.state)])
             if score >= self._leave:
                 return self.state, score
-        return UNKNOWN, float(smoothed[best])
+        best = int(smoothed.argmax())
+        says = self._labels[best] if smoothed[best] >= self._enter else UNKNOWN
+        return says, float(smoothed[best])
 
     def forget(self) -> None:
-        """Let go of the frames before a gap: the state stays until new ones change it."""
-        self._smoothed, self._in_a_row = None, 0
+        """Let go of the scores before a gap: the state stays until new ones change it."""
+        self._smoothed = None
+
+    def follow(self, labels: tuple[str, ...], threshold: float = 0.0) -> None:
+        """Go on with another model's scores: the state stays until they change it."""
+        self._labels = labels
+        self._enter, self._leave = self._settings.thresholds(threshold)
+        self.forget()

@@ -109,28 +109,28 @@ def watch(
         report: takes one line about what went wrong.
     """
     number, bad = 0, 0
-    steady = _steady(models.model, rules)
+    steady = Steady(models.model.labels, rules.steady, rules.threshold_of(models.model))
     for item in source:
-        pace.begin()
         if isinstance(item, Waiting):
             steady.forget()
             notifier.waiting(item.reason)
-        elif result := _result(models.model, item, rules, report):
-            number, bad = number + 1, 0
-            sighting = _sighting(number, item, result, steady, wanted=asked())
-            for sink in sinks:
-                sink(sighting)
-            notifier.alive(_status(sighting, steady, pace))
+            turns = pace.pause()  # the source itself has waited
         else:
-            bad += 1
-        for _ in pace.rest(at_least_s=_pause_s(bad)):
+            pace.begin()
+            if result := _result(models.model, item, rules, report):
+                number, bad = number + 1, 0
+                sighting = _sighting(number, item, result, steady, wanted=asked())
+                for sink in sinks:
+                    sink(sighting)
+                notifier.alive(_status(sighting, steady, pace))
+                turns = pace.rest()
+            else:  # the next one is due at once, for this one was none
+                bad += 1
+                turns = pace.pause(_pause_s(bad))
+        for _ in turns:
             if models.poll():
-                steady = _steady(models.model, rules)
+                steady.follow(models.model.labels, rules.threshold_of(models.model))
     return number
-
-
-def _steady(model: Model, rules: Rules) -> Steady:
-    return Steady(model.labels, rules.steady, rules.threshold_of(model))
 
 
 def _result(
@@ -166,4 +166,4 @@ def _status(sighting: Sighting, steady: Steady, pace: Pace) -> str:
 
 def _pause_s(bad: int) -> float:
     """How long to pause after so many bad pictures in a row: a bad source must not spin."""
-    return min(LONGEST_PAUSE_S, 0.01 * 2 ** min(bad, 7)) if bad else 0.0
+    return min(LONGEST_PAUSE_S, 0.01 * 2.0 ** min(bad, 7))

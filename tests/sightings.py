@@ -1,0 +1,43 @@
+"""Sightings for the tests of what takes them, and what collects lines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from edge.classify import Category, Result
+from edge.photos import Frame
+from edge.preprocess import Picture
+from edge.steady import Change
+from edge.watch import Sighting
+
+AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+PIXELS = np.full((48, 64, 3), 90, np.uint8)
+
+
+def sighting(
+    number: int = 1,
+    state: str = "cup",
+    *,
+    score: float = 0.9,
+    changed: bool = False,
+    wanted: bool = False,
+    picture: Picture = PIXELS,
+    at: datetime = AT,
+) -> Sighting:
+    """What a service has seen at frame `number`; `changed`: the state became so by it."""
+    result = Result(
+        source="here",
+        label=state,
+        score=score,
+        categories=(Category(0, state, score),),
+        preprocess_ms=1.0,
+        invoke_ms=2.0,
+        model="model.tflite",
+        runtime="none",
+        captured_at=at,
+        scores=np.array([score, 1 - score], np.float32),
+    )
+    change = Change("unknown", state, score, 3.5) if changed else None
+    return Sighting(number, Frame("here", picture, at, 0), result, state, change, 4.5, 0, wanted)
