@@ -35,37 +35,41 @@ class Delivery:
 
     def __call__(self, sighting: Sighting) -> None:
         """Deliver what waits, then this. Raises: ReaderGoneError, when stdout's reader left."""
-        if self._pause_s and self._monotonic() < self._retry_s:
+        # Somebody who asks for a picture is not told to wait.
+        if self._pause_s and not sighting.wanted and self._monotonic() < self._retry_s:
             self._keep(sighting)
             return
         try:
-            while self._late:
-                self._sink(self._late[0])
-                self._late.popleft()
+            self._catch_up()
             self._sink(sighting)
         except ReaderGoneError:
             raise
-        except (
-            Exception
-        ) as error:  # a sink's client raises what it likes; frames go on all the same
+        except Exception as error:  # whatever a sink's client raises, frames go on
             self._failed(error)
             self._keep(sighting)
             return
         if self._pause_s:
             self._pause_s = 0.0
-            self._report(f"{self._name}: works again, after {self.failures} failures in all")
+            counts = f"{self.failures} failures in all, {self.lost} changes lost"
+            self._report(f"{self._name}: works again ({counts})")
 
     def close(self) -> None:
         """Deliver what still waits, as far as that goes, and close the sink if it can be."""
         try:
-            while self._late:
-                self._sink(self._late[0])
-                self._late.popleft()
+            self._catch_up()
         except Exception as error:
-            self._report(f"{self._name}: {len(self._late)} events are lost ({_text(error)})")
-        close = getattr(self._sink, "close", None)
-        if close:
-            close()
+            self.lost += len(self._late)
+            self._report(f"{self._name}: {_text(error)}; {self.lost} changes lost")
+        try:
+            getattr(self._sink, "close", lambda: None)()
+        except Exception as error:
+            self.failures += 1
+            self._report(f"{self._name}: {_text(error)}")
+
+    def _catch_up(self) -> None:
+        while self._late:
+            self._sink(self._late[0])
+            self._late.popleft()
 
     @property
     def _name(self) -> str:

@@ -75,7 +75,7 @@ class Model:
         # The first invoke prepares the kernels, and is where a runtime tells of it.
         with native_chatter(shown=verbose):
             self.load_input(np.zeros((*self.input.size, 3), np.uint8))
-            self._interpreter.invoke()
+            self._run()
 
     def load_input(self, picture: Picture) -> None:
         """Preprocess a picture straight into the interpreter's input buffer. Raises: ImageError."""
@@ -83,8 +83,11 @@ class Model:
         preprocess(picture, self.input, out=self._interpreter.tensor(self.input.index)())
 
     def invoke(self) -> NDArray[np.float32]:
-        """Run the model on what was loaded: (num_labels,) float32 scores in [0, 1]."""
-        self._interpreter.invoke()
+        """Run the model on what was loaded: (num_labels,) float32 scores in [0, 1].
+
+        Raises: ModelError.
+        """
+        self._run()
         scores = dequantize(self._interpreter.get_tensor(self.output.index)[0], self.output)
         if not (scores.min() >= -0.01 and scores.max() <= 1.01):
             raise ModelError(
@@ -93,6 +96,14 @@ class Model:
         if len(scores) == 1:  # one sigmoid for two labels: the probability of the second
             scores = np.concatenate([1 - scores, scores])
         return np.clip(scores, 0.0, 1.0)
+
+    def _run(self) -> None:
+        try:
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            fault = f"{self.runtime} cannot invoke it ({reason})"
+            raise ModelError(self.path, fault, "copy the file again, or use another") from error
 
     def scores(self, picture: Picture) -> NDArray[np.float32]:
         """Classify a picture: (num_labels,) float32 scores in [0, 1]. Raises: ImageError."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from edge.errors import SourceError
@@ -25,11 +27,22 @@ def replay(
 
     Raises: SourceError where there is none for so long.
     """
-    while True:
+    if not repeat:
         yield from _wait_for(path, give_up_s)
         yield from photos([path])
-        if not repeat:
+        return
+    while True:
+        yield from _wait_for(path, give_up_s)
+        with suppress(SourceError):  # gone since a moment ago: it is waited for
+            yield from _round(path)
+
+
+def _round(path: Path) -> Iterator[Frame]:
+    """Yield what is there now; a picture that is gone since then ends it, for others may be too."""
+    for frame in photos([path]):
+        if not os.path.lexists(frame.source):
             return
+        yield frame
 
 
 def _wait_for(path: Path, give_up_s: float) -> Iterator[Waiting]:
@@ -43,10 +56,12 @@ def _wait_for(path: Path, give_up_s: float) -> Iterator[Waiting]:
 
 def _fault(path: Path) -> SourceError | None:
     """Why there is no picture; None where there is one."""
-    if not path.exists() and not glob.has_magic(str(path)):
+    if not os.path.lexists(path) and not glob.has_magic(str(path)):
         return SourceError(path, "no such file or folder", "check the path")
     try:
         next(photos([path]))
     except SourceError as error:
         return error
+    except OSError as error:
+        return SourceError(path, f"cannot be read ({error.strerror})", "change its rights")
     return None

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -43,5 +44,6 @@ def run(command: Callable[[], int], name: str) -> int:
 
 
 def complain(name: str, problem: object) -> None:
-    """Say one line on stderr."""
-    print(f"{name}: {problem}", file=sys.stderr, flush=True)
+    """Say one line on stderr, as far as that can be written to."""
+    with contextlib.suppress(OSError):
+        print(f"{name}: {problem}", file=sys.stderr, flush=True)

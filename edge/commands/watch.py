@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from edge import __version__, board
 from edge.commands import complain, run
@@ -51,6 +54,8 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "threshold": ("-t", "--threshold"),
     "camera.number": ("--camera",),
 }
+ENDING = (signal.SIGTERM, signal.SIGINT)
+LAST_RESORT_S = 1.8  # two seconds are promised; closing a camera may take 1.5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -152,6 +157,9 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
 
     with ExitStack() as stack:
         stack.enter_context(_ended_by_signals())
+        # Until they are caught these end the process; the model is loaded now in any case.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        asked = _asked_by_signal()
         notifier = stack.enter_context(closing(Notifier()))
         stack.callback(notifier.stopping)
         pace = Pace(configuration.pace, _look(configuration), _say)
@@ -163,9 +171,8 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         source = _source(configuration)
         stack.callback(getattr(source, "close", lambda: None))
         rules = Rules(configuration.steady, configuration.threshold)
-        asked = _asked_by_signal()
         watch(source, models, rules, sinks, notifier, pace, asked=asked, report=report)
-    return 1 if faults else 0
+    return 1 if faults or any(sink.failures for sink in sinks) else 0
 
 
 def _say(line: str) -> None:
@@ -177,13 +184,28 @@ def _ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGINT end the loop wherever it is; a second one cuts no closing short."""
 
     def end(*_: object) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
         raise SystemExit(0)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_last_resort, args=(reading,), daemon=True).start()
+    for number in ENDING:
         signal.signal(number, end)
     yield
+
+
+def _last_resort(signals: int) -> None:
+    """End the process LAST_RESORT_S after it was told to, whatever hangs.
+
+    An invoke, a full pipe or a camera may never come back; whatever is written, is written whole.
+    """
+    while os.read(signals, 1)[0] not in ENDING:
+        pass
+    time.sleep(LAST_RESORT_S)
+    os._exit(0)
 
 
 def _asked_by_signal() -> Callable[[], bool]:
@@ -240,7 +262,7 @@ def _models(configuration: Configuration, *, verbose: bool) -> Reloading:
 
 
 def _sinks(configuration: Configuration) -> Iterator[Delivery]:
-    sinks: list[Sink] = [JsonLines(sys.stdout, configuration.every)]
+    sinks: list[Sink] = [JsonLines(_unbuffered(sys.stdout), configuration.every)]
     runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     latest = configuration.latest or (runtime and f"{runtime}/latest.json")
     if latest:
@@ -249,6 +271,12 @@ def _sinks(configuration: Configuration) -> Iterator[Delivery]:
         sinks.append(Results(configuration.results))
     sinks.append(Snapshots(_snapshot_settings(configuration)))
     return (Delivery(sink, _say) for sink in sinks)
+
+
+def _unbuffered(stream: TextIO) -> TextIO:
+    """Return a stream that keeps nothing: what failed would be written along with the next try."""
+    raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(raw, "utf-8", write_through=True)
 
 
 def _snapshot_settings(configuration: Configuration) -> SnapshotSettings:

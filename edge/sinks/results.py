@@ -38,14 +38,10 @@ class Results:
         """Write one sighting. Raises: OSError, after which the next call opens the file again."""
         line = json.dumps(sighting.as_dict()).encode() + b"\n"
         try:
-            if self._file is None:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-                self._file = os.open(self._path, flags, 0o640)
-            size = os.fstat(self._file).st_size
+            size = self._open()
             if size and size + len(line) > self._settings.max_mb * 1e6:
                 self._rotate()
-                self(sighting)
-                return
+                size = self._open()
             self._write(line, size)
         except OSError:
             self.close()
@@ -56,6 +52,18 @@ class Results:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _open(self) -> int:
+        """Have the file open, also where somebody has taken it away; return its bytes."""
+        if self._file is not None and not os.fstat(self._file).st_nlink:
+            self.close()
+        if self._file is None:
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._file = os.open(self._path, flags, 0o640)
+            size = os.fstat(self._file).st_size
+            if size and os.pread(self._file, 1, size - 1) != b"\n":  # the power failed in a line
+                self._write(b"\n", size)
+        return os.fstat(self._file).st_size
 
     def _write(self, line: bytes, size: int) -> None:
         """Append a line; one that a full disk cuts short is taken back."""

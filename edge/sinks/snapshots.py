@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from edge.preprocess import encode_jpeg, read_image
 from edge.watch import Sighting
 
 OCCASIONS = ("change", "label", "low", "asked")
+# What `_name` makes, and nothing else: pictures that others put into the folder are left alone.
+OURS = re.compile(r"\d{8}T\d{6}\.\d{3}Z-\d{6,}-.*-[01]\.\d\d\.(jpg|json)")
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,20 @@ class Snapshots:
         self._last_s = self._monotonic()
 
     def _look(self) -> _Kept:
-        """See, once, what earlier runs have left."""
+        """See, once, what earlier runs have left; halves of pairs are cleared away."""
         if self._kept is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             kept = _Kept()
-            for path in sorted(self._folder.glob("*Z-*.jpg")):
-                size = sum(_size(part) for part in (path, path.with_suffix(".json")))
-                kept.sizes.append((path, size))
-                kept.total += size
+            for path in sorted(self._folder.iterdir()):
+                name = path.name.removeprefix(".").removesuffix(".partial")
+                if not OURS.fullmatch(name):
+                    continue
+                if path.suffix == ".jpg":
+                    size = _size(path) + _size(path.with_suffix(".json"))
+                    kept.sizes.append((path, size))
+                    kept.total += size
+                elif path.suffix == ".partial" or not path.with_suffix(".jpg").exists():
+                    path.unlink(missing_ok=True)
             self._kept = kept
         return self._kept
 
@@ -121,16 +130,17 @@ class Snapshots:
         while kept.sizes and (
             len(kept.sizes) >= settings.max_files or kept.total + size > settings.max_mb * 1e6
         ):
-            path, freed = kept.sizes.popleft()
-            kept.total -= freed
+            path, freed = kept.sizes[0]
             for part in (path, path.with_suffix(".json")):
                 part.unlink(missing_ok=True)
+            kept.sizes.popleft()
+            kept.total -= freed
 
 
 def _name(sighting: Sighting) -> str:
     """Time, number, state and score: names sort by time, and two are never the same."""
     at = sighting.result.captured_at.strftime("%Y%m%dT%H%M%S.%f")[:-3]
-    label = "".join(c if c.isalnum() or c in "-_" else "_" for c in sighting.state)[:60]
+    label = "".join(c if c.isalnum() or c in "-_" else "_" for c in sighting.state)[:40]
     return f"{at}Z-{sighting.number:06}-{label}-{sighting.result.score:.2f}.jpg"
 
 
