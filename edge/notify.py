@@ -28,7 +28,7 @@ class Notifier:
         self._address = environment.get("NOTIFY_SOCKET", "")
         usec = environment.get("WATCHDOG_USEC", "")
         self._watchdog_s = int(usec) / 1e6 if usec.isdecimal() else 0.0
-        self._ready, self._sent_s = False, 0.0
+        self._ready, self._sent_s, self._told = False, 0.0, ""
         self._socket: socket.socket | None = None
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -41,11 +41,11 @@ class Notifier:
 
     def alive(self, status: str) -> None:
         """Say that a frame was classified: feeds the watchdog; the first one means ready."""
-        self._tell(status)
+        self._tell("alive", status)
 
     def waiting(self, reason: str) -> None:
         """Say what the source waits for, for a time that has an end: feeds the watchdog as well."""
-        self._tell(f"waiting: {reason}")
+        self._tell("waiting", f"waiting: {reason}")
 
     def stopping(self) -> None:
         """Say that the service ends by itself."""
@@ -57,18 +57,22 @@ class Notifier:
             self._socket.close()
             self._socket = None
 
-    def _tell(self, status: str) -> None:
+    def _tell(self, what: str, status: str) -> None:
         now = time.monotonic()
-        if self._ready and now - self._sent_s < LEAST_INTERVAL_S:
+        if self._ready and what == self._told and now - self._sent_s < LEAST_INTERVAL_S:
             return
+        self._told, self._sent_s = what, now
         ready = "" if self._ready else "READY=1\n"
-        self._ready, self._sent_s = True, now
-        self._send(f"{ready}WATCHDOG=1\nSTATUS={one_line(status)}")
+        sent = self._send(f"{ready}WATCHDOG=1\nSTATUS={one_line(status)}")
+        self._ready = self._ready or sent  # said again until it arrives, else it never starts
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str) -> bool:
+        """Return whether it was sent."""
         if self._socket is None:
-            return
+            return False
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         # systemd may be restarting; if it stays away, its watchdog acts, as it should.
         with contextlib.suppress(OSError):
             self._socket.sendto(message.encode(), address)
+            return True
+        return False

@@ -83,13 +83,23 @@ class Reloading:
         signature = _signature(self._path)
         if signature != self._seen:
             self._seen, self._seen_s = signature, now
-            if signature is None:
-                self._report(f"{self._path}: is gone; the model that is loaded goes on")
+            self._asked |= signature is None  # to say so
         rested = now - self._seen_s >= RESTED_S
-        if signature and (self._asked or (signature != self._judged and rested)):
+        if self._asked or (signature != self._judged and rested):
             self._asked, self._judged = False, signature
-            self._trying = self._start(self._path)
+            self._try(signature)
         return False
+
+    def _try(self, signature: Signature | None) -> None:
+        try:
+            if signature is None:
+                raise ModelError(self._path, "is gone", "put it back")
+            self._trying = self._start(self._path)
+        except EdgeError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: EdgeError) -> None:
+        self._report(f"{error}; the model that is loaded goes on")
 
     def _finish(self, trying: Trying) -> bool:
         try:
@@ -104,7 +114,7 @@ class Reloading:
             new = self._open(self._path)
         except EdgeError as error:
             self._trying = None
-            self._report(f"{error}; the model that is loaded goes on")
+            self._refuse(error)
             return False
         finally:
             if not self._trying:

@@ -8,6 +8,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,13 +57,19 @@ class Trying:
         words = [sys.executable, "-m", "edge.trial", str(path), runtime, str(num_threads or 0)]
         environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        self._process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
+        try:
+            # Not a pipe, which holds up who fills it, as thousands of labels do.
+            self._answer = tempfile.TemporaryFile()  # noqa: SIM115
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=self._answer,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError as error:
+            fault = f"cannot be tried ({error.strerror})"
+            raise ModelError(path, fault, "check free memory, and the space in /tmp") from error
 
     def poll(self) -> Trial | None:
         """Return the outcome, or None while it goes on. Raises: ModelError."""
@@ -81,13 +88,11 @@ class Trying:
         return Trial(**said | {"labels": tuple(said["labels"])})
 
     def _said(self) -> dict[str, Any]:
-        assert self._process.stdout
+        self._answer.seek(0)
         try:
-            said: dict[str, Any] = json.loads(self._process.stdout.read() or b"{}")
+            said: dict[str, Any] = json.loads(self._answer.read() or b"{}")
         except ValueError:  # it died in the midst of it
             return {}
-        finally:
-            self._process.stdout.close()
         return said
 
     def close(self) -> None:
@@ -95,8 +100,7 @@ class Trying:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        self._answer.close()
 
     def __enter__(self) -> Trying:
         """Return the trial itself."""
