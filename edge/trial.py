@@ -50,10 +50,17 @@ def try_model(path: Path, *, runtime: str = "auto", num_threads: int | None = No
 class Trying:
     """A trial under way; close it, or use it as a context manager."""
 
-    def __init__(self, path: Path, *, runtime: str, num_threads: int | None) -> None:
-        """Start the process."""
-        self._path = path
-        self._until_s = time.monotonic() + TIMEOUT_S
+    def __init__(
+        self,
+        path: Path,
+        *,
+        runtime: str = "auto",
+        num_threads: int | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Start the process. Raises: ModelError where that cannot be."""
+        self._path, self._timeout_s = path, timeout_s
+        self._until_s = time.monotonic() + timeout_s
         words = [sys.executable, "-m", "edge.trial", str(path), runtime, str(num_threads or 0)]
         environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
@@ -78,7 +85,7 @@ class Trying:
             if time.monotonic() < self._until_s:
                 return None
             self.close()
-            raise ModelError(self._path, f"does not answer within {TIMEOUT_S:g} s", REMEDY)
+            raise ModelError(self._path, f"does not answer within {self._timeout_s:g} s", REMEDY)
         said = self._said()
         if "fault" in said:
             raise ModelError(said["subject"], said["fault"], said["remedy"])

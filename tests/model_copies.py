@@ -1,0 +1,41 @@
+"""Copies of a shipped model that say something else of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from convert.embed import embed
+from edge.metadata import read_metadata
+from edge.model import models_folder
+
+SMALL = models_folder() / "hotdog-small.tflite"
+
+
+def relabelled(labels: Sequence[str]) -> bytes:
+    """The small model with other labels."""
+    return _copy(labels=list(labels))
+
+
+def with_wrong_golden_scores() -> bytes:
+    """The small model with golden vectors that it cannot hold."""
+    return _copy(golden={"tolerance": 0.01, "scores": [[0.25, 0.75]]})
+
+
+def damaged(path: Path = SMALL) -> bytes:
+    """The first half of a model, as a copy that was cut short leaves it."""
+    content = path.read_bytes()
+    return content[: len(content) // 2]
+
+
+def _copy(**facts: object) -> bytes:
+    content = SMALL.read_bytes()
+    metadata = read_metadata(content, SMALL)
+    assert metadata.normalization
+    return embed(
+        content,
+        name="copy",
+        labels=facts.get("labels", metadata.labels),  # type: ignore[arg-type]
+        normalization=metadata.normalization,
+        edge=metadata.edge | facts,
+    )
