@@ -166,7 +166,7 @@ def read(path: Path) -> dict[str, Any]:
             fault = f"must be a table, [{dotted}]. Received: {value!r}"
             raise ConfigurationError(dotted, fault, REMEDY)
         if dotted not in KEYS:
-            near = difflib.get_close_matches(dotted, KEYS, 1)
+            near = difflib.get_close_matches(dotted, (*KEYS, *SECTIONS), 1)
             remedy = f"did you mean {near[0]}?" if near else REMEDY
             raise ConfigurationError(path, f"has an unknown key {dotted}", remedy)
         values[dotted] = _typed(KEYS[dotted], value)

@@ -1,0 +1,273 @@
+"""The service's configuration: from a file, from options, and back to a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edge.camera import CameraSettings
+from edge.commands.watch import _parser
+from edge.configuration import HELP, KEYS, Configuration, build, of_text, printed, read
+from edge.errors import ConfigurationError, EdgeError
+from edge.pace import PaceSettings
+from edge.sinks.results import ResultsSettings
+from edge.sinks.snapshots import SnapshotSettings
+from edge.steady import SteadySettings
+
+# Every key with another value than its own, none of them simple.
+EVERYTHING = Configuration(
+    source='pictures "of" \\ cups\tand\x7f 杯 🌭\n#',
+    model="/var/lib/models/cup's.tflite",
+    threads=3,
+    runtime="litert",
+    fps=0.1,
+    repeat=True,
+    threshold=1.0,
+    every=0,
+    latest="latest.json",
+    give_up_s=1e-05,
+    max_temperature=61.5,
+    max_memory_mb=0,
+    camera=CameraSettings(
+        number=1,
+        width=800,
+        height=600,
+        deadline_s=2.5,
+        give_up_s=15.0,
+        rotate=90,
+        flip="both",
+        roi=(0.1, 0.2, 0.5, 0.25),
+        controls={"AwbEnable": False, "ColourGains": [1.5, 2.0], "Name #1": "x", "EV": 2},
+    ),
+    steady=SteadySettings(smoothing=1.0, enter=0.9, leave=0.2, frames=1, hold_s=0.0),
+    snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
+    results=ResultsSettings("results.jsonl", 1e6, 0),
+)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "watch.toml"
+    path.write_text(text)
+    return path
+
+
+def fault(folder: Path, text: str) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        build(read(written(folder, text)))
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_every_key_is_explained_and_nothing_else_is() -> None:
+    assert list(HELP) == list(KEYS)
+
+
+def test_every_key_is_an_option_and_every_option_a_key() -> None:
+    # Not what argparse itself, or the command, has beside them.
+    own = {"help", "version", "config", "print_config", "check", "verbose"}
+    assert {action.dest for action in _parser()._actions} - own == set(KEYS)
+
+
+def test_the_default_is_an_empty_file(tmp_path: Path) -> None:
+    assert build(read(written(tmp_path, ""))) == build({}) == Configuration()
+
+
+def test_everything_differs_from_the_default() -> None:
+    assert not [key for key in KEYS.values() if value_of(EVERYTHING, key.dotted) == key.default]
+
+
+def value_of(configuration: Configuration, dotted: str) -> object:
+    of = configuration
+    for name in dotted.split("."):
+        of = getattr(of, name)
+    return of
+
+
+@pytest.mark.parametrize("configuration", [Configuration(), EVERYTHING], ids=["default", "all"])
+def test_what_is_printed_is_read_as_the_same(tmp_path: Path, configuration: Configuration) -> None:
+    assert build(read(written(tmp_path, printed(configuration)))) == configuration
+
+
+def test_what_is_printed_names_and_explains_every_key() -> None:
+    text = printed(Configuration())
+    for key in KEYS.values():
+        assert re.search(rf"^(# )?{key.name}\b", text, re.M)
+        assert HELP[key.dotted] in text
+    uncommented = re.sub(r"^# (\w+) =  #.*$", r"\1 = 'auto'", text, flags=re.M)
+    assert len(flat(tomllib.loads(uncommented))) == len(KEYS)
+
+
+def flat(table: dict[str, object]) -> list[str]:
+    sections = ("camera", "steady", "snapshots", "results")
+    return [
+        inner
+        for name, value in table.items()
+        for inner in (value if name in sections else [name])  # type: ignore[attr-defined]
+    ]
+
+
+def test_a_whole_number_will_do_where_any_number_does(tmp_path: Path) -> None:
+    configuration = build(read(written(tmp_path, "fps = 2\n[steady]\nhold_s = 3\n")))
+    assert configuration.fps == 2.0
+    assert isinstance(configuration.fps, float)
+    assert isinstance(configuration.steady.hold_s, float)
+
+
+def test_what_may_be_left_open_may_also_be_auto(tmp_path: Path) -> None:
+    text = 'threads = "auto"\nfps = "auto"\nthreshold = "auto"\n[steady]\nenter = "auto"\n'
+    assert build(read(written(tmp_path, text))) == Configuration()
+
+
+def test_a_camera_has_a_usual_rate_and_a_folder_none() -> None:
+    assert Configuration().pace == PaceSettings(2.0, 80.0)
+    assert Configuration(source="x").pace.fps == 0.0
+    assert Configuration(source="x", fps=3.0).pace.fps == 3.0
+    assert Configuration(fps=0.0).pace.fps == 0.0
+
+
+@pytest.mark.parametrize(
+    "text, name, remedy",
+    [
+        ("treshold = 0.5", "treshold", "did you mean threshold?"),
+        ("[camera]\nrotation = 90", "camera.rotation", "did you mean camera.rotate?"),
+        ("[stready]\nframes = 3", "stready", "did you mean steady?"),
+        ("[snapshot]\nfolder = 'x'", "snapshot", "did you mean snapshots?"),
+        ("qqqq = 1", "qqqq", "edge-watch --help"),
+        ("[steady]\nqqqq = 1", "steady.qqqq", ""),
+    ],
+)
+def test_an_unknown_key_is_named_with_a_hint(
+    tmp_path: Path, text: str, name: str, remedy: str
+) -> None:
+    found = fault(tmp_path, text)
+    assert found.fault == f"has an unknown key {name}"
+    assert found.subject.endswith("watch.toml")
+    assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    "text, subject, must",
+    [
+        ("fps = '2'", "fps", "a number"),
+        ("fps = true", "fps", "a number"),
+        ("fps = -1", "fps", "from 0 to 1000"),
+        ("fps = nan", "fps", "from 0 to 1000"),
+        ("fps = inf", "fps", "from 0 to 1000"),
+        ("fps = 1e999", "fps", "from 0 to 1000"),
+        (f"fps = {'9' * 400}", "fps", "a number"),
+        ("threads = 0", "threads", "from 1 to 256"),
+        ("threads = 2.0", "threads", "a whole number"),
+        ("threads = 'many'", "threads", "a whole number"),
+        ("threshold = 1.5", "threshold", "from 0 to 1"),
+        ("every = -1", "every", "from 0 to 1000000"),
+        ("every = true", "every", "a whole number"),
+        ("repeat = 1", "repeat", "true or false"),
+        ("source = 5", "source", "a text"),
+        ("source = ''", "source", "camera, a folder or a pattern"),
+        ('source = "a\\u0000b"', "source", "a text"),
+        ("model = ['x']", "model", "a text"),
+        ("latest = {}", "latest", "a text"),
+        ("runtime = 'torch'", "runtime", "one of auto, litert, tflite"),
+        ("max_memory_mb = 1.5", "max_memory_mb", "a whole number"),
+        ("max_temperature = 1979-05-27", "max_temperature", "a number"),
+        ("steady = 5", "steady", "a table"),
+        ("[[camera]]\nnumber = 1", "camera", "a table"),
+        ("[steady]\nframes = 1.5", "steady.frames", "a whole number"),
+        ("[steady]\nenter = 0.2\nleave = 0.4", "steady.leave", "not be above"),
+        ("[snapshots]\non = 'change'", "snapshots.on", "a list of texts"),
+        ("[snapshots]\non = ['often']", "snapshots.on", "of change, label, low"),
+        ("[snapshots]\nlabels = [1]", "snapshots.labels", "a list of texts"),
+        ("[camera]\nroi = [0, 0, 'x', 1]", "camera.roi", "a list of numbers"),
+        ("[camera]\nroi = [nan, 0, 1, 1]", "camera.roi", "within 0 and 1"),
+        ("[camera]\nrotate = 45", "camera.rotate", "one of 0, 90, 180"),
+        ("[camera]\ncontrols = 'x'", "camera.controls", "a table"),
+        ("[camera.controls]\nX = 1979-05-27", "camera.controls", "a table of numbers"),
+        ("[camera.controls.X]\ny = 1", "camera.controls", "a table of numbers"),
+        ("[results]\nkeep = -1", "results.keep", "from 0 to 1000"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_must_be(
+    tmp_path: Path, text: str, subject: str, must: str
+) -> None:
+    found = fault(tmp_path, text)
+    assert found.subject == subject
+    assert must in found.fault
+    assert "Received: " in found.fault or subject == "source"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"fps = ", b"fps = 1\nfps = 2", b"\xff", b"\xef\xbb\xbffps = 1", b"x = " + b"[" * 10_000,
+     b"fps = " + b"9" * 5000],
+    ids=["cut", "twice", "bytes", "mark", "deep", "digits"],
+)  # fmt: skip
+def test_what_is_no_toml_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "watch.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="is not TOML"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["absent.toml", "."])
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "dotted, text, value",
+    [
+        ("fps", "2", 2.0),
+        ("fps", ".5", 0.5),
+        ("fps", "auto", None),
+        ("threads", "4", 4),
+        ("threads", "auto", None),
+        ("source", "2", "2"),
+        ("source", "auto", "auto"),
+        ("snapshots.on", "change,low", ("change", "low")),
+        ("snapshots.labels", "", ()),
+        ("camera.roi", "0,0.25,1,0.5", (0.0, 0.25, 1.0, 0.5)),
+        ("camera.roi", "", ()),
+        ("camera.controls", '{"AwbEnable": false, "Gains": [1, 2.5]}',
+         {"AwbEnable": False, "Gains": [1, 2.5]}),
+    ],
+)  # fmt: skip
+def test_an_option_is_read_as_its_key_s_kind(dotted: str, text: str, value: object) -> None:
+    found = of_text(KEYS[dotted], text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "dotted, text",
+    [
+        ("fps", "fast"),
+        ("fps", ""),
+        ("fps", "1\nthreads = 2"),
+        ("threads", "2.5"),
+        ("threads", "9" * 5000),
+        ("steady.frames", "auto"),
+        ("camera.roi", "a,b"),
+        ("camera.controls", "{"),
+        ("camera.controls", '{"x": null}'),
+        ("camera.controls", "[" * 100_000),
+    ],
+)
+def test_a_wrong_option_is_named_by_its_key(dotted: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(dotted)}: must be "):
+        of_text(KEYS[dotted], text)
+
+
+def test_whatever_a_section_refuses_is_a_wrong_configuration() -> None:
+    with pytest.raises(EdgeError) as caught:
+        build({"camera.width": 17})
+    assert type(caught.value) is ConfigurationError
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Configuration().fps = 3  # type: ignore[misc]
