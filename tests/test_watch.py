@@ -1,36 +1,105 @@
-"""The service's loop: frames, sinks, systemd; and edge-watch as a process."""
+"""The service's loop: frames, states, sinks, systemd, and a model that becomes another."""
 
 from __future__ import annotations
 
 import io
-import itertools
-import json
 import os
+import re
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import ROOT, run
+from model_copies import SMALL, relabelled
 
-from edge.classify import Result
 from edge.errors import SourceError
 from edge.model import Model
 from edge.notify import Notifier
-from edge.photos import photos
+from edge.pace import Pace, PaceSettings
+from edge.photos import Frame, Waiting, photos
+from edge.preprocess import Pixels, read_image
+from edge.sinks import ReaderGoneError
 from edge.sinks.jsonlines import JsonLines
-from edge.watch import paced, replay, watch
+from edge.steady import SteadySettings
+from edge.watch import Rules, Sighting, Sink, watch
+
+AT_ONCE = SteadySettings(smoothing=1.0, frames=1, hold_s=0.0)
+HOTDOG = read_image(Path(__file__).parent / "data" / "hotdog.jpg")
+GREY = np.full((48, 64, 3), 128, np.uint8)
+
+
+class Models:
+    """The models that the loop has, one after the other: after each frame comes the next."""
+
+    def __init__(self, *models: Model) -> None:
+        self.model, *self._next = models
+
+    def poll(self) -> bool:
+        if not self._next:
+            return False
+        self.model = self._next.pop(0)
+        return True
+
+
+class Loop:
+    """What `watch` takes besides its source, and what came of it."""
+
+    def __init__(self, *models: Model, fps: float = 0.0, steady: SteadySettings = AT_ONCE) -> None:
+        self.seen: list[Sighting] = []
+        self.lines: list[str] = []
+        self.models, self.fps, self.steady = Models(*models), fps, steady
+
+    def run(
+        self,
+        source: Iterable[Frame | Waiting],
+        *sinks: Sink,
+        threshold: float | None = None,
+        environment: dict[str, str] | None = None,
+        asked: Callable[[], bool] = bool,
+    ) -> int:
+        with closing(Notifier(environment or {})) as notifier:
+            return watch(
+                source,
+                self.models,
+                Rules(self.steady, threshold),
+                [self.seen.append, *sinks],
+                notifier,
+                Pace(PaceSettings(self.fps), lambda: None, self.lines.append),
+                asked=asked,
+                report=self.lines.append,
+            )
+
+    @property
+    def states(self) -> list[str]:
+        return [sighting.state for sighting in self.seen]
+
+    @property
+    def events(self) -> list[tuple[int, str]]:
+        return [(found.number, found.change.after) for found in self.seen if found.change]
+
+
+def frame(pixels: Pixels = GREY, *, dropped: int = 0, late_s: float = 0.0) -> Frame:
+    captured_ns = time.monotonic_ns() - round(late_s * 1e9)
+    return Frame("camera", pixels, datetime.now(UTC), captured_ns, dropped)
 
 
 @pytest.fixture(scope="module")
-def model(model_path: Path) -> Iterator[Model]:
-    with Model(model_path) as opened:
+def model() -> Iterator[Model]:
+    with Model(SMALL) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
+    """The same network, which calls things by other names."""
+    path = tmp_path_factory.mktemp("other") / "other.tflite"
+    path.write_bytes(relabelled(["hotdog", "fish"]))
+    with Model(path) as opened:
         yield opened
 
 
@@ -39,228 +108,161 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
     """What listens at $NOTIFY_SOCKET."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
-        listener.settimeout(60)
+        listener.setblocking(False)
         yield listener
 
 
-@pytest.fixture
-def pictures(photo_folder: Path, tmp_path: Path) -> Path:
-    """A bad picture, then two good ones."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    (folder / "a.jpg").write_bytes(b"not a picture")
-    for name, path in zip(("b", "c"), sorted(photo_folder.glob("*.jpg")), strict=False):
-        shutil.copy(path, folder / f"{name}.jpg")
-    return folder
-
-
-def messages(listener: socket.socket) -> list[str]:
-    """Everything that was sent so far; the first line of each message."""
+def heard(listener: socket.socket) -> list[list[str]]:
+    """Everything that was sent so far."""
     found = []
-    listener.setblocking(False)
     try:
         while True:
-            found.append(listener.recv(4096).decode().splitlines()[0])
+            found.append(listener.recv(4096).decode().splitlines())
     except BlockingIOError:
         return found
 
 
-def test_every_result_reaches_every_sink(model: Model, photo_folder: Path) -> None:
-    first: list[Result] = []
-    second = io.StringIO()
-    sinks = [first.append, JsonLines(second)]
-    reports: list[str] = []
-    frames = replay(photo_folder)
-    assert watch(model, frames, sinks, Notifier(""), report=reports.append) == 12
-    assert reports == []
-    assert [result.source for result in first] == list(map(str, sorted(photo_folder.glob("*.jpg"))))
-    assert [json.loads(line) for line in second.getvalue().splitlines()] == [
-        result.as_dict() for result in first
+def test_every_result_reaches_every_sink_in_order(model: Model, photo_folder: Path) -> None:
+    loop, second = Loop(model), list[Sighting]()
+    assert loop.run(photos([photo_folder]), second.append) == 12
+    assert loop.seen == second
+    assert [found.number for found in second] == list(range(1, 13))
+    paths = sorted(photo_folder.glob("*.jpg"))
+    assert [found.result.source for found in second] == list(map(str, paths))
+    assert loop.lines == []
+
+
+def test_states_are_steady_and_told_once(model: Model) -> None:
+    loop = Loop(model, steady=SteadySettings(smoothing=1.0, frames=2, hold_s=0.0))
+    assert loop.run(frame(pixels) for pixels in [HOTDOG] * 4 + [GREY] * 3) == 7
+    assert loop.events == [(2, "hotdog"), (6, "nothotdog")]
+    assert loop.states == ["unknown"] + ["hotdog"] * 4 + ["nothotdog"] * 2
+
+
+def test_a_record_has_the_age_of_its_frame_and_what_was_dropped(model: Model) -> None:
+    loop = Loop(model)
+    loop.run([frame(late_s=2.0, dropped=5)])
+    (found,) = loop.seen
+    assert 2000 <= found.age_ms < 60_000
+    assert found.as_dict()["dropped"] == 5
+
+
+def test_a_clock_that_jumps_changes_no_age_and_no_state(model: Model) -> None:
+    loop = Loop(model)
+    times = [datetime(1970, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)]
+    loop.run(Frame("camera", HOTDOG, at, time.monotonic_ns()) for at in times * 2)
+    assert all(0 <= found.age_ms < 60_000 for found in loop.seen)
+    assert loop.events == [(1, "hotdog")]
+
+
+def test_frames_may_change_their_size_and_one_of_none_is_a_line(model: Model) -> None:
+    shapes = [(48, 64, 3), (480, 640, 3), (0, 0, 3), (0, 64, 3), (1, 1, 3), (1080, 1920, 3)]
+    loop = Loop(model)
+    assert loop.run(frame(np.zeros(shape, np.uint8)) for shape in shapes) == 4
+    assert len(loop.lines) == 2
+
+
+def test_systemd_hears_of_classified_frames_and_of_waiting_only(
+    model: Model, systemd: socket.socket, tmp_path: Path
+) -> None:
+    heard_so_far: list[list[str]] = []
+
+    def source() -> Iterator[Frame | Waiting]:
+        bad = Frame("bad", b"no picture", datetime.now(UTC), time.monotonic_ns())
+        for item in (bad, Waiting("camera 0: busy"), bad, frame(HOTDOG), bad):
+            yield item
+            heard_so_far.extend(heard(systemd) or [["nothing"]])
+
+    loop = Loop(model)
+    assert loop.run(source(), environment={"NOTIFY_SOCKET": systemd.getsockname()}) == 1
+    assert len(loop.lines) == 3
+    status = heard_so_far[3].pop()
+    assert re.fullmatch(r"STATUS=hotdog 0\.9\d, \d+\.\d frames a second", status)
+    assert heard_so_far == [
+        ["nothing"],
+        ["READY=1", "WATCHDOG=1", "STATUS=waiting: camera 0: busy"],
+        ["nothing"],
+        ["WATCHDOG=1"],
+        ["nothing"],
     ]
 
 
-def test_systemd_hears_of_classified_frames_only(
-    model: Model, pictures: Path, systemd: socket.socket
+def test_waiting_is_not_paced_and_the_state_outlasts_it(model: Model) -> None:
+    loop = Loop(model, fps=0.01)
+    began = time.monotonic()
+    loop.run([Waiting("busy")] * 50)
+    assert time.monotonic() - began < 10
+    loop = Loop(model)
+    loop.run([frame(HOTDOG), Waiting("busy"), frame(HOTDOG)])
+    assert loop.events == [(1, "hotdog")]
+
+
+def test_a_bad_picture_takes_no_place_of_a_good_one(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    loop = Loop(model, fps=0.01)
+    loop.run(photos([tmp_path / "a.jpg"] * 4))
+    assert len(loop.lines) == 4  # not once in 100 s
+
+
+def test_bad_pictures_alone_do_not_make_it_spin(model: Model) -> None:
+    frames = (Frame("bad", b"", datetime.now(UTC), 0) for _ in range(5))
+    began = time.monotonic()
+    assert Loop(model).run(frames) == 0
+    assert time.monotonic() - began >= 0.02 + 0.04 + 0.08 + 0.16 + 0.32
+
+
+def test_a_picture_is_asked_for_once_and_of_a_frame_that_is_classified(model: Model) -> None:
+    asked = [True, False, True]
+    bad = Frame("bad", b"no picture", datetime.now(UTC), 0)
+    loop = Loop(model)
+    loop.run([bad, frame(), frame(), frame()], asked=lambda: asked.pop(0))
+    assert [found.wanted for found in loop.seen] == [True, False, True]
+
+
+def test_the_threshold_is_the_one_that_is_given(model: Model) -> None:
+    for threshold, label in ((None, "hotdog"), (0.0, "hotdog"), (1.1, "unknown")):
+        loop = Loop(model)
+        loop.run([frame(HOTDOG)], threshold=threshold)
+        assert [found.result.label for found in loop.seen] == [label]
+        assert loop.states == [label]
+
+
+def test_another_model_takes_over_between_frames_and_the_state_stays(
+    model: Model, other: Model
 ) -> None:
-    reports: list[str] = []
-    heard_at_report: list[list[str]] = []
-
-    def report(line: str) -> None:
-        reports.append(line)
-        heard_at_report.append(messages(systemd))
-
-    with closing(Notifier(systemd.getsockname())) as notifier:
-        count = watch(model, replay(pictures), [], notifier, report=report)
-    assert count == 2
-    assert heard_at_report == [[]]  # the bad one came first: neither ready nor alive
-    assert messages(systemd) == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
-    assert len(reports) == 1
-    assert "a.jpg" in reports[0]
+    loop = Loop(model, other, model)
+    loop.run(frame(HOTDOG) for _ in range(4))
+    assert [found.result.model for found in loop.seen] == [
+        SMALL.name,
+        "other.tflite",
+        SMALL.name,
+        SMALL.name,
+    ]
+    assert loop.events == [(1, "hotdog")]
 
 
-def test_a_sink_that_fails_is_reported_and_the_others_go_on(
-    model: Model, photo_folder: Path, tmp_path: Path
+def test_a_state_that_the_other_model_does_not_know_is_left_by_an_event(
+    model: Model, other: Model
 ) -> None:
-    results: list[Result] = []
-    reports: list[str] = []
-
-    class Full:
-        def __call__(self, result: Result) -> None:
-            raise OSError(28, "No space left on device")
-
-    count = watch(
-        model,
-        replay(photo_folder),
-        [Full(), results.append],
-        Notifier(""),
-        report=reports.append,
-    )
-    assert count == len(results) == len(reports) == 12
-    assert "Full" in reports[0]
-    assert "No space left" in reports[0]
-
-
-def test_whatever_a_sink_raises_the_loop_goes_on(model: Model, photo_folder: Path) -> None:
-    reports: list[str] = []
-
-    def broken(result: Result) -> None:
-        raise ValueError("two\nlines")
-
-    assert watch(model, replay(photo_folder), [broken], Notifier(""), report=reports.append) == 12
-    assert reports == ["function: two\\nlines"] * 12
+    loop = Loop(model, other)
+    loop.run(frame() for _ in range(3))
+    assert loop.events == [(1, "nothotdog"), (2, "fish")]
 
 
 def test_a_reader_of_stdout_that_left_ends_it(model: Model, photo_folder: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    frames = replay(photo_folder)
-    with pytest.raises(BrokenPipeError), open(writing, "w") as stream:
-        watch(model, frames, [JsonLines(stream)], Notifier(""), report=pytest.fail)
-    assert next(frames)  # it ended at the first one
+    loop = Loop(model)
+    unbuffered = io.TextIOWrapper(io.FileIO(writing, "w"), write_through=True)
+    with pytest.raises(ReaderGoneError), unbuffered as stream:
+        loop.run(photos([photo_folder]), JsonLines(stream))
+    assert len(loop.seen) == 1
 
 
-def test_a_threshold_makes_it_unknown(model: Model, photo_folder: Path) -> None:
-    results: list[Result] = []
-    # Above 1 no score reaches it, whatever the model.
-    watch(
-        model,
-        replay(photo_folder),
-        [results.append],
-        Notifier(""),
-        threshold=1.01,
-        report=pytest.fail,
-    )
-    assert {result.label for result in results} == {"unknown"}
-
-
-def test_replay_once_ends(photo_folder: Path) -> None:
-    assert len(list(replay(photo_folder))) == 12
-
-
-def test_replay_again_lists_the_folder_anew(pictures: Path) -> None:
-    frames = replay(pictures, repeat=True)
-    assert [Path(f.source).name for f in itertools.islice(frames, 3)] == ["a.jpg", "b.jpg", "c.jpg"]
-    shutil.copy(pictures / "b.jpg", pictures / "d.jpg")
-    (pictures / "a.jpg").unlink()
-    assert [Path(f.source).name for f in itertools.islice(frames, 3)] == ["b.jpg", "c.jpg", "d.jpg"]
-
-
-@pytest.mark.parametrize("repeat", [False, True])
-def test_an_empty_folder_is_an_error(tmp_path: Path, repeat: bool) -> None:
+def test_a_source_that_gives_up_ends_it(model: Model, photo_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photo_folder, folder)
+    loop = Loop(model)
     with pytest.raises(SourceError, match="no picture"):
-        next(replay(tmp_path, repeat=repeat))
-
-
-@pytest.mark.parametrize("repeat", [False, True])
-def test_an_absent_source_is_an_error_and_no_endless_complaint(
-    tmp_path: Path, repeat: bool
-) -> None:
-    with pytest.raises(SourceError, match="no such file"):
-        next(replay(tmp_path / "absent", repeat=repeat))
-
-
-def test_a_pattern_is_listed_anew_as_well(pictures: Path) -> None:
-    frames = replay(pictures / "[bc].jpg", repeat=True)
-    assert [Path(f.source).name for f in itertools.islice(frames, 3)] == ["b.jpg", "c.jpg", "b.jpg"]
-
-
-def test_a_folder_that_becomes_empty_ends_the_rounds(pictures: Path) -> None:
-    frames = replay(pictures, repeat=True)
-    list(itertools.islice(frames, 3))
-    for path in pictures.iterdir():
-        path.unlink()
-    with pytest.raises(SourceError, match="no picture"):
-        next(frames)
-
-
-def test_frames_are_paced(photo_folder: Path) -> None:
-    started = time.monotonic()
-    assert len(list(itertools.islice(paced(photos([photo_folder]), fps=20), 6))) == 6
-    assert time.monotonic() - started >= 5 / 20  # the first comes at once
-
-
-def test_what_was_missed_is_not_made_up_for(photo_folder: Path) -> None:
-    frames = paced(photos([photo_folder]), fps=20)
-    next(frames)
-    time.sleep(0.5)  # ten frames' time
-    next(frames)
-    started = time.monotonic()
-    for _ in range(4):
-        next(frames)
-    assert time.monotonic() - started >= 3 / 20
-
-
-def start(model: Path, source: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
-    command = ["-m", "edge", "watch", "-m", str(model), "--source", str(source), *options]
-    return subprocess.Popen(
-        [sys.executable, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | environment,
-    )
-
-
-def test_sigterm_ends_it_with_0_and_systemd_hears_it(
-    model_path: Path, photo_folder: Path, systemd: socket.socket
-) -> None:
-    options = ("--repeat", "--fps", "20")
-    with start(model_path, photo_folder, *options, NOTIFY_SOCKET=systemd.getsockname()) as process:
-        try:
-            heard = [systemd.recv(4096).decode().splitlines()[0] for _ in range(20)]
-            process.send_signal(signal.SIGTERM)
-            stdout, stderr = process.communicate(timeout=30)
-        finally:
-            process.kill()
-    assert heard == ["READY=1"] + ["WATCHDOG=1"] * 19
-    assert messages(systemd)[-1] == "STOPPING=1"
-    assert (process.returncode, stderr) == (0, "")
-    lines = stdout.splitlines()
-    assert len(lines) >= 19  # more than one round of twelve
-    assert {json.loads(line)["label"] for line in lines} <= {"cup", "fish", "key"}
-
-
-def test_a_bad_picture_is_one_line_and_status_1_at_the_end(
-    model_path: Path, pictures: Path
-) -> None:
-    done = run("-m", "edge", "watch", "-m", str(model_path), "--source", str(pictures))
-    assert done.returncode == 1
-    assert len(done.stdout.splitlines()) == 2
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("edge-watch: ")
-    assert "a.jpg" in line
-
-
-def test_an_empty_folder_is_one_line_and_status_1(model_path: Path, tmp_path: Path) -> None:
-    done = run("-m", "edge", "watch", "-m", str(model_path), "--source", str(tmp_path), "--repeat")
-    assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
-    assert "no picture" in line
-
-
-@pytest.mark.parametrize("fps", ["0", "-1", "x", "nan", "inf"])
-def test_a_wrong_rate_is_wrong_usage(fps: str) -> None:
-    done = run("-m", "edge", "watch", "--source", "x", f"--fps={fps}")
-    assert done.returncode == 2
-    assert "--fps" in done.stderr
+        loop.run(photos([folder, tmp_path]))
+    assert len(loop.seen) == 12

@@ -194,7 +194,10 @@ def _ended_by_signals() -> Iterator[None]:
     threading.Thread(target=_last_resort, args=(reading,), daemon=True).start()
     for number in ENDING:
         signal.signal(number, end)
-    yield
+    try:
+        yield
+    except SystemExit:  # all is closed; what a library does when the interpreter ends may hang
+        os._exit(0)
 
 
 def _last_resort(signals: int) -> None:
