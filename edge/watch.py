@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +50,11 @@ class Sighting:
                 "lasted_s": round(self.change.lasted_s, 3),
             }
         return record
+
+    @functools.cached_property
+    def line(self) -> str:
+        """One line of JSON, made once for all sinks."""
+        return json.dumps(self.as_dict())
 
     def late(self) -> Sighting:
         """The same without its picture, to be kept until it can be delivered."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TextIO
 
 from edge.sinks import ReaderGoneError
@@ -23,7 +22,7 @@ class JsonLines:
         if not sighting.change and (not self._every or sighting.number % self._every):
             return
         try:
-            self._stream.write(json.dumps(sighting.as_dict()) + "\n")
+            self._stream.write(sighting.line + "\n")
             self._stream.flush()
         except BrokenPipeError as error:
             raise ReaderGoneError(*error.args) from error

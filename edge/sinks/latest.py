@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from edge.files import replace_file
@@ -22,5 +21,5 @@ class Latest:
         """Replace the file. Raises: OSError."""
         if sighting.number < self._number:  # a late one: there is a newer
             return
-        replace_file(self._path, json.dumps(sighting.as_dict()).encode())
+        replace_file(self._path, sighting.line.encode())
         self._number = sighting.number

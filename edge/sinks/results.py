@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,7 @@ class Results:
 
     def __call__(self, sighting: Sighting) -> None:
         """Write one sighting. Raises: OSError, after which the next call opens the file again."""
-        line = json.dumps(sighting.as_dict()).encode() + b"\n"
+        line = sighting.line.encode() + b"\n"
         try:
             size = self._open()
             if size and size + len(line) > self._settings.max_mb * 1e6:
