@@ -11,5 +11,6 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         partial.write_bytes(content)
         partial.replace(path)
-    finally:
+    except BaseException:  # SystemExit of a signal as well
         partial.unlink(missing_ok=True)
+        raise
