@@ -73,11 +73,17 @@ class Steady:
         """
         self.state = UNKNOWN
         self.score = 0.0  # smoothed, of the state or else of the best label
-        self._labels, self._settings = labels, settings
-        self._enter, self._leave = settings.thresholds(threshold)
+        self._settings = settings
         self._smoothed: NDArray[np.float32] | None = None
         self._candidate, self._in_a_row = UNKNOWN, 0
         self._since_s: float | None = None
+        self.follow(labels, threshold)
+
+    def follow(self, labels: tuple[str, ...], threshold: float) -> None:
+        """Take the scores of another model: the state stays until its frames change it."""
+        self._labels = labels
+        self._enter, self._leave = self._settings.thresholds(threshold)
+        self.forget()
 
     def update(self, scores: NDArray[np.float32], now_s: float) -> Change | None:
         """Take a frame's (num_labels,) scores; return what they change.
