@@ -129,9 +129,3 @@ class Steady:
     def forget(self) -> None:
         """Let go of the scores before a gap: the state stays until new ones change it."""
         self._smoothed = None
-
-    def follow(self, labels: tuple[str, ...], threshold: float = 0.0) -> None:
-        """Go on with another model's scores: the state stays until they change it."""
-        self._labels = labels
-        self._enter, self._leave = self._settings.thresholds(threshold)
-        self.forget()
