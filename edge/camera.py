@@ -6,6 +6,7 @@ opened. All that is done with it is in `Picamera`; `Camera` knows only what `Dev
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -17,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from edge.camera_faults import explain, no_camera, silent
+from edge.camera_faults import explain, no_camera, no_memory, no_picamera2, silent
 from edge.camera_format import (
     CameraSettings,
     Layout,
@@ -115,7 +116,7 @@ class Camera:
             try:
                 frame = yield from self._attempt(until)
             except ImportError as error:
-                raise _no_picamera2(error) from error
+                raise no_picamera2(error) from error
             except SourceError as error:
                 fault = error
             except EdgeError:  # a wrong setting does not mend itself
@@ -154,9 +155,7 @@ class Camera:
         height, width = shot.pixels.shape[:2]
         if not shot.pixels.size or self._size not in (None, (height, width)):
             fault = f"gave a frame of {width} x {height} pixels"
-            raise SourceError(
-                self._name, fault, "update the camera's software: sudo apt full-upgrade"
-            )
+            raise SourceError(self._name, fault, "update its software: sudo apt full-upgrade")
         self._size = (height, width)
         now_ns = time.monotonic_ns()
         stamp = shot.metadata.get("SensorTimestamp")
@@ -188,7 +187,9 @@ class Camera:
         while not wait([work], timeout=SLICE_S).done:
             if self._monotonic() >= until:
                 fault = f"hangs while {state}"
-                raise SourceError(self._name, fault, "switch the machine off and on if it stays so")
+                raise SourceError(
+                    self._name, fault, "switch the machine off and on, if it stays so"
+                )
             yield Waiting(f"{self._name}: {state}")
 
     def _rest(self, seconds: float, fault: SourceError) -> Iterator[Waiting]:
@@ -198,8 +199,8 @@ class Camera:
             self._sleep(min(SLICE_S, left_s))
 
     def _given_up(self, fault: SourceError, attempts: int) -> SourceError:
-        tried = f"{attempts} attempts in {self._settings.give_up_s:g} s"
-        return SourceError(fault.subject, f"{fault.fault}, {tried}", fault.remedy)
+        tried = f"attempts: {attempts}, within {self._settings.give_up_s:g} s"
+        return SourceError(fault.subject, f"{fault.fault} ({tried})", fault.remedy)
 
 
 class Picamera:
@@ -251,6 +252,10 @@ class Picamera:
                 job.get_result().release()
         if picam2:
             picam2.close()
+            del picam2, job
+            # picamera2's objects hold each other, and with them libcamera's manager: only when that
+            # has gone are the devices looked for anew.
+            gc.collect()
 
 
 def open_picamera(settings: CameraSettings) -> Device:
@@ -259,9 +264,13 @@ def open_picamera(settings: CameraSettings) -> Device:
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
     picamera2 = import_module("picamera2")
     logging.getLogger("picamera2").setLevel(logging.CRITICAL)  # what fails is said once, by us
+    name = f"camera {settings.number}"
     found = len(picamera2.Picamera2.global_camera_info())
     if settings.number >= found:
-        raise no_camera(f"camera {settings.number}", found)
+        raise no_camera(name, found)
+    # picamera2 would take the camera, fail for want of memory and keep it: busy from then on.
+    if fault := no_memory(name):
+        raise fault
     return Picamera(picamera2, settings)
 
 
@@ -337,11 +346,3 @@ def _in_background(work: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
-
-
-def _no_picamera2(error: ImportError) -> SourceError:
-    return SourceError(
-        "picamera2",
-        f"cannot be imported ({error})",
-        "sudo apt install -y python3-picamera2, and use a venv made with --system-site-packages",
-    )

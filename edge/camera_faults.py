@@ -9,8 +9,10 @@ from pathlib import Path
 
 from edge.errors import SourceError
 
-# What libcamera opens: the media controller, the video devices, and the heap of frame buffers.
-NODES = ("media*", "video*", "dma_heap/*")
+# Where picamera2 takes the memory for frames from, the first that exists.
+HEAPS = ("dma_heap/vidbuf_cached", "dma_heap/linux,cma")
+# What is opened of a camera: the media controllers, the video devices, and a heap.
+NODES = ("media*", "video*", *HEAPS)
 MOST_NAMED = 4  # holders or nodes in one line
 
 LOOSE = (
@@ -18,7 +20,13 @@ LOOSE = (
     "camera_auto_detect=1 (or the sensor's dtoverlay) in /boot/firmware/config.txt"
 )
 SILENT = "reseat the cable at both ends, or try a shorter one, away from sources of interference"
+INSTALL = "sudo apt install -y python3-picamera2, and use a venv made with --system-site-packages"
 GROUPS = "add the user to the groups video and render (a service: SupplementaryGroups=video render)"
+
+
+def no_picamera2(error: ImportError) -> SourceError:
+    """Say that the package which opens cameras is not here, or does not work."""
+    return SourceError("picamera2", f"cannot be imported ({error})", INSTALL)
 
 
 def no_camera(subject: str, found: int, dev: Path = Path("/dev")) -> SourceError:
@@ -34,6 +42,12 @@ def no_camera(subject: str, found: int, dev: Path = Path("/dev")) -> SourceError
 def no_rights(subject: str, nodes: Iterable[object]) -> SourceError:
     """Say which device nodes this process may not open."""
     return SourceError(subject, f"no right to open {_some(map(str, nodes))}", GROUPS)
+
+
+def no_memory(subject: str, dev: Path = Path("/dev")) -> SourceError | None:
+    """Say so where picamera2 may not take memory for frames; None where it may."""
+    closed = list(closed_nodes(dev, HEAPS))
+    return no_rights(subject, closed) if closed else None
 
 
 def busy(subject: str, proc: Path = Path("/proc")) -> SourceError:
@@ -64,12 +78,12 @@ def explain(subject: str, error: BaseException) -> SourceError:
     return SourceError(subject, f"failed ({said[-1]})", "try `rpicam-hello`, and look into `dmesg`")
 
 
-def closed_nodes(dev: Path = Path("/dev")) -> Iterator[Path]:
+def closed_nodes(dev: Path = Path("/dev"), patterns: Iterable[str] = NODES) -> Iterator[Path]:
     """Yield the camera's device nodes that this process may not open.
 
     They are opened for real: the rights of the file do not tell what a service's DevicePolicy does.
     """
-    for pattern in NODES:
+    for pattern in patterns:
         for node in sorted(dev.glob(pattern)):
             try:
                 os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK))
