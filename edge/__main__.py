@@ -1,11 +1,11 @@
-"""python -m edge classify|watch|benchmark ...: the same as the console scripts."""
+"""python -m edge classify|watch|benchmark|doctor ...: the same as the console scripts."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
-COMMANDS = ("classify", "watch", "benchmark")
+COMMANDS = ("classify", "watch", "benchmark", "doctor")
 
 
 def main() -> int:

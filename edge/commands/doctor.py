@@ -1,0 +1,112 @@
+"""edge-doctor: what is wrong with this installation?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from edge import __version__
+from edge.commands import run
+from edge.doctor.checks import CHECKS, examine
+from edge.doctor.finding import FAULT, NOT_HERE, OK, WARNING, Context, Finding
+
+NAME = "edge-doctor"
+COLOURS = {OK: "32", WARNING: "33", FAULT: "31;1", NOT_HERE: "2"}
+EXAMPLES = """\
+One line for each check: ok, warning, fault (it stops the work), or not here (nothing to look at).
+What to do about warnings and faults comes at the end, faults last.
+
+examples:
+  edge-doctor                        the installation, and the shipped model
+  edge-doctor -m mine.tflite         another model
+  edge-doctor --format json | jq '.checks[] | select(.status == "fault")'
+
+exit status: 0 nothing stops the work, 1 something does, 2 wrong usage, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Look for what is wrong; the console entry."""
+    args = _parser().parse_args(argv)
+    return run(lambda: _examine(args), NAME)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Say what is wrong with this installation, and what mends it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    # As edge.commands.arguments has them, which cannot be imported without numpy.
+    parser.add_argument(
+        "-m", "--model", type=Path, help="a .tflite classifier (default: the shipped one)"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _examine(args: argparse.Namespace) -> int:
+    findings = examine(Context(model=args.model))
+    if args.format == "json":
+        found = dict(findings)
+        print(json.dumps(_record(found), indent=1))
+    else:
+        found = {}
+        for name, finding in findings:  # each as it comes: a camera takes its time
+            print(_line(name, finding), flush=True)
+            found[name] = finding
+        for line in _summary(found):
+            print(line)
+    return 1 if any(finding.status == FAULT for finding in found.values()) else 0
+
+
+def _record(found: dict[str, Finding]) -> dict[str, object]:
+    counts = Counter(finding.status for finding in found.values())
+    return {
+        "version": __version__,
+        "faults": counts[FAULT],
+        "warnings": counts[WARNING],
+        "checks": [{"name": name, **asdict(finding)} for name, finding in found.items()],
+    }
+
+
+_STATUS_WIDTH = max(map(len, COLOURS))
+_NAME_WIDTH = max(map(len, CHECKS))
+
+
+def _line(name: str, finding: Finding) -> str:
+    status = _coloured(finding.status, finding.status.ljust(_STATUS_WIDTH))
+    return f"{status}  {name.ljust(_NAME_WIDTH)}  {finding.found}"
+
+
+def _summary(found: dict[str, Finding]) -> Iterator[str]:
+    """What to do, faults last: there a terminal's reader looks first."""
+    yield ""
+    for status in (WARNING, FAULT):
+        for name, finding in found.items():
+            if finding.status == status:
+                yield f"{_coloured(status, status)}: {name}: {finding.found}"
+                yield f"    {finding.remedy}"
+    counts = Counter(finding.status for finding in found.values())
+    said = ", ".join(_counted(counts[status], status) for status in (FAULT, WARNING))
+    yield f"{said}{'; nothing stops the work' if not counts[FAULT] else ''}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _coloured(status: str, text: str) -> str:
+    """Colour for a terminal whose owner does not mind. Source: https://no-color.org"""
+    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    if not wanted or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{COLOURS[status]}m{text}\x1b[0m"

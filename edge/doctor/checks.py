@@ -1,0 +1,53 @@
+"""All checks, in the order in which they are read: the machine, Python, the camera, the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from edge.doctor import camera, installation, machine, service
+from edge.doctor.finding import FAULT, Context, Finding
+from edge.errors import one_line
+
+Check = Callable[[Context], Finding]
+REPORT = "report it, with what this prints: edge-doctor --format json"
+
+CHECKS: dict[str, Check] = {
+    "machine": machine.machine,
+    "governor": machine.governor,
+    "throttling": machine.throttling,
+    "temperature": machine.temperature,
+    "disk": machine.disk,
+    "memory": machine.memory,
+    "memory limits": machine.memory_limits,
+    "python": installation.python,
+    "system": installation.userland,
+    "venv": installation.venv,
+    "packages": installation.packages,
+    "runtime": installation.runtimes,
+    "numpy": installation.numpy_abi,
+    "picamera2": camera.picamera2,
+    "groups": camera.groups,
+    "device nodes": camera.nodes,
+    "cameras": camera.cameras,
+    "configuration": service.configuration,
+    "model": service.model,
+    "operators": service.operators,
+    "unit": service.unit,
+}
+
+
+def examine(
+    context: Context, checks: Mapping[str, Check] = CHECKS
+) -> Iterator[tuple[str, Finding]]:
+    """Make each check, and yield its name and what it found; one that fails is a fault."""
+    for name, check in checks.items():
+        yield name, _checked(check, context)
+
+
+def _checked(check: Check, context: Context) -> Finding:
+    try:
+        finding = check(context)
+    except Exception as error:  # whatever breaks here, the other checks are what is wanted
+        reason = f"{type(error).__name__}: {error}"
+        finding = Finding(FAULT, f"the check itself failed ({reason})", REPORT)
+    return Finding(finding.status, one_line(finding.found), one_line(finding.remedy))

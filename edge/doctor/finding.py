@@ -1,0 +1,163 @@
+"""What a check may look at, what it finds, and the child processes in which it tries things out."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge import board
+from edge.errors import one_line
+
+OK, WARNING, FAULT, NOT_HERE = "ok", "warning", "fault", "not here"
+LONGEST_REASON = 200  # characters; numpy explains a failed import on two screens
+
+# Where Debian and Raspberry Pi OS keep the packages of apt, under the root.
+SYSTEM_PACKAGES = "usr/lib/python3/dist-packages"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, in one line, and what to do about it."""
+
+    status: str  # OK, WARNING, FAULT: it stops the work, NOT_HERE: nothing to look at
+    found: str
+    remedy: str = ""  # a command, where there is one; empty for OK and NOT_HERE
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is looked at."""
+
+    model: Path | None = None  # None: the configuration's, or else the shipped one
+    root: Path = board.ROOT
+    unit: str = "edge-watch"
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the service keeps what it writes."""
+        return self.root / "var/lib/edge-classify"
+
+    @property
+    def configuration(self) -> Path:
+        """What the service is told to do."""
+        return self.root / "etc/edge-classify/watch.toml"
+
+    @property
+    def without_camera(self) -> str:
+        """How bad a camera's absence is: a Raspberry Pi is there to look through one."""
+        return FAULT if board.is_raspberry_pi(self.root) else WARNING
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a child process ended."""
+
+    stdout: str = ""
+    reason: str = ""  # why it failed, in one line; empty where it did not
+
+    @property
+    def said(self) -> str:
+        """The last line of stdout: native code may have written others before it."""
+        return _last_line(self.stdout)
+
+
+# Its packages are those of this process; an error is one line, whatever the error says of itself.
+_CHILD = """
+import sys
+sys.path[:] = sys.argv[1].split(chr(10))
+try:
+    exec(sys.argv[2], {})
+except Exception as error:
+    sys.exit(" ".join(f"{type(error).__name__}: {error}".split()))
+"""
+
+
+def try_code(code: str, timeout_s: float) -> Outcome:
+    """Run Python code in a process of its own, whose crash is a finding and no end."""
+    path = "\n".join(place or str(Path.cwd()) for place in sys.path)
+    return try_command([sys.executable, "-c", _CHILD, path, code], timeout_s)
+
+
+def try_command(command: Sequence[str], timeout_s: float) -> Outcome:
+    """Run a command; one that does not end in time is killed with all that it began."""
+    quiet = os.environ | {"LIBCAMERA_LOG_LEVELS": "*:ERROR", "LC_ALL": "C.UTF-8"}
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=quiet,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Outcome(reason=f"{command[0]} does not start ({error.strerror})")
+    try:
+        stdout, stderr = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        return Outcome(reason=f"did not end within {timeout_s:g} s")
+    except BaseException:  # Ctrl-C reaches this process only
+        _kill(process)
+        raise
+    if process.returncode == 0:
+        return Outcome(stdout)
+    return Outcome(stdout, _reason(process.returncode, stderr))
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # One that hangs in a driver does not die: it is not waited for.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1.0)
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+
+
+def _reason(status: int, stderr: str) -> str:
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            return f"crashed ({signal.Signals(-status).name})"
+    said = one_line(_last_line(stderr)) or f"exit status {status}"
+    return said if len(said) <= LONGEST_REASON else said[:LONGEST_REASON] + " ..."
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
+
+
+def version_of(package: str, path: Iterable[str | Path] | None = None) -> str | None:
+    """The version of an installed package, here or in the folders named; None where it is not."""
+    places = list(map(str, sys.path if path is None else path))
+    for found in importlib.metadata.distributions(name=package, path=places):
+        return found.version
+    return None
+
+
+def in_venv() -> bool:
+    """Whether this Python is a virtual environment's."""
+    return sys.prefix != sys.base_prefix
+
+
+def pip(arguments: str) -> str:
+    """The command by which pip does something to this Python's packages."""
+    command = f"{sys.executable} -m pip {arguments}"
+    return f"{command} --break-system-packages" if is_apts_python() else command
+
+
+def is_apts_python() -> bool:
+    """Whether this Python's packages are apt's to install: pip then refuses (PEP 668)."""
+    marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
+    return not in_venv() and marker.is_file()

@@ -1,0 +1,179 @@
+"""Checks of the model and of the systemd unit."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from edge.doctor.finding import (
+    FAULT,
+    NOT_HERE,
+    OK,
+    WARNING,
+    Context,
+    Finding,
+    try_code,
+    try_command,
+)
+from edge.doctor.installation import IMPORT_TIMEOUT_S, RUNTIMES, runtime_remedy
+from edge.errors import EdgeError, RuntimeMissingError
+
+MODEL_TIMEOUT_S = 60.0
+SYSTEMCTL_TIMEOUT_S = 10.0
+CONFIGURATION_STATUS = "2"  # what edge-watch ends with when its configuration is wrong
+PROPERTIES = (
+    "LoadState UnitFileState ActiveState SubState Result ExecMainStatus NRestarts StatusText"
+).split()
+
+
+def configuration(context: Context) -> Finding:
+    """Whether edge-watch takes its configuration."""
+    path = context.configuration
+    if not path.is_file():
+        return Finding(NOT_HERE, f"{path} is absent: every setting has its default")
+    arguments = ["--config", str(path), "--print-config"]
+    code = f"import sys; from edge.commands.watch import main; sys.exit(main({arguments!r}))"
+    outcome = try_code(code, IMPORT_TIMEOUT_S)
+    if outcome.reason:
+        return Finding(FAULT, outcome.reason, f"sudoedit {path}")
+    return Finding(OK, str(path))
+
+
+def _model(context: Context) -> Path | None:
+    """The model that is looked at: the one that is named, or else the service's."""
+    if context.model:
+        return context.model
+    try:
+        from tomllib import loads  # Python 3.11's: an older one is to hear of its age
+
+        named = loads(context.configuration.read_text()).get("model")
+    except (ImportError, OSError, ValueError):  # absent, or the check of the configuration's to say
+        return None
+    return Path(named) if named and isinstance(named, str) else None
+
+
+def model(context: Context) -> Finding:
+    """Whether the model loads, knows its labels, and gives the scores that it must."""
+    told = _tried(_model(context), "auto")
+    if "missing" in told:
+        remedy = "mend packages and runtime first, then: edge-doctor"
+        return Finding(FAULT, f"{told['path']}: {told['missing']}", remedy)
+    if "crash" in told:
+        remedy = f"{runtime_remedy(context)}, or copy the file again"
+        return Finding(FAULT, f"{told['path']}: {told['crash']}", remedy)
+    if "fault" in told:
+        return Finding(FAULT, f"{told['path']}: {told['fault']}", told["remedy"])
+    found = (
+        f"{told['path']}, sha256 {told['sha256'][:12]}, {len(told['labels'])} labels "
+        f"({', '.join(told['labels'][:3])}{', ...' if len(told['labels']) > 3 else ''}), "
+        f"{told['golden']} golden vectors hold on {told['runtime']}"
+    )
+    if told["warnings"]:
+        return Finding(WARNING, f"{found}; {'; '.join(told['warnings'])}", _CONVERT)
+    if not told["golden"]:
+        return Finding(WARNING, f"{found}: nothing proves it on this machine", _CONVERT)
+    return Finding(OK, found)
+
+
+_CONVERT = "convert it again, on a workstation: python -m convert PHOTOS"
+
+
+def operators(context: Context) -> Finding:
+    """Whether each runtime that is installed knows the versions of the model's operators."""
+    known, refused, count = [], [], 0
+    for name, package, module in RUNTIMES:
+        told = _tried(_model(context), name) if importlib.util.find_spec(module) else {}
+        fault = told.get("fault", "")
+        if "crash" in told:
+            refused.append(f"{package}: {told['crash']}")
+        elif package in fault:
+            refused.append(fault)
+        elif fault:
+            return Finding(NOT_HERE, "the model itself is at fault")
+        elif "runtime" in told:
+            known.append(told["runtime"])
+            count = told["operators"]
+    if not known and not refused:
+        return Finding(NOT_HERE, "no runtime to ask")
+    if not refused:
+        return Finding(OK, f"all {count} known to {' and '.join(known)}")
+    if known:  # which is taken, unless --runtime says otherwise
+        return Finding(WARNING, "; ".join(refused), f"leave --runtime at auto, or {_CONVERT}")
+    return Finding(FAULT, "; ".join(refused), f"{runtime_remedy(context)}, or {_CONVERT}")
+
+
+def _tried(path: Path | None, runtime: str) -> dict[str, Any]:
+    """What a process of its own says of a model; how it ended, where it could not."""
+    code = (
+        "import json; from edge.doctor.service import describe; "
+        f"print(json.dumps(describe({path and str(path)!r}, {runtime!r})))"
+    )
+    outcome = try_code(code, MODEL_TIMEOUT_S)
+    if not outcome.reason:
+        told: dict[str, Any] = json.loads(outcome.said)
+        return told
+    unimportable = outcome.reason.startswith(("ImportError", "ModuleNotFoundError"))
+    kind = "missing" if unimportable else "crash"
+    return {"path": str(path or "the shipped model"), kind: outcome.reason}
+
+
+def describe(path: str | None, runtime: str) -> dict[str, Any]:
+    """Load and prove a model, and say what it is, or what is wrong with it."""
+    from edge.model import Model, default_model  # needs numpy, which may be what is broken
+
+    file = Path(path) if path else default_model()
+    try:
+        with Model(file, runtime=runtime) as opened:
+            return {
+                "path": str(file),
+                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+                "labels": list(opened.labels),
+                "operators": len(opened.metadata.operators),
+                "golden": opened.verify(),
+                "runtime": opened.runtime,
+                "warnings": list(opened.warnings),
+            }
+    except RuntimeMissingError as error:
+        return {"path": str(file), "missing": error.fault}
+    except EdgeError as error:
+        return {"path": str(file), "fault": error.fault, "remedy": error.remedy}
+
+
+def unit(context: Context) -> Finding:
+    """How the service is."""
+    if not (context.root / "run/systemd/system").is_dir():
+        return Finding(NOT_HERE, "systemd does not run this machine")
+    told = ["systemctl", "show", context.unit, "--property", ",".join(PROPERTIES)]
+    outcome = try_command(told, SYSTEMCTL_TIMEOUT_S)
+    if outcome.reason:
+        return Finding(FAULT, outcome.reason, "systemctl status")
+    lines = outcome.stdout.splitlines()
+    return judge_unit(context.unit, dict(line.split("=", 1) for line in lines if "=" in line))
+
+
+def judge_unit(name: str, told: dict[str, str]) -> Finding:
+    """Judge a unit by the properties that `systemctl show` tells of it."""
+    state = told.get("ActiveState", "unknown")
+    found = f"{state} ({told.get('SubState', 'unknown')})"
+    if told.get("StatusText"):
+        found += f", says: {told['StatusText']}"
+    restarts = int(told.get("NRestarts") or 0)
+    if restarts:
+        found += f", {restarts} restarts" if restarts > 1 else ", 1 restart"
+    journal = f"journalctl -u {name} -n 50 --no-pager"
+    if told.get("LoadState") == "not-found":
+        return Finding(NOT_HERE, f"{name} is not installed")
+    if state == "failed" and told.get("ExecMainStatus") == CONFIGURATION_STATUS:
+        return Finding(FAULT, f"{found}: its configuration is wrong", journal)
+    if state == "failed" or told.get("SubState") == "auto-restart":
+        return Finding(FAULT, f"{found}: {told.get('Result', 'unknown')}", journal)
+    if state == "inactive":
+        return Finding(WARNING, found, f"sudo systemctl enable --now {name}")
+    if state != "active" or restarts:
+        return Finding(WARNING, found, journal)
+    if told.get("UnitFileState") == "disabled":
+        return Finding(WARNING, f"{found}; will not start at boot", f"sudo systemctl enable {name}")
+    return Finding(OK, found)
