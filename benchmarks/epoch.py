@@ -233,7 +233,9 @@ def _built(job: Job, num_labels: int, precision: str) -> keras.Model:
     if job.network not in networks.NETWORKS:
         known = ", ".join(networks.NETWORKS)
         raise ConversionError(job.network, "is no network of convert", f"give one of {known}")
-    model = networks.build(job.network, job.size, num_labels, precision=precision)
+    model = networks.build(
+        job.network, job.size, num_labels, precision=precision, for_training=True
+    )
     _compile(model)
     return model
 

@@ -31,6 +31,11 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
 
 def add_training(parser: argparse.ArgumentParser) -> None:
     """Add what describes a training."""
+    _add_network(parser)
+    _add_recipe(parser)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("network")
     network.add_argument(
         "--network",
@@ -53,6 +58,9 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         metavar="N|HxW",
         help="what the network sees, in pixels (default: the network's own)",
     )
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
     training = parser.add_argument_group("training (defaults: the recipe's)")
     training.add_argument(
         "--recipe",
@@ -88,6 +96,13 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         metavar="FILE:FACTOR",
         help="let the training photos that a file lists count more (one path a line, relative to "
         "PHOTOS)",
+    )
+    training.add_argument(
+        "--teacher",
+        default="",
+        metavar="MODEL",
+        help="a .tflite file of the same classes, best a larger one's, from whose scores a small "
+        "network learns more than from the labels alone",
     )
     training.add_argument(
         "--precision",
@@ -134,8 +149,8 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def run_of(args: argparse.Namespace) -> Any:
-    """Make the pipeline's Run of the arguments; imports TensorFlow. Raises: WeightsError."""
-    from convert.pipeline import Run
+    """Make the Run of the arguments; imports TensorFlow. Raises: WeightsError."""
+    from convert.job import Run
 
     export = {
         "variants": getattr(args, "quantize", ()),
@@ -187,6 +202,7 @@ def _config(args: argparse.Namespace) -> Any:
         alpha=args.alpha or 1.0,
         weights=weights,
         precision=args.precision,
+        teacher=args.teacher,
         seed=args.seed,
     )
 
@@ -228,7 +244,7 @@ def _texts(name: str, value: Any) -> list[str]:
         return [",".join(value)]
     if name == "weigh":
         return [f"{path.name}:{factor:g}" for path, factor in value]
-    if name == "weights":
+    if name in ("weights", "teacher"):
         return [Path(value).name]
     return [str(value)]
 

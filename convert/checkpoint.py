@@ -33,17 +33,16 @@ class Checkpoint:
             folder: holds the checkpoint and nothing else.
             about: the data and every option, as JSON takes it; only an equal training can be
                 continued.
-            resume: whether to go on. What lies in the folder is lost otherwise.
+            resume: whether to go on. Otherwise what lies in the folder goes, once an epoch is done.
 
         Raises: TrainingError.
         """
         self._folder, self.about = folder, json.loads(json.dumps(about))
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
+        self._older = not resume and folder.exists()  # an earlier training is there
         if resume:
             self._go_on()
-        elif folder.exists():
-            shutil.rmtree(folder)
 
     @classmethod
     def of(cls, folder: Path) -> Checkpoint:
@@ -115,6 +114,9 @@ class Checkpoint:
         model.save_weights(content)
         path = self._path(name, epoch)
         try:
+            if self._older:
+                shutil.rmtree(self._folder)
+                self._older = False
             self._folder.mkdir(parents=True, exist_ok=True)
             write(path, content.getvalue())
         except OSError as error:

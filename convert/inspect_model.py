@@ -109,6 +109,10 @@ def _check_ends(subgraph: Any, variant: str) -> None:
         if _dtype(tensor) != wanted:
             fault = f"{_tensor_name(tensor)} must be {wanted}. Received: {_dtype(tensor)}"
             raise ConversionError(variant, fault, "convert it by python -m convert")
+        lengths = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+        if lengths[0] != 1 or min(lengths) < 1:  # -1 is open: each reader would have to resize it
+            fault = f"{_tensor_name(tensor)} must have a batch of 1. Received: {list(lengths)}"
+            raise ConversionError(variant, fault, "export it with an input signature")
 
 
 def _check_dense(subgraph: Any, operators: Operators, variant: str) -> None:

@@ -76,6 +76,7 @@ def build(
     *,
     alpha: float = 1.0,
     precision: str = "float32",
+    for_training: bool = False,
 ) -> keras.Model:
     """Build a network with random weights.
 
@@ -88,6 +89,8 @@ def build(
         num_labels: at least 2.
         alpha: width of a backbone, one of its `alphas`.
         precision: "float32", or "bfloat16" to compute in it (weights and output stay float32).
+        for_training: in the order that is trained faster; values, gradients and weights are the
+            same.
     """
     network = NETWORKS[name]
     pixels = keras.Input((*size, 3), name="pixels")
@@ -100,8 +103,10 @@ def build(
                 backbone(name, size, alpha)(scaled, training=False)
             )
             features = layers.Dropout(BACKBONE_DROPOUT, name="features")(features)
+        elif name == "tutorial":
+            features = _tutorial(scaled, pool_first=for_training)
         else:
-            features = {"tutorial": _tutorial, "small": _small}[name](scaled)
+            features = _small(scaled)
     outputs, activation = (1, "sigmoid") if num_labels == 2 else (num_labels, "softmax")
     scores = layers.Dense(outputs, activation=activation, dtype="float32", name="scores")(features)
     return keras.Model(pixels, scores, name=name)
@@ -132,11 +137,17 @@ def _rescaling(convention: Convention) -> layers.Layer:
     return layers.Rescaling(list(scale), list(offset), name="rescaling")
 
 
-def _tutorial(x: Any) -> Any:
-    """The CNN of the "Hotdog, Not Hotdog" tutorial, up to its last layer."""
+def _tutorial(x: Any, *, pool_first: bool) -> Any:
+    """The CNN of the "Hotdog, Not Hotdog" tutorial, up to its last layer.
+
+    The largest of four, then ReLU, is ReLU, then the largest of four: training in the first order
+    spares three quarters of ReLU's work and memory. Files keep the tutorial's own: there, the
+    convolution does ReLU by itself, and the range that is quantized has no negative half.
+    """
     for filters in (16, 32, 64, 64, 64):
-        x = layers.Conv2D(filters, 3, activation="relu")(x)
+        x = layers.Conv2D(filters, 3, activation=None if pool_first else "relu")(x)
         x = layers.MaxPooling2D(2)(x)
+        x = layers.ReLU()(x) if pool_first else x
     x = layers.Flatten()(x)
     return layers.Dense(512, activation="relu")(x)
 

@@ -2,86 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from convert import dataset as datasets
-from convert import networks, quantize
 from convert.augment import Augmentation
 from convert.cache import decode
 from convert.checkpoint import Checkpoint
 from convert.dataset import Dataset
-from convert.diagnose import worst_layers
-from convert.embed import embed
-from convert.errors import ConversionError, DatasetError, OutputError, TrainingError
-from convert.evaluate import Evaluation, evaluate
+from convert.errors import ConversionError, DatasetError, TrainingError
 from convert.files import write
-from convert.inspect_model import inspect
+from convert.job import Run, say
 from convert.markdown import report_md, table
 from convert.page import pictures, report_html
+from convert.photo import sha256_of
 from convert.preview import variations
 from convert.recipes import Recipe
-from convert.report import Report, Variant, accuracy_json, card_json, largest_drop, recommend
-from convert.scores import (
-    Scores,
-    choose_threshold,
-    compare,
-    fit_temperature,
-    log_scores,
-    tempered,
-)
+from convert.report import Report, card_json, largest_drop, recommend
+from convert.scores import choose_threshold, fit_temperature, log_scores
 from convert.sheet import sheet
 from convert.train import TrainConfig, history_csv, network_of, scores_of, train
-from convert.verify import golden_vectors
-from edge import __version__
-from edge.errors import EdgeError
-from edge.metadata import read_metadata
-from edge.preprocess import PREPROCESSING_VERSION, Normalization
+from convert.variants import Basis, convert_all, finish, for_converter
 
-# Rescaling is in the graph: pixels go in as they are.
-PIXELS_AS_THEY_ARE = Normalization(mean=0.0, std=1.0)
-DIAGNOSED = 1.0  # points lost to quantization from which the worst layers are looked for
-DIAGNOSIS_PHOTOS = 32
 SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a whole run is: a folder of photos, and what to make of it."""
-
-    photos: Path
-    out: Path
-    name: str
-    command: str  # how to say it again; no path in it
-    config: TrainConfig
-    weighed: tuple[tuple[Path, float], ...] = ()  # lists of training photos that count more
-    resume: bool = False
-    variants: tuple[str, ...] = ("float32", "int8")
-    calibration_photos: int = 200
-    threshold_precision: float = 0.98
-    max_drop: float | None = None  # points
-
-    @property
-    def training(self) -> Path:
-        """The folder of the training's checkpoint."""
-        return self.out / "training"
-
-    @property
-    def cache(self) -> Path:
-        """The folder of decoded photos."""
-        return self.out / "cache"
 
 
 def run(job: Run) -> list[str]:
@@ -118,7 +69,7 @@ def export_only(job: Run) -> list[str]:
 
 def config_of(about: Mapping[str, Any]) -> TrainConfig:
     """The options of a training, as `_about` has kept them."""
-    known = {field.name: about[field.name] for field in dataclasses.fields(TrainConfig)}
+    known = {f.name: about[f.name] for f in dataclasses.fields(TrainConfig) if f.name in about}
     recipe = dict(known["recipe"])
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     size = tuple(known["image_size"])
@@ -161,6 +112,8 @@ def _about(job: Run, dataset: Dataset, weights: np.ndarray) -> dict[str, Any]:
     """What makes one training equal to another."""
     config = dataclasses.asdict(job.config)
     config["weights"] = Path(job.config.weights).name  # no path in what may be published
+    if job.config.teacher:
+        config["teacher"] = f"SHA-256 {sha256_of(Path(job.config.teacher))}"
     return {
         "labels": list(dataset.labels),
         "photos": dataset.fingerprint,
@@ -183,14 +136,14 @@ def export(job: Run, dataset: Dataset, checkpoint: Checkpoint) -> list[str]:
     keras_val = scores_of(model, val_pixels)
     val_labels = datasets.labels_of(dataset.val)
     temperature = fit_temperature(log_scores(keras_val), val_labels)
-    measured = _Measured(job, dataset, keras_val, temperature)
+    basis = Basis(job, dataset, keras_val, temperature)
     with tempfile.TemporaryDirectory(dir=job.out, prefix=".work-") as folder:
-        saved_model, calibration = _for_converter(job, dataset, model, temperature, Path(folder))
-        drafts, failures = _convert_all(measured, saved_model, calibration, Path(folder))
+        saved_model, calibration = for_converter(job, dataset, model, temperature, Path(folder))
+        drafts, failures = convert_all(basis, saved_model, calibration, Path(folder))
         if not drafts:
             raise ConversionError(job.name, "no variant could be made", failures[-1])
         chosen, reason = recommend([draft.variant for draft in drafts])
-        drafts = [_finish(measured, draft, chosen.name, Path(folder)) for draft in drafts]
+        drafts = [finish(basis, draft, chosen.name, Path(folder)) for draft in drafts]
     variants = tuple(draft.variant for draft in drafts)
     chosen = next(variant for variant in variants if variant.name == chosen.name)
     report = Report(
@@ -215,166 +168,6 @@ def export(job: Run, dataset: Dataset, checkpoint: Checkpoint) -> list[str]:
     )
     _write_report(job, report)
     return [*failures, *_too_much_lost(job, report)]
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """What every variant is made and measured with."""
-
-    job: Run
-    dataset: Dataset
-    keras_val: Scores
-    temperature: float
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A converted file that has been measured on val, but does not say so yet."""
-
-    variant: Variant
-    content: bytes  # as it was converted
-    facts: dict[str, Any]  # for edge.json
-
-
-def _for_converter(
-    job: Run, dataset: Dataset, model: keras.Model, temperature: float, folder: Path
-) -> tuple[Path, Path]:
-    """Write the inference graph and the calibration photos for the converting processes."""
-    device = networks.for_device(model, temperature=temperature, alpha=job.config.alpha)
-    # Keras's own signature would leave the batch open.
-    signature = [tf.TensorSpec(device.input_shape, tf.float32, name="pixels")]
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            device.export(str(folder / "saved_model"), verbose=False, input_signature=signature)
-    except tf.errors.OpError as error:  # its own kind of OSError, with a stack in its message
-        full = isinstance(error, tf.errors.ResourceExhaustedError)
-        fault = f"cannot be written ({'No space left on device' if full else error.message})"
-        raise OutputError(job.out, fault, "free some space, or give another -o") from error
-    chosen = datasets.calibration_photos(dataset.train, job.calibration_photos, job.config.seed)
-    pixels = decode(dataset.train, job.config.image_size, job.cache, "train")
-    np.save(folder / "calibration.npy", pixels[chosen])
-    lines = [
-        f"{dataset.train[i].sha256}  {dataset.train[i].path.relative_to(job.photos)}\n"
-        for i in chosen
-    ]
-    write(job.out / "calibration.txt", "".join(lines).encode("utf-8", "surrogateescape"))
-    return folder / "saved_model", folder / "calibration.npy"
-
-
-def _convert_all(
-    measured: _Measured, saved_model: Path, calibration: Path, folder: Path
-) -> tuple[list[_Draft], list[str]]:
-    """Convert and measure each variant; one that fails is told, and the rest goes on."""
-    drafts, failures = [], []
-    for name in measured.job.variants:
-        say(f"convert {name}")
-        try:
-            quantize.convert(saved_model, calibration, name, folder / name)
-            drafts.append(_draft(measured, name, folder / name))
-        except EdgeError as error:
-            failures.append(str(error))
-            say(str(error))
-    return drafts, failures
-
-
-def _draft(measured: _Measured, name: str, converted: Path) -> _Draft:
-    """Check a converted file, try it on each runtime, and measure it on val."""
-    job, dataset, content = measured.job, measured.dataset, converted.read_bytes()
-    inspect(content, name)
-    facts: dict[str, Any] = {
-        "format": 1,
-        "edge_classify": __version__,
-        "network": job.config.network,
-        "variant": name,
-        "labels": list(dataset.labels),
-        "preprocessing": {
-            "version": PREPROCESSING_VERSION,
-            "resize": "squash",
-            "filter": "antialias",
-        },
-        "data": {"fingerprint": dataset.fingerprint, "photos": dataset.counts()},
-        "operators": [list(o) for o in read_metadata(content, name).operators],
-        "temperature": round(measured.temperature, 4),  # folded into the last layer already
-    }
-    path = _embedded(measured, converted.with_suffix(".tflite"), content, facts)
-    golden = golden_vectors(path)
-    for fault in golden.faults:
-        say(f"{name}: {fault}")
-    # Where one crashes it would take this process along, and the device's.
-    crash = next((fault for fault in golden.faults if " crashes (" in fault), None)
-    if crash or not golden.runtimes:
-        raise ConversionError(name, crash or "runs on no installed runtime", "leave it out")
-    val = evaluate(path, dataset.val, f"{name} on val")
-    threshold = choose_threshold(val.scores, val.labels, job.threshold_precision)
-    facts |= {
-        "golden": golden.as_dict(),
-        "runtimes": list(golden.runtimes),
-        "threshold": threshold.value,  # rounded, it would refuse the photo that it comes from
-    }
-    # The files are compared with what Keras gives once the temperature is in it.
-    reference = tempered(measured.keras_val, measured.temperature)
-    variant = Variant(
-        name=name,
-        file=f"{job.name}-{name}.tflite",
-        size_bytes=len(content),
-        sha256="",
-        val=val,
-        test=None,
-        runtimes=golden.runtimes,
-        comparison=compare(reference, val.scores, val.labels),
-    )
-    return _Draft(variant, content, facts)
-
-
-def _finish(measured: _Measured, draft: _Draft, chosen: str, folder: Path) -> _Draft:
-    """Measure what was chosen on test, look into what lost much, and put the file into OUT."""
-    job, dataset, variant = measured.job, measured.dataset, draft.variant
-    accuracies = {"val": accuracy_json(variant.val.accuracy)}
-    test: Evaluation | None = None
-    if variant.name in (chosen, "float32"):  # float32 beside it, to see what quantization costs
-        path = folder / f"{variant.name}.tflite"
-        test = evaluate(path, dataset.test, f"{variant.name} on test")
-        accuracies["test"] = accuracy_json(test.accuracy)
-    facts = draft.facts | {"accuracy": accuracies}
-    path = _embedded(measured, job.out / variant.file, draft.content, facts)
-    content = path.read_bytes()
-    finished = dataclasses.replace(
-        variant,
-        test=test,
-        size_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-        worst_layers=_diagnosed(measured, variant, folder),
-    )
-    return dataclasses.replace(draft, variant=finished, facts=facts)
-
-
-def _diagnosed(measured: _Measured, variant: Variant, folder: Path) -> tuple[str, ...]:
-    """Name the layers that quantization hurt most, where it cost more than a point."""
-    labels = datasets.labels_of(measured.dataset.val)
-    right = int((measured.keras_val.argmax(1) == labels).sum())
-    lost = 100 * (right - variant.val.accuracy.correct) / len(labels)
-    reference = folder / "float32"
-    if lost <= DIAGNOSED or variant.name == "float32" or not reference.exists():
-        return ()
-    pixels = np.load(folder / "calibration.npy", mmap_mode="r")[:DIAGNOSIS_PHOTOS]
-    try:
-        return worst_layers(reference, folder / variant.name, pixels)
-    except EdgeError as error:  # the model is no worse for it
-        say(str(error))
-        return ()
-
-
-def _embedded(measured: _Measured, path: Path, content: bytes, facts: dict[str, Any]) -> Path:
-    """Write a model file that says these facts of itself."""
-    described = embed(
-        content,
-        name=measured.job.name,
-        labels=measured.dataset.labels,
-        normalization=PIXELS_AS_THEY_ARE,
-        edge=facts,
-    )
-    write(path, described)
-    return path
 
 
 def _augmentation_sheet(job: Run, dataset: Dataset) -> bytes:
@@ -423,8 +216,3 @@ def _summary(model: keras.Model) -> str:
     lines: list[str] = []
     model.summary(print_fn=lines.append, line_length=90)
     return "\n".join(lines)
-
-
-def say(message: str) -> None:
-    """Say one line on stderr."""
-    print(f"convert: {message}", file=sys.stderr, flush=True)

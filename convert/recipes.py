@@ -8,8 +8,6 @@ from convert.augment import Augmentation
 from convert.networks import NETWORKS
 from convert.weights import NONE
 
-AUTO = "auto"
-
 
 @dataclass(frozen=True)
 class Recipe:

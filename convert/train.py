@@ -22,6 +22,7 @@ from convert.checkpoint import Checkpoint
 from convert.dataset import Dataset, labels_of
 from convert.precision import chosen_precision
 from convert.recipes import Recipe
+from convert.teacher import Teacher
 from convert.weights import load_weights
 from edge.preprocess import Pixels, Size
 
@@ -39,6 +40,7 @@ class TrainConfig:
     alpha: float = 1.0  # width of a backbone
     weights: str = "none"  # "imagenet", "none" or a file
     precision: str = "auto"  # to compute in: "float32", "bfloat16", or what is faster here
+    teacher: str = ""  # a .tflite file to learn from, beside the labels
     seed: int = 0
 
 
@@ -60,10 +62,11 @@ def train(
 
     Returns: the network, with the weights of its best epoch.
 
-    Raises: DatasetError, WeightsError, TrainingError. KeyboardInterrupt passes through, after the
-        best weights so far are kept.
+    Raises: DatasetError, WeightsError, TrainingError, ModelError. KeyboardInterrupt passes through,
+        after the best weights so far are kept.
     """
     keras.utils.set_random_seed(config.seed)
+    teacher = Teacher(Path(config.teacher), dataset.labels) if config.teacher else None
     train_pixels = decode(dataset.train, config.image_size, cache, "train")
     val_pixels = decode(dataset.val, config.image_size, cache, "val")
     labels, val_labels = labels_of(dataset.train), labels_of(dataset.val)
@@ -77,23 +80,27 @@ def train(
             _train_head(model, (train_pixels, labels, weights), (val_pixels, val_labels), config)
         _compile(model, config.recipe, steps)
         checkpoint.restore(model)
-        _fit(
-            model,
-            augmented(
-                train_pixels,
-                labels,
-                weights,
-                augmentation=config.recipe.augmentation,
-                batch_size=config.recipe.batch_size,
-                seed=config.seed,
-                first_step=checkpoint.epochs_done * steps,
-            ),
-            plain(val_pixels, val_labels, HEAD_BATCH_SIZE),
-            steps,
-            config.recipe,
-            checkpoint,
-        )
+        first_step = checkpoint.epochs_done * steps
+        train_batches = _batches((train_pixels, labels, weights), config, first_step, teacher)
+        val_batches = plain(val_pixels, val_labels, config.recipe.batch_size)
+        _fit(model, train_batches, val_batches, steps, config.recipe, checkpoint)
     return model
+
+
+def _batches(
+    train_set: tuple[Pixels, np.ndarray, np.ndarray],
+    config: TrainConfig,
+    first_step: int,
+    teacher: Teacher | None,
+) -> tf.data.Dataset:
+    batches = augmented(
+        *train_set,
+        augmentation=config.recipe.augmentation,
+        batch_size=config.recipe.batch_size,
+        seed=config.seed,
+        first_step=first_step,
+    )
+    return teacher.teach(batches) if teacher else batches
 
 
 def class_weights(labels: np.ndarray, num_labels: int) -> np.ndarray:
@@ -117,7 +124,12 @@ def network_of(config: TrainConfig, num_labels: int) -> keras.Model:
 
 def _built(config: TrainConfig, num_labels: int, precision: str) -> keras.Model:
     model = networks.build(
-        config.network, config.image_size, num_labels, alpha=config.alpha, precision=precision
+        config.network,
+        config.image_size,
+        num_labels,
+        alpha=config.alpha,
+        precision=precision,
+        for_training=True,
     )
     base = networks.backbone_of(model)
     if base is not None:
@@ -150,9 +162,18 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
         optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **averaging)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     # Not compiled by XLA: on a processor that takes minutes and gains nothing.
+    accuracy = keras.metrics.MeanMetricWrapper(_right, "accuracy")
     model.compile(
-        optimizer, _loss(model, recipe.label_smoothing), metrics=["accuracy"], jit_compile=False
+        optimizer, _loss(model, recipe.label_smoothing), metrics=[accuracy], jit_compile=False
     )
+
+
+def _right(targets: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    """Whether the top category is the target's, which a teacher may make any number."""
+    if scores.shape[1] == 1:
+        wanted = tf.cast(targets, tf.float32)[:, 0] > 0.5
+        return tf.cast(wanted == (scores[:, 0] > 0.5), tf.float32)
+    return tf.cast(tf.argmax(targets, 1) == tf.argmax(scores, 1), tf.float32)
 
 
 def _loss(model: keras.Model, smoothing: float) -> keras.losses.Loss:
@@ -194,7 +215,12 @@ def _fit(
 
 
 def _columns(labels: tf.Tensor, outputs: int) -> tf.Tensor:
-    """(n,) labels as (n, 1) for a sigmoid, or (n, outputs), one of them 1, for a softmax."""
+    """(n,) labels as (n, 1) for a sigmoid, or (n, outputs), one of them 1, for a softmax.
+
+    A teacher's targets are (n, num_labels) already.
+    """
+    if labels.shape.rank == 2:
+        return labels[:, 1:] if outputs == 1 else labels
     return labels[:, None] if outputs == 1 else tf.one_hot(labels, outputs)
 
 

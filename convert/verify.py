@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,7 @@ class Golden:
     tolerance: float
     runtimes: tuple[str, ...]  # names and versions
     faults: tuple[str, ...]  # of the others
+    crashes: tuple[str, ...] = ()  # those of the faults that end the process
 
     def as_dict(self) -> dict[str, object]:
         """Return what goes into edge.json, where `Model.verify` reads it."""
@@ -56,16 +57,17 @@ class Golden:
 def golden_vectors(path: Path) -> Golden:
     """Invoke the golden inputs on every installed runtime; the preferred one sets the scores."""
     scores: dict[str, Scores] = {}
-    faults = []
+    faults, crashes = [], []
     for name in installed_runtimes():
         done = _ask(path, name)
         if done.returncode == 0:
             scores |= json.loads(done.stdout)
         elif done.returncode < 0:
-            faults.append(f"{PACKAGES[name]} crashes ({signal.Signals(-done.returncode).name})")
+            crashes.append(f"{PACKAGES[name]} crashes ({signal.Signals(-done.returncode).name})")
         else:
             faults.append(one_line(done.stderr.strip().splitlines()[-1]))
-    return _judge(scores, faults, _by_reference(path))
+    found = _judge(scores, [*crashes, *faults], _by_reference(path))
+    return replace(found, crashes=tuple(crashes))
 
 
 def _ask(

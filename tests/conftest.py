@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,3 +142,19 @@ def commands(folder: Path, *argvs: list[object], **options: object) -> list[Said
     done = run("-c", _COMMANDS, words, str(path), **options)
     assert done.returncode == 0, done.stderr
     return [Said(*said) for said in json.loads(path.read_text())]
+
+
+@contextmanager
+def mounted_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of its own, such as "1m"; skips where none can be mounted."""
+    if os.geteuid():
+        pytest.skip("a disk can be mounted by root only")
+    disk = folder / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

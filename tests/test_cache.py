@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, mounted_disk
 from PIL import Image
 
 from convert import cache as caches
@@ -245,15 +245,8 @@ def done_rows(cache: Path) -> set[int]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MB."""
-    if os.geteuid():
-        pytest.skip("a disk can be mounted by root only")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted_disk(tmp_path, "1m") as disk:
+        yield disk
 
 
 def test_a_full_disk_is_one_line_before_any_work(small_disk: Path, tmp_path: Path) -> None:

@@ -57,6 +57,17 @@ def test_a_file_whose_calibration_was_ignored_is_refused(small_models: Path) -> 
     )
 
 
+def test_an_open_batch_is_refused(small_models: Path, tmp_path: Path) -> None:
+    content = (small_models / "two-float32.tflite").read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    tensor = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
+    tensor.shapeSignature = [-1, *tensor.shape[1:]]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (tmp_path / "open.tflite").write_bytes(builder.Output())
+    assert "must have a batch of 1. Received: [-1, " in fault(tmp_path / "open.tflite", "float32")
+
+
 def test_a_dense_layer_that_crashes_on_arm_is_refused(small_models: Path) -> None:
     told = fault(small_models / "per-channel.tflite", "int8")
     assert "MatMul" in told

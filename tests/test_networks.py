@@ -76,6 +76,22 @@ for name, labels in (("tutorial", 2), ("tutorial", 3), ("small", 2), ("mobilenet
             "kinds": [type(layer).__name__ for layer in trained.layers],
             "filters": [l.filters for l in trained.layers if isinstance(l, layers.Conv2D)],
         }
+
+import tensorflow as tf
+
+wide = np.random.default_rng(3).integers(0, 256, (4, 128, 160, 3)).astype(np.float32)
+first = None
+for order in (False, True):
+    model = networks.build("tutorial", (128, 160), 2, for_training=order)
+    first = first or model.get_weights()
+    model.set_weights(first)
+    with tf.GradientTape() as tape:
+        scores = model(wide)
+        loss = tf.reduce_mean(keras.losses.binary_crossentropy(tf.ones((4, 1)), scores))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    arrays[f"order-scores-{order}"] = scores.numpy()
+    arrays[f"order-gradients-{order}"] = np.concatenate([g.numpy().ravel() for g in gradients])
+    said[f"order-{order}"] = [type(layer).__name__ for layer in model.layers[2:5]]
 np.savez(folder / "results.npz", said=json.dumps(said), **arrays)
 """
 BACKBONES = ("mobilenet_v2", "mobilenet", "mobilenet_v3_small", "efficientnet_v2_b0", "vgg16")
@@ -141,6 +157,16 @@ def test_the_device_gets_one_picture_in_float32(results: dict[str, Any], built: 
 def test_bfloat16_is_what_it_is_trained_in(results: dict[str, Any]) -> None:
     assert results["said"]["small-2-bfloat16"]["trained_in"] == "bfloat16"
     assert results["said"]["small-2-float32"]["trained_in"] == "float32"
+
+
+def test_pooling_before_relu_trains_the_same_network(results: dict[str, Any]) -> None:
+    assert results["said"]["order-False"] == ["Conv2D", "MaxPooling2D", "Conv2D"]
+    assert results["said"]["order-True"] == ["Conv2D", "MaxPooling2D", "ReLU"]
+    own, faster = results["order-scores-False"], results["order-scores-True"]
+    np.testing.assert_allclose(faster, own, rtol=1e-5)
+    own, faster = results["order-gradients-False"], results["order-gradients-True"]
+    assert np.abs(own).max() > 1e-3
+    np.testing.assert_allclose(faster, own, rtol=1e-3, atol=1e-6 * np.abs(own).max())
 
 
 def test_the_tutorial_network_is_the_tutorials(results: dict[str, Any]) -> None:

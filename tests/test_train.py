@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, SMALL, Said, commands, run
+from conftest import ROOT, SMALL, Said, commands, mounted_disk, run
 
 SCRIPT = """
 import contextlib, dataclasses, io, json, pathlib, sys
@@ -409,15 +409,8 @@ def test_resume_with_other_options_or_photos_is_one_line(cut: dict[str, Any]) ->
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 9 MB: an epoch of the small network is kept in 8, the next finds no room."""
-    if os.geteuid():
-        pytest.skip("a disk can be mounted by root only")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted_disk(tmp_path, "9m") as disk:
+        yield disk
 
 
 def test_a_full_disk_is_one_line_and_what_is_whole_is_gone_on_with(
