@@ -207,6 +207,13 @@ def test_a_check_that_fails_is_a_fault_and_the_others_go_on() -> None:
     assert found["second"] == Finding(OK, "a\\tb")
 
 
+def test_what_takes_too_long_may_be_the_machines_fault() -> None:
+    slow = Finding(FAULT, "does not load (did not end within 60 s)", "pip install it")
+    ((_, finding),) = examine(Context(), {"slow": lambda _: slow})
+    assert finding.remedy.startswith("top -o %CPU")
+    assert finding.remedy.endswith("pip install it")
+
+
 def test_it_runs_where_nothing_is_installed_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "edge").symlink_to(ROOT / "edge")
     code = (
@@ -261,9 +268,9 @@ def test_a_child_that_hangs_is_killed_with_what_it_began(tmp_path: Path) -> None
         f"pathlib.Path({str(mark)!r}).write_text(str(process.pid)); process.wait()"
     )
     started = time.monotonic()
-    outcome = try_code(code, 3)
-    assert outcome.reason == "did not end within 3 s"
-    assert time.monotonic() - started < 10
+    outcome = try_code(code, 5)
+    assert outcome.reason == "did not end within 5 s"
+    assert time.monotonic() - started < 15
     deadline = time.monotonic() + 10
     while alive(int(mark.read_text())):
         assert time.monotonic() < deadline

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from edge.doctor import camera, installation, machine, service
-from edge.doctor.finding import FAULT, Context, Finding
+from edge.doctor.finding import FAULT, TIMED_OUT, Context, Finding
 from edge.errors import one_line
 
 Check = Callable[[Context], Finding]
@@ -50,4 +50,7 @@ def _checked(check: Check, context: Context) -> Finding:
     except Exception as error:  # whatever breaks here, the other checks are what is wanted
         reason = f"{type(error).__name__}: {error}"
         finding = Finding(FAULT, f"the check itself failed ({reason})", REPORT)
-    return Finding(finding.status, one_line(finding.found), one_line(finding.remedy))
+    remedy = finding.remedy
+    if TIMED_OUT in finding.found:  # a machine that is too busy breaks nothing
+        remedy = f"top -o %CPU, and edge-doctor again when it is idle; if it stays so: {remedy}"
+    return Finding(finding.status, one_line(finding.found), one_line(remedy))

@@ -17,6 +17,7 @@ from edge import board
 from edge.errors import one_line
 
 OK, WARNING, FAULT, NOT_HERE = "ok", "warning", "fault", "not here"
+TIMED_OUT = "did not end within"
 LONGEST_REASON = 200  # characters; numpy explains a failed import on two screens
 
 # Where Debian and Raspberry Pi OS keep the packages of apt, under the root.
@@ -106,7 +107,7 @@ def try_command(command: Sequence[str], timeout_s: float) -> Outcome:
         stdout, stderr = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         _kill(process)
-        return Outcome(reason=f"did not end within {timeout_s:g} s")
+        return Outcome(reason=f"{TIMED_OUT} {timeout_s:g} s")
     except BaseException:  # Ctrl-C reaches this process only
         _kill(process)
         raise

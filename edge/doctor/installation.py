@@ -23,7 +23,7 @@ from edge.doctor.finding import (
     version_of,
 )
 
-IMPORT_TIMEOUT_S = 30.0  # a cold SD card is slow
+IMPORT_TIMEOUT_S = 60.0  # a cold SD card is slow, and a busy Pi slower
 OLDEST_PYTHON = (3, 11)
 # Packages, their modules, and the oldest that will do.
 PACKAGES = (

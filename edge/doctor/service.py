@@ -21,7 +21,7 @@ from edge.doctor.finding import (
 from edge.doctor.installation import IMPORT_TIMEOUT_S, RUNTIMES, runtime_remedy
 from edge.errors import EdgeError, RuntimeMissingError
 
-MODEL_TIMEOUT_S = 60.0
+MODEL_TIMEOUT_S = 120.0
 SYSTEMCTL_TIMEOUT_S = 10.0
 CONFIGURATION_STATUS = "2"  # what edge-watch ends with when its configuration is wrong
 PROPERTIES = (
