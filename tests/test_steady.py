@@ -125,7 +125,7 @@ def test_another_model_goes_on_from_the_state() -> None:
 def test_another_model_without_the_label_leaves_the_state_by_an_event() -> None:
     steady = Steady(LABELS, AT_ONCE)
     changes(steady, CUP)
-    steady.follow(("dog", "cat"))
+    steady.follow(("dog", "cat"), 0.0)
     change = steady.update(np.array((0.5, 0.3), np.float32), 1.0)
     assert change
     assert (change.before, change.after) == ("cup", "dog")
