@@ -72,6 +72,11 @@ class Delivery:
             self._late.popleft()
 
     @property
+    def trouble(self) -> str:
+        """What is the matter with it now; "" for nothing."""
+        return f"{self._name} fails" if self._pause_s else ""
+
+    @property
     def _name(self) -> str:
         return getattr(self._sink, "name", type(self._sink).__name__)
 

@@ -66,6 +66,7 @@ class Reloading:
         self._seen_s = self._looked_s = monotonic()
         self._asked = False
         self._trying: Trying | None = None
+        self.trouble = ""  # why the file is not the model that is loaded
         self.model = open_model(path)
 
     def ask(self) -> None:
@@ -99,6 +100,7 @@ class Reloading:
             self._refuse(error)
 
     def _refuse(self, error: EdgeError) -> None:
+        self.trouble = f"{error.subject}: {error.fault}"
         self._report(f"{error}; the model that is loaded goes on")
 
     def _finish(self, trying: Trying) -> bool:
@@ -120,7 +122,7 @@ class Reloading:
             if not self._trying:
                 trying.close()
         self.model.close()
-        self.model = new
+        self.model, self.trouble = new, ""
         golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
         self._report(f"{self._path}: loaded anew ({golden}, {trial.invoke_p50_ms:.1f} ms)")
         return True

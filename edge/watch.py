@@ -129,7 +129,7 @@ def watch(
                 sighting = _sighting(number, item, result, steady, wanted=asked())
                 for sink in sinks:
                     sink(sighting)
-                notifier.alive(_status(sighting, steady, pace))
+                notifier.alive(_status(sighting, steady, pace, (models, *sinks)))
                 turns = pace.rest()
             else:  # the next one is due at once, for this one was none
                 bad += 1
@@ -166,9 +166,15 @@ def _sighting(
     )
 
 
-def _status(sighting: Sighting, steady: Steady, pace: Pace) -> str:
+def _status(sighting: Sighting, steady: Steady, pace: Pace, parts: Iterable[object]) -> str:
+    """One line: the state, the rate, the heat, and the `trouble` of whatever part has any."""
     heat = "" if pace.celsius is None else f", {pace.celsius:.0f} Celsius"
-    return f"{sighting.state} {steady.score:.2f}, {pace.fps:.1f} frames a second{heat}"
+    troubles = "".join(f"; {trouble}" for part in parts if (trouble := _trouble(part)))
+    return f"{sighting.state} {steady.score:.2f}, {pace.fps:.1f} frames a second{heat}{troubles}"
+
+
+def _trouble(part: object) -> str:
+    return getattr(part, "trouble", "")
 
 
 def _pause_s(bad: int) -> float:

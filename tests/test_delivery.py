@@ -95,12 +95,14 @@ def test_changes_wait_and_come_in_order_without_their_pictures(at: Setting) -> N
         at.delivery(sighting(number, changed=number % 2 == 0))
     at.sink.error = None
     at.delivery(sighting(6))  # the pause is not over
+    assert at.delivery.trouble == "flaky fails"
     assert at.sink.numbers == []
     at.now_s += 1
     at.delivery(sighting(7))
     at.delivery(sighting(8))
     assert at.sink.numbers == [2, 4, 7, 8]
     assert [taken.frame is None for taken in at.sink.taken] == [True, True, False, False]
+    assert at.delivery.trouble == ""
     assert at.lines[1:] == ["flaky: works again (1 failures in all, 0 changes lost)"]
 
 

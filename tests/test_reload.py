@@ -117,11 +117,13 @@ def test_a_bad_file_is_refused_once_and_the_old_model_goes_on(running: Running) 
     (line,) = running.lines
     assert "damaged" in line
     assert line.endswith("; the model that is loaded goes on")
+    assert "damaged" in running.models.trouble
     running.turns(60)
     assert len(running.trials) == 1
     running.replace(SMALL.read_bytes())
     running.turns(LOOK_S + RESTED_S + LOOK_S)
     assert running.settled()
+    assert running.models.trouble == ""
 
 
 def test_one_that_crashes_is_refused(running: Running) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from model_copies import SMALL, relabelled
 
+from edge.delivery import Delivery
 from edge.errors import SourceError
 from edge.model import Model
 from edge.notify import Notifier
@@ -185,6 +186,17 @@ def test_systemd_hears_of_classified_frames_and_of_waiting_only(
         ["WATCHDOG=1"],
         ["nothing"],
     ]
+
+
+def test_a_sink_that_fails_is_told_in_the_status(model: Model, systemd: socket.socket) -> None:
+    def full(sighting: Sighting) -> None:
+        raise OSError(28, "No space left on device")
+
+    loop = Loop(model)
+    delivery = Delivery(full, loop.lines.append)
+    loop.run([frame()], delivery, environment={"NOTIFY_SOCKET": systemd.getsockname()})
+    ((*_, status),) = heard(systemd)
+    assert status.endswith(" frames a second; function fails")
 
 
 def test_waiting_is_not_paced_and_the_state_outlasts_it(model: Model) -> None:

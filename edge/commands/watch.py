@@ -260,7 +260,8 @@ def _models(configuration: Configuration, *, verbose: bool) -> Reloading:
         return Trying(path, runtime=configuration.runtime, num_threads=configuration.threads)
 
     fps = configuration.pace.fps
-    demands = Demands(configuration.snapshots.labels, 1000 / fps if fps else None)
+    # Twice the time that there is: during its trial the running model takes its share.
+    demands = Demands(configuration.snapshots.labels, 2 * 1000 / fps if fps else None)
     return Reloading(_model_path(configuration), open_model, start_trial, demands, _say)
 
 
