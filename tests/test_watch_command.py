@@ -256,6 +256,18 @@ def test_a_signal_ends_it_with_0_and_its_files_whole(
         assert told["WATCHDOG"] == "1"
 
 
+def test_several_signals_at_once_end_it_without_a_word(
+    services: list[Service], pictures: Path, tmp_path: Path
+) -> None:
+    options = ("--source", pictures, "--repeat", "--every", 0, "-m", SMALL)
+    services.append(service := Service(tmp_path, *options))
+    assert service.told()["READY"] == "1"
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGINT):
+        service.process.send_signal(number)
+    assert service.ended(signal.SIGTERM) == 0
+    assert service.said == ""
+
+
 def test_a_signal_ends_it_in_a_long_rest(
     services: list[Service], pictures: Path, tmp_path: Path
 ) -> None:

@@ -185,7 +185,8 @@ def _ended_by_signals() -> Iterator[None]:
 
     def end(*_: object) -> None:
         for number in ENDING:
-            signal.signal(number, signal.SIG_IGN)
+            # Not SIG_IGN: Python shows a traceback where one of them has come at the same time.
+            signal.signal(number, lambda *_: None)
         raise SystemExit(0)
 
     reading, writing = os.pipe()
