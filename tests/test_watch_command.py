@@ -278,6 +278,26 @@ def test_a_signal_ends_it_in_a_long_rest(
     assert service.ended(signal.SIGTERM) == 0
 
 
+HANGS = """
+import hashlib
+from edge.commands.watch import _ended_by_signals
+with _ended_by_signals():
+    print("hangs", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000_000)  # minutes, and no turn for a handler
+"""
+
+
+def test_a_signal_ends_it_even_where_native_code_hangs() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, cwd=ROOT) as hung:
+        assert hung.stdout
+        assert hung.stdout.readline() == b"hangs\n"
+        try:
+            hung.send_signal(signal.SIGTERM)
+            assert hung.wait(timeout=ENDS_WITHIN_S) == 0
+        finally:
+            hung.kill()
+
+
 def test_a_signal_ends_it_while_nobody_reads_what_it_writes(
     services: list[Service], pictures: Path, tmp_path: Path
 ) -> None:
