@@ -96,4 +96,5 @@ class Delivery:
 
 
 def _text(error: Exception) -> str:
-    return one_line(str(error) or type(error).__name__)
+    said = error.strerror if isinstance(error, OSError) else ""  # str() adds number and path
+    return one_line(said or str(error) or type(error).__name__)
