@@ -1,4 +1,4 @@
-"""The workstation's benchmarks run on tiny data, and count what they say they count."""
+"""The benchmarks run on tiny data, and count what they say they count."""
 
 from __future__ import annotations
 
@@ -94,3 +94,35 @@ def test_memory_of_a_whole_run_is_measured() -> None:
     assert [row[0] for row in rows] == ["150"]
     assert 100 < int(rows[0][1]) <= int(rows[0][2]) < 4000
     assert "| last of first | 1.000 | 1.000 |" in done.stdout
+
+
+def test_what_the_service_costs_is_measured() -> None:
+    done = run("benchmarks/watch.py", "--frames", "5", "--seconds", "1", "--starts", "1")
+    assert done.returncode == 0, done.stderr
+    parts = re.findall(r"^\| ([a-z. ]+) \|((?: [\d.]+ \|){4})$", done.stdout, re.MULTILINE)
+    assert [part for part, _ in parts] == [
+        "rank and steady",
+        "preprocess",
+        "invoke",
+        "stdout",
+        "latest.json",
+        "snapshots",
+        "status and notify",
+        "pace and reload",
+    ]
+    assert all(float(figure) > 0 for _, row in parts for figure in re.findall(r"[\d.]+", row))
+    outside = re.findall(
+        r"^\| outside invoke, (\d+ x \d+) \| ([\d.]+) ms", done.stdout, re.MULTILINE
+    )
+    assert [size for size, _ in outside] == ["224 x 224", "640 x 480"]
+    assert float(outside[0][1]) < float(outside[1][1])
+    share, rss, anonymous = re.search(
+        r"(\d+\.\d\d) % of a core.*?(\d+) MB, (\d+) MB of it", done.stdout, re.DOTALL
+    ).groups()
+    assert float(share) < 100
+    assert 10 < int(anonymous) < int(rss) < 400
+    assert "the base: python -c 'import numpy, PIL.Image, " in done.stdout
+    assert (
+        done.stdout.splitlines()[-1]
+        == "python benchmarks/watch.py --frames 5 --seconds 1 --starts 1"
+    )
