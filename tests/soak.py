@@ -15,16 +15,13 @@ file is touched, replaced, damaged, removed and mended. That must hold:
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import itertools
 import json
 import random
 import shutil
-import socket
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +29,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from soak_faults import BAD, Faulty, Frames, ModelFile, Scene, key
+from soak_faults import BAD, Faulty, Frames, ModelFile, Scene, Systemd, key
 
 from edge import board
 from edge.commands import complain, run
@@ -52,32 +49,10 @@ from edge.trial import Trying
 from edge.watch import Rules, Sighting, watch
 
 NAME = "soak"
-WATCHDOG_S = 60
 FLAT_MB = 5.0
 SINKS = ("stdout", "latest", "results", "snapshots")
 RULES = Rules(SteadySettings(frames=2, hold_s=0.0))
 MOST_PICTURES, MOST_MB = 50, 2.0
-
-
-class Systemd(threading.Thread):
-    """Listens at $NOTIFY_SOCKET; shows where a loop is dead, and ends it."""
-
-    def __init__(self, folder: Path) -> None:
-        """Args: the folder for the socket."""
-        super().__init__(daemon=True)
-        self.environment = {"NOTIFY_SOCKET": str(folder / "notify")}
-        self.longest_s = 0.0  # without a word
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.environment["NOTIFY_SOCKET"])
-
-    def run(self) -> None:
-        """Hear each message."""
-        heard_s = time.monotonic()
-        while True:
-            faulthandler.dump_traceback_later(WATCHDOG_S, exit=True)
-            if b"WATCHDOG=1" in self._socket.recv(4096):
-                now = time.monotonic()
-                self.longest_s, heard_s = max(self.longest_s, now - heard_s), now
 
 
 @dataclass(frozen=True)

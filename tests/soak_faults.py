@@ -1,10 +1,13 @@
-"""What goes wrong around the service in tests/soak.py, by a seed."""
+"""What is around the service in tests/soak.py, and goes wrong by a seed."""
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import random
+import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +26,7 @@ from edge.watch import Sighting, Sink
 
 HOTDOG = Path(__file__).parent / "data" / "hotdog.jpg"
 MODELS = ("hotdog-small.tflite", "hotdog-tutorial.tflite")
+WATCHDOG_S = 60
 FRAME_S = 0.1  # by the clock that pauses and reloads go by: it counts frames
 # Of a frame: what is wrong with it, or before it. Of a sink: at one sighting.
 BAD_PICTURE, STALL, SILENCE, JUMP = 1 / 200, 1 / 400, 1 / 2000, 1 / 1000
@@ -260,3 +264,24 @@ class Scene:
         self._file.mend()
         if self._more():
             raise SourceError("camera 0", "does not come back", "check the cable")
+
+
+class Systemd(threading.Thread):
+    """Listens at $NOTIFY_SOCKET; shows where a loop is dead, and ends it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Args: the folder for the socket."""
+        super().__init__(daemon=True)
+        self.environment = {"NOTIFY_SOCKET": str(folder / "notify")}
+        self.longest_s = 0.0  # without a word
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.environment["NOTIFY_SOCKET"])
+
+    def run(self) -> None:
+        """Hear each message."""
+        heard_s = time.monotonic()
+        while True:
+            faulthandler.dump_traceback_later(WATCHDOG_S, exit=True)
+            if b"WATCHDOG=1" in self._socket.recv(4096):
+                now = time.monotonic()
+                self.longest_s, heard_s = max(self.longest_s, now - heard_s), now
