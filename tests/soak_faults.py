@@ -160,6 +160,19 @@ def _away(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.away")
 
 
+_GOOD = ("touched", "replaced", "asked for")
+_DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "cut short": lambda content: content[: len(content) // 2],
+    "holed": lambda content: _zeroed(content, len(content) // 3, len(content) // 3),
+    "wrong": lambda content: _zeroed(content, len(content) // 2, 50_000),  # it loads, and errs
+}
+
+
+def _zeroed(content: bytes, start: int, length: int) -> bytes:
+    return content[:start] + bytes(length) + content[start + length :]
+
+
 class ModelFile:
     """The model's file, which somebody changes while it is in use: rightly, or not."""
 
@@ -182,11 +195,9 @@ class ModelFile:
         """Change the file, and await what is right."""
         kind = "mended"
         if self._good:
-            kinds = ("touched", "replaced", "asked for", "cut short", "zeroed", "empty", "removed")
-            kind = self._random.choice(kinds)
+            kind = self._random.choice((*_GOOD, *_DAMAGED, "removed"))
         self._counted[f"model {kind}"] += 1
-        self._good = self._awaited = kind in ("mended", "touched", "replaced", "asked for")
-        small, other = self._contents
+        self._good = self._awaited = kind in ("mended", *_GOOD)
         if kind == "touched":
             os.utime(self.path)
         elif kind == "asked for":
@@ -194,16 +205,9 @@ class ModelFile:
         elif kind == "removed":
             self.path.unlink()
         else:
-            half, third = len(small) // 2, len(small) // 3
-            self._write(
-                {
-                    "mended": small,
-                    "replaced": self._random.choice((small, other)),
-                    "cut short": small[:half],
-                    "zeroed": small[:third] + bytes(third) + small[2 * third :],
-                    "empty": b"",
-                }[kind]
-            )
+            small = self._contents[0]
+            content = self._random.choice(self._contents) if kind == "replaced" else small
+            self._write(_DAMAGED[kind](content) if kind in _DAMAGED else content)
 
     def heard(self, line: str) -> None:
         """Take a line that the service has said."""
