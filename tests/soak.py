@@ -97,6 +97,10 @@ class Soak:
         """Whether frames are to come."""
         return self.scene.number < self.frames and time.monotonic() < self.until_s
 
+    def now(self) -> int:
+        """The number of the frame that was given last."""
+        return self.scene.number
+
     def report(self, line: str) -> None:
         """Take a line of the service's."""
         self.file.heard(line)
@@ -146,9 +150,10 @@ class Soak:
         )
         made = []
         for name, sink in zip(SINKS, sinks, strict=True):
-            folder = None if name == "stdout" else self.folder / name
-            taken = self.folder / f"{name}.taken"
-            made.append(Faulty(sink, folder, taken, self.random.randrange(2**32), self.counted))
+            # A folder of pictures that comes back is one that the sink could not hold to its quota.
+            folder = self.folder / name if name in ("latest", "results") else None
+            taken, draw = self.folder / f"{name}.taken", random.Random(self.random.randrange(2**32))
+            made.append(Faulty(sink, folder, taken, draw, self.counted, self.now))
         return made
 
     def _count(self, sink: Delivery) -> None:

@@ -102,20 +102,29 @@ class Faulty:
     """
 
     def __init__(
-        self, sink: Sink, folder: Path | None, taken: Path, seed: int, counted: Counter[str]
+        self,
+        sink: Sink,
+        folder: Path | None,
+        taken: Path,
+        draw: random.Random,
+        counted: Counter[str],
+        now: Callable[[], int],
     ) -> None:
-        """Args: the sink, its folder, the file to write down in, the seed, where to count."""
+        """Args: the sink, its folder, the file to write down in, what draws, where to count, and
+        the frame that it is at: an event that comes late is of an earlier one.
+        """
         self.calm = False
+        self._now = now
         self.name = taken.stem
         self._sink, self._folder, self._counted = sink, folder, counted
-        self._random = random.Random(seed)
+        self._random = draw
         self._taken = taken.open("a")
         self._fails_until = self._gone_until = 0
 
     def __call__(self, sighting: Sighting) -> None:
         """Take one, or fail. Raises: OSError, ValueError."""
         if not self.calm:
-            self._fail(sighting.number)
+            self._fail(self._now())
         self._sink(sighting)
         if sighting.change:
             change = sighting.change
