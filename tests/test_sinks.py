@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import os
 import resource
 import signal
@@ -294,6 +295,30 @@ def test_the_oldest_goes_first_by_bytes_also_after_a_restart(tmp_path: Path) -> 
         assert 0.1e6 < total <= 0.25e6
     assert album.numbers[-1] == 9
     assert len(album.numbers) == len(range(10 - len(album.numbers), 10))
+
+
+def test_a_folder_that_goes_and_comes_back_stays_within_its_quota(tmp_path: Path) -> None:
+    album = Album(tmp_path / "seen", max_files=3)
+    for number in range(1, 4):
+        album.see(number, changed=True)
+    album.folder.rename(tmp_path / "away")
+    (tmp_path / "seen").write_text("no folder")
+    with pytest.raises(OSError):
+        album.see(4, changed=True)
+    (tmp_path / "seen").unlink()
+    (tmp_path / "away").rename(album.folder)
+    album.see(5, changed=True)
+    assert album.numbers == [2, 3, 5]
+
+
+def test_a_folder_that_is_deleted_is_made_again(tmp_path: Path) -> None:
+    album = Album(tmp_path / "seen")
+    album.see(1, changed=True)
+    shutil.rmtree(album.folder)
+    with pytest.raises(FileNotFoundError):
+        album.see(2, changed=True)
+    album.see(3, changed=True)
+    assert album.numbers == [3]
 
 
 def test_what_others_put_there_is_neither_counted_nor_deleted(tmp_path: Path) -> None:

@@ -94,18 +94,24 @@ class Snapshots:
         assert sighting.frame is not None
         jpeg = encode_jpeg(read_image(sighting.frame.picture))
         record = json.dumps(sighting.as_dict() | {"occasion": occasion}).encode()
-        kept = self._look()
-        self._make_room(kept, len(jpeg) + len(record))
-        path = self._folder / _name(sighting)
+        try:
+            self._put(self._folder / _name(sighting), jpeg, record)
+        except OSError:
+            self._kept = None  # the folder may be another one now: it is looked at anew
+            raise
+        self._last_s = self._monotonic()
+
+    def _put(self, path: Path, jpeg: bytes, record: bytes) -> None:
+        kept, size = self._look(), len(jpeg) + len(record)
+        self._make_room(kept, size)
         replace_file(path.with_suffix(".json"), record)
         try:
             replace_file(path, jpeg)
         except OSError:
             path.with_suffix(".json").unlink(missing_ok=True)
             raise
-        kept.sizes.append((path, len(jpeg) + len(record)))
-        kept.total += len(jpeg) + len(record)
-        self._last_s = self._monotonic()
+        kept.sizes.append((path, size))
+        kept.total += size
 
     def _look(self) -> _Kept:
         """See, once, what earlier runs have left; halves of pairs are cleared away."""
