@@ -29,13 +29,19 @@ def no_picamera2(error: ImportError) -> SourceError:
     return SourceError("picamera2", f"cannot be imported ({error})", INSTALL)
 
 
-def no_camera(subject: str, found: int, dev: Path = Path("/dev")) -> SourceError:
-    """Say why libcamera lists no such camera: its devices cannot be opened, or none is there."""
+def no_camera(
+    subject: str, found: int, *, dev: Path = Path("/dev"), proc: Path = Path("/proc")
+) -> SourceError:
+    """Say why libcamera lists no such camera: no right to its devices, in use, or not there."""
     if closed := list(closed_nodes(dev)):
         return no_rights(subject, closed)
     if found:
         fault = f"no such camera: there are {found}, counted from 0"
         return SourceError(subject, fault, "choose by `rpicam-hello --list-cameras`")
+    # Some drivers' cameras are not even listed while another process streams from them.
+    if names := list(holders(proc)):
+        fault = f"no camera found, or it is in use by {_some(names)}"
+        return SourceError(subject, fault, f"end that process, or {LOOSE}")
     return SourceError(subject, "no camera found", LOOSE)
 
 

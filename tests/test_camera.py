@@ -522,8 +522,9 @@ def test_the_mode_sees_the_full_field(modes: Any, size: Any, chosen: Any) -> Non
 
 
 def test_no_camera_is_the_cable() -> None:
-    error = no_camera("camera 0", 0, dev=Path("/nonexistent"))
-    assert "no camera found" in error.fault
+    nothing = Path("/nonexistent")
+    error = no_camera("camera 0", 0, dev=nothing, proc=nothing)
+    assert error.fault == "no camera found"
     assert "cable" in error.remedy
     assert "camera_auto_detect" in error.remedy
 
@@ -595,6 +596,13 @@ def test_who_holds_the_camera_is_named(tmp_path: Path) -> None:
     assert list(holders(tmp_path)) == ["motion (812)", "rpicam-vid (4711)"]
     error = busy("camera 0", tmp_path)
     assert error.fault == "busy: in use by motion (812), rpicam-vid (4711)"
+
+
+def test_a_camera_that_is_not_listed_may_be_in_use(tmp_path: Path) -> None:
+    process(tmp_path, 4711, "rpicam-vid", "/dev/media0")
+    error = no_camera("camera 0", 0, dev=tmp_path / "dev", proc=tmp_path)
+    assert error.fault == "no camera found, or it is in use by rpicam-vid (4711)"
+    assert "end that process, or reseat the cable" in error.remedy
 
 
 def test_many_holders_stay_one_short_line(tmp_path: Path) -> None:
