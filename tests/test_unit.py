@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,19 +9,19 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from edge.commands.watch import _parser
-
 UNIT = ROOT / "deploy" / "edge-watch.service"
+MOST_EXPOSED = 17  # tenths, as systemd-analyze's threshold has it
 
 
 def verify(content: str, root: Path) -> subprocess.CompletedProcess[str]:
-    """Run systemd-analyze verify on a unit in a root of its own, with its program there."""
+    """Run systemd-analyze verify on a unit in a root of its own, with its programs there."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed (Debian: apt install systemd)")
-    program = root / command(content)[0].lstrip("/")
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
+    for name in (command(content)[0], "/bin/sh"):  # the shell reloads it
+        program = root / name.lstrip("/")
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
     units = root / "etc" / "systemd" / "system"
     units.mkdir(parents=True)
     (units / UNIT.name).write_text(content)
@@ -53,25 +52,64 @@ def test_the_check_sees_a_fault(tmp_path: Path, line: str) -> None:
     assert UNIT.name in done.stderr
 
 
-def test_its_command_line_is_one_that_edge_watch_takes() -> None:
+def service() -> dict[str, list[str]]:
+    """What the unit says of its service: every value of every key, in order."""
+    said: dict[str, list[str]] = {}
+    for line in UNIT.read_text().partition("[Service]")[2].partition("[Install]")[0].splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            said.setdefault(key, []).append(value)
+    return said
+
+
+def test_its_exposure_is_low() -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed (Debian: apt install systemd)")
+    options = ("--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager")
+    done = subprocess.run(
+        ["systemd-analyze", "security", *options, str(UNIT)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_runs_edge_watch_on_the_installed_configuration() -> None:
     program, *arguments = command(UNIT.read_text())
-    assert Path(program).name == "edge-watch"
-    args = _parser().parse_args(arguments)
-    assert args.repeat
-    assert args.fps == 1
+    assert program == "/opt/edge-classify/current/bin/edge-watch"
+    assert arguments == ["--config", "/etc/edge-classify/watch.toml"]
 
 
-def test_it_is_restarted_watched_and_may_see_a_camera() -> None:
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment]
-    unit.read_string(UNIT.read_text())
-    service = unit["Service"]
-    assert service["Type"] == "notify"
-    assert service["NotifyAccess"] == "main"
-    assert service["Restart"] == "always"
-    assert service["WatchdogSec"] == "30"
-    assert "video" in service["SupplementaryGroups"].split()
-    # strict=False keeps the last of several lines, which is the one that takes calls away.
-    # numpy's OpenBLAS calls mbind, one of @resources, while it is imported.
-    assert service["SystemCallFilter"] == "~@privileged"
-    assert not {"PrivateDevices", "ProtectClock"} & set(service)  # both hide /dev/video*
+def test_it_is_restarted_for_ever_but_not_with_a_wrong_configuration() -> None:
+    said = service()
+    assert "StartLimitIntervalSec=0" in UNIT.read_text().splitlines()
+    assert said["Type"] == ["notify"]
+    assert said["NotifyAccess"] == ["main"]
+    assert said["Restart"] == ["always"]
+    assert said["RestartSec"] == ["10"]
+    assert said["RestartPreventExitStatus"] == ["2"]
+    assert said["WatchdogSec"] == ["30"]
+    assert "HUP" in said["ExecReload"][0]
+
+
+def test_it_may_open_a_camera_and_no_other_device() -> None:
+    said = service()
+    assert said["SupplementaryGroups"] == ["video render"]
+    assert said["DevicePolicy"] == ["closed"]
+    assert said["DeviceAllow"] == [
+        "char-video4linux rw",
+        "char-media rw",
+        "char-dma_heap rw",
+        "/dev/vcio rw",
+    ]
+    assert said["ProtectClock"] == ["yes"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    "PrivateDevices PrivateUsers PrivateNetwork ProcSubset MemoryDenyWriteExecute".split(),
+)
+def test_what_is_off_has_its_reason_written(setting: str) -> None:
+    assert setting not in service()
+    assert any(line.startswith(f"#   {setting}") for line in UNIT.read_text().splitlines())

@@ -9,20 +9,14 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
+# shellcheck source-path=SCRIPTDIR source=debian.sh
+. "$here/debian.sh"
 
 python=${PYTHON:-python3}
 cache=${EDGE_TESTBED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edge-classify/testbed}
 recipe=$(sha256sum <"$0")
 
 say() { echo "arm-root: $*" >&2; }
-
-# The mirror that this machine's own apt uses for Debian. Only that one: the security suites live elsewhere, and the check
-# needs nothing from them.
-debian_mirror() {
-    # shellcheck disable=SC2016  # apt fills these in
-    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' |
-        awk -F '|' '$1 == "Debian" && $2 == "Debian" && $3 == "main" { print $4; exit }'
-}
 
 # unpack SUITE ARCHITECTURE FOLDER PACKAGES
 unpack() {
@@ -54,8 +48,7 @@ new=$(mktemp -d "$cache/.new.XXXXXX")
 root=$new/bookworm-arm64
 mirror=$(debian_mirror)
 [ -n "$mirror" ] || say "apt knows no Debian mirror here (apt-get update makes it known); taking mmdebstrap's own default"
-# The way to the mirror (a proxy, a clock not to be trusted) is the machine's own too.
-apt-config dump | grep -E '^Acquire::(https?::|Check-|ForceIPv|Retries)' >"$new/apt.conf" || :
+apt_settings >"$new/apt.conf"
 
 say "unpacking the emulator"
 # bookworm's own qemu-user (7.2) computes int8 wrongly and crashes some runtimes; trixie's 10.0 does neither.

@@ -1,0 +1,59 @@
+"""A wheel as a bad release would be: broken_wheel.py WHEEL FOLDER VERSION answers|crash.
+
+It is WHEEL under another version, and installs. "answers": the scores that its models' golden
+vectors must give are wrong, which only its own check can tell. "crash": it passes its check, and
+crashes when it starts to work.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+CRASH = b"""
+
+def watch(*_, **__):
+    __import__("os").abort()
+"""
+
+
+def spoil(model: bytes) -> bytes:
+    """Change the first golden score, and the checksums with it: what is left is a wrong answer."""
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:  # at the model's end, uncompressed
+        good = archive.read("edge.json")
+    facts = json.loads(good)
+    score = facts["golden"]["scores"][0][0]
+    wrong = f"{(score + 0.5) % 1.0:.6f}"[: len(str(score))].ljust(len(str(score)), "0")
+    bad = good.replace(str(score).encode(), wrong.encode(), 1)
+    checksum, new_checksum = (struct.pack("<I", zlib.crc32(text)) for text in (good, bad))
+    return model.replace(good, bad).replace(checksum, new_checksum)
+
+
+def main() -> int:
+    """Write the wheel."""
+    source, folder, version, fault = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
+    name, old, *tags = source.stem.split("-")
+    out = folder / f"{'-'.join((name, version, *tags))}.whl"
+    with zipfile.ZipFile(source) as good, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bad:
+        for member in good.namelist():
+            content = good.read(member)
+            if fault == "answers" and member.endswith(".tflite"):
+                content = spoil(content)
+            if fault == "crash" and member == "edge/watch.py":
+                content += CRASH
+            if member.endswith((".dist-info/METADATA", ".dist-info/RECORD")):
+                content = content.replace(
+                    f"Version: {old}".encode(), f"Version: {version}".encode()
+                )
+                content = content.replace(f"{name}-{old}.".encode(), f"{name}-{version}.".encode())
+            bad.writestr(member.replace(f"{name}-{old}.", f"{name}-{version}."), content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

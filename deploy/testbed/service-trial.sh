@@ -1,0 +1,387 @@
+#!/bin/sh
+# Runs in the container that test-service.sh boots, as root: a line a check on stdout, "done" at the end.
+# shellcheck disable=SC2317  # checks are called by name
+set -u
+
+# shellcheck source=/dev/null
+. /payload/settings
+unit=edge-watch.service
+config=/etc/edge-classify/watch.toml
+model=/var/lib/edge-classify/models/model.tflite
+frames=/srv/frames
+dropin=/etc/systemd/system/$unit.d/trial.conf
+
+# --- what checks are made of
+
+note() { echo "     $*"; }
+
+# check WHAT HOLDS COMMAND...
+check() {
+    sentence=$1
+    shift
+    echo "--- $sentence" >&2
+    if "$@" >&2; then
+        echo "ok   $sentence"
+    else
+        echo "FAIL $sentence"
+        journalctl --quiet --no-pager --output=short-monotonic -n 15 -u "$unit" >&2
+    fi
+}
+
+fails() { if "$@"; then return 1; fi; }
+same() { [ "$1" = "$2" ] || { echo "expected $2, received $1" && false; }; }
+
+# within SECONDS COMMAND...: becomes true in that time. A subshell, since commands may wait in turn.
+within() (
+    end=$(($(now_ms) + $1 * 1000))
+    shift
+    until "$@"; do
+        [ "$(now_ms)" -lt "$end" ] || exit 1
+        sleep 0.1
+    done
+)
+
+# keeps SECONDS COMMAND...: is true all that time.
+keeps() (
+    end=$(($(now_ms) + $1 * 1000))
+    shift
+    while [ "$(now_ms)" -lt "$end" ]; do
+        "$@" || exit 1
+        sleep 0.5
+    done
+)
+
+now_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
+property() { systemctl show --property "$1" --value "$unit"; }
+pid() { property MainPID; }
+state_is() { same "$(property ActiveState)" "$1"; }
+is_active() { [ "$(property ActiveState)" = active ]; }
+ready_ms() { echo $(($(property ActiveEnterTimestampMonotonic) / 1000)); }
+is_ready_since() { is_active && [ "$(ready_ms)" -ge "$1" ]; }
+told() { journalctl --quiet --no-pager --output=cat --since "@$told_since" -u "$unit" | grep -q -e "$1"; }
+listen() { told_since=$(date +%s); }
+installed_version() { readlink /opt/edge-classify/current; }
+install_sh() { /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" "$@"; }
+
+# newest: when the newest frame was captured.
+newest() { sed -n 's/.*"captured_at": "\([^"]*\)".*/\1/p' /run/edge-classify/latest.json; }
+
+# works: two different frames are classified one after the other.
+works() {
+    is_active || return 1
+    first=$(newest)
+    within 10 changed_since "$first"
+}
+changed_since() { [ "$(newest)" != "$1" ]; }
+
+# seconds FROM_MS: since then until the service was ready.
+seconds_to_ready() { awk -v from="$1" -v to="$(ready_ms)" 'BEGIN { printf "%.1f", (to - from) / 1000 }'; }
+
+# --- installing
+
+install_fresh() {
+    install_sh --offline /payload/wheels && [ "$(systemctl is-enabled $unit)" = enabled ]
+}
+
+no_camera_is_said() { [ -n "$(installed_version)" ] && within 15 told 'picamera2\|camera'; }
+
+numpy_is_the_systems() {
+    for runtime in "$@"; do
+        /opt/edge-classify/current/bin/python -c "
+import $runtime.interpreter, numpy
+assert numpy.__file__.startswith('/usr/lib/python3/dist-packages/'), numpy.__file__
+" || return 1
+    done
+    same "$(dpkg --verify python3-numpy | grep -v /usr/share/)" '' # documentation was left out of the container
+}
+
+checks_with() { /opt/edge-classify/current/bin/edge-watch --check --runtime "$1"; }
+
+exposure() {
+    systemd-analyze security --no-pager "$unit" | tail -n 1
+    systemd-analyze security --no-pager --threshold=17 "$unit" >/dev/null
+}
+
+is_confined() {
+    [ "$(awk '/^Uid/ { print $2 }' "/proc/$(pid)/status")" -ge 61184 ] &&
+        same "$(awk '/^CapEff/ { print $2 }' "/proc/$(pid)/status")" 0000000000000000 &&
+        same "$(awk '/^Seccomp:/ { print $2 }' "/proc/$(pid)/status")" 2
+}
+
+starts_on_frames() {
+    sed -i "s|^source = .*|source = \"$frames\"|; s|^#fps = .*|fps = 5.0|" "$config"
+    systemctl stop $unit
+    from=$(now_ms)
+    systemctl start $unit
+    is_active || return 1
+    start_ms=$(($(ready_ms) - from))
+    within 30 works
+}
+
+second_run_changes_nothing() {
+    was=$(pid)
+    before=$(all_of_it)
+    install_sh --offline /payload/wheels || return 1
+    same "$(pid)" "$was" && same "$(all_of_it)" "$before"
+}
+all_of_it() { find /etc /opt /var/lib/private -xdev -type f -printf '%p %T@ %i\n' | grep -v '/record/' | sort; }
+
+# --- what can happen to it
+
+# is_ready_in SECONDS and the allowance since $from: 3 s, or on a machine that is busy twice what a start took.
+is_ready_in() {
+    allowed_ms=$(($1 * 1000 + (start_ms > 1500 ? 2 * start_ms : 3000)))
+    within $((allowed_ms / 1000 + 10)) is_ready_since "$from" || return 1
+    [ $(($(ready_ms) - from)) -le "$allowed_ms" ] || { echo "took $(seconds_to_ready "$from") s" && false; }
+}
+
+comes_back_after_a_kill() {
+    from=$(now_ms)
+    kill -9 "$(pid)"
+    is_ready_in 10
+}
+
+# From here on the times are shorter, unless FULL=1.
+shorten() {
+    [ -z "$full" ] || return 0
+    mkdir -p "${dropin%/*}"
+    printf '[Service]\nRestartSec=2\nWatchdogSec=6\n' >"$dropin"
+    systemctl daemon-reload
+    systemctl restart $unit
+}
+
+watchdog_restarts_it() {
+    if [ -n "$full" ]; then is_ready_in 40; else is_ready_in 8; fi && told 'Watchdog timeout'
+}
+
+# A pipe that nobody writes into stands for a source that never delivers.
+frozen_source() {
+    listen
+    from=$(now_ms)
+    mv "$frames" "$frames.away"
+    mkdir "$frames"
+    mkfifo "$frames/frozen.jpg"
+    within 90 told 'Watchdog timeout'
+    rm -r "$frames"
+    mv "$frames.away" "$frames"
+    watchdog_restarts_it
+}
+
+hung_process() {
+    listen
+    from=$(now_ms)
+    kill -STOP "$(pid)"
+    watchdog_restarts_it
+}
+
+small_state_folder() {
+    systemctl stop $unit
+    mount -t tmpfs -o size=2m,mode=750 tmpfs /var/lib/private/edge-classify
+    sed -i 's|^#file = .*|file = "/var/lib/edge-classify/results.jsonl"|; s|^#folder = .*|folder = "/var/lib/edge-classify/snapshots"|' "$config"
+    systemctl start $unit
+    within 30 works && within 5 test -s /var/lib/edge-classify/results.jsonl
+}
+
+full_disk() {
+    was=$(pid)
+    listen
+    dd if=/dev/zero of=/var/lib/private/edge-classify/ballast bs=64k 2>/dev/null
+    within 15 told 'No space left' && keeps 3 works && same "$(pid)" "$was"
+}
+
+disk_is_freed() {
+    rm /var/lib/private/edge-classify/ballast
+    size=$(stat -c %s /var/lib/private/edge-classify/results.jsonl)
+    within 30 has_grown "$size"
+}
+has_grown() { [ "$(stat -c %s /var/lib/private/edge-classify/results.jsonl)" -gt "$1" ]; }
+
+no_rights_to_state() {
+    was=$(pid)
+    listen
+    chown -R root:root /var/lib/private/edge-classify/
+    chmod -R a-w /var/lib/private/edge-classify/
+    kill -USR1 "$was" # asks for a picture to be kept
+    within 30 told 'Permission denied' && works && same "$(pid)" "$was"
+}
+
+# A start gives the folder back to the service's user, which on a read-only one even systemd could not.
+read_only_state() {
+    systemctl restart $unit
+    systemctl stop $unit
+    mount -o remount,ro /var/lib/private/edge-classify
+    listen
+    systemctl start $unit
+    within 30 works && within 10 told 'Read-only file system'
+}
+
+ordinary_state_folder() {
+    systemctl stop $unit
+    umount /var/lib/private/edge-classify
+    sed -i 's|^file = .*|#file = ""|; s|^folder = .*|#folder = ""|' "$config"
+    systemctl start $unit
+    within 30 works
+}
+
+# --- models and versions
+
+install_with_model() {
+    sed -i "s|^#model = .*|model = \"$model\"|" "$config"
+    install_sh --offline /payload/wheels --model /payload/models/hotdog.tflite && within 30 works
+}
+
+corrupted_model() {
+    was=$(pid)
+    listen
+    head -c 100000 /payload/models/hotdog.tflite >"$model.new"
+    mv "$model.new" "$model"
+    within 30 told 'damaged' && works && same "$(pid)" "$was"
+}
+
+wrong_answers_model() {
+    was=$(pid)
+    listen
+    python3 -c "import zipfile, glob; z = zipfile.ZipFile(glob.glob('/payload/edge_classify-9.9.1-*.whl')[0])
+open('$model.new', 'wb').write(z.read('edge/models/hotdog-small.tflite'))"
+    mv "$model.new" "$model"
+    within 30 told 'golden' && works && same "$(pid)" "$was"
+}
+
+good_model() {
+    was=$(pid)
+    listen
+    cp /payload/models/hotdog-small.tflite "$model.new"
+    mv "$model.new" "$model"
+    within 30 told 'model.tflite: loaded anew' && works && same "$(pid)" "$was"
+}
+
+bad_upgrade() {
+    was=$(pid) version=$(installed_version)
+    fails /payload/deploy/install.sh --offline /payload/wheels --wheel "$(echo /payload/edge_classify-9.9.1-*.whl)" || return 1
+    same "$(pid)" "$was" && same "$(installed_version)" "$version" && works
+}
+
+crashing_upgrade() {
+    version=$(installed_version)
+    fails /payload/deploy/install.sh --offline /payload/wheels --wheel "$(echo /payload/edge_classify-9.9.2-*.whl)" || return 1
+    same "$(installed_version)" "$version" && within 30 works
+}
+
+other_runtime() {
+    version=$(installed_version)
+    install_sh --offline /payload/wheels-tflite || return 1
+    [ "$(installed_version)" != "$version" ] && within 30 works && numpy_is_the_systems tflite_runtime &&
+        fails /opt/edge-classify/current/bin/python -c 'import ai_edge_litert'
+}
+
+pushed() {
+    version=$(installed_version)
+    touch /payload/push-now
+    within 120 test -e /payload/pushed
+    cat /payload/pushed.log
+    same "$(cat /payload/pushed)" 0 && [ "$(installed_version)" != "$version" ] && within 30 works
+}
+
+two_versions_are_kept() { same "$(find /opt/edge-classify/versions -mindepth 1 -maxdepth 1 | wc -l)" 2; }
+
+config_is_kept() { grep -q "^source = \"$frames\"" "$config"; }
+
+# --- configuration and source
+
+wrong_config() {
+    listen
+    sed -i '1i nonsense = 1' "$config"
+    systemctl restart $unit
+    within 10 state_is failed
+    restarts=$(property NRestarts)
+    within 10 told nonsense && same "$(property ExecMainStatus)" 2 &&
+        keeps 5 state_is failed && same "$(property NRestarts)" "$restarts"
+}
+
+right_config_again() {
+    sed -i '1d' "$config"
+    systemctl restart $unit
+    within 30 works
+}
+
+source_gone() {
+    listen
+    away_s=40
+    [ -z "$full" ] || away_s=600
+    mv $frames $frames.away
+    sleep 15
+    keeps $((away_s - 15)) fails state_is failed && told "$frames"
+}
+
+source_back() {
+    mv $frames.away $frames
+    from=$(now_ms)
+    within 40 works
+}
+
+# --- the end of it
+
+# The configuration and the model were changed by hand above.
+remove_keeps_what_is_mine() {
+    rm -rf "${dropin%/*}"
+    /opt/edge-classify/current/deploy/uninstall.sh && config_is_kept && same "$(leftovers)" "/etc/edge-classify
+$config
+/var/lib/edge-classify
+/var/lib/private/edge-classify
+/var/lib/private/edge-classify/models
+/var/lib/private/edge-classify/models/model.tflite"
+}
+purge_leaves_nothing() { /payload/deploy/uninstall.sh --purge && same "$(leftovers)" ''; }
+remove_leaves_nothing() {
+    install_sh --offline /payload/wheels-tflite --model /payload/models/hotdog-small.tflite || return 1
+    /payload/deploy/uninstall.sh && same "$(leftovers)" ''
+}
+leftovers() {
+    find / -xdev \( -path /payload -o -path /proc -o -path /sys \) -prune -o \( -name '*edge-*' -o -name 'edge_*' \
+        -o -path '*/edge-classify/*' \) -print 2>/dev/null | grep -v edge-trial | sort
+}
+
+mkdir -p $frames
+cp /payload/frames/* $frames/
+listen
+check 'install.sh installs on a fresh bookworm, without a network' install_fresh
+check 'a missing camera is reported, and the installation stays' no_camera_is_said
+check 'numpy is the system'"'"'s, with ai-edge-litert and with tflite-runtime' numpy_is_the_systems ai_edge_litert tflite_runtime
+check 'the model passes its check with ai-edge-litert' checks_with litert
+check 'the model passes its check with tflite-runtime' checks_with tflite
+check 'systemd-analyze verify is silent' same "$(systemd-analyze verify /etc/systemd/system/$unit 2>&1)" ''
+check 'exposure is at most 1.7' exposure
+check 'it is ready on a folder of frames' starts_on_frames
+note "start to ready: $(seconds_to_ready "$from") s"
+check 'it is a passing user without capabilities, its calls filtered' is_confined
+check 'a second install.sh changes nothing, and keeps it running' second_run_changes_nothing
+check 'killed, it is ready within RestartSec + 3 s' comes_back_after_a_kill
+note "killed to ready: $(seconds_to_ready "$from") s"
+shorten
+check 'a frozen source: the watchdog restarts it' frozen_source
+check 'a hung process: restarted within WatchdogSec + RestartSec + 3 s' hung_process
+note "hung to ready: $(seconds_to_ready "$from") s (WatchdogSec $(property WatchdogUSec))"
+check 'it writes results into its state folder' small_state_folder
+check 'a full disk: said, and it goes on' full_disk
+check 'a disk with room again: it writes again' disk_is_freed
+check 'a state folder without rights: said, and it goes on' no_rights_to_state
+check 'a read-only state folder: said, and it works' read_only_state
+check 'and on an ordinary one again' ordinary_state_folder
+check 'an upgrade that fails its check: the last one stays, and runs' bad_upgrade
+check 'an upgrade that crashes at its start: the last one runs again' crashing_upgrade
+check 'install.sh --model puts a model in place' install_with_model
+check 'a corrupted model is refused, and the old one goes on' corrupted_model
+check 'a model with wrong answers is refused, and the old one goes on' wrong_answers_model
+check 'a good model is taken over in the same process' good_model
+check 'where there is no ai-edge-litert, tflite-runtime is used' other_runtime
+check 'push.sh installs over ssh' pushed
+check 'the version in place and the one before are kept' two_versions_are_kept
+check 'the changed configuration was kept' config_is_kept
+check 'a wrong configuration: said, status 2, and no restart' wrong_config
+check 'a right one again: it works' right_config_again
+check "a source that is gone: said, and never given up" source_gone
+check 'the source is back: it works within RestartSec + 6 s' source_back
+check 'uninstall.sh leaves what the user wrote' remove_keeps_what_is_mine
+check 'uninstall.sh --purge leaves nothing' purge_leaves_nothing
+check 'nor does uninstall.sh where nothing was changed' remove_leaves_nothing
+echo 'done'

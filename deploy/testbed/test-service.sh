@@ -1,0 +1,140 @@
+#!/bin/sh
+# Does the service keep its promises under a real systemd? test-service.sh
+# A Debian bookworm as on a fresh card boots in a container without a network; install.sh is run in it, and the service is
+# killed, frozen, starved, misled, upgraded and removed. One line a check; what is tried is in service-trial.sh.
+# Run as root, from the root of the repository; PYTHON names an interpreter whose pip builds the wheel. FULL=1 tries the
+# unit's own times and ten minutes without a source, instead of shorter ones.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=stoppable.sh
+. "$here/stoppable.sh"
+
+python=${PYTHON:-python3}
+full=${FULL:-}
+limit=1200 # seconds for the whole trial; usual is a fifth, where nothing else is done
+[ -z "$full" ] || limit=1800
+
+say() { echo "test-service: $*" >&2; }
+
+check_prerequisites() {
+    missing=0
+    need() {
+        say "$*"
+        missing=1
+    }
+    [ "$(id -u)" = 0 ] || need 'must run as root: a container is booted (sudo make test-service)'
+    [ "$(uname -m)" = x86_64 ] || need "boots an x86-64 system, and this machine is $(uname -m)"
+    command -v systemd-nspawn >/dev/null || need 'systemd-nspawn is not installed: apt-get install systemd-container'
+    command -v mmdebstrap >/dev/null || need 'mmdebstrap is not installed: apt-get install mmdebstrap'
+    command -v ssh >/dev/null || need 'ssh is not installed: apt-get install openssh-client'
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
+        need "Debian's archive keys are not installed: apt-get install debian-archive-keyring"
+    "$python" -m pip --version >/dev/null 2>&1 || need "$python has no pip: apt-get install python3-pip"
+    [ -e pyproject.toml ] || need 'must run from the root of the repository'
+    [ "$missing" = 0 ]
+}
+
+# What the container sees as /payload.
+make_payload() {
+    mkdir -p "$payload/frames" "$payload/models" "$payload/wheels-tflite"
+    cp -r deploy "$payload/"
+    cp -- models/*.tflite "$payload/models/"
+    cp -r "$cache/wheels" "$payload/"
+    cp -- "$payload"/wheels/tflite_runtime-* "$payload"/wheels/flatbuffers-* "$payload/wheels-tflite/"
+    say 'building the wheel'
+    run 300 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$payload/wheel" . >&2
+    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.1 answers >&2
+    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.2 crash >&2
+    run 60 "$python" "$here/pictures.py" "$payload/frames" --photo tests/data/hotdog.jpg >&2
+    cp -- "$here/service-trial.sh" "$payload/"
+    echo "full='$full'" >"$payload/settings"
+    : >"$payload/answers"
+}
+
+prepare_root() {
+    cp -a -- "$cache/root" "$root"
+    mkdir -p "$root/payload" "$root/root/.ssh"
+    ssh-keygen -q -t ed25519 -N '' -f "$work/key"
+    install -m 600 "$work/key.pub" "$root/root/.ssh/authorized_keys"
+    cat >"$root/etc/systemd/system/edge-trial.service" <<END
+[Unit]
+Description=the trial of edge-watch
+After=multi-user.target
+SuccessAction=poweroff
+FailureAction=poweroff
+
+[Service]
+Type=oneshot
+ExecStart=/payload/service-trial.sh
+StandardOutput=file:/payload/answers
+StandardError=append:/payload/trial.log
+
+[Install]
+WantedBy=default.target
+END
+    systemctl --root="$root" --quiet enable edge-trial.service
+}
+
+# An ssh that needs no network: the server runs on the client's pipe, in the container.
+write_ssh() {
+    leader=$(pgrep -P "$(pgrep -f "systemd-nspawn .*$root" | tail -n 1)" | head -n 1)
+    cat >"$work/ssh" <<END
+#!/bin/sh
+exec ssh -q -F /dev/null -i "$work/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \\
+    -o ProxyCommand='nsenter --target $leader --all sh -c "mkdir -p /run/sshd; exec /usr/sbin/sshd -i"' "\$@"
+END
+    chmod +x "$work/ssh"
+}
+
+push() {
+    write_ssh
+    EDGE_SSH=$work/ssh deploy/push.sh root@container --offline "$payload/wheels" --wheel "$payload"/wheel/*.whl </dev/null
+}
+
+# Shows answers as they come, and pushes when the trial asks for it.
+attend() {
+    tail -n +1 -f "$payload/answers" &
+    tail=$!
+    trap 'kill "$tail"; exit' TERM
+    while [ ! -e "$payload/push-now" ]; do sleep 0.2; done
+    push >"$payload/pushed.log" 2>&1 && status=0 || status=$?
+    echo "$status" >"$payload/pushed.new"
+    mv "$payload/pushed.new" "$payload/pushed"
+    wait "$tail"
+}
+
+remove_work() {
+    [ -z "$attendant" ] || kill "$attendant" 2>/dev/null || :
+    rm -rf --one-file-system "$work"
+}
+
+attendant=''
+check_prerequisites || exit 1
+work=$(mktemp -d)
+payload=$work/payload root=$work/root
+on_end remove_work
+
+PYTHON=$python run 1800 "$here/service-root.sh" >"$work/cache"
+cache=$(cat "$work/cache")
+make_payload
+prepare_root
+
+say "booting (at most $limit s)"
+attend &
+attendant=$!
+ended=0
+run "$limit" systemd-nspawn --quiet --boot --directory="$root" --register=no --keep-unit --private-network \
+    --bind="$payload:/payload" </dev/null >"$work/console" 2>&1 || ended=$?
+sleep 0.5 # the last answers are on their way
+
+if ! grep -q '^done' "$payload/answers"; then
+    tail -n 20 "$work/console" >&2
+    cat "$payload/trial.log" >&2
+    if [ "$ended" = 124 ]; then say "no end within $limit s"; else say "the container ended early (exit status $ended)"; fi
+    exit 1
+fi
+if grep -q '^FAIL' "$payload/answers"; then
+    cat "$payload/trial.log" >&2
+    exit 1
+fi

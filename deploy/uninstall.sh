@@ -1,0 +1,113 @@
+#!/bin/sh
+# Removes what install.sh put on this machine; uninstall.sh --help tells what stays.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=places.sh
+. "$here/places.sh"
+
+dry_run='' purge=''
+
+usage() {
+    cat <<END
+usage: sudo uninstall.sh [--purge] [--dry-run]
+
+Removes the service: the unit, $opt, the model that --model brought, caches, and $config if
+it is as it was installed.
+
+What you wrote stays, and so do the pictures and results that you had it keep in $state; it is told
+what that is.
+
+  --purge      remove that too
+  --dry-run    say what would be done, and change nothing
+
+Exit status: 0 done, 1 something failed, 2 wrong usage.
+END
+}
+
+read_options() {
+    for option; do
+        case $option in
+        --purge) purge=yes ;;
+        --dry-run) dry_run=yes ;;
+        -h | --help) usage && exit ;;
+        *)
+            say "unknown option $option; uninstall.sh --help shows how"
+            exit 2
+            ;;
+        esac
+    done
+}
+
+stop_service() {
+    [ -e "$unit" ] || return 0
+    step "stopping edge-watch, removing $unit" || return 0
+    systemctl --quiet disable --now "$unit_name"
+    systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # nothing to clean is no fault
+    rm -f -- "$unit"
+    systemctl daemon-reload
+    systemctl reset-failed "$unit_name" 2>/dev/null || :
+}
+
+remove_rule() {
+    [ -e "$rule" ] || return 0
+    step "removing $rule" || return 0
+    rm -f -- "$rule"
+    udevadm control --reload 2>/dev/null || : # no udev runs in a container
+}
+
+# remove_as_recorded FILE: unless the user changed it.
+remove_as_recorded() {
+    [ -n "$purge" ] || is_as_recorded "$1" || return 0
+    [ -e "$1" ] || return 0
+    step "removing $1" || return 0
+    rm -f -- "$1"
+}
+
+# The service's user is a passing one: systemd keeps its folders below private/, and links to them.
+remove_state() {
+    if [ -n "$purge" ] && [ -e "$state" ]; then
+        step "removing $state" && rm -rf -- "$(readlink -f -- "$state")" "$state"
+        return 0
+    fi
+    [ -z "$dry_run" ] || return 0
+    for folder in "${model_place%/*}" "$(readlink -f -- "$state")"; do
+        rmdir -- "$folder" 2>/dev/null || :
+    done
+    if [ -L "$state" ] && [ ! -e "$state" ]; then rm -f -- "$state"; fi
+}
+
+recorded() { if [ -e "$record/$1" ]; then xargs <"$record/$1"; fi; }
+
+# Groups and packages that were not there before. apt knows whether something else needs a package by now.
+give_back() {
+    for group in $(recorded groups); do
+        if step "removing the group $group"; then groupdel "$group" || :; fi
+    done
+    packages=$(recorded apt)
+    [ -n "$packages" ] || return 0
+    step "telling apt that nobody asked for: $packages" || return 0
+    # shellcheck disable=SC2086  # a list of words
+    apt-mark auto $packages >/dev/null || :
+    say 'sudo apt-get autoremove removes those that nothing else needs'
+}
+
+tell_what_stays() {
+    for place in "${config%/*}" "$state" "$unit.d"; do
+        if [ -e "$place" ]; then say "$place stays: $(find -L "$place" -type f | wc -l) files that are yours"; fi
+    done
+}
+
+read_options "$@"
+require_root
+one_at_a_time
+[ -e "$opt" ] || [ -e "$unit" ] || say 'nothing is installed'
+
+stop_service
+remove_rule
+for file in "$config" "$config.dist" "$model_place"; do remove_as_recorded "$file"; done
+if [ -z "$dry_run" ]; then rmdir -- "${config%/*}" 2>/dev/null || :; fi
+remove_state
+give_back
+if [ -e "$opt" ] && step "removing $opt"; then rm -rf -- "$opt"; fi
+tell_what_stays

@@ -1,0 +1,33 @@
+"""The configuration that is installed: it shows every key, and its comments tell the defaults."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from conftest import ROOT
+
+from edge.configuration import KEYS, build, read
+
+SHIPPED = ROOT / "deploy" / "watch.toml"
+OF_THE_SERVICE = {"repeat": True, "every": 0}  # where it differs from edge-watch's own defaults
+
+
+def uncommented(tmp_path: Path) -> Path:
+    path = tmp_path / "watch.toml"
+    path.write_text(re.sub(r"(?m)^#(?=\w+ = )", "", SHIPPED.read_text()))
+    return path
+
+
+def test_it_is_taken_as_it_is() -> None:
+    values = read(SHIPPED)
+    assert values == {"source": "camera"} | OF_THE_SERVICE
+    build(values)
+
+
+def test_it_shows_every_key(tmp_path: Path) -> None:
+    assert set(read(uncommented(tmp_path))) == set(KEYS)
+
+
+def test_what_it_shows_is_what_holds_without_it(tmp_path: Path) -> None:
+    assert build(read(uncommented(tmp_path))) == build(OF_THE_SERVICE)
