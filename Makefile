@@ -7,7 +7,7 @@ EDGE_TEST_DATA ?= ../shared
 export EDGE_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-arm-quick sample clean
+.PHONY: help demo test lint test-arm-quick test-service test-camera soak sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -25,11 +25,20 @@ lint: $(VENV)/ready  ## ruff, mypy (strict on edge), the import rule, shellcheck
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_imports.py
-	@if command -v shellcheck >/dev/null; then shellcheck -x deploy/testbed/*.sh .ci/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck -x deploy/*.sh deploy/testbed/*.sh .ci/run; \
 	else echo 'shell scripts not checked: apt install shellcheck'; fi
 
 test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM (root; Debian's mmdebstrap, proot)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm-quick.sh
+
+test-service: $(VENV)/ready  ## the service under a real systemd, in a container (root; Debian's systemd-container, mmdebstrap)
+	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-service.sh
+
+test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)
+	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-camera.sh
+
+soak: $(VENV)/ready  ## the service for 200,000 frames or an hour, while all around it goes wrong
+	$(BIN)/python tests/soak.py --frames 200000 --minutes 60 --csv soak.csv
 
 sample: $(VENV)/ready  ## render the README's picture of a hot dog again
 	$(BIN)/python tests/data/render_hotdog.py
