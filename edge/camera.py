@@ -30,7 +30,7 @@ from edge.camera_format import (
     pixels_of,
     turn_of,
 )
-from edge.errors import EdgeError, SourceError
+from edge.errors import ConfigurationError, EdgeError, SourceError
 from edge.photos import Frame, Waiting
 from edge.preprocess import Pixels, Size
 
@@ -96,7 +96,7 @@ class Camera:
         """Yield until `close`.
 
         Raises: SourceError after `give_up_s` without a frame, and at once without picamera2;
-            EdgeError where a setting is not for this camera.
+            ConfigurationError where a setting is not for this camera.
         """
         while not self._closed:
             yield from self._until_frame()
@@ -292,11 +292,14 @@ def _configuration(picam2: Any, settings: CameraSettings) -> Any:
 
 
 def _controls(picam2: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The wanted controls, and continuous autofocus where there is any. Raises: EdgeError."""
+    """The wanted controls, and continuous autofocus where there is any.
+
+    Raises: ConfigurationError.
+    """
     known = {*picam2.camera_controls, "FrameRate"}  # picamera2's own name for two durations
     for name in wanted:
         if name not in known:
-            raise EdgeError(
+            raise ConfigurationError(
                 f"camera.controls.{name}",
                 "this camera has no such control",
                 f"choose from {', '.join(sorted(known))}",
@@ -320,12 +323,14 @@ def _sensor(picam2: Any, size: Size) -> dict[str, Any]:
 def _layout(configuration: Mapping[str, Any], settings: CameraSettings) -> Layout:
     """How frames are stored, which is what the camera made of what was asked.
 
-    Raises: EdgeError where it gives other than R, G, B.
+    Raises: ConfigurationError where it gives other than R, G, B.
     """
     main = configuration["main"]
     if main["format"] != FORMAT:
         fault = f"gives {main['format']}, not {FORMAT}"
-        raise EdgeError(f"camera {settings.number}", fault, "use a camera with an image processor")
+        raise ConfigurationError(
+            f"camera {settings.number}", fault, "use a camera with an image processor"
+        )
     width, height = main["size"]
     wanted, made = turn_of(settings), configuration["transform"]
     left = Turn(  # to be done by us: what the camera could not

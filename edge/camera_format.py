@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import EdgeError
+from edge.errors import ConfigurationError
 from edge.preprocess import Pixels, Size
 
 ROTATIONS = (0, 90, 180, 270)
@@ -25,7 +25,7 @@ OLDEST_FRAME_NS = 60 * 10**9
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """The configuration's [camera] section. Raises: EdgeError, where a value cannot be."""
+    """The configuration's [camera] section. Raises: ConfigurationError, where a value cannot be."""
 
     number: int = 0  # which camera, as `rpicam-hello --list-cameras` counts
     width: int = 640  # of the frame before it is rotated, in pixels
@@ -209,5 +209,7 @@ def _listed(values: Iterable[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _wrong(key: str, rule: str, value: object) -> EdgeError:
-    return EdgeError(f"camera.{key}", f"{rule}. Received: {value!r}", "mend the configuration")
+def _wrong(key: str, rule: str, value: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"camera.{key}", f"{rule}. Received: {value!r}", "mend the configuration"
+    )
