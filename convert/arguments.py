@@ -32,7 +32,9 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
 def add_training(parser: argparse.ArgumentParser) -> None:
     """Add what describes a training."""
     _add_network(parser)
-    _add_recipe(parser)
+    training = parser.add_argument_group("training (defaults: the recipe's)")
+    _add_recipe(training)
+    _add_lessons(training)
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +62,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    training = parser.add_argument_group("training (defaults: the recipe's)")
+def _add_recipe(training: argparse._ArgumentGroup) -> None:
     training.add_argument(
         "--recipe",
         choices=RECIPE_NAMES,
@@ -88,6 +89,10 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--augmentation", choices=AUGMENTATIONS, help="python -m convert preview shows it"
     )
+
+
+def _add_lessons(training: argparse._ArgumentGroup) -> None:
+    """Add what is learned from besides the photos' labels, and how it is computed."""
     training.add_argument(
         "--weigh",
         type=_weighed,
