@@ -20,6 +20,7 @@ from convert.batches import augmented, plain
 from convert.cache import decode
 from convert.checkpoint import Checkpoint
 from convert.dataset import Dataset, labels_of
+from convert.interrupt import between_batches
 from convert.precision import chosen_precision
 from convert.recipes import Recipe
 from convert.teacher import Teacher
@@ -200,16 +201,17 @@ def _fit(
     if recipe.average:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # validate with the averaged weights
     try:
-        model.fit(
-            train_batches.map(as_the_loss_wants),
-            steps_per_epoch=steps,
-            initial_epoch=min(checkpoint.epochs_done, recipe.epochs),
-            epochs=recipe.epochs,
-            validation_data=val_batches.map(as_the_loss_wants),
-            callbacks=callbacks,
-            shuffle=False,  # shuffled already
-            verbose="auto" if sys.stderr.isatty() else 2,
-        )
+        with between_batches() as interrupt:
+            model.fit(
+                train_batches.map(as_the_loss_wants),
+                steps_per_epoch=steps,
+                initial_epoch=min(checkpoint.epochs_done, recipe.epochs),
+                epochs=recipe.epochs,
+                validation_data=val_batches.map(as_the_loss_wants),
+                callbacks=[*callbacks, interrupt],
+                shuffle=False,  # shuffled already
+                verbose="auto" if sys.stderr.isatty() else 2,
+            )
     finally:
         checkpoint.restore_best(model)
 
@@ -247,18 +249,18 @@ def _train_head(
     train_columns, val_columns = (
         np.asarray(_columns(tf.constant(of), model.output_shape[1])) for of in (labels, val_set[1])
     )
-    head.fit(
-        features[0],
-        train_columns,
-        sample_weight=weights,
-        batch_size=HEAD_BATCH_SIZE,
-        epochs=config.recipe.head_epochs,
-        validation_data=(features[1], val_columns),
-        callbacks=[
-            keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True)
-        ],
-        verbose=0,
-    )
+    best = keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True)
+    with between_batches() as interrupt:
+        head.fit(
+            features[0],
+            train_columns,
+            sample_weight=weights,
+            batch_size=HEAD_BATCH_SIZE,
+            epochs=config.recipe.head_epochs,
+            validation_data=(features[1], val_columns),
+            callbacks=[best, interrupt],
+            verbose=0,
+        )
     model.layers[-1].set_weights(head.layers[-1].get_weights())
     accuracy = head.evaluate(features[1], val_columns, verbose=0)[1]
     print(f"convert: the head alone: {accuracy:.3f} on val", file=sys.stderr, flush=True)
@@ -275,7 +277,8 @@ def _features(body: keras.Model, pixels: Pixels, name: str) -> np.ndarray:
     nothing = np.zeros(len(pixels), np.int64)
     batches = plain(pixels, nothing, 32).map(lambda x, _: x)
     verbose = "auto" if sys.stderr.isatty() else 0
-    return np.asarray(body.predict(batches, verbose=verbose), np.float32)
+    with between_batches() as interrupt:
+        return np.asarray(body.predict(batches, verbose=verbose, callbacks=[interrupt]), np.float32)
 
 
 def _like(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -286,7 +289,8 @@ def scores_of(model: keras.Model, pixels: Pixels) -> np.ndarray:
     """Score (n, h, w, 3) pixels with the Keras model: (n, num_labels) float32."""
     nothing = np.zeros(len(pixels), np.int64)
     batches = plain(pixels, nothing, 32).map(lambda x, _: x)
-    scores = np.asarray(model.predict(batches, verbose=0), np.float32)
+    with between_batches() as interrupt:
+        scores = np.asarray(model.predict(batches, verbose=0, callbacks=[interrupt]), np.float32)
     return np.concatenate([1 - scores, scores], 1) if scores.shape[1] == 1 else scores
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -155,35 +156,75 @@ def test_the_process_ends_while_batches_are_being_made(ending: str) -> None:
     assert "terminate" not in done.stderr  # what C++ says when its threads are cut off
 
 
+FITTING = (
+    BEGIN
+    + """
+import keras
+from convert.interrupt import between_batches
+model = keras.Sequential([keras.Input((300, 300, 3)), keras.layers.GlobalAveragePooling2D(),
+    keras.layers.Dense(3, "softmax")])
+model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=[])
+once = batches.plain(photos(90, 300), np.arange(90) % 3, 8)
+class Tell(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        {told}
+def fit():
+    with between_batches() as interrupt:
+        model.fit(augmented(photos(50, 300), Augmentation.camera()), steps_per_epoch=5, epochs=999,
+            validation_data=once, shuffle=False, verbose=0, callbacks=[Tell(), interrupt])
+"""
+)
 LOOPS = {
-    "uncaught": ("for batch in {source}: print(1)", -signal.SIGINT),
-    "caught": (
-        """
-try:
-    for batch in {source}: print(1)
-except KeyboardInterrupt:
-    sys.exit(130)
-""",
-        130,
-    ),
+    "uncaught": ("fit()", -signal.SIGINT),
+    "caught": ("try: fit()\nexcept KeyboardInterrupt: sys.exit(130)", 130),
 }
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_ctrl_c_ends_it(loop: str) -> None:
-    text, status = LOOPS[loop]
-    script = BEGIN + text.format(source="augmented(photos(50, 300), Augmentation.camera())")
+def interrupted(script: str, times: int = 1) -> tuple[int, str]:
+    """Run a script, interrupt it once it has printed a line; its exit status and stderr."""
     command = [sys.executable, "-u", "-c", script]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         try:
             assert process.stdout.readline() == "1\n"
-            process.send_signal(signal.SIGINT)
+            for _ in range(times):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.2)
             _, stderr = process.communicate(timeout=300)
         finally:
             process.kill()
-    assert process.returncode == status, stderr
+    return process.returncode, stderr
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_ctrl_c_ends_a_training_between_two_batches(loop: str) -> None:
+    text, expected = LOOPS[loop]
+    status, stderr = interrupted(FITTING.replace("{told}", "print(1)") + text)
+    assert status == expected, stderr
     assert "terminate" not in stderr
+    assert "convert: stopping after this batch" in stderr
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_batch() -> None:
+    told = "print(1); import time; time.sleep(200)"
+    begin = time.monotonic()
+    status, stderr = interrupted(FITTING.replace("{told}", told) + "fit()", times=2)
+    assert status == -signal.SIGINT, stderr
+    assert time.monotonic() - begin < 150
+
+
+def test_an_ignored_ctrl_c_stays_ignored() -> None:
+    script = """
+import os, signal
+from convert.interrupt import between_batches
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+with between_batches() as interrupt:
+    os.kill(os.getpid(), signal.SIGINT)
+    interrupt.check()
+assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+"""
+    done = run("-c", script)
+    assert done.returncode == 0, done.stderr
 
 
 MEMORY = (
