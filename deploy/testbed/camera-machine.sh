@@ -10,38 +10,12 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
-# shellcheck source-path=SCRIPTDIR source=debian.sh
-. "$here/debian.sh"
+# shellcheck source-path=SCRIPTDIR source=build.sh
+. "$here/build.sh"
 
 python=${PYTHON:-python3}
-cache=${EDGE_TESTBED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edge-classify/testbed}/camera
-recipe=$(cat "$0" "$here/camera-init.sh" "$here/pykms.py" | sha256sum)
-
-say() { echo "camera-machine: $*" >&2; }
-
-remove_new() { rm -rf --one-file-system "$cache"/.new.*; }
-
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
-exec 9>"$cache/lock"
-if ! flock -n 9; then
-    say "waiting for another build in $cache"
-    on_end :
-    run 7200 flock 9
-fi
-on_end remove_new # what a power cut left goes with it: the lock says that nobody else is building
-
-if [ "$(cat "$cache/recipe" 2>/dev/null)" = "$recipe" ]; then
-    say "using $cache"
-    echo "$cache"
-    exit
-fi
-
-new=$(mktemp -d "$cache/.new.XXXXXX")
+build_in "$cache/camera" "$0" "$here/camera-init.sh" "$here/pykms.py"
 root=$new/root
-mirror=$(debian_mirror)
-[ -n "$mirror" ] || say "apt knows no Debian mirror here (apt-get update makes it known); taking mmdebstrap's own default"
-apt_settings >"$new/apt.conf"
 
 # What picamera2 imports, as far as Debian has it; then what builds a driver and a wheel.
 packages=python3-numpy,python3-pil,python3-libcamera,libcamera-ipa,python3-prctl,python3-jsonschema,python3-tqdm
@@ -59,13 +33,9 @@ END
 
 say 'building trixie with a kernel (some minutes)'
 # shellcheck disable=SC2016  # mmdebstrap's shell fills it in
-run 3600 mmdebstrap --quiet --mode=root --variant=apt --architectures=amd64 --include="$packages" \
-    --aptopt="$new/apt.conf" --aptopt='Acquire::Languages "none"' \
-    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' \
+unpack 3600 trixie "$root" --variant=apt --architectures=amd64 --include="$packages" \
     --essential-hook="$(small_initrd)" \
-    --customize-hook='chroot "$1" sh -c "cd /root && apt-get download -qq -o APT::Sandbox::User=root linux-source-6.12"' \
-    trixie "$root" ${mirror:+"$mirror"} >&2
+    --customize-hook='chroot "$1" sh -c "cd /root && apt-get download -qq -o APT::Sandbox::User=root linux-source-6.12"'
 
 kernel=$(ls "$root/usr/lib/modules")
 
@@ -99,9 +69,4 @@ rm -rf "$root"/root/* "$root"/usr/src/* "$root"/usr/lib/gcc "$root"/var/lib/apt/
 : >"$new/disk"
 run 1800 mke2fs -q -t ext4 -d "$root" "$new/disk" 3G
 
-# From here the old is gone and the new is not yet vouched for; the recipe goes in last.
-rm -f "$cache/recipe" "$cache/disk" "$cache/vmlinuz" "$cache/initrd"
-mv "$new/disk" "$new/vmlinuz" "$new/initrd" "$cache/"
-echo "$recipe" >"$cache/recipe"
-say "built $cache"
-echo "$cache"
+built disk vmlinuz initrd
