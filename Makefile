@@ -7,7 +7,7 @@ EDGE_TEST_DATA ?= ../shared
 export EDGE_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-arm-quick test-service test-camera soak sample clean
+.PHONY: help demo test lint test-arm-quick test-service test-card test-camera soak sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -33,6 +33,9 @@ test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM (root; Debi
 
 test-service: $(VENV)/ready  ## the service under a real systemd, in a container (root; Debian's systemd-container, mmdebstrap)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-service.sh
+
+test-card: $(VENV)/ready  ## the README's commands from a blank card to a live service, bookworm and trixie (root; as above, and a network)
+	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-card.sh
 
 test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-camera.sh

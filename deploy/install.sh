@@ -127,7 +127,7 @@ install_packages() {
     # shellcheck disable=SC2086  # a list of words
     DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends -o DPkg::Lock::Timeout=300 \
         ${offline:+--no-download} install $missing >"$work/apt" 2>&1 </dev/null || {
-        grep -iE '^[EW]:|error|unable' "$work/apt" | tail -n 5 >&2
+        grep -iE '^[EW]:|error|unable' "$work/apt" | head -n 5 >&2
         fail "apt could not install $missing; see above, then run this again${offline:+ (with --offline, install them first)}"
     }
     mkdir -p "$record"
