@@ -40,7 +40,7 @@ test-card: $(VENV)/ready  ## the README's commands from a blank card to a live s
 test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-camera.sh
 
-soak: $(VENV)/ready  ## the service for 200,000 frames or an hour, while all around it goes wrong
+soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all around it goes wrong
 	$(BIN)/python tests/soak.py --frames 200000 --minutes 60 --csv soak.csv
 
 sample: $(VENV)/ready  ## render the README's picture of a hot dog again

@@ -74,7 +74,7 @@ class Soak:
 
     folder: Path
     frames: int
-    until_s: float
+    until_s: float  # by time.monotonic(); not to end before
     seed: int
     sample_every: int
     csv: Path | None = None
@@ -95,7 +95,7 @@ class Soak:
 
     def more(self) -> bool:
         """Whether frames are to come."""
-        return self.scene.number < self.frames and time.monotonic() < self.until_s
+        return self.scene.number < self.frames or time.monotonic() < self.until_s
 
     def now(self) -> int:
         """The number of the frame that was given last."""
@@ -180,7 +180,7 @@ class Soak:
             with self.csv.open("a") as file:
                 file.write(",".join(f"{value:g}" for value in vars(sample).values()) + "\n")
         if sys.stderr.isatty():
-            told = f"{sample.frames} of {self.frames} frames, {sample.minutes:.1f} min"
+            told = f"{sample.frames} frames, {sample.minutes:.1f} min"
             print(f"{told}, RssAnon {sample.anonymous_mb:.1f} MB ", end="\r", file=sys.stderr)
 
 
@@ -283,9 +283,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=count, default=200_000, metavar="N")
     parser.add_argument(
-        "--minutes", type=float, default=60.0, metavar="M", help="end after so many"
+        "--frames", type=count, default=200_000, metavar="N", help="at least (default: 200000)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, metavar="M", help="at least (default: 60)"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="memory over frames")
