@@ -47,7 +47,7 @@ sample: $(VENV)/ready  ## render the README's picture of a hot dog again
 	$(BIN)/python tests/data/render_hotdog.py
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(VENV)-oldest demo build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-oldest demo build dist soak.csv .mypy_cache .ruff_cache .pytest_cache
 
 # The workstation: everything, at the tested versions, and tflite-support unpacked, whose schema of
 # the metadata a test reads as an independent judge.

@@ -85,18 +85,25 @@ def explain(subject: str, error: BaseException) -> SourceError:
 
 
 def closed_nodes(dev: Path = Path("/dev"), patterns: Iterable[str] = NODES) -> Iterator[Path]:
-    """Yield the camera's device nodes that this process may not open.
+    """Yield the camera's device nodes that this process may not open."""
+    nodes = [node for pattern in patterns for node in sorted(dev.glob(pattern))]
+    for name, number in unopened(map(str, nodes)).items():
+        if number in (errno.EACCES, errno.EPERM):  # busy, or gone, is not a matter of rights
+            yield Path(name)
+
+
+def unopened(nodes: Iterable[str]) -> dict[str, int]:
+    """Those of the device nodes that this process cannot open, each with its error's number.
 
     They are opened for real: the rights of the file do not tell what a service's DevicePolicy does.
     """
-    for pattern in patterns:
-        for node in sorted(dev.glob(pattern)):
-            try:
-                os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK))
-            except PermissionError:
-                yield node
-            except OSError:  # busy, or gone: not a matter of rights
-                continue
+    refused = {}
+    for node in nodes:
+        try:
+            os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK))
+        except OSError as error:
+            refused[node] = error.errno or errno.EIO
+    return refused
 
 
 def holders(proc: Path = Path("/proc"), dev: Path = Path("/dev")) -> Iterator[str]:

@@ -618,7 +618,8 @@ def test_a_node_without_rights_is_a_matter_of_groups(tmp_path: Path) -> None:
         folder.chmod(0o755)
     names = [str(root / "dev/media0"), str(root / "dev/dma_heap/system")]
     code = (
-        "import json, os, sys; from edge.doctor.camera import unopened, groups; "
+        "import json, os, sys; from edge.camera_faults import unopened; "
+        "from edge.doctor.camera import groups; "
         "from edge.doctor.finding import Context; from pathlib import Path; "
         f"os.setgroups([105]); os.setgid({NOBODY}); os.setuid({NOBODY}); "
         f"print(json.dumps([unopened({names!r}), groups(Context(root=Path({str(root)!r}))).found]))"

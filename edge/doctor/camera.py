@@ -92,7 +92,7 @@ def nodes(context: Context) -> Finding:
         return Finding(NOT_HERE, "none of /dev/video*, /dev/media*, /dev/dma_heap/*, /dev/vcio")
     names = [str(path) for path in paths]
     code = (
-        "import json; from edge.doctor.camera import unopened; "
+        "import json; from edge.camera_faults import unopened; "
         f"print(json.dumps(unopened({names!r})))"
     )
     outcome = try_code(code, NODES_TIMEOUT_S)
@@ -115,17 +115,6 @@ def _nodes_for_the_service(context: Context, names: list[str]) -> Finding:
         return Finding(OK, f"all {len(names)} open")
     found = f"the service may not open {closed[0]} ({_rights(Path(closed[0]))})"
     return Finding(context.without_camera, found, _node_remedy(context, closed[0], errno.EACCES))
-
-
-def unopened(names: list[str]) -> dict[str, int]:
-    """Those of the device nodes that this user cannot open, each with its error's number."""
-    refused = {}
-    for name in names:
-        try:
-            os.close(os.open(name, os.O_RDWR | os.O_NONBLOCK))
-        except OSError as error:
-            refused[name] = error.errno or errno.EIO
-    return refused
 
 
 def closed_to_groups(names: Iterable[str], gids: Collection[int]) -> list[str]:
