@@ -1,8 +1,8 @@
-"""A wheel as a bad release would be: broken_wheel.py WHEEL FOLDER VERSION answers|crash.
+"""A wheel as a bad release would be: broken_wheel.py WHEEL FOLDER VERSION answers|crash|hang.
 
 It is WHEEL under another version, and installs. "answers": the scores that its models' golden
 vectors must give are wrong, which only its own check can tell. "crash": it passes its check, and
-crashes when it starts to work.
+crashes when it starts to work. "hang": it works, and then an invoke does not come back.
 """
 
 from __future__ import annotations
@@ -19,6 +19,19 @@ CRASH = b"""
 
 def watch(*_, **__):
     __import__("os").abort()
+"""
+
+
+HANG = b"""
+
+def _hang(model, invoke=Model.invoke, left=[40]):
+    left[0] -= 1
+    if left[0] < 0:
+        __import__("time").sleep(3600)
+    return invoke(model)
+
+
+Model.invoke = _hang
 """
 
 
@@ -46,6 +59,8 @@ def main() -> int:
                 content = spoil(content)
             if fault == "crash" and member == "edge/watch.py":
                 content += CRASH
+            if fault == "hang" and member == "edge/model.py":
+                content += HANG
             if member.endswith((".dist-info/METADATA", ".dist-info/RECORD")):
                 content = content.replace(
                     f"Version: {old}".encode(), f"Version: {version}".encode()

@@ -267,6 +267,15 @@ crashing_upgrade() {
     same "$(installed_version)" "$version" && within 30 works
 }
 
+# After 40 frames, in each life.
+hung_invoke() {
+    listen
+    /payload/deploy/install.sh --offline /payload/wheels --wheel "$(echo /payload/edge_classify-9.9.3-*.whl)" || return 1
+    within 120 told 'Watchdog timeout' && within 60 works
+}
+
+good_version_again() { install_sh --offline /payload/wheels && within 30 works; }
+
 other_runtime() {
     version=$(installed_version)
     install_sh --offline /payload/wheels-tflite || return 1
@@ -369,6 +378,8 @@ check 'a read-only state folder: said, and it works' read_only_state
 check 'and on an ordinary one again' ordinary_state_folder
 check 'an upgrade that fails its check: the last one stays, and runs' bad_upgrade
 check 'an upgrade that crashes at its start: the last one runs again' crashing_upgrade
+check 'an invoke that hangs: the watchdog restarts it, and it works for as long as it can' hung_invoke
+check 'a good version again' good_version_again
 check 'install.sh --model puts a model in place' install_with_model
 check 'a corrupted model is refused, and the old one goes on' corrupted_model
 check 'a model with wrong answers is refused, and the old one goes on' wrong_answers_model

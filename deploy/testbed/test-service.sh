@@ -46,6 +46,7 @@ make_payload() {
     run 300 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$payload/wheel" . >&2
     run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.1 answers >&2
     run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.2 crash >&2
+    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.3 hang >&2
     run 60 "$python" "$here/pictures.py" "$payload/frames" --photo tests/data/hotdog.jpg >&2
     cp -- "$here/service-trial.sh" "$payload/"
     echo "full='$full'" >"$payload/settings"
