@@ -7,7 +7,7 @@ EDGE_TEST_DATA ?= ../shared
 export EDGE_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-arm-quick test-service test-card test-camera soak sample clean
+.PHONY: help demo test lint test-arm-quick test-service test-card test-camera soak release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -42,6 +42,9 @@ test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with 
 
 soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all around it goes wrong
 	$(BIN)/python tests/soak.py --frames 200000 --minutes 60 --csv soak.csv
+
+release: $(VENV)/ready  ## wheel, source archive, models and SHA256SUMS in dist/release, once version, changelog and tag agree
+	$(BIN)/python deploy/release.py
 
 sample: $(VENV)/ready  ## render the README's picture of a hot dog again
 	$(BIN)/python tests/data/render_hotdog.py
