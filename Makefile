@@ -7,7 +7,7 @@ EDGE_TEST_DATA ?= ../shared
 export EDGE_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-arm-quick test-service test-card test-camera soak release sample clean
+.PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera soak release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -28,8 +28,11 @@ lint: $(VENV)/ready  ## ruff, mypy (strict on edge), the import rule, shellcheck
 	@if command -v shellcheck >/dev/null; then shellcheck -x deploy/*.sh deploy/testbed/*.sh .ci/run; \
 	else echo 'shell scripts not checked: apt install shellcheck'; fi
 
-test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM (root; Debian's mmdebstrap, proot)
-	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm-quick.sh
+test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM, bookworm and trixie (root; Debian's mmdebstrap; Linux 6.7)
+	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm.sh --quick
+
+test-arm: $(VENV)/ready  ## the same in four roots, with freshly converted models and the commands (20 minutes)
+	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm.sh
 
 test-service: $(VENV)/ready  ## the service under a real systemd, in a container (root; Debian's systemd-container, mmdebstrap)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-service.sh

@@ -1,7 +1,7 @@
-"""What a model answers here: answers.py [--reference] MODEL PICTURE...
+"""What a model answers here: answers.py [--runtime tflite|litert] [--reference] MODEL PICTURE...
 
 One JSON line per picture, in the order given, and last one for the golden vectors that travel in
-the model. With --reference the runtime's reference kernels compute: they round int8 convolutions
+the model. With --reference tflite-runtime's reference kernels compute: they round int8 convolutions
 and additions as ARM's do. Those for x86-64 round otherwise, and fifty layers make a tenth of a
 score of it. (Swish, as in EfficientNet, and dynamic quantization ARM rounds in a way of its own.)
 """
@@ -17,17 +17,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tflite_runtime import interpreter
-
 from edge.classify import classify
 from edge.errors import EdgeError
 from edge.model import Model
 from edge.photos import photos
 
 
-def answers(model_path: Path, pictures: Iterable[str]) -> Iterator[dict[str, Any]]:
+def answers(model_path: Path, runtime: str, pictures: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Classify each picture, then hold the model to its golden vectors."""
-    with Model(model_path, runtime="tflite", num_threads=1) as model:
+    with Model(model_path, runtime=runtime, num_threads=1) as model:
         told = {"model": model_path.name, "runtime": f"{model.runtime} {platform.machine()}"}
         for frame in photos(pictures):
             result = classify(model, frame, top_k=0)
@@ -46,7 +44,9 @@ def golden(model: Model) -> str:
 
 
 def compute_by_reference() -> None:
-    """Let every interpreter of this process use the runtime's reference kernels."""
+    """Let every interpreter of this process use tflite-runtime's reference kernels."""
+    from tflite_runtime import interpreter
+
     kernels = interpreter.OpResolverType.BUILTIN_REF
     interpreter.Interpreter = functools.partial(
         interpreter.Interpreter, experimental_op_resolver_type=kernels
@@ -56,6 +56,7 @@ def compute_by_reference() -> None:
 def main() -> int:
     """Print the answers as they come: what was said before a crash is not lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runtime", choices=("tflite", "litert"), default="tflite")
     parser.add_argument("--reference", action="store_true")
     parser.add_argument("model", type=Path)
     parser.add_argument("pictures", nargs="+")
@@ -63,7 +64,7 @@ def main() -> int:
     if args.reference:
         compute_by_reference()
     try:
-        for answer in answers(args.model, args.pictures):
+        for answer in answers(args.model, args.runtime, args.pictures):
             print(json.dumps(answer), flush=True)
     except EdgeError as error:
         print(json.dumps({"failure": str(error)}), flush=True)

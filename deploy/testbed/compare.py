@@ -1,6 +1,6 @@
-"""Hold every machine's answers against the first one's.
+"""Hold every machine's answers against the first one's of its group.
 
-compare.py ANSWERS PICTURES MODELS --machines NAME... [--told NAME...]
+compare.py ANSWERS PICTURES MODELS --machines NAME... [--machines NAME...] [--told NAME...]
 
 ANSWERS/MACHINE/MODEL.jsonl is what answers.py printed there, with a line {"failure": ...} where
 it ended badly. Prints a table; exits 1 if anything differs, is missing or failed. What differs on
@@ -10,6 +10,7 @@ a machine of --told, which is known to round otherwise, is told and no fault.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -109,16 +110,16 @@ def main() -> int:
     parser.add_argument("answers", type=Path)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("models", type=Path)
-    parser.add_argument("--machines", nargs="+", required=True)
+    parser.add_argument("--machines", nargs="+", action="append", required=True, metavar="NAME")
     parser.add_argument("--told", nargs="+", default=[], metavar="NAME")
     args = parser.parse_args()
     pictures, models = (sorted(p.name for p in f.iterdir()) for f in (args.pictures, args.models))
     rows = []
-    for model in models:
-        answers = [read(args.answers / machine / f"{model}.jsonl") for machine in args.machines]
+    for model, machines in itertools.product(models, args.machines):
+        answers = [read(args.answers / machine / f"{model}.jsonl") for machine in machines]
         rows += [
             [machine, *row(model, answers[0], found, pictures, judged=machine not in args.told)]
-            for machine, found in zip(args.machines, answers, strict=True)
+            for machine, found in zip(machines, answers, strict=True)
         ]
     print(table([HEADER, *rows]))
     return int(any(line[-1] != "ok" for line in rows) or not rows)

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Runs in an ARM root, under test-arm.sh: arm-commands.sh RUNTIME. A line a check on stdout; exit status 1 if one fails.
+# shellcheck disable=SC2317  # checks are called by name
+set -u
+status=0
+small=/work/site/edge/models/hotdog-small.tflite
+set -- "$1" /work/pictures/*
+photo=$2
+runtime=$1
+
+check() {
+    sentence=$1
+    shift
+    if "$@" >/tmp/said 2>&1; then
+        echo "ok     $sentence"
+    else
+        echo "FAILED $sentence"
+        tail -n 5 /tmp/said >&2
+        status=1
+    fi
+}
+
+edge() {
+    command=$1
+    shift
+    python3 -m edge "$command" "$@"
+}
+
+classifies() { edge classify -m "$small" --runtime "$runtime" --format jsonl /work/pictures | python3 -c '
+import json, sys
+lines = [json.loads(line) for line in sys.stdin]
+assert len(lines) == 10 and all(line["score"] > 0 for line in lines), lines'; }
+
+watches() {
+    edge watch --source /work/pictures -m "$small" --runtime "$runtime" --fps 0 --every 1 2>/tmp/watch.err | head -n 100 >/tmp/lines
+    cat /tmp/watch.err
+    [ "$(wc -l </tmp/lines)" = 100 ]
+}
+
+# It may find that a machine has no camera; it must say so, and find the runtime and the model well.
+doctors() { edge doctor --format json >/tmp/found || [ $? = 1 ]; python3 -c '
+import json
+found = {line["name"]: line for line in json.load(open("/tmp/found"))["checks"]}
+for name in ("runtime", "model"):
+    assert found[name]["status"] == "ok", found[name]'; }
+
+damaged() {
+    head -c 100000 "$small" >/tmp/damaged.tflite
+    edge classify -m /tmp/damaged.tflite "$photo"
+    [ $? = 1 ]
+}
+
+# Told, not judged: emulation says nothing about speed, and the emulator's own memory is in it.
+tell_costs() { python3 - "$small" "$photo" <<'END'
+import resource, subprocess, sys, time
+started = time.monotonic()
+subprocess.run([sys.executable, "-m", "edge", "classify", "-m", *sys.argv[1:]], stdout=subprocess.DEVNULL, check=True)
+took = time.monotonic() - started
+peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(f"       cold start to first answer {took:.1f} s, peak {peak_mb:.0f} MB, all under emulation")
+END
+}
+
+check 'edge-classify' classifies
+check 'edge-watch, 100 frames' watches
+check 'edge-doctor' doctors
+check 'a damaged model is refused' damaged
+tell_costs || status=1
+exit $status

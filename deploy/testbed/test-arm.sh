@@ -1,0 +1,152 @@
+#!/bin/sh
+# Do the models answer on ARM as they do here, and do the commands work there? test-arm.sh [--quick] [MODEL.tflite...]
+# Ten pictures and the golden vectors, natively and in emulated Debian roots as a Pi has them: bookworm and trixie, 64- and
+# 32-bit, with each runtime that there is for them, as a Pi 3 or Zero 2 (Cortex-A53), a Pi 5 (Cortex-A76), and for 32 bits,
+# which no emulated A53 or A76 runs, a Pi 2 (Cortex-A7) and its larger sister (Cortex-A15).
+# Each runtime is held to itself on x86-64: tflite-runtime to its reference kernels, which round as ARM's do (how far its
+# usual ones are off is told beside it), ai-edge-litert to its usual ones.
+# The models are those in the project's own wheel, and, without --quick, freshly converted ones of two, three and ten
+# classes in every quantization; or those that are named. --quick: two roots, and no commands.
+# Run as root; PYTHON names an interpreter with the project installed.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=stoppable.sh
+. "$here/stoppable.sh"
+
+python=${PYTHON:-python3}
+photos=${EDGE_TEST_DATA:-../shared}/hotdog/test
+limit=180 # seconds for one model on one machine; usual is a few
+quick=''
+# root, runtime, processors
+quick_cells='bookworm-arm64 tflite cortex-a53 cortex-a76
+trixie-arm64 litert cortex-a53 cortex-a76'
+all_cells="$quick_cells
+bookworm-arm64 litert cortex-a53 cortex-a76
+bookworm-armhf tflite cortex-a7 cortex-a15"
+
+say() { echo "test-arm: $*" >&2; }
+
+check_prerequisites() {
+    missing=0
+    need() {
+        say "$*"
+        missing=1
+    }
+    [ "$(id -u)" = 0 ] || need 'must run as root: unpacking a foreign root takes its privileges (sudo make test-arm)'
+    [ "$(uname -m)" = x86_64 ] || need "compares ARM with x86-64, and this machine is $(uname -m)"
+    command -v mmdebstrap >/dev/null || need 'mmdebstrap is not installed: apt-get install mmdebstrap'
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
+        need "Debian's archive keys are not installed: apt-get install debian-archive-keyring"
+    for module in tflite_runtime ai_edge_litert; do
+        "$python" -c "import $module.interpreter" 2>/dev/null ||
+            need "$python has no $module, which the answers here are made with: Python 3.11, $python -m pip install '.[litert]'"
+    done
+    "$python" -m pip --version >/dev/null 2>&1 || need "$python has no pip: apt-get install python3-pip"
+    [ -e pyproject.toml ] || need 'must run from the root of the repository'
+    [ "$missing" = 0 ]
+}
+
+# ask MACHINE WHAT COMMAND...: keeps what the command answers, and how it ended if badly.
+ask() {
+    out=$work/answers/$1/$2.jsonl
+    say "asking $2 on $1"
+    shift 2
+    mkdir -p "${out%/*}"
+    ended=0
+    run "$limit" "$@" >"$out" 2>"$out.err" || ended=$?
+    case $ended in
+    0) return ;;
+    124) why="no end within $limit s" ;;
+    *) if [ "$ended" -gt 128 ]; then why=SIG$(kill -l "$ended"); else why="exit status $ended"; fi ;;
+    esac
+    tail -n 5 "$out.err" >&2
+    printf '\n{"failure": "%s"}\n' "$why" >>"$out"
+}
+
+# natively MACHINE MODEL [OPTION...]
+natively() {
+    machine=$1 model=$2
+    shift 2
+    ask "$machine" "$model" env PYTHONPATH="$work/site" "$python" "$work/answers.py" "$@" "$work/models/$model" "$work"/pictures/*
+}
+
+# in_root ROOT RUNTIME PROCESSOR MODEL
+in_root() {
+    # shellcheck disable=SC2016  # expanded within
+    ask "$1-$2-$3" "$4" "$here/in-root.sh" "$cache" "$1" "$2" "$3" "$work" \
+        /bin/sh -c 'exec /usr/bin/python3 /work/answers.py --runtime "$0" "/work/models/$1" /work/pictures/*' "$2" "$4"
+}
+
+# machines RUNTIME: those of the cells.
+machines() {
+    echo "$cells" | while read -r root runtime processors; do
+        [ "$runtime" = "$1" ] || continue
+        for processor in $processors; do echo "$root-$runtime-$processor"; done
+    done
+}
+
+ask_all() {
+    for model in "$work"/models/*; do
+        model=${model##*/}
+        natively reference-tflite "$model" --reference
+        natively native-tflite "$model"
+        natively native-litert "$model" --runtime litert
+        # Not `run` at the end of a pipe: a signal would not reach it.
+        echo "$cells" >"$work/cells"
+        while read -r root runtime processors <&3; do
+            for processor in $processors; do in_root "$root" "$runtime" "$processor" "$model"; done
+        done 3<"$work/cells"
+    done
+}
+
+# The commands as a user has them, on the first processor of each root.
+try_commands() {
+    failed=0
+    while read -r root runtime processor _ <&3; do
+        say "trying the commands in $root with $runtime"
+        run 600 "$here/in-root.sh" "$cache" "$root" "$runtime" "$processor" "$work" \
+            /bin/sh /work/arm-commands.sh "$runtime" || failed=1
+    done 3<"$work/cells"
+    return "$failed"
+}
+
+remove_work() { rm -rf "$work"; }
+
+[ "${1:-}" != --quick ] || {
+    quick=yes
+    shift
+}
+check_prerequisites || exit 1
+# shellcheck disable=SC3045  # dash and bash both know it
+ulimit -c 0 # the emulator would leave its core in the cached root
+work=$(mktemp -d)
+on_end remove_work
+cells=$all_cells
+[ -z "$quick" ] || cells=$quick_cells
+
+PYTHON=$python run 1800 "$here/arm-roots.sh" >"$work/cache"
+cache=$(cat "$work/cache")
+
+say 'building the wheel'
+run 300 "$python" -m pip wheel --quiet --no-deps -w "$work/wheel" . >&2
+run 300 "$python" -m pip install --quiet --no-deps --no-compile --target "$work/site" "$work"/wheel/*.whl >&2
+
+mkdir "$work/models"
+if [ $# -gt 0 ]; then
+    cp -- "$@" "$work/models/"
+else
+    cp -- "$work"/site/edge/models/*.tflite "$work/models/"
+    [ -n "$quick" ] || run 1200 "$python" "$here/fresh_models.py" "$work/models" >&2
+fi
+cp -- "$here/answers.py" "$here/arm-commands.sh" "$work/"
+run 300 "$python" "$here/pictures.py" "$work/pictures" --photos "$photos" --photo tests/data/hotdog.jpg
+
+ask_all
+status=0
+# shellcheck disable=SC2046  # lists of words
+run 300 "$python" "$here/compare.py" "$work/answers" "$work/pictures" "$work/models" \
+    --machines reference-tflite native-tflite $(machines tflite) \
+    --machines native-litert $(machines litert) --told native-tflite || status=1
+[ -n "$quick" ] || try_commands || status=1
+[ "$status" = 0 ]
