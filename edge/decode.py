@@ -1,0 +1,228 @@
+"""Image files become upright RGB: the decoding half of the one preprocessing, and all of Pillow's.
+
+Version 1 (edge.preprocess.PREPROCESSING_VERSION):
+- JPEG, PNG, WebP, BMP, GIF, TIFF and PNM (HEIF and AVIF where Pillow can); the first frame of any.
+- A JPEG is decoded at the smallest DCT scale that still covers the wanted size in both directions.
+- All eight EXIF orientations are turned upright.
+- Transparency is laid over white. 16-bit grey keeps its high byte, rounded.
+- An embedded ICC profile other than sRGB is converted to sRGB; one that is broken is ignored.
+- At most MAX_DECODED_PIXELS are decoded.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import stat
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from edge.errors import ImageError
+from edge.framing import Size
+
+# A model sees a few hundred pixels a side; an 8-bit picture of this size already takes 192 MB.
+# JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit (179 Mpx).
+MAX_DECODED_PIXELS = 64_000_000
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse by our limit
+# Pillow warns of damaged EXIF, which says nothing of the pixels.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+
+Pixels = NDArray[np.uint8]  # (height, width, 3) RGB, upright
+Suffices = Callable[[Size], Size | None]  # upright (height, width) -> what suffices; None: all
+
+
+@contextmanager
+def opened(source: Path | bytes, suffices: Suffices) -> Iterator[Image.Image]:
+    """Yield the upright RGB picture of a file or of its content.
+
+    `suffices` is asked to which (height, width) an upright JPEG of a size need only be decoded.
+
+    Raises: ImageError, whichever way the file is bad.
+    """
+    subject = "the given bytes" if isinstance(source, bytes) else source
+    try:
+        with _stream(source) as stream, _identify(stream, subject) as image:
+            yield _upright_rgb(image, suffices, subject)
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageError(subject, "no such file", "check the path") from error
+    except PermissionError as error:
+        raise ImageError(subject, "may not be read", "change its permissions") from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(subject) from error
+    except UnidentifiedImageError as error:  # its text would be the stream's address in memory
+        raise ImageError(subject, "is damaged (unreadable header)", "replace the file") from error
+    # A decoder meets damaged data in any of its own ways; Pillow names no common base for them.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise ImageError(subject, f"is damaged ({reason})", "replace the file") from error
+
+
+def _stream(source: Path | bytes) -> BinaryIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    mode = source.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise ImageError(source, "is a folder", "give an image file")
+    if not stat.S_ISREG(mode):  # opening a FIFO would wait for ever
+        raise ImageError(source, "is not a regular file", "give an image file")
+    return open(source, "rb")
+
+
+# First bytes -> Pillow's name of the format and the plugin that reads it. Only these are tried:
+# fast to import, and no exotic decoder (PostScript runs a program) is ever reached by a stray file.
+_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
+    (b"\xff\xd8\xff", "JPEG", "JpegImagePlugin"),
+    (b"\x89PNG\r\n\x1a\n", "PNG", "PngImagePlugin"),
+    (b"GIF8", "GIF", "GifImagePlugin"),
+    (b"BM", "BMP", "BmpImagePlugin"),
+    (b"II*\0", "TIFF", "TiffImagePlugin"),
+    (b"MM\0*", "TIFF", "TiffImagePlugin"),
+    *((b"P%d" % kind, "PPM", "PpmImagePlugin") for kind in range(1, 7)),
+)
+
+
+def _identify(stream: BinaryIO, subject: object) -> Image.Image:
+    """Open the picture without decoding it: its format, size and mode are then known."""
+    head = stream.read(16)
+    stream.seek(0)
+    if not head:
+        raise ImageError(subject, "is empty", "replace the file")
+    format_name, plugin = _format_of(head)
+    if not plugin:
+        raise ImageError(subject, "is not an image of a known format", "give a JPEG, PNG or WebP")
+    try:
+        import_module(plugin)
+    except ImportError as error:
+        raise ImageError(
+            subject, f"is {format_name}, which needs another package", "pip install pillow-heif"
+        ) from error
+    if plugin == "pillow_heif":
+        import_module(plugin).register_heif_opener()
+    return Image.open(stream, formats=(format_name,))
+
+
+def _format_of(head: bytes) -> tuple[str, str]:
+    """The format's name and the module that reads it, by its first bytes; ("", "") if unknown."""
+    for signature, name, plugin in _SIGNATURES:
+        if head.startswith(signature):
+            return name, f"PIL.{plugin}"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP", "PIL.WebPImagePlugin"
+    if head[4:8] == b"ftyp":
+        return ("AVIF", "PIL.AvifImagePlugin") if head[8:11] == b"avi" else ("HEIF", "pillow_heif")
+    return "", ""
+
+
+def _upright_rgb(image: Image.Image, suffices: Suffices, subject: object) -> Image.Image:
+    if image.format in ("JPEG", "MPO"):
+        _reduce(image, suffices)
+    if image.width * image.height > MAX_DECODED_PIXELS:
+        raise _too_large(subject)
+    image.load()
+    # After load(): a PNG's EXIF may follow its pixels. Pillow turns a TIFF while it loads.
+    turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
+    rgb = _to_rgb(image)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _reduce(image: Image.Image, suffices: Suffices) -> None:
+    """Let a JPEG be decoded at the smallest DCT scale that suffices."""
+    lies = _orientation(image) >= 5  # as stored, on its side
+    wanted = suffices(image.size if lies else image.size[::-1])
+    if wanted is not None:
+        image.draft(None, wanted if lies else wanted[::-1])  # None: keep the colours
+
+
+# EXIF 2.32, tag 0x0112: what turns a stored picture upright.
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1..8; 1 where there is none, or none that can be read."""
+    exif = Image.Exif()  # image.getexif() would, in newer Pillow only, also take a JPEG's XMP
+    try:
+        exif.load(image.info.get("exif", b""))
+        orientation = exif.get(_ORIENTATION_TAG, 1)
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        return 1  # damaged EXIF says nothing of the pixels
+    return orientation if orientation in _TURNS else 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    opaque = _without_alpha(_eight_bit(image))
+    if profile:
+        opaque = _to_srgb(opaque, profile)
+    return opaque if opaque.mode == "RGB" else opaque.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey becomes "L" (Pillow's own conversion clips at 255); other modes stay."""
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Lay transparency over white; a palette becomes RGB."""
+    transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    if transparent:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB") if image.mode == "P" else image
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    from PIL import ImageCms  # costs a shared library; most pictures do not need it
+
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(embedded):
+            return image  # the common case; converting would only add rounding
+        converted = ImageCms.profileToProfile(image, embedded, _srgb(), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image  # a broken or foreign profile says nothing of the pixels
+    return converted or image
+
+
+@functools.cache
+def _srgb() -> Any:
+    from PIL import ImageCms
+
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _too_large(subject: object) -> ImageError:
+    limit = MAX_DECODED_PIXELS // 1_000_000
+    return ImageError(
+        subject, f"is too large to decode (more than {limit} megapixels)", "make it smaller first"
+    )
+
+
+def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
+    """Encode (H, W, 3) uint8 RGB as the content of a JPEG file."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()

@@ -1,0 +1,126 @@
+"""Which part of a picture a model sees, and where it lands in the input: geometry, no pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from edge.errors import ConfigurationError
+
+# A JPEG is decoded to at least this many times the size that its part is resized to: the
+# antialiasing filter then still has enough to average, at a fraction of the time.
+OVERSAMPLING = 2
+
+RESIZES = ("squash", "crop", "pad")
+FILTERS = ("antialias", "bilinear", "nearest")
+TURNS = (0, 90, 180, 270)
+
+Size = tuple[int, int]  # (height, width)
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Which part of a picture the model sees, and how it is brought to the input's size.
+
+    Args:
+        resize: "squash" (whatever the aspect), "crop" (the centre, filling the input) or "pad"
+            (all of it, centred on black).
+        filter: "antialias" (Pillow's bilinear, whose support grows with the reduction), "bilinear"
+            (the four nearest pixels weighed by their distance, pixel centres at halves, rounded
+            down; no antialiasing) or "nearest" (the pixel under the centre).
+        roi: x, y, width and height of the part as shares 0..1 of the upright picture.
+        rotate: degrees clockwise, 0, 90, 180 or 270, by which the part is then turned.
+
+    Raises: ConfigurationError.
+    """
+
+    resize: str = "squash"
+    filter: str = "antialias"
+    roi: tuple[float, float, float, float] | None = None
+    rotate: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("resize", self.resize, RESIZES)
+        _one_of("filter", self.filter, FILTERS)
+        _one_of("rotate", self.rotate, TURNS)
+        if self.roi is not None:
+            _check_roi(self.roi)
+
+    def turned(self, size: Size) -> Size:
+        """Return the (height, width) that a picture has once it is turned by `rotate`."""
+        return size if self.rotate in (0, 180) else size[::-1]
+
+    def part(self, size: Size, input: Size) -> Box:
+        """Return which pixels of a turned picture of (height, width) the model sees.
+
+        They may be fractions, so that every DCT scale of a JPEG shows the same part.
+        """
+        height, width = size
+        x, y, w, h = self._turned_roi()
+        left, top, wide, high = x * width, y * height, w * width, h * height
+        if self.resize == "crop":
+            scale = min(wide / input[1], high / input[0])
+            left += (wide - scale * input[1]) / 2
+            top += (high - scale * input[0]) / 2
+            wide, high = scale * input[1], scale * input[0]
+        # To a thousandth of a pixel: a third of 300 is 100, and sums of shares stay inside.
+        edges = (left, top, left + wide, top + high)
+        left, top, right, bottom = (max(0.0, round(edge, 3)) for edge in edges)
+        return left, top, min(right, width), min(bottom, height)
+
+    def landing(self, box: Box, input: Size) -> tuple[int, int, Size]:
+        """Return where a part lands in the input: top, left and its (height, width) there."""
+        if self.resize != "pad":
+            return 0, 0, input
+        wide, high = box[2] - box[0], box[3] - box[1]
+        scale = min(input[1] / wide, input[0] / high)
+        height = min(input[0], max(1, round(scale * high)))
+        width = min(input[1], max(1, round(scale * wide)))
+        return (input[0] - height) // 2, (input[1] - width) // 2, (height, width)
+
+    def suffices(self, size: Size, input: Size) -> Size | None:
+        """Return to which (height, width) an upright JPEG of a size need only be decoded.
+
+        None is all of it: without antialiasing, a reduced picture would give other pixels.
+        """
+        if self.filter != "antialias":
+            return None
+        height, width = self.turned(size)
+        box = self.part((height, width), input)
+        _, _, target = self.landing(box, input)
+        wanted = (
+            math.ceil(OVERSAMPLING * target[0] * height / (box[3] - box[1])),
+            math.ceil(OVERSAMPLING * target[1] * width / (box[2] - box[0])),
+        )
+        return self.turned(wanted)
+
+    def _turned_roi(self) -> tuple[float, float, float, float]:
+        x, y, w, h = self.roi or (0.0, 0.0, 1.0, 1.0)
+        if self.rotate == 90:
+            return 1 - y - h, x, h, w
+        if self.rotate == 180:
+            return 1 - x - w, 1 - y - h, w, h
+        if self.rotate == 270:
+            return y, 1 - x - w, h, w
+        return x, y, w, h
+
+
+def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
+    if value not in known:
+        choices = ", ".join(map(str, known))
+        raise ConfigurationError(name, f"must be one of {choices}. Received: {value}", "change it")
+
+
+def _check_roi(roi: tuple[float, float, float, float]) -> None:
+    x, y, width, height = roi
+    inside = 0 <= x < 1 and 0 <= y < 1 and x + width <= 1 + 1e-6 and y + height <= 1 + 1e-6
+    if not (inside and width > 0 and height > 0):
+        raise ConfigurationError(
+            "roi",
+            f"must be x, y, width, height as shares 0..1 within the picture. Received: {roi}",
+            "change it",
+        )
+
+
+WHOLE = Framing()
