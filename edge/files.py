@@ -1,8 +1,11 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all; and where those lie that are only kept to save time."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+NAME = "edge-classify"
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -14,3 +17,18 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:  # SystemExit of a signal as well
         partial.unlink(missing_ok=True)
         raise
+
+
+def cache_folder() -> Path:
+    """Where what was found out may be kept; it need not exist, nor be one that can be written to.
+
+    systemd's CACHE_DIRECTORY, or a folder in the user's cache.
+    """
+    given = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    try:  # as the specification has it, a path that is not absolute is ignored
+        return (Path(home) if home.startswith("/") else Path("~/.cache").expanduser()) / NAME
+    except RuntimeError:  # a user without a home
+        return Path(os.devnull)  # in which nothing can be written

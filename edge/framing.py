@@ -64,10 +64,9 @@ class Framing:
             left += (wide - scale * input[1]) / 2
             top += (high - scale * input[0]) / 2
             wide, high = scale * input[1], scale * input[0]
-        # To a thousandth of a pixel: a third of 300 is 100, and sums of shares stay inside.
-        edges = (left, top, left + wide, top + high)
-        left, top, right, bottom = (max(0.0, round(edge, 3)) for edge in edges)
-        return left, top, min(right, width), min(bottom, height)
+        left, right = _edges(left, left + wide, width)
+        top, bottom = _edges(top, top + high, height)
+        return left, top, right, bottom
 
     def landing(self, box: Box, input: Size) -> tuple[int, int, Size]:
         """Return where a part lands in the input: top, left and its (height, width) there."""
@@ -104,6 +103,12 @@ class Framing:
         if self.rotate == 270:
             return y, 1 - x - w, h, w
         return x, y, w, h
+
+
+def _edges(first: float, last: float, length: int) -> tuple[float, float]:
+    """Round to thousandths of a pixel: a third of 300 is 100, and sums of shares stay inside."""
+    first = min(max(0.0, round(first, 3)), length - 0.001)
+    return first, min(max(first + 0.001, round(last, 3)), length)
 
 
 def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:

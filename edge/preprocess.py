@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,6 @@ __all__ = [  # of the modules below, what others find here
 ]
 
 PREPROCESSING_VERSION = 1
-
-Picture = (
-    Pixels | Path | bytes
-)  # decoded (a camera frame), or still encoded (a file's path or content)
 
 
 @dataclass(frozen=True)
@@ -92,11 +89,25 @@ class InputSpec(TensorSpec):
         return bool(np.array_equal(self.pixel_table, np.arange(256)))
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A picture with what one model will see of it, made ahead of time by `prepare`."""
+
+    picture: Pixels | Path | bytes
+    input: InputSpec  # of the model
+    outcome: Pixels | ImageError  # (h, w, 3) or grey (h, w), or why there is none
+    prepare_ms: float  # how long that took, in whichever thread
+
+
+# Decoded (a camera frame), still encoded (a file's path or content), or prepared.
+Picture = Pixels | Path | bytes | Prepared
+
+
 def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Make the input tensor of a picture.
 
     Args:
-        picture: (H, W, 3) uint8 RGB upright, or a path or the content of an image file.
+        picture: (H, W, 3) uint8 RGB upright, a path or the content of an image file, or prepared.
         input: the model's input.
         out: where to write, of the input's shape and dtype; a new array where it is None.
 
@@ -104,8 +115,7 @@ def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = No
     Raises: ImageError.
     """
     tensor = np.empty(input.shape, input.dtype) if out is None else out
-    pixels = resized(picture, input.size, input.framing, channels=input.channels)
-    pixels = pixels.reshape(input.shape)  # adds axes of one element
+    pixels = _seen(picture, input).reshape(input.shape)  # which adds axes of one element
     if input.takes_pixels:
         tensor[...] = pixels
     else:
@@ -114,12 +124,37 @@ def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = No
     return tensor
 
 
+def prepare(picture: Picture, input: InputSpec) -> Prepared:
+    """Do all of `preprocess` that needs no tensor; a bad picture fails once it is preprocessed."""
+    original = picture.picture if isinstance(picture, Prepared) else picture
+    started = time.perf_counter()
+    outcome: Pixels | ImageError
+    try:
+        outcome = _seen(original, input)
+    except ImageError as error:
+        outcome = error
+    return Prepared(original, input, outcome, (time.perf_counter() - started) * 1000)
+
+
+def _seen(picture: Picture, input: InputSpec) -> Pixels:
+    """What the model sees: (h, w, 3) RGB, or grey (h, w)."""
+    if isinstance(picture, Prepared):
+        if picture.input != input:  # for another model than this one
+            return _seen(picture.picture, input)
+        if isinstance(picture.outcome, ImageError):
+            raise picture.outcome
+        return picture.outcome
+    return resized(picture, input.size, input.framing, channels=input.channels)
+
+
 def resized(picture: Picture, size: Size, framing: Framing = WHOLE, *, channels: int = 3) -> Pixels:
     """Decode a picture where it is encoded, and bring it to a size.
 
     Returns: (*size, 3) uint8 RGB; (*size,) grey where `channels` is 1.
     Raises: ImageError.
     """
+    if isinstance(picture, Prepared):
+        picture = picture.picture
     if isinstance(picture, np.ndarray):
         return resize(picture, size, framing, channels=channels)
     with opened(picture, functools.partial(framing.suffices, input=size)) as image:
@@ -143,13 +178,16 @@ def read_image(picture: Picture, at_least: Size | None = None) -> Pixels:
     """Decode a picture to upright RGB.
 
     Args:
-        picture: a path, the content of an image file, or pixels, which are returned as they are.
+        picture: a path, the content of an image file, either of them prepared, or pixels, which
+            are returned as they are.
         at_least: (height, width) that suffices: a JPEG is then decoded at a smaller scale that
             still covers it. All of its pixels where it is None.
 
     Returns: (height, width, 3) uint8 RGB.
     Raises: ImageError.
     """
+    if isinstance(picture, Prepared):
+        picture = picture.picture
     if isinstance(picture, np.ndarray):
         return picture
     with opened(picture, lambda _: at_least) as image:

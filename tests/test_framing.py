@@ -131,6 +131,15 @@ def test_a_region_is_seen_as_if_it_were_the_picture(
     np.testing.assert_array_equal(pixels, expected)
 
 
+@pytest.mark.parametrize("roi", [(0.5, 0.5, 1e-9, 1e-9), (1 - 1e-9, 1 - 1e-9, 1e-9, 1e-9)])
+@pytest.mark.parametrize("filter", ["antialias", "bilinear", "nearest"])
+def test_a_region_smaller_than_a_pixel_is_that_pixel(roi: Any, filter: str) -> None:
+    frame = scene(10, 10)
+    row = int(10 * roi[1])
+    pixels = seen(frame, roi=roi, filter=filter, resize="crop")
+    assert max_difference(pixels, np.broadcast_to(frame[row, row], pixels.shape)) <= 1
+
+
 def test_nothing_beside_a_region_bleeds_into_it() -> None:
     assert (seen(quadrants(), roi=(0, 0, 0.5, 0.5)) == (220, 30, 30)).all()
     assert (seen(encoded(quadrants(), "PNG"), roi=(0.5, 0, 0.5, 0.5)) == (30, 200, 30)).all()

@@ -16,7 +16,7 @@ LAYERS = (
     {"preprocess", "notify", "board", "files", "pace"},
     {"golden", "metadata", "runtime", "camera_format", "camera_faults"},
     {"model", "photos"},
-    {"classify", "camera", "replay", "trial"},
+    {"classify", "camera", "replay", "trial", "ahead", "threads"},
     {"steady", "reload"},
     {"watch", "benchmark", "doctor"},
     {"sinks"},
