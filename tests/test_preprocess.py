@@ -503,9 +503,13 @@ def test_an_int8_input_rounds_half_to_even_and_clips() -> None:
     [
         UINT8,
         input_of(np.int8, 1 / 128, 0, Normalization(127.5, 127.5)),
+        input_of(np.int8, 1.0, -128),
         input_of(np.float32, 0.0, 0, Normalization(127.5, 127.5)),
+        input_of(np.float32, 0.0, 0, Normalization(0.0, 255.0)),
+        input_of(np.float32, 0.0, 0, Normalization(123.68, 58.4)),  # rounds otherwise in float32
+        input_of(np.float32),
     ],
-    ids=["uint8", "int8", "float32"],
+    ids=["uint8", "int8", "shifted", "float32", "to 1", "by the table", "as they are"],
 )
 def test_preprocess_writes_the_table_of_the_resized_pixels_into_out(spec: InputSpec) -> None:
     frame = scene(120, 160)
