@@ -4,9 +4,10 @@ Version 1 (edge.preprocess.PREPROCESSING_VERSION):
 - JPEG, PNG, WebP, BMP, GIF, TIFF and PNM (HEIF and AVIF where Pillow can); the first frame of any.
 - A JPEG is decoded at the smallest DCT scale that still covers the wanted size in both directions.
 - All eight EXIF orientations are turned upright.
-- Transparency is laid over white. 16-bit grey keeps its high byte, rounded.
+- Transparency is laid over white. 16-bit grey keeps its high byte, rounded; what has floating-point
+  pixels is refused.
 - An embedded ICC profile other than sRGB is converted to sRGB; one that is broken is ignored.
-- At most MAX_DECODED_PIXELS are decoded.
+- At most MAX_DECODED_PIXELS are decoded; of a progressive JPEG, MAX_COEFFICIENTS and MAX_SCANS.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from edge.errors import ImageError
 from edge.framing import Size
@@ -32,6 +33,10 @@ from edge.framing import Size
 # A model sees a few hundred pixels a side; an 8-bit picture of this size already takes 192 MB.
 # JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit (179 Mpx).
 MAX_DECODED_PIXELS = 64_000_000
+# A progressive JPEG is held whole until its last scan, 2 bytes a coefficient: 660 MB, as much as a
+# 108-megapixel photo takes. Each scan goes over all of it, and a few bytes make one.
+MAX_COEFFICIENTS = 330_000_000
+MAX_SCANS = 100  # encoders make about 10
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse by our limit
 # Pillow warns of damaged EXIF, which says nothing of the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
@@ -61,10 +66,11 @@ def opened(source: Path | bytes, suffices: Suffices) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise _too_large(subject) from error
     except UnidentifiedImageError as error:  # its text would be the stream's address in memory
-        raise ImageError(subject, "is damaged (unreadable header)", "replace the file") from error
+        fault = "is damaged, or of a rare kind (unreadable header)"
+        raise ImageError(subject, fault, "replace the file, or save it as JPEG or PNG") from error
     # A decoder meets damaged data in any of its own ways; Pillow names no common base for them.
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        reason = str(error).strip() or type(error).__name__
         raise ImageError(subject, f"is damaged ({reason})", "replace the file") from error
 
 
@@ -88,6 +94,7 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"BM", "BMP", "BmpImagePlugin"),
     (b"II*\0", "TIFF", "TiffImagePlugin"),
     (b"MM\0*", "TIFF", "TiffImagePlugin"),
+    (b"II+\0", "TIFF", "TiffImagePlugin"),  # BigTIFF; Pillow reads only that byte order
     *((b"P%d" % kind, "PPM", "PpmImagePlugin") for kind in range(1, 7)),
 )
 
@@ -126,7 +133,13 @@ def _format_of(head: bytes) -> tuple[str, str]:
 
 def _upright_rgb(image: Image.Image, suffices: Suffices, subject: object) -> Image.Image:
     if image.format in ("JPEG", "MPO"):
+        if image.info.get("progressive"):
+            _check_progressive(image, subject)
         _reduce(image, suffices)
+    if image.mode == "F":
+        raise ImageError(
+            subject, "has floating-point pixels of unknown range", "save it with 8 or 16 bits"
+        )
     if image.width * image.height > MAX_DECODED_PIXELS:
         raise _too_large(subject)
     image.load()
@@ -134,6 +147,19 @@ def _upright_rgb(image: Image.Image, suffices: Suffices, subject: object) -> Ima
     turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
     rgb = _to_rgb(image)
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def _check_progressive(image: Image.Image, subject: object) -> None:
+    """Refuse what would take more memory than there may be, or minutes."""
+    if image.width * image.height * len(image.getbands()) > MAX_COEFFICIENTS:
+        raise _too_large(subject)
+    stream = cast(ImageFile.ImageFile, image).fp
+    assert stream is not None
+    stream.seek(0)
+    scans = stream.read().count(b"\xff\xda")
+    if scans > MAX_SCANS:
+        fault = f"has {scans} scans, more than any photo (at most {MAX_SCANS})"
+        raise ImageError(subject, fault, "save it again")
 
 
 def _reduce(image: Image.Image, suffices: Suffices) -> None:

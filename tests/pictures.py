@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -73,3 +75,34 @@ def mean_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
 def max_difference(one: NDArray[Any], other: NDArray[Any]) -> int:
     assert one.shape == other.shape
     return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+# PNG (ISO/IEC 15948): first column and row, and steps, of Adam7's seven passes.
+ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+
+
+def png(pixels: NDArray[Any], colour: int, *, interlaced: bool = False) -> bytes:
+    """A PNG of (H, W, channels) 8 or 16-bit values, of kinds that Pillow does not write."""
+    height, width = pixels.shape[:2]
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    lines = []
+    for column, row, across, down in passes:
+        part = pixels[row::down, column::across]
+        lines += [b"\0" + line.tobytes() for line in part.astype(part.dtype.newbyteorder(">"))]
+    depth = 8 * pixels.dtype.itemsize
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    data = png_chunk(b"IDAT", zlib.compress(b"".join(lines)))
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + data + png_chunk(b"IEND", b"")
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))

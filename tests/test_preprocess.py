@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import struct
 import subprocess
@@ -19,6 +20,8 @@ from pictures import (
     encoded,
     max_difference,
     mean_difference,
+    png,
+    png_chunk,
     quadrants,
     scene,
     stored,
@@ -69,14 +72,9 @@ def p3_to_srgb(pixels: Pixels) -> Pixels:
 
 def png_claiming(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header claims a size."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-    return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    data = png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    return b"\x89PNG\r\n\x1a\n" + header + data + png_chunk(b"IEND", b"")
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +316,105 @@ def test_of_an_animation_the_first_frame_is_taken(format: str) -> None:
     np.testing.assert_array_equal(read_image(file), np.asarray(first))
 
 
+@pytest.mark.parametrize("colour", [2, 6])
+def test_an_interlaced_png_equals_its_pixels(colour: int) -> None:
+    frame = scene(61, 83)
+    pixels = frame if colour == 2 else np.dstack([frame, np.full((61, 83), 255, np.uint8)])
+    np.testing.assert_array_equal(read_image(png(pixels, colour, interlaced=True)), frame)
+
+
+@pytest.mark.parametrize("colour", [0, 2, 4, 6], ids=["grey", "rgb", "grey, alpha", "rgba"])
+def test_a_16_bit_png_keeps_its_high_bytes(colour: int) -> None:
+    """Over white where it has alpha: half of 0x8000 is 191."""
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    pixels = read_image(png(np.full((5, 7, channels), 0x8000, np.uint16), colour))
+    assert max_difference(pixels, np.full((5, 7, 3), 191 if colour >= 4 else 128)) <= 1
+
+
+@pytest.mark.parametrize("mode", ["LA", "PA", "RGBX", "YCbCr", "LAB"])
+def test_a_tiff_of_another_mode_becomes_its_colours(mode: str) -> None:
+    if mode == "YCbCr" and Image.__version__ < "10":
+        pytest.skip("Pillow reads no YCbCr TIFF of its own before 10")
+    rgb = Image.fromarray(quadrants()).convert("L" if mode == "LA" else "RGB")
+    image = (rgb.quantize(4) if mode == "PA" else rgb).convert(mode)
+    pixels = read_image(encoded(image, "TIFF"))
+    assert mean_difference(pixels, np.asarray(rgb.convert("RGB"))) < 4
+
+
+def test_a_bigtiff_is_read() -> None:
+    np.testing.assert_array_equal(read_image(bigtiff(scene(20, 30))), scene(20, 30))
+
+
+def bigtiff(pixels: Pixels) -> bytes:
+    """An uncompressed BigTIFF: 8-byte offsets, entries of 20 bytes; the pixels come last."""
+    height, width = pixels.shape[:2]
+    strip = 16 + 8 + 20 * 9 + 8
+    tags = {256: width, 257: height, 258: 8, 259: 1, 262: 2, 273: strip, 277: 3, 278: height}
+    tags[279] = pixels.nbytes
+    head = b"II" + struct.pack("<HHHQQ", 43, 8, 0, 16, 9)
+    entries = b"".join(struct.pack("<HHQQ", tag, 16, 1, tags[tag]) for tag in sorted(tags))
+    bits = struct.pack("<HHQHHHH", 258, 3, 3, 8, 8, 8, 0)  # three values within the entry
+    entries = entries[:40] + bits + entries[60:]
+    return head + entries + struct.pack("<Q", 0) + pixels.tobytes()
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", "tiff_deflate", "packbits"])
+def test_a_compressed_tiff_is_read(compression: str) -> None:
+    pixels = read_image(encoded(scene(60, 80), "TIFF", compression=compression))
+    assert mean_difference(pixels, scene(60, 80)) < (4 if compression == "jpeg" else 1e-9)
+
+
+def test_floating_point_pixels_are_refused_for_nothing_says_their_range() -> None:
+    tiff = encoded(Image.fromarray(grey_scene()).convert("F"), "TIFF")
+    assert "has floating-point pixels of unknown range; save it with" in refusal(tiff)
+
+
+def test_an_animated_png_may_show_another_picture_first() -> None:
+    first, second = Image.new("RGB", (32, 24), "red"), Image.new("RGB", (32, 24), "blue")
+    file = encoded(first, "PNG", save_all=True, append_images=[second], default_image=True)
+    np.testing.assert_array_equal(read_image(file), np.asarray(first))
+
+
+def test_a_half_transparent_animation_is_laid_over_white() -> None:
+    first, second = Image.new("RGBA", (32, 24), (255, 0, 0, 128)), Image.new("RGBA", (32, 24))
+    file = encoded(first, "WEBP", save_all=True, append_images=[second], lossless=True)
+    assert max_difference(read_image(file), np.full((24, 32, 3), (255, 127, 127))) <= 1
+
+
+def test_of_a_jpeg_with_more_pictures_the_first_is_taken() -> None:
+    file = encoded(quadrants(), "MPO", save_all=True, append_images=[Image.new("RGB", (480, 320))])
+    assert mean_difference(read_image(file), quadrants()) < 2
+    assert read_image(file, at_least=(80, 120)).shape == (80, 120, 3)
+
+
+@pytest.mark.parametrize(("format", "lost"), [("PNG", 12), ("GIF", 1)])
+def test_a_file_that_lacks_only_its_end_mark_is_read(format: str, lost: int) -> None:
+    whole = encoded(scene(60, 80), format)
+    np.testing.assert_array_equal(read_image(whole[:-lost]), read_image(whole))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
+def test_what_follows_a_picture_is_ignored(format: str) -> None:
+    whole = encoded(scene(60, 80), format)
+    np.testing.assert_array_equal(read_image(whole + b"more" * 99), read_image(whole))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_heif_is_turned_upright_once(orientation: int) -> None:
+    """libheif turns it, and pillow-heif takes the EXIF orientation away."""
+    pytest.importorskip("pillow_heif", reason="HEIF needs pillow-heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    file = encoded(stored(quadrants(), orientation), "HEIF", exif=exif.tobytes(), quality=95)
+    assert mean_difference(read_image(file), quadrants()) < 1.5
+
+
+def test_a_heif_without_its_package_names_it() -> None:
+    if importlib.util.find_spec("pillow_heif"):
+        pytest.skip("pillow-heif is installed")
+    assert "pip install pillow-heif" in refusal(b"\0\0\0\x1cftypheic" + b"\0" * 16)
+
+
 @pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "PPM"])
 def test_a_path_its_content_and_its_pixels_are_one_tensor(tmp_path: Path, format: str) -> None:
     frame = scene(240, 320)
@@ -363,6 +460,25 @@ def test_a_huge_jpeg_is_decoded_only_where_a_dct_scale_makes_it_small() -> None:
     np.testing.assert_array_equal(preprocess(jpeg, UINT8), np.full(UINT8.shape, 77))
     with pytest.raises(ImageError, match="too large to decode"):
         read_image(jpeg)
+
+
+def many_scans(number: int) -> bytes:
+    """A progressive JPEG whose last scan is there so many times more."""
+    jpeg = encoded(scene(60, 80), "JPEG", progressive=True)
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:-2] + jpeg[last:-2] * number + jpeg[-2:]
+
+
+def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
+    assert read_image(many_scans(5)).shape == (60, 80, 3)
+    assert "more than any photo" in refusal(many_scans(200))
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_progressive_jpeg_whose_coefficients_fill_the_memory_is_refused() -> None:
+    jpeg = bytearray(encoded(scene(60, 80), "JPEG", progressive=True))
+    struct.pack_into(">HH", jpeg, jpeg.index(b"\xff\xc2") + 5, 12_000, 13_000)
+    assert "too large to decode" in refusal(bytes(jpeg))
 
 
 def read_apart(content: bytes) -> tuple[bytes, bytes]:
