@@ -12,13 +12,14 @@ Version 1 (edge.preprocess.PREPROCESSING_VERSION):
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
+import logging
 import stat
 import struct
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -38,14 +39,16 @@ MAX_DECODED_PIXELS = 64_000_000
 MAX_COEFFICIENTS = 330_000_000
 MAX_SCANS = 100  # encoders make about 10
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse by our limit
-# Pillow warns of damaged EXIF, which says nothing of the pixels.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+# Pillow warns of damaged EXIF and the like, which say nothing of the pixels.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
 
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB, upright
 Suffices = Callable[[Size], Size | None]  # upright (height, width) -> what suffices; None: all
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(source: Path | bytes, suffices: Suffices) -> Iterator[Image.Image]:
     """Yield the upright RGB picture of a file or of its content.
 
@@ -142,11 +145,29 @@ def _upright_rgb(image: Image.Image, suffices: Suffices, subject: object) -> Ima
         )
     if image.width * image.height > MAX_DECODED_PIXELS:
         raise _too_large(subject)
+    if image.format == "TIFF":
+        _silence_libtiff()
     image.load()
     # After load(): a PNG's EXIF may follow its pixels. Pillow turns a TIFF while it loads.
     turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
     rgb = _to_rgb(image)
     return rgb if turn is None else rgb.transpose(turn)
+
+
+@functools.cache
+def _silence_libtiff() -> None:
+    """Keep libtiff, which Pillow has loaded, from writing of damaged files to stderr itself."""
+    import ctypes  # which few pictures need
+
+    try:
+        maps = Path("/proc/self/maps").read_text()
+    except OSError:  # not Linux: it goes on writing
+        return
+    for path in {line.split()[-1] for line in maps.splitlines() if "/libtiff" in line}:
+        with contextlib.suppress(OSError, AttributeError):
+            library = ctypes.CDLL(path)
+            library.TIFFSetErrorHandler(None)
+            library.TIFFSetWarningHandler(None)
 
 
 def _check_progressive(image: Image.Image, subject: object) -> None:
