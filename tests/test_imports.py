@@ -10,7 +10,7 @@ from conftest import ROOT, run
 
 # Lowest first; a module imports from lower layers only, never from its own.
 LAYERS = (
-    {"errors", "tensor"},
+    {"errors", "tensor", "cores"},
     {"framing"},
     {"decode"},
     {"preprocess", "notify", "board", "files", "pace"},

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import run
 from numpy.typing import NDArray
 from pictures import (
     ORIENTATION,
@@ -30,6 +31,7 @@ from pictures import (
 from PIL import Image, ImageCms
 
 from edge.errors import ImageError
+from edge.framing import Size
 from edge.preprocess import InputSpec, Normalization, preprocess, read_image, resize, resized
 from edge.tensor import quantize
 
@@ -784,3 +786,35 @@ def test_the_oldest_and_the_newest_environment_make_the_same_tensors(
     print("\n".join(f"{difference:3} {name}" for name, difference in largest.items()))
     differing = {name: difference for name, difference in largest.items() if difference > 1}
     assert not differing, f"pictures that differ by more than 1: {differing}"
+
+
+FRAMES = ((480, 640), (720, 1280), (480, 333), (962, 640), (333, 640), (1080, 1920))
+INPUTS = ((224, 224), (96, 96), (300, 300), (225, 224), (600, 600), (480, 640))
+
+
+@pytest.mark.parametrize("size", INPUTS)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_large_frame_is_resized_to_the_pixels_of_pillow(frame: Size, size: Size) -> None:
+    random = np.random.default_rng(sum(frame))
+    pixels = random.integers(0, 256, (*frame, 3), np.uint8)
+    whole = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR)
+    for _ in range(2):
+        np.testing.assert_array_equal(resize(pixels, size), np.asarray(whole))
+
+
+def test_a_large_frame_is_resized_in_a_forked_process_too() -> None:
+    script = """
+import os, warnings
+import numpy as np
+from edge.preprocess import resize
+warnings.simplefilter("ignore")
+pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+expected = resize(pixels, (224, 224))
+child = os.fork()
+same = np.array_equal(resize(pixels, (224, 224)), expected)
+if not child:
+    os._exit(0 if same else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 and same
+"""
+    done = run("-c", script, timeout=60)
+    assert done.returncode == 0, done.stderr
