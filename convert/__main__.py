@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from convert import arguments as options
+from convert.arm import check_tools
 from convert.errors import ConversionError
 from edge.commands import run as run_command
 
@@ -83,6 +84,8 @@ def _parser(step: str) -> argparse.ArgumentParser:
 
 def _line(step: str, args: argparse.Namespace) -> int:
     _need_tensorflow()
+    if getattr(args, "verify_arm", False):
+        check_tools()
     from convert import pipeline
 
     doing: dict[str, Callable[[argparse.Namespace], int]] = {

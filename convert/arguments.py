@@ -151,6 +151,12 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         help="exit 1 where the file to ship loses more on val against the Keras model",
     )
+    export.add_argument(
+        "--verify-arm",
+        action="store_true",
+        help="try the files on emulated ARM, and exit 1 where they answer otherwise than here "
+        "(in a checkout, as root; says what it needs)",
+    )
 
 
 def run_of(args: argparse.Namespace) -> Any:
@@ -162,6 +168,7 @@ def run_of(args: argparse.Namespace) -> Any:
         "calibration_photos": getattr(args, "calibration_photos", 0),
         "threshold_precision": getattr(args, "threshold_precision", 0.0),
         "max_drop": getattr(args, "max_drop", None),
+        "verify_arm": getattr(args, "verify_arm", False),
     }
     return Run(
         photos=args.photos,
@@ -230,11 +237,15 @@ def _check(name: str, size: tuple[int, int], alpha: float | None, weights: str) 
         )
 
 
+# What changes no file.
+UNTOLD = ("photos", "out", "resume", "command", "verify_arm")
+
+
 def command_of(parser: argparse.ArgumentParser, args: argparse.Namespace, words: str) -> str:
     """The command as it can be given again: every option that is not the default, no path."""
     shown = [words]
     for name, value in vars(args).items():
-        if name in ("photos", "out", "resume", "command") or value == parser.get_default(name):
+        if name in UNTOLD or value == parser.get_default(name):
             continue
         flag = f"--{name.replace('_', '-')}"
         shown += [f"{flag} {shlex.quote(text)}" for text in _texts(name, value)]

@@ -24,6 +24,7 @@ class Run:
     calibration_photos: int = 200
     threshold_precision: float = 0.98
     max_drop: float | None = None  # points
+    verify_arm: bool = False
 
     @property
     def training(self) -> Path:

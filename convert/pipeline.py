@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from convert import dataset as datasets
+from convert.arm import verify_on_arm
 from convert.augment import Augmentation
 from convert.cache import decode
 from convert.checkpoint import Checkpoint
@@ -167,7 +168,7 @@ def export(job: Run, dataset: Dataset, checkpoint: Checkpoint) -> list[str]:
         augmentation_png=_augmentation_sheet(job, dataset),
     )
     _write_report(job, report)
-    return [*failures, *_too_much_lost(job, report)]
+    return [*failures, *_too_much_lost(job, report), *_wrong_on_arm(job, report)]
 
 
 def _augmentation_sheet(job: Run, dataset: Dataset) -> bytes:
@@ -210,6 +211,16 @@ def _too_much_lost(job: Run, report: Report) -> Sequence[str]:
     )
     say(str(error))
     return [str(error)]
+
+
+def _wrong_on_arm(job: Run, report: Report) -> Sequence[str]:
+    if not job.verify_arm:
+        return ()
+    say("try the files on emulated ARM")
+    faults = verify_on_arm([job.out / variant.file for variant in report.variants])
+    for fault in faults:
+        say(fault)
+    return faults
 
 
 def _summary(model: keras.Model) -> str:

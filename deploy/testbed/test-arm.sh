@@ -1,12 +1,13 @@
 #!/bin/sh
-# Do the models answer on ARM as they do here, and do the commands work there? test-arm.sh [--quick] [MODEL.tflite...]
+# Do the models answer on ARM as they do here, and do the commands work there? test-arm.sh [--check | [--quick] [MODEL.tflite...]]
 # Ten pictures and the golden vectors, natively and in emulated Debian roots as a Pi has them: bookworm and trixie, 64- and
 # 32-bit, with each runtime that there is for them, as a Pi 3 or Zero 2 (Cortex-A53), a Pi 5 (Cortex-A76), and for 32 bits,
 # which no emulated A53 or A76 runs, a Pi 2 (Cortex-A7) and its larger sister (Cortex-A15).
 # Each runtime is held to itself on x86-64: tflite-runtime to its reference kernels, which round as ARM's do (how far its
 # usual ones are off is told beside it), ai-edge-litert to its usual ones.
 # The models are those in the project's own wheel, and, without --quick, freshly converted ones of two, three and ten
-# classes in every quantization; or those that are named. --quick: two roots, and no commands.
+# classes in every quantization; or those that are named. --quick: two roots, and no commands. --check: whether this
+# machine has what it takes.
 # Run as root; PYTHON names an interpreter with the project installed.
 set -eu
 
@@ -100,6 +101,27 @@ ask_all() {
     done
 }
 
+# A model that crashes tflite-runtime on ARM, and nowhere here: it must be seen to, or none of the above says anything.
+see_the_trap() {
+    mkdir "$work/trap"
+    run 300 "$python" "$here/trap_model.py" "$work/trap/trap.tflite" >"$work/trap/said" 2>&1 || {
+        tail -n 5 "$work/trap/said" >&2
+        return 1
+    }
+    cp "$work/trap/trap.tflite" "$work/models/"
+    natively native-tflite trap.tflite
+    in_root bookworm-arm64 tflite cortex-a53 trap.tflite
+    rm "$work/models/trap.tflite"
+    answers=$work/answers/native-tflite/trap.tflite.jsonl
+    if [ "$(grep -c '"scores"' "$answers")" = 10 ] &&
+        grep -q '"failure": "SIG' "$work/answers/bookworm-arm64-tflite-cortex-a53/trap.tflite.jsonl"; then
+        echo 'ok     a model that crashes the runtime on ARM alone is seen to crash there, and its signal named'
+    else
+        echo 'FAILED a model that must crash the runtime on ARM, and not here, did otherwise'
+        return 1
+    fi
+}
+
 # The commands as a user has them, on the first processor of each root.
 try_commands() {
     failed=0
@@ -118,6 +140,7 @@ remove_work() { rm -rf "$work"; }
     shift
 }
 check_prerequisites || exit 1
+[ "${1:-}" != --check ] || exit 0
 # shellcheck disable=SC3045  # dash and bash both know it
 ulimit -c 0 # the emulator would leave its core in the cached root
 work=$(mktemp -d)
@@ -148,5 +171,6 @@ status=0
 run 300 "$python" "$here/compare.py" "$work/answers" "$work/pictures" "$work/models" \
     --machines reference-tflite native-tflite $(machines tflite) \
     --machines native-litert $(machines litert) --told native-tflite || status=1
+[ -n "$quick" ] || see_the_trap || status=1
 [ -n "$quick" ] || try_commands || status=1
 [ "$status" = 0 ]
