@@ -94,5 +94,8 @@ def rank(
     scores: NDArray[np.float32], labels: tuple[str, ...], top_k: int = 0
 ) -> tuple[Category, ...]:
     """Order (num_labels,) scores best first; among equals the lower index leads; 0 keeps all."""
+    if top_k == 1:  # the usual case, without sorting a thousand
+        best = int(scores.argmax())
+        return (Category(best, labels[best], float(scores[best])),)
     order = np.argsort(-scores, kind="stable")[: top_k or None]
     return tuple(Category(int(i), labels[i], float(scores[i])) for i in order)

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge import golden
 from edge.errors import ModelError
+from edge.inputs import input_spec
+from edge.labels import fit, given_labels
 from edge.metadata import Metadata, read_metadata
-from edge.preprocess import PREPROCESSING_VERSION, InputSpec, Picture, preprocess
-from edge.runtime import default_num_threads, native_chatter, open_interpreter
-from edge.tensor import TensorSpec, dequantize
+from edge.outputs import OutputSpec, are_outside, choose_output
+from edge.preprocess import (
+    PREPROCESSING_VERSION,
+    Framing,
+    Normalization,
+    Picture,
+    preprocess,
+)
+from edge.runtime import (
+    OpenInterpreter,
+    default_num_threads,
+    native_chatter,
+    open_interpreter,
+)
 
 DEFAULT_MODEL = "hotdog.tflite"
 
@@ -35,8 +51,35 @@ def shipped_models() -> list[Path]:
     return sorted(models_folder().glob("*.tflite"))
 
 
+def read_model(path: Path) -> bytes:
+    """Read a model file. Raises: ModelError."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a FIFO would be waited for
+            raise ModelError(path, "is not a regular file", "give a .tflite file")
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(path, "no such model file", "check the path") from error
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+        raise ModelError(path, fault, "give a .tflite file") from error
+    if not content:
+        raise ModelError(path, "is empty", "copy the file again")
+    return content
+
+
 class Model:
-    """An image classifier; close it, or use it as a context manager. Not for several threads."""
+    """An image classifier; close it, or use it as a context manager.
+
+    For one thread at a time, whichever it is: pictures go into the model's own memory, and scores
+    come out of it. Threads that classify at the same time need a model each.
+
+    Loading trusts the file, as the native runtimes do, and a damaged one can end the process:
+    `edge.known.ensure_sound` tries a file of unknown origin in a process of its own.
+
+    Attributes: `path`; `labels`, one for each score; `input` and `output`, the tensors; `metadata`,
+    what the file says of itself; `runtime`, its name and version; `warnings`, what is odd about the
+    model; `notes`, how its answers are understood.
+    """
 
     def __init__(
         self,
@@ -45,6 +88,9 @@ class Model:
         num_threads: int | None = None,
         runtime: str = "auto",
         verbose: bool = False,
+        labels: str | os.PathLike[str] | Sequence[str] | None = None,
+        normalization: Normalization | None = None,
+        framing: Framing | None = None,
     ) -> None:
         """Load a model, and check that it is one that can be used.
 
@@ -53,11 +99,16 @@ class Model:
             num_threads: threads of one invoke; None is one a core, at most 4.
             runtime: "litert", "tflite", or "auto", the first of them that is installed.
             verbose: let the native runtime write to stderr.
+            labels: a label file (see `edge.labels`), or the labels; None is what the model carries.
+            normalization: of pixels 0..255, for a float32 or int8 input; None is what the model
+                says. A uint8 input takes pixels as they are.
+            framing: which part of a picture the model sees; None is what the model says.
 
         Raises: ModelError, RuntimeMissingError.
         """
         self.path = default_model() if path is None else Path(path)
-        content = _read(self.path)
+        given = () if labels is None else given_labels(labels)
+        content = read_model(self.path)
         self.metadata: Metadata = read_metadata(content, self.path)
         opened = open_interpreter(
             content,
@@ -66,47 +117,58 @@ class Model:
             num_threads=num_threads or default_num_threads(),
             verbose=verbose,
         )
-        self._interpreter: Any = opened.interpreter
+        self._opened: OpenInterpreter | None = opened
         self.runtime = opened.runtime
-        self.input = _input(self.path, self._interpreter, self.metadata)
-        self.output = _output(self.path, self._interpreter)
-        self.labels = _labels(self.path, self.output.shape[1], self.metadata.labels)
-        self.warnings = _warnings(self.metadata)
+        self.input = input_spec(self.path, opened.inputs(), self.metadata, normalization, framing)
+        names, outputs = given or self.metadata.labels, opened.outputs()
+        output = choose_output(self.path, outputs, self.metadata.ends, names)
+        self.labels, fitted = _fitted(self.path, names, output.num_outputs)
         # The first invoke prepares the kernels, and is where a runtime tells of it.
         with native_chatter(shown=verbose):
-            self.load_input(np.zeros((*self.input.size, 3), np.uint8))
-            self._run()
+            self.output = self._judged(output)
+        self.warnings = tuple(filter(None, (fitted, _version_warning(self.metadata))))
+        self.notes = _notes(self.output, len(outputs))
+        if normalization and self.input.dtype == np.uint8:
+            self.notes += ("a uint8 input takes pixels as they are, whatever their normalization",)
+
+    def _judged(self, output: OutputSpec) -> OutputSpec:
+        """Invoke, and find out by the values whether they are logits where the graph does not tell.
+
+        Raises: ModelError.
+        """
+        self.load_input(np.zeros((*self.input.size, 3), np.uint8))
+        self._interpreter.invoke()
+        if output.are_logits is not None:
+            return output
+        outside = False
+        for seed in range(golden.NUM_GOLDEN):
+            self.load_input(golden.draw(seed, self.input.size))
+            self._interpreter.invoke()
+            outside |= are_outside(output.real(self._interpreter.view(output)))
+        return replace(output, are_logits=outside)
 
     def load_input(self, picture: Picture) -> None:
         """Preprocess a picture straight into the interpreter's input buffer. Raises: ImageError."""
         # The view must not outlive the call: the interpreter refuses to invoke while one exists.
-        preprocess(picture, self.input, out=self._interpreter.tensor(self.input.index)())
+        preprocess(picture, self.input, out=self._interpreter.view(self.input))
 
     def invoke(self) -> NDArray[np.float32]:
         """Run the model on what was loaded: (num_labels,) float32 scores in [0, 1].
 
         Raises: ModelError.
         """
-        self._run()
-        scores = dequantize(self._interpreter.get_tensor(self.output.index)[0], self.output)
-        if not (scores.min() >= -0.01 and scores.max() <= 1.01):
-            raise ModelError(
-                self.path, "its outputs are not probabilities", "end it in a sigmoid or softmax"
-            )
-        if len(scores) == 1:  # one sigmoid for two labels: the probability of the second
-            scores = np.concatenate([1 - scores, scores])
-        return np.clip(scores, 0.0, 1.0)
-
-    def _run(self) -> None:
+        self._interpreter.invoke()
         try:
-            self._interpreter.invoke()
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            fault = f"{self.runtime} cannot invoke it ({reason})"
-            raise ModelError(self.path, fault, "copy the file again, or use another") from error
+            return self.output.probabilities(self._interpreter.view(self.output))
+        except ValueError as error:
+            fault = f"its outputs are not probabilities ({error})"
+            raise ModelError(self.path, fault, "end it in a sigmoid or softmax") from error
 
     def scores(self, picture: Picture) -> NDArray[np.float32]:
-        """Classify a picture: (num_labels,) float32 scores in [0, 1]. Raises: ImageError."""
+        """Classify a picture: (num_labels,) float32 scores in [0, 1].
+
+        Raises: ImageError, ModelError.
+        """
         self.load_input(picture)
         return self.invoke()
 
@@ -119,7 +181,8 @@ class Model:
         tolerance = vectors.get("tolerance", 0.0)
         for seed, expected in enumerate(vectors.get("scores", [])):
             scores = self.scores(golden.draw(seed, self.input.size))
-            change = float(np.abs(scores - np.asarray(expected, np.float32)).max())
+            alike = len(expected) == len(scores)
+            change = float(np.abs(scores - np.float32(expected)).max()) if alike else 1.0
             if not change <= tolerance:
                 raise ModelError(
                     self.path,
@@ -130,8 +193,14 @@ class Model:
         return len(vectors.get("scores", []))
 
     def close(self) -> None:
-        """Give the interpreter's memory back."""
-        self._interpreter = None
+        """Give the interpreter's memory back; the model cannot be used after that."""
+        self._opened = None
+
+    @property
+    def _interpreter(self) -> OpenInterpreter:
+        if self._opened is None:
+            raise ValueError("the model is closed")
+        return self._opened
 
     def __enter__(self) -> Self:
         """Return the model itself."""
@@ -142,90 +211,30 @@ class Model:
         self.close()
 
 
-def _read(path: Path) -> bytes:
+def _fitted(path: Path, labels: tuple[str, ...], num_outputs: int) -> tuple[tuple[str, ...], str]:
+    """A label for each score, and what is odd about them. Raises: ModelError."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(path, "no such model file", "check the path") from error
-    except OSError as error:
-        raise ModelError(
-            path, f"cannot be read ({error.strerror})", "give a .tflite file"
-        ) from error
-    if not content:
-        raise ModelError(path, "is empty", "copy the file again")
-    return content
+        return fit(labels, num_outputs)
+    except ValueError as error:
+        fault = f"its labels and outputs disagree ({error})"
+        raise ModelError(path, fault, "give the right labels, or convert it with them") from error
 
 
-def _spec(detail: dict[str, Any]) -> TensorSpec:
-    scale, zero_point = detail["quantization"]
-    shape = tuple(int(length) for length in detail["shape"])
-    dtype = np.dtype(detail["dtype"])
-    return TensorSpec(int(detail["index"]), shape, dtype, float(scale), int(zero_point))
-
-
-def _input(path: Path, interpreter: Any, metadata: Metadata) -> InputSpec:
-    details = interpreter.get_input_details()
-    if len(details) != 1:
-        raise ModelError(
-            path, f"must have one input. Received: {len(details)}", "give an image classifier"
-        )
-    spec = _spec(details[0])
-    if len(spec.shape) != 4 or spec.shape[0] != 1 or spec.shape[3] != 3:
-        raise ModelError(
-            path,
-            f"its input must be (1, height, width, 3). Received: {spec.shape}",
-            "give an image classifier for RGB pictures",
-        )
-    if spec.dtype not in (np.float32, np.uint8, np.int8):
-        raise ModelError(
-            path,
-            f"its input must be float32, uint8 or int8. Received: {spec.dtype}",
-            "convert it again",
-        )
-    if spec.dtype == np.float32 and metadata.normalization is None:
-        raise ModelError(
-            path,
-            "is a float model that does not say how its pixels are normalized",
-            "give one with TFLite Metadata, such as python -m convert makes",
-        )
-    return InputSpec(
-        spec.index, spec.shape, spec.dtype, spec.scale, spec.zero_point, metadata.normalization
+def _version_warning(metadata: Metadata) -> str:
+    version = metadata.edge.get("preprocessing", {}).get("version", PREPROCESSING_VERSION)
+    if version == PREPROCESSING_VERSION:
+        return ""
+    return (
+        f"the model was trained under version {version} of the preprocessing, this is version "
+        f"{PREPROCESSING_VERSION}; train it again, or expect small differences"
     )
 
 
-def _output(path: Path, interpreter: Any) -> TensorSpec:
-    details = interpreter.get_output_details()
-    specs = [_spec(detail) for detail in details]
-    if len(specs) != 1 or len(specs[0].shape) != 2 or specs[0].shape[0] != 1:
-        raise ModelError(
-            path,
-            f"must have one output (1, labels). Received: {[spec.shape for spec in specs]}",
-            "give an image classifier",
-        )
-    return specs[0]
-
-
-def _labels(path: Path, num_outputs: int, labels: tuple[str, ...]) -> tuple[str, ...]:
-    num_labels = max(num_outputs, 2)  # one sigmoid stands for two labels
-    if not labels:
-        return tuple(str(index) for index in range(num_labels))
-    if len(labels) != num_labels:
-        raise ModelError(
-            path,
-            f"its labels and outputs disagree ({len(labels)} labels, {num_outputs} outputs)",
-            "convert it again with the right labels",
-        )
-    return labels
-
-
-def _warnings(metadata: Metadata) -> tuple[str, ...]:
+def _notes(output: OutputSpec, num_outputs: int) -> tuple[str, ...]:
     found = []
-    if not metadata.labels:
-        found.append("the model carries no labels; its indices stand for them")
-    version = metadata.edge.get("preprocessing", {}).get("version", PREPROCESSING_VERSION)
-    if version != PREPROCESSING_VERSION:
-        found.append(
-            f"the model was trained under version {version} of the preprocessing, this is version "
-            f"{PREPROCESSING_VERSION}; train it again, or expect small differences"
-        )
+    if num_outputs > 1:
+        found.append(f"of {num_outputs} outputs, {output.shape} holds the answer")
+    if output.are_logits:
+        function = "a softmax" if output.num_outputs > 1 else "a sigmoid"
+        found.append(f"the model gives logits; {function} makes them probabilities")
     return tuple(found)

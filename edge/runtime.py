@@ -10,16 +10,18 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import ModelError, RuntimeMissingError
+from edge.tensor import TensorSpec
 
 # In order of preference: litert is the maintained one, and the faster on x86-64.
 RUNTIMES = {"litert": "ai_edge_litert", "tflite": "tflite_runtime"}
 PACKAGES = {"litert": "ai-edge-litert", "tflite": "tflite-runtime"}
+MOST_SCALE = 1e6  # of a quantized tensor that is not damaged
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,42 @@ class OpenInterpreter:
 
     interpreter: Any
     runtime: str  # such as "ai-edge-litert 2.3.0"
+    subject: object  # what errors call the model
+
+    def inputs(self) -> list[TensorSpec]:
+        """Return what goes in. Raises: ModelError."""
+        return self._specs("get_input_details")
+
+    def outputs(self) -> list[TensorSpec]:
+        """Return what comes out. Raises: ModelError."""
+        return self._specs("get_output_details")
+
+    def _specs(self, method: str) -> list[TensorSpec]:
+        try:
+            return [_spec(detail) for detail in getattr(self.interpreter, method)()]
+        except (ValueError, TypeError, KeyError, RuntimeError, SystemError) as error:
+            fault = f"is damaged (its tensors: {_reason(error)})"
+            raise ModelError(self.subject, fault, "copy the file again") from error
+
+    def view(self, spec: TensorSpec) -> NDArray[Any]:
+        """Return a tensor's own memory: let go of it soon, for nothing is invoked while it is held.
+
+        Raises: ModelError.
+        """
+        try:
+            view: NDArray[Any] = self.interpreter.tensor(spec.index)()
+        except (RuntimeError, ValueError) as error:
+            fault = f"is damaged (tensor {spec.index}: {_reason(error)})"
+            raise ModelError(self.subject, fault, "copy the file again") from error
+        return view
+
+    def invoke(self) -> None:
+        """Compute the outputs from what is in the inputs. Raises: ModelError."""
+        try:
+            self.interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            fault = f"{self.runtime} cannot invoke it ({_reason(error)})"
+            raise ModelError(self.subject, fault, "copy the file again, or use another") from error
 
 
 def installed_runtimes() -> list[str]:
@@ -48,20 +86,39 @@ def open_interpreter(
 
     Raises: RuntimeMissingError, ModelError.
     """
-    module, name = _load_runtime(runtime)
-    label = f"{PACKAGES[name]} {_version(PACKAGES[name])}"
+    module, label = _load_runtime(runtime)
     try:
         with native_chatter(shown=verbose):
             interpreter = module.Interpreter(model_content=content, num_threads=num_threads)
             interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(
-            subject,
-            f"{label} cannot load it ({reason})",
-            "convert it for this runtime, or update it",
-        ) from error
-    return OpenInterpreter(interpreter, label)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        fault = f"{label} cannot load it ({_reason(error)})"
+        remedy = "convert it for this runtime, or update it"
+        raise ModelError(subject, fault, remedy) from error
+    return OpenInterpreter(interpreter, label, subject)
+
+
+def runtime_label(runtime: str) -> str:
+    """Return what "auto" or a runtime's name stands for here, such as "ai-edge-litert 2.3.0".
+
+    Raises: RuntimeMissingError.
+    """
+    return _load_runtime(runtime)[1]
+
+
+def _spec(detail: dict[str, Any]) -> TensorSpec:
+    """Raises: ValueError where its scale is none."""
+    dtype, (scale, zero_point) = np.dtype(detail["dtype"]), detail["quantization"]
+    if dtype.kind == "f":  # may tell how it was quantized once
+        scale, zero_point = 0.0, 0
+    if not 0 <= scale < MOST_SCALE:
+        raise ValueError(f"a scale of {scale}")
+    shape = tuple(int(length) for length in detail["shape"])
+    return TensorSpec(int(detail["index"]), shape, dtype, float(scale), int(zero_point))
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextlib.contextmanager
@@ -89,6 +146,7 @@ def native_chatter(shown: bool) -> Iterator[None]:
 
 
 def _load_runtime(wanted: str) -> tuple[Any, str]:
+    """Import a runtime: its interpreter module, and its name and version."""
     # The one that is loaded already comes first: two in one process take each other's symbols.
     names = sorted(RUNTIMES, key=lambda n: n not in _loaded()) if wanted == "auto" else [wanted]
     reasons = []
@@ -96,7 +154,8 @@ def _load_runtime(wanted: str) -> tuple[Any, str]:
         reason = _unfit(name)
         if not reason:
             try:
-                return importlib.import_module(f"{RUNTIMES[name]}.interpreter"), name
+                module = importlib.import_module(f"{RUNTIMES[name]}.interpreter")
+                return module, f"{PACKAGES[name]} {_version(name)}"
             except (ImportError, OSError) as error:
                 reason = f"{PACKAGES[name]} does not import ({error})"
         reasons.append(reason)
@@ -133,8 +192,13 @@ def _remedy(names: list[str]) -> str:
     return "pip install 'ai-edge-litert>=2.1'"
 
 
-def _version(package: str) -> str:
+def _version(name: str) -> str:
+    version: str | None = getattr(sys.modules[RUNTIMES[name]], "__version__", None)
+    if version:
+        return version
+    from importlib import metadata  # slow to import, and needed for no runtime of today
+
     try:
-        return version(package)
-    except PackageNotFoundError:  # installed without its record, as in an unpacked folder
+        return metadata.version(PACKAGES[name])
+    except metadata.PackageNotFoundError:  # installed without its record
         return "of unknown version"

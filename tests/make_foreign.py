@@ -42,7 +42,6 @@ def embedded(content: bytes, labels: tuple[str, ...], edge: dict) -> bytes:
 def networks() -> dict[str, tf.keras.Model]:
     layers = tf.keras.layers
     image, other = (layers.Input((8, 8, 3), batch_size=1) for _ in range(2))
-    grey = layers.Input((8, 8, 1), batch_size=1)
     mean = layers.GlobalAveragePooling2D()
     bright = layers.Dense(1, "sigmoid", kernel_initializer="ones")
     softmax = layers.Dense(2, "softmax")
@@ -50,8 +49,6 @@ def networks() -> dict[str, tf.keras.Model]:
         "one-sigmoid": tf.keras.Model(image, bright(layers.Rescaling(1 / 255)(mean(image)))),
         "two-inputs": tf.keras.Model([image, other], softmax(mean(image + other))),
         "four-dimensions": tf.keras.Model(image, layers.Conv2D(2, 1, activation="softmax")(image)),
-        "grey": tf.keras.Model(grey, layers.Dense(2, "softmax")(layers.Flatten()(grey))),
-        "logits": tf.keras.Model(image, layers.Dense(2, kernel_initializer="ones")(mean(image))),
     }
 
 

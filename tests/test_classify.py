@@ -34,6 +34,7 @@ def test_the_best_comes_first_and_equals_by_index() -> None:
     scores = np.array([0.25, 0.4, 0.1, 0.25], np.float32)
     assert [category.index for category in rank(scores, LABELS)] == [1, 0, 3, 2]
     assert rank(scores, LABELS, 1) == (Category(1, "b", float(np.float32(0.4))),)
+    assert rank(scores[[0, 2, 3]], LABELS, 1) == rank(scores[[0, 2, 3]], LABELS, 2)[:1]
 
 
 def test_all_equal_keep_their_order() -> None:

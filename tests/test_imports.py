@@ -13,11 +13,12 @@ LAYERS = (
     {"errors", "tensor", "cores"},
     {"framing"},
     {"decode"},
-    {"preprocess", "notify", "board", "files", "pace"},
-    {"golden", "metadata", "runtime", "camera_format", "camera_faults"},
+    {"preprocess", "flatbuffer", "labels", "notify", "board", "files", "pace"},
+    {"golden", "metadata", "outputs", "runtime", "camera_format", "camera_faults"},
+    {"inputs"},
     {"model", "photos"},
     {"classify", "camera", "replay", "trial", "ahead", "threads"},
-    {"steady", "reload"},
+    {"known", "steady", "reload"},
     {"watch", "benchmark", "doctor"},
     {"sinks"},
     {"delivery", "configuration"},
@@ -31,7 +32,7 @@ ROOMS = {
     "libcamera": {"camera"},
     "ai_edge_litert": {"runtime"},
     "tflite_runtime": {"runtime"},
-    "flatbuffers": {"metadata"},
+    "flatbuffers": set(),  # edge.flatbuffer reads them without
 }
 BANNED = ("tensorflow", "keras", "matplotlib", "convert")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ModelError
-from edge.metadata import Metadata, parse_labels, read_metadata
+from edge.metadata import Metadata, read_metadata
 from edge.preprocess import PREPROCESSING_VERSION, Normalization
 
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")
@@ -36,23 +36,6 @@ def test_a_converted_model_says_its_labels_normalization_and_edge_json(
     assert found.edge["preprocessing"]["version"] == PREPROCESSING_VERSION
     assert len(found.edge["golden"]["scores"]) == 4
     assert [list(operator) for operator in found.operators] == found.edge["operators"]
-
-
-@pytest.mark.parametrize(
-    "text, labels",
-    [
-        ("", ()),
-        ("cup\nkey", ("cup", "key")),
-        ("cup\nkey\n", ("cup", "key")),
-        ("cup\r\nkey\r\n", ("cup", "key")),
-        ("cup\n\nkey\n", ("cup", "", "key")),
-        ("café au lait\n钥匙\n", ("café au lait", "钥匙")),
-    ],
-)
-def test_labels_are_one_a_line_and_the_last_newline_begins_none(
-    text: str, labels: tuple[str, ...]
-) -> None:
-    assert parse_labels(text) == labels
 
 
 def test_a_file_cut_short_anywhere_is_one_line(model_path: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 from conftest import TEST_DATA
 
 from edge.classify import classify
+from edge.errors import ModelError
 from edge.model import Model
 from edge.photos import photos
+from edge.preprocess import Normalization
 
 PEERS = TEST_DATA / "peers"
 
@@ -42,6 +44,27 @@ def test_a_peers_own_expectation_holds(case: dict[str, Any]) -> None:
         assert category.score >= expected["score"] - expected["tolerance"]
     else:
         assert category.score == pytest.approx(expected["score"], abs=expected["tolerance"])
+
+
+def test_a_float_model_that_carries_nothing_is_told_its_labels_and_normalization() -> None:
+    model_path = PEERS / "tflite-support" / "mobilenet_v1_0.25_224_1_default_1.tflite"
+    quantized = PEERS / "tflite-support" / "mobilenet_v1_0.25_224_quant.tflite"
+    labels = PEERS / "coral" / "imagenet_labels.txt"
+    image = PEERS / "tflite-support" / "burger.jpg"
+    for file in (model_path, quantized, labels, image):
+        if not file.is_file():
+            pytest.skip(f"{file} is absent (set EDGE_TEST_DATA)")
+    with pytest.raises(ModelError, match=r"--normalize '\[-1,1\]'"):
+        Model(model_path)
+    (frame,) = photos([image])
+    with Model(model_path, labels=labels, normalization=Normalization(127.5, 127.5)) as model:
+        assert (model.warnings, model.notes) == ((), ())
+        (best,) = classify(model, frame).categories
+    assert (best.index, best.label) == (934, "cheeseburger")
+    with Model(quantized) as model:  # the same network
+        (same,) = classify(model, frame).categories
+    assert (same.index, same.label) == (best.index, best.label)
+    assert best.score == pytest.approx(same.score, abs=0.05)
 
 
 def test_a_signed_int8_model_without_labels_gives_probabilities_of_its_indices() -> None:

@@ -90,7 +90,7 @@ def test_a_good_new_file_is_swapped_in_once_it_has_rested(running: Running) -> N
     assert running.settled()
     assert running.models.model is not before
     assert running.models.model.labels == ("fish", "chips")
-    assert before._interpreter is None
+    assert before._opened is None
     assert works(running.models.model)
     (line,) = running.lines
     assert line.startswith(f"{running.path}: loaded anew (4 golden vectors hold, ")

@@ -61,7 +61,7 @@ def test_tflite_runtime_alone_is_taken(
     folder = installation(tmp_path, "tflite_runtime")
     done = python(folder, CLASSIFY, "-m", model_path, "--format", "jsonl", photo_folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert '"runtime": "tflite-runtime of unknown version"' in done.stdout
+    assert '"runtime": "tflite-runtime 2.' in done.stdout
 
 
 def test_tflite_runtime_beside_numpy_2_is_one_line(

@@ -1,0 +1,139 @@
+"""Labels as others write them (a name a line, `0 name` lines, JSON), and how they fit a model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.errors import ModelError
+
+MOST_BYTES = 16_000_000  # of a label file
+BACKGROUND = "background"
+IMAGENET = 1000  # labels; models with one more have the background first
+
+_NUMBERED = re.compile(r"\s*(\d{1,7})(?:\s*[:,;]\s*|\s+)(\S.*)")
+
+
+def given_labels(labels: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of a file, or those that are given. Raises: ModelError."""
+    if isinstance(labels, str | os.PathLike):
+        return read_labels(Path(labels))
+    return tuple(labels)
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Read a label file, one label for each output. Raises: ModelError."""
+    remedy = "give a file with a label a line, `0 label` lines, or JSON"
+    try:
+        if path.exists() and not path.is_file():  # a FIFO would be waited for, for ever
+            raise ModelError(path, "is no label file", remedy)
+        if path.stat().st_size > MOST_BYTES:
+            raise ModelError(path, "is too large for a label file", remedy)
+        labels = parse_labels(path.read_bytes().decode())
+    except FileNotFoundError as error:
+        raise ModelError(path, "no such label file", "check the path") from error
+    except OSError as error:
+        raise ModelError(path, f"cannot be read ({error.strerror})", remedy) from error
+    except ValueError as error:
+        raise ModelError(path, f"is no label file ({error})", remedy) from error
+    if not labels:
+        raise ModelError(path, "has no label in it", remedy)
+    return labels
+
+
+def parse_labels(text: str) -> tuple[str, ...]:
+    """Return the labels, in the order of the outputs. Raises: ValueError.
+
+    One a line, where empty lines at the end are none; or numbered, as `0 label`; or JSON: a list,
+    `{"0": "label"}`, `{"label": 0}`, or Keras's `{"0": ["n01440764", "label"]}`.
+    """
+    text = text.removeprefix("\ufeff")
+    if text.lstrip()[:1] in ("[", "{"):
+        try:
+            return _of_json(json.loads(text))
+        except (json.JSONDecodeError, RecursionError):
+            pass  # a label may begin with a bracket
+    lines = text.replace("\r\n", "\n").rstrip("\r\n").split("\n")
+    return _numbered(lines) or (tuple(lines) if lines != [""] else ())
+
+
+def _numbered(lines: list[str]) -> tuple[str, ...]:
+    """The labels of `0 label` lines; empty where the lines are not such."""
+    matches = [_NUMBERED.fullmatch(line) for line in lines if line.strip()]
+    found = {int(match[1]): match[2].rstrip() for match in matches if match}
+    if len(found) < len(matches):  # a line without a number, or a number twice
+        return ()
+    return _by_index(found)
+
+
+def _by_index(found: dict[int, str]) -> tuple[str, ...]:
+    """The labels from 0, or 1; a gap has its index for a label. Empty where there is no sense."""
+    if not found or min(found) > 1 or max(found) > 2 * len(found):
+        return ()
+    if sorted(found) == list(range(1, len(found) + 1)):
+        return tuple(found[index] for index in sorted(found))
+    return tuple(found.get(index, str(index)) for index in range(max(found) + 1))
+
+
+def _of_json(data: Any) -> tuple[str, ...]:
+    if isinstance(data, list) and all(isinstance(label, str) for label in data):
+        return tuple(data)
+    if isinstance(data, dict):
+        if isinstance(data.get("labels"), list):
+            return _of_json(data["labels"])
+        pairs = [_indexed(key, value) for key, value in data.items()]
+        found = dict(pair for pair in pairs if pair)
+        if len(found) == len(data) and (labels := _by_index(found)):
+            return labels
+    raise ValueError("JSON must be a list of labels, or labels by index")
+
+
+def _indexed(key: str, value: Any) -> tuple[int, str] | None:
+    """(index, label) of one pair of a JSON object; None where it is none."""
+    if isinstance(value, list) and value:
+        value = value[-1]
+    if isinstance(value, str) and key.isdecimal():
+        return int(key), value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value, key
+    return None
+
+
+def fit(labels: tuple[str, ...], num_outputs: int) -> tuple[tuple[str, ...], str]:
+    """Return a label for each score, and what was done to make them fit (empty: nothing).
+
+    Where there are no labels, indices stand for them; one sigmoid stands for two labels; models of
+    ImageNet have 1,000 outputs or, with the background first, 1,001. Raises: ValueError.
+    """
+    num_scores = max(num_outputs, 2)
+    if not labels:
+        names = tuple(str(index) for index in range(num_scores))
+        return names, "the model carries no labels; its indices stand for them"
+    if len(labels) == num_scores:
+        return labels, ""
+    if (len(labels), num_outputs) == (1, 1):
+        return (f"not {labels[0]}", labels[0]), ""
+    if num_outputs >= 2 and len(labels) == num_outputs + 1 and _has_background(labels):
+        said = f"the model has no output for the first label ({labels[0]}), which is left out"
+        return labels[1:], said
+    if (len(labels), num_outputs) == (IMAGENET, IMAGENET + 1):
+        said = f"the labels lack the model's first output, which is taken for the {BACKGROUND}"
+        return (BACKGROUND, *labels), said
+    raise ValueError(f"{len(labels)} labels, {num_outputs} outputs")
+
+
+def _has_background(labels: tuple[str, ...]) -> bool:
+    return labels[0].strip("_ ").lower() == BACKGROUND or len(labels) == IMAGENET + 1
+
+
+def fits(labels: tuple[str, ...], num_outputs: int) -> bool:
+    """Whether there is a label for each output, or can be."""
+    try:
+        fit(labels, num_outputs)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""Label files as others write them, and how labels fit a model's outputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from edge.errors import ModelError
+from edge.labels import fit, given_labels, parse_labels, read_labels
+
+
+@pytest.mark.parametrize(
+    "text, labels",
+    [
+        ("", ()),
+        ("cup\nkey", ("cup", "key")),
+        ("cup\nkey\n", ("cup", "key")),
+        ("cup\nkey\n\n\n", ("cup", "key")),
+        ("cup\r\nkey\r\n", ("cup", "key")),
+        ("cup\n\nkey\n", ("cup", "", "key")),
+        ("\ufeffcup\nkey\n", ("cup", "key")),
+        ("café au lait\n钥匙\n", ("café au lait", "钥匙")),
+        ("0 cup\n1 key\n", ("cup", "key")),
+        ("0  cup, mug\n1  key\n", ("cup, mug", "key")),
+        ("1: key\n0: cup\n", ("cup", "key")),
+        ("1 cup\n2 key\n", ("cup", "key")),
+        ("0 cup\n2 key\n", ("cup", "1", "key")),
+        ("0\n1\n2\n", ("0", "1", "2")),
+        ("7 up\ncola\n", ("7 up", "cola")),
+        ("3 musketeers\n100 grand\n", ("3 musketeers", "100 grand")),
+        ("0 cup\n0 key\n", ("0 cup", "0 key")),
+        ('["cup", "key"]', ("cup", "key")),
+        ('{"0": "cup", "1": "key"}', ("cup", "key")),
+        ('{"cup": 0, "key": 1}', ("cup", "key")),
+        ('{"1": ["n2", "key"], "0": ["n1", "cup"]}', ("cup", "key")),
+        ('{"labels": ["cup", "key"], "more": 1}', ("cup", "key")),
+        ("[cup]\n[key]\n", ("[cup]", "[key]")),
+    ],
+)
+def test_labels_are_read_as_others_write_them(text: str, labels: tuple[str, ...]) -> None:
+    assert parse_labels(text) == labels
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", '{"a": "b"}', '{"0": "a", "00": "b"}', '{"99": "a"}'])
+def test_json_that_is_no_list_of_labels_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a list of labels"):
+        parse_labels(text)
+
+
+def test_a_file_of_labels_is_read_and_a_list_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("cup\nkey\n")
+    for given in (file, str(file), ["cup", "key"], ("cup", "key")):
+        assert given_labels(given) == ("cup", "key")
+
+
+def test_what_is_no_label_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "noise.txt").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "odd.json").write_text("[1, 2]")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    os.mkfifo(tmp_path / "fifo")
+    with (tmp_path / "large.txt").open("wb") as stream:
+        stream.truncate(1 << 30)
+    faults = {
+        "missing.txt": "no such label file",
+        "empty.txt": "has no label in it",
+        "noise.txt": "is no label file",
+        "odd.json": "must be a list of labels",
+        "fifo": "is no label file",
+        "large.txt": "is too large",
+        "": "is no label file",
+    }
+    for name, fault in faults.items():
+        with pytest.raises(ModelError, match=fault) as caught:
+            read_labels(tmp_path / name)
+        assert str(caught.value).isprintable()
+    assert read_labels(tmp_path / "deep.json") == ("[" * 100_000,)
+
+
+def test_labels_that_fit_are_taken_as_they_are() -> None:
+    assert fit(("a", "b", "c"), 3) == (("a", "b", "c"), "")
+    assert fit(("no", "yes"), 1) == (("no", "yes"), "")
+    assert fit(("yes",), 1) == (("not yes", "yes"), "")
+
+
+@pytest.mark.parametrize("num_outputs, count", [(1, 2), (2, 2), (5, 5)])
+def test_indices_stand_for_labels_that_are_missing_and_that_is_said(
+    num_outputs: int, count: int
+) -> None:
+    labels, said = fit((), num_outputs)
+    assert labels == tuple("01234"[:count])
+    assert "its indices stand for them" in said
+
+
+def test_a_background_that_the_model_does_not_know_is_left_out_and_that_is_said() -> None:
+    labels, said = fit(("Background", "a", "b"), 2)
+    assert labels == ("a", "b")
+    assert "(Background), which is left out" in said
+    names = tuple(f"label {index}" for index in range(1001))
+    assert fit(names, 1000)[0] == names[1:]
+
+
+def test_the_background_that_imagenets_labels_lack_is_put_first_and_that_is_said() -> None:
+    names = tuple(f"label {index}" for index in range(1000))
+    labels, said = fit(names, 1001)
+    assert labels == ("background", *names)
+    assert "first output, which is taken for the background" in said
+
+
+@pytest.mark.parametrize("count, num_outputs", [(2, 3), (3, 2), (1, 2), (3, 1), (999, 1000)])
+def test_labels_that_do_not_fit_are_refused(count: int, num_outputs: int) -> None:
+    with pytest.raises(ValueError, match=f"{count} labels, {num_outputs} outputs"):
+        fit(tuple(f"label {index}" for index in range(count)), num_outputs)
