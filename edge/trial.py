@@ -1,4 +1,8 @@
-"""Tries a model in a process of its own: one that crashes its runtime must not take us along."""
+"""Tries a model in a process of its own: one that crashes its runtime must not take us along.
+
+The process may take MOST_MEMORY_BYTES beyond what the runtime itself takes, and a few times the
+model's size: offsets gone wrong can ask for any amount.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,14 @@ from typing import Any
 import numpy as np
 
 from edge.errors import EdgeError, ModelError
-from edge.model import Model
+from edge.metadata import read_metadata
+from edge.model import Model, read_model
+from edge.runtime import native_chatter, open_interpreter, runtime_label
 
 RUNS = 10
 TIMEOUT_S = 60.0  # a model of hundreds of megabytes loads in less, from an SD card too
+MOST_MEMORY_BYTES = 1 << 30
+COPIES = 4  # of the weights: the file's content, and what a runtime packs anew
 REMEDY = "copy the file again, or use another runtime"
 
 
@@ -40,11 +48,7 @@ def try_model(path: Path, *, runtime: str = "auto", num_threads: int | None = No
     Raises: ModelError, also where the runtime crashes or hangs; RuntimeMissingError's line as one.
     """
     with Trying(path, runtime=runtime, num_threads=num_threads) as trying:
-        while True:
-            done = trying.poll()
-            if done:
-                return done
-            time.sleep(0.02)
+        return trying.wait()
 
 
 class Trying:
@@ -57,11 +61,16 @@ class Trying:
         runtime: str = "auto",
         num_threads: int | None = None,
         timeout_s: float = TIMEOUT_S,
+        once: bool = False,
     ) -> None:
-        """Start the process. Raises: ModelError where that cannot be."""
+        """Start the process; `once`: only invoke, whatever the model is for.
+
+        Raises: ModelError where that cannot be.
+        """
         self._path, self._timeout_s = path, timeout_s
         self._until_s = time.monotonic() + timeout_s
-        words = [sys.executable, "-m", "edge.trial", str(path), runtime, str(num_threads or 0)]
+        how = "once" if once else "verify"
+        words = [sys.executable, "-m", "edge.trial", how, str(path), runtime, str(num_threads or 0)]
         environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         try:
@@ -94,6 +103,12 @@ class Trying:
             raise ModelError(self._path, f"crashes the runtime ({how})", REMEDY)
         return Trial(**said | {"labels": tuple(said["labels"])})
 
+    def wait(self) -> Trial:
+        """Return the outcome once it is there. Raises: ModelError."""
+        while not (done := self.poll()):
+            time.sleep(0.005)
+        return done
+
     def _said(self) -> dict[str, Any]:
         self._answer.seek(0)
         try:
@@ -118,14 +133,57 @@ class Trying:
         self.close()
 
 
-def main(path: str, runtime: str, num_threads: str) -> None:
+def main(how: str, path: str, runtime: str, num_threads: str) -> None:
     """Be the process: print what there is to say as JSON."""
     try:
-        with Model(Path(path), runtime=runtime, num_threads=int(num_threads) or None) as model:
-            said = asdict(_tried(model))
+        runtime_label(runtime)  # imports it: what that takes is not the model's
+        _limit_memory(Path(path))
+        tried = {"once": _invoked, "verify": _verified}[how]
+        said = asdict(tried(Path(path), runtime, int(num_threads) or None))
     except EdgeError as error:
         said = {"subject": error.subject, "fault": error.fault, "remedy": error.remedy}
+    except MemoryError:
+        fault = f"needs more than {MOST_MEMORY_BYTES >> 20} MB of memory"
+        said = {"subject": path, "fault": fault, "remedy": REMEDY}
     print(json.dumps(said))
+
+
+def _limit_memory(path: Path) -> None:
+    """Bound this process's address space, where the system tells how much of it is taken."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + MOST_MEMORY_BYTES + COPIES * path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    except (ImportError, OSError, ValueError):  # no Linux, no such file, or a tighter limit is set
+        return
+
+
+def _invoked(path: Path, runtime: str, num_threads: int | None) -> Trial:
+    """Load a model and invoke it on noise, without asking what it is for."""
+    content = read_model(path)
+    labels = read_metadata(content, path).labels
+    opened = open_interpreter(
+        content, path, runtime=runtime, num_threads=num_threads or 1, verbose=False
+    )
+    random = np.random.default_rng(0)
+    for spec in opened.inputs():
+        if spec.dtype.kind in "fiu":
+            view = opened.view(spec)
+            view[...] = random.integers(0, 100, view.shape).astype(spec.dtype)
+            del view
+    started = time.perf_counter()
+    with native_chatter(shown=False):
+        opened.invoke()
+    for spec in opened.outputs():
+        opened.view(spec)
+    return Trial(labels, opened.runtime, 0, (time.perf_counter() - started) * 1000)
+
+
+def _verified(path: Path, runtime: str, num_threads: int | None) -> Trial:
+    with Model(path, runtime=runtime, num_threads=num_threads) as model:
+        return _tried(model)
 
 
 def _tried(model: Model) -> Trial:

@@ -1,0 +1,84 @@
+"""Which models are known to be sound: a damaged one can crash a native runtime, and us with it.
+
+Sound are the models that ship, by the sha256 in their cards, and those that a trial in a process
+of its own has shown to be so with this runtime, on this kind of machine. That is kept as an empty
+file for each; where none can be written, a model is tried every time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from edge.model import default_model, models_folder, read_model
+from edge.runtime import runtime_label
+
+NAME = "edge-classify"
+TIMEOUT_S = 10.0  # to start a process, load a model and invoke it
+BYTES_A_S = 10_000_000  # from an SD card: a large model has more time
+
+
+def ensure_sound(path: str | os.PathLike[str] | None = None, runtime: str = "auto") -> None:
+    """See that loading and invoking a model does not crash, hang, or eat the memory.
+
+    A model that ships costs its sha256, one that was tried before a little more; another one is
+    tried, which takes a few 100 ms.
+
+    Args:
+        path: a .tflite file; None is the shipped default.
+        runtime: as for `edge.model.Model`.
+
+    Raises: ModelError, RuntimeMissingError.
+    """
+    file = default_model() if path is None else Path(path)
+    content = read_model(file)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if _ships(sha256):
+        return
+    mark = _cache_folder() / f"sound-{_name(runtime_label(runtime))}-{sha256}"
+    if not _is_file(mark):
+        _try(file, runtime, TIMEOUT_S + len(content) // BYTES_A_S)
+        with contextlib.suppress(OSError):
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def _try(file: Path, runtime: str, timeout_s: float) -> None:
+    from edge.trial import Trying  # slow to import, and needed for no model that is known
+
+    with Trying(file, runtime=runtime, timeout_s=timeout_s, once=True) as trying:
+        trying.wait()
+
+
+def _ships(sha256: str) -> bool:
+    """Whether the card of a shipped model names the file."""
+    return any(sha256 in card.read_text() for card in models_folder().glob("*.json"))
+
+
+def _name(runtime: str) -> str:
+    """A file's name for a runtime on this kind of machine: ai-edge-litert-2.3.0-x86_64."""
+    machine = os.uname().machine if hasattr(os, "uname") else "other"
+    return re.sub(r"[^\w.]+", "-", f"{runtime} {machine}")
+
+
+def _cache_folder() -> Path:
+    """Where marks are kept: systemd's CACHE_DIRECTORY, or edge-classify in the user's cache."""
+    given = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    # As the specification has it, a path that is not absolute is ignored.
+    try:
+        return (Path(home) if home.startswith("/") else Path("~/.cache").expanduser()) / NAME
+    except RuntimeError:  # a user without a home
+        return Path(os.devnull)  # in which nothing can be written
+
+
+def _is_file(mark: Path) -> bool:
+    try:
+        return mark.is_file()
+    except OSError:  # a folder without rights
+        return False

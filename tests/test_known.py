@@ -1,0 +1,167 @@
+"""Models that ship are known to be sound; others are tried once, in a process of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from conftest import run
+from model_copies import SMALL, damaged, relabelled
+
+from convert.embed import embed
+from edge.errors import ModelError
+from edge.known import ensure_sound
+from edge.model import Model, shipped_models
+from edge.preprocess import Normalization
+from edge.runtime import installed_runtimes
+
+TRIED = """
+import sys
+from edge.known import ensure_sound
+ensure_sound(sys.argv[1] or None, sys.argv[2])
+print("edge.trial" in sys.modules)
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's cache of the test's own."""
+    folder = tmp_path / "cache"
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder / "edge-classify"
+
+
+@pytest.fixture
+def unknown(tmp_path: Path) -> Path:
+    """A sound model that did not ship."""
+    path = tmp_path / "unknown.tflite"
+    path.write_bytes(relabelled(["fish", "chips"]))
+    return path
+
+
+def tried(path: Path | str, runtime: str = "auto") -> bool:
+    """Whether a fresh process has tried a model."""
+    done = run("-c", TRIED, str(path), runtime)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout == "True\n"
+
+
+def changed(change: Callable[[Any], None]) -> bytes:
+    """The small shipped model with its tables changed."""
+    model = schema.ModelT.InitFromPackedBuf(SMALL.read_bytes(), 0)
+    change(model)
+    builder = schema.flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    pixels = Normalization(0.0, 1.0)
+    return embed(bytes(builder.Output()), name="", labels=("a", "b"), normalization=pixels, edge={})
+
+
+def test_each_shipped_model_is_in_its_card() -> None:
+    for path in shipped_models():
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        card = json.loads(path.with_suffix(".json").read_text())
+        assert sha256 in [variant["sha256"] for variant in card["variants"]], path
+
+
+def test_a_shipped_model_is_not_tried_wherever_it_lies(tmp_path: Path, cache: Path) -> None:
+    shutil.copy(SMALL, tmp_path / "copy.tflite")
+    assert not tried("")
+    assert not tried(tmp_path / "copy.tflite")
+    assert not cache.exists()
+
+
+def test_another_model_is_tried_once_and_again_when_it_changes(unknown: Path, cache: Path) -> None:
+    assert tried(unknown)
+    assert not tried(unknown)
+    unknown.write_bytes(relabelled(["chips", "fish"]))
+    assert tried(unknown)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_each_runtime_tries_it(unknown: Path, cache: Path) -> None:
+    for runtime in installed_runtimes():
+        assert tried(unknown, runtime)
+        assert not tried(unknown, runtime)
+    assert len(list(cache.iterdir())) == len(installed_runtimes())
+
+
+def test_a_service_keeps_its_marks_where_systemd_says(
+    unknown: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_DIRECTORY", f"{tmp_path / 'service'}:{tmp_path / 'other'}")
+    ensure_sound(unknown)
+    assert len(list((tmp_path / "service").iterdir())) == 1
+    assert not cache.exists()
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(
+    unknown: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert tried(unknown)
+    assert tried(unknown)
+
+
+def no_strides(model: Any) -> None:  # tflite-runtime 2.14 divides by them: SIGFPE
+    for operator in model.subgraphs[0].operators:
+        if hasattr(operator.builtinOptions, "strideH"):
+            operator.builtinOptions.strideH = operator.builtinOptions.strideW = 0
+
+
+def no_inputs(model: Any) -> None:  # ai-edge-litert 2.3 takes them for there: SIGSEGV
+    for operator in model.subgraphs[0].operators:
+        operator.inputs = np.full_like(operator.inputs, -1)
+
+
+def input_of_gigabytes(model: Any) -> None:
+    graph = model.subgraphs[0]
+    graph.tensors[graph.inputs[0]].shape = np.int32([1, 30000, 30000, 3])
+
+
+@pytest.mark.parametrize("runtime", installed_runtimes())
+@pytest.mark.parametrize("change", [no_strides, no_inputs, input_of_gigabytes])
+def test_a_model_that_a_runtime_does_not_survive_is_one_line_and_leaves_no_mark(
+    tmp_path: Path, cache: Path, runtime: str, change: Callable[[Any], None]
+) -> None:
+    path = tmp_path / "bad.tflite"
+    path.write_bytes(changed(change))
+    code = "import sys; from edge.known import ensure_sound; ensure_sound(*sys.argv[1:])"
+    line = run("-c", code, str(path), runtime).stderr.splitlines()[-1]
+    assert re.search(r"bad\.tflite: .*(crashes the runtime \(SIG|cannot load it \()", line), line
+    assert not cache.exists()
+
+
+def test_what_is_no_model_is_said_as_by_ourselves(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "bad.tflite"
+    for content, fault in ((b"", "is empty"), (damaged(), "damaged"), (b"text", "not a TFLite")):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=fault):
+            ensure_sound(path)
+    path.unlink()
+    with pytest.raises(ModelError, match="no such model file"):
+        ensure_sound(path)
+    os.mkfifo(path)
+    with pytest.raises(ModelError, match="is not a regular file"):
+        ensure_sound(path)
+    assert not cache.exists()
+
+
+def test_a_model_for_which_more_must_be_said_is_sound_without(
+    unknown: Path,
+) -> None:
+    """Labels and normalization are the program's to give, after the trial."""
+    unknown.write_bytes(relabelled(["only one"]))
+    ensure_sound(unknown)
+    with pytest.raises(ModelError, match="labels and outputs disagree"):
+        Model(unknown)
