@@ -55,10 +55,10 @@ class Table:
         at = position - buffer.read("<i", position)  # the vtable: two sizes, then the offsets
         vtable_bytes, table_bytes = buffer.read("<H", at), buffer.read("<H", at + 2)
         self._offsets = buffer.sequence("H", at + 4, max(0, vtable_bytes - 4) // 2)
-        if position + table_bytes > len(buffer.content) or table_bytes <= max(
-            self._offsets, default=0
-        ):
-            raise ValueError("a table ends beyond the file, or before its fields")
+        if at < 0 or position + table_bytes > len(buffer.content):
+            raise ValueError("a table lies beyond the file")
+        if table_bytes <= max(self._offsets, default=0):
+            raise ValueError("a table ends before its fields")
 
     def _field(self, number: int) -> int:
         """Where a field is; 0 where it is absent."""

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from edge.model import default_model, models_folder, read_model
-from edge.runtime import runtime_label
+from edge.runtime import chosen_runtime
 
 NAME = "edge-classify"
 TIMEOUT_S = 10.0  # to start a process, load a model and invoke it
@@ -38,9 +38,10 @@ def ensure_sound(path: str | os.PathLike[str] | None = None, runtime: str = "aut
     sha256 = hashlib.sha256(content).hexdigest()
     if _ships(sha256):
         return
-    mark = _cache_folder() / f"sound-{_name(runtime_label(runtime))}-{sha256}"
+    chosen, label = chosen_runtime(runtime)
+    mark = _cache_folder() / f"sound-{_here(label)}-{sha256}"
     if not _is_file(mark):
-        _try(file, runtime, TIMEOUT_S + len(content) // BYTES_A_S)
+        _try(file, chosen, TIMEOUT_S + len(content) // BYTES_A_S)
         with contextlib.suppress(OSError):
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
@@ -58,8 +59,8 @@ def _ships(sha256: str) -> bool:
     return any(sha256 in card.read_text() for card in models_folder().glob("*.json"))
 
 
-def _name(runtime: str) -> str:
-    """A file's name for a runtime on this kind of machine: ai-edge-litert-2.3.0-x86_64."""
+def _here(runtime: str) -> str:
+    """A runtime and this kind of machine, for a file's name: ai-edge-litert-2.3.0-x86_64."""
     machine = os.uname().machine if hasattr(os, "uname") else "other"
     return re.sub(r"[^\w.]+", "-", f"{runtime} {machine}")
 

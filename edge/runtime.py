@@ -98,12 +98,14 @@ def open_interpreter(
     return OpenInterpreter(interpreter, label, subject)
 
 
-def runtime_label(runtime: str) -> str:
-    """Return what "auto" or a runtime's name stands for here, such as "ai-edge-litert 2.3.0".
+def chosen_runtime(wanted: str) -> tuple[str, str]:
+    """Return which runtime is taken here, "litert" or "tflite", and its name and version.
 
     Raises: RuntimeMissingError.
     """
-    return _load_runtime(runtime)[1]
+    _, label = _load_runtime(wanted)
+    (name,) = [name for name, package in PACKAGES.items() if label.startswith(f"{package} ")]
+    return name, label
 
 
 def _spec(detail: dict[str, Any]) -> TensorSpec:

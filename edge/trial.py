@@ -23,7 +23,7 @@ import numpy as np
 from edge.errors import EdgeError, ModelError
 from edge.metadata import read_metadata
 from edge.model import Model, read_model
-from edge.runtime import native_chatter, open_interpreter, runtime_label
+from edge.runtime import chosen_runtime, native_chatter, open_interpreter
 
 RUNS = 10
 TIMEOUT_S = 60.0  # a model of hundreds of megabytes loads in less, from an SD card too
@@ -136,7 +136,7 @@ class Trying:
 def main(how: str, path: str, runtime: str, num_threads: str) -> None:
     """Be the process: print what there is to say as JSON."""
     try:
-        runtime_label(runtime)  # imports it: what that takes is not the model's
+        chosen_runtime(runtime)  # imports it: what that takes is not the model's
         _limit_memory(Path(path))
         tried = {"once": _invoked, "verify": _verified}[how]
         said = asdict(tried(Path(path), runtime, int(num_threads) or None))

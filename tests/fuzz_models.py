@@ -36,7 +36,7 @@ from edge.known import TIMEOUT_S, ensure_sound
 from edge.model import Model, shipped_models
 from edge.photos import photos
 from edge.preprocess import Normalization
-from edge.runtime import runtime_label
+from edge.runtime import chosen_runtime
 
 PICTURE = Path(__file__).resolve().parent / "data" / "hotdog.jpg"
 ZERO_CENTRED = Normalization(127.5, 127.5)  # for a float model that does not say
@@ -276,7 +276,7 @@ def fuzz(
     """Return how many models ended in which way, and what is wrong, by number."""
     outcomes: Counter[str] = Counter()
     failures = []
-    runtime_label(runtime)  # imported once, for all that are forked
+    chosen_runtime(runtime)  # imported once, for all that are forked
     warnings.simplefilter("error")
     with tempfile.TemporaryDirectory() as folder:
         # No mark of an earlier run, and none that outlasts this one.
@@ -313,9 +313,9 @@ def main() -> int:
     outcomes, failures = fuzz(args.count, args.seed, args.runtime, models, args.first, args.keep)
     for found, times in outcomes.most_common():
         print(f"{times:6}  {found}")
-    took_s = time.monotonic() - began
-    print(f"{args.count} damaged models, {runtime_label(args.runtime)}, {took_s:.0f} s:", end=" ")
-    print(f"{len(failures)} failed" if failures else "each an answer or one line")
+    label, took_s = chosen_runtime(args.runtime)[1], time.monotonic() - began
+    verdict = f"{len(failures)} failed" if failures else "each an answer or one line"
+    print(f"{args.count} damaged models, {label}, {took_s:.0f} s: {verdict}")
     return 1 if failures else 0
 
 

@@ -22,7 +22,7 @@ from edge.errors import ModelError
 from edge.known import ensure_sound
 from edge.model import Model, shipped_models
 from edge.preprocess import Normalization
-from edge.runtime import installed_runtimes
+from edge.runtime import PACKAGES, installed_runtimes
 
 TRIED = """
 import sys
@@ -93,6 +93,16 @@ def test_each_runtime_tries_it(unknown: Path, cache: Path) -> None:
         assert tried(unknown, runtime)
         assert not tried(unknown, runtime)
     assert len(list(cache.iterdir())) == len(installed_runtimes())
+
+
+def test_the_runtime_that_is_loaded_already_tries_it(unknown: Path, cache: Path) -> None:
+    last = installed_runtimes()[-1]
+    code = f"from edge.model import Model; Model(runtime={last!r}); {TRIED}"
+    done = run("-c", code, str(unknown), "auto")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+    (mark,) = cache.iterdir()
+    assert mark.name.startswith(f"sound-{PACKAGES[last]}-")
+    assert not tried(unknown, last)
 
 
 def test_a_service_keeps_its_marks_where_systemd_says(
