@@ -7,7 +7,8 @@ Version 1 (edge.preprocess.PREPROCESSING_VERSION):
 - Transparency is laid over white. 16-bit grey keeps its high byte, rounded; what has floating-point
   pixels is refused.
 - An embedded ICC profile other than sRGB is converted to sRGB; one that is broken is ignored.
-- At most MAX_DECODED_PIXELS are decoded; of a progressive JPEG, MAX_COEFFICIENTS and MAX_SCANS.
+- At most MAX_DECODED_PIXELS are decoded, of a WebP MAX_WEBP_PIXELS, of a progressive JPEG
+  MAX_COEFFICIENTS and MAX_SCANS.
 """
 
 from __future__ import annotations
@@ -34,14 +35,16 @@ from edge.framing import Size
 # A model sees a few hundred pixels a side; an 8-bit picture of this size already takes 192 MB.
 # JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit (179 Mpx).
 MAX_DECODED_PIXELS = 64_000_000
+MAX_WEBP_PIXELS = 40_000_000  # its decoder takes 20 bytes a pixel
 # A progressive JPEG is held whole until its last scan, 2 bytes a coefficient: 660 MB, as much as a
 # 108-megapixel photo takes. Each scan goes over all of it, and a few bytes make one.
 MAX_COEFFICIENTS = 330_000_000
 MAX_SCANS = 100  # encoders make about 10
+STRIP_PIXELS = 1_000_000
+
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse by our limit
 # Pillow warns of damaged EXIF and the like, which say nothing of the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
 
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB, upright
@@ -143,8 +146,9 @@ def _upright_rgb(image: Image.Image, suffices: Suffices, subject: object) -> Ima
         raise ImageError(
             subject, "has floating-point pixels of unknown range", "save it with 8 or 16 bits"
         )
-    if image.width * image.height > MAX_DECODED_PIXELS:
-        raise _too_large(subject)
+    most = MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_DECODED_PIXELS
+    if image.width * image.height > most:
+        raise _too_large(subject, most)
     if image.format == "TIFF":
         _silence_libtiff()
     image.load()
@@ -227,18 +231,31 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """16-bit grey becomes "L" (Pillow's own conversion clips at 255); other modes stay."""
     if image.mode != "I" and not image.mode.startswith("I;16"):
         return image
-    values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    grey = Image.new("L", image.size)
+    for top, strip in _strips(image):
+        values = np.clip(np.asarray(strip).astype(np.int64), 0, 65535)
+        grey.paste(Image.fromarray(((values + 128) // 257).astype(np.uint8)), (0, top))
+    return grey
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
     """Lay transparency over white; a palette becomes RGB."""
     transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
-    if transparent:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB") if image.mode == "P" else image
+    if not transparent:
+        return image.convert("RGB") if image.mode == "P" else image
+    rgb = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        white = Image.new("RGBA", strip.size, "white")
+        laid = Image.alpha_composite(white, strip.convert("RGBA"))
+        rgb.paste(laid.convert("RGB"), (0, top))
+    return rgb
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Cut a picture into strips, each with its top row: what is made of one takes little memory."""
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -261,11 +278,9 @@ def _srgb() -> Any:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-def _too_large(subject: object) -> ImageError:
-    limit = MAX_DECODED_PIXELS // 1_000_000
-    return ImageError(
-        subject, f"is too large to decode (more than {limit} megapixels)", "make it smaller first"
-    )
+def _too_large(subject: object, most: int = MAX_DECODED_PIXELS) -> ImageError:
+    fault = f"is too large to decode (more than {most // 1_000_000} megapixels)"
+    return ImageError(subject, fault, "make it smaller first")
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:

@@ -456,6 +456,35 @@ def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
     assert "too large to decode" in refusal(png_claiming(side, side))
 
 
+def peak_megabytes(content: bytes) -> int:
+    """The most memory that a fresh process takes which preprocesses a picture."""
+    code = (
+        "import sys, numpy as np\n"
+        "from edge.preprocess import InputSpec, preprocess\n"
+        "spec = InputSpec(0, (1, 96, 96, 3), np.dtype(np.uint8))\n"
+        "preprocess(sys.stdin.buffer.read(), spec)\n"
+        "status = open('/proc/self/status').read().partition('VmHWM:')[2]\n"
+        "print(int(status.split()[0]) // 1000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=content, capture_output=True, cwd=ROOT, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+def test_the_largest_picture_takes_less_than_a_gigabyte(mode: str) -> None:
+    png = encoded(Image.new(mode, (8000, 8000)), "PNG", compress_level=1)
+    assert peak_megabytes(png) < 800
+
+
+def test_a_webp_has_a_lower_limit() -> None:
+    webp = encoded(Image.new("RGB", (6400, 6400)), "WEBP", lossless=True, method=0)
+    assert "is too large to decode (more than 40 megapixels)" in refusal(webp)
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_huge_jpeg_is_decoded_only_where_a_dct_scale_makes_it_small() -> None:
     jpeg = encoded(Image.new("L", (9000, 9000), 77), "JPEG")
