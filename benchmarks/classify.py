@@ -1,0 +1,433 @@
+"""How fast pictures are classified, beside the usual ten lines and beside others' classifiers.
+
+- One photo, load to label: JPEGs of 12 and 2 megapixels and 640 x 480, in one process each that has
+  its model loaded; all in turns. "The usual" is Pillow's open, convert and resize, set_tensor and
+  invoke, on the same runtime. "The limit" is Pillow's JPEG decoder at the DCT scale that suffices.
+- Label changes: what decoding at a DCT scale changes against decoding all pixels.
+- A process from start to end: edge-classify and a script of ten lines, in turns.
+- A folder: decoding ahead on two cores against one photo after the other.
+- Memory: anonymous memory at the fifths of a long run.
+- A frame of the input's size: the time outside of invoke.
+
+All are medians. Photos are mosaics of real ones where EDGE_TEST_DATA has any, else drawn with
+detail at every scale. Others' packages get environments of their own in the cache folder:
+--mediapipe needs Debian's libegl1 and libgles2, --task-library a Python that tflite-support is
+made for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from edge import board, golden
+from edge.ahead import ahead
+from edge.classify import classify
+from edge.commands import run
+from edge.commands.arguments import count
+from edge.errors import EdgeError
+from edge.files import cache_folder
+from edge.framing import WHOLE
+from edge.model import Model, default_model
+from edge.photos import Frame, photos
+from edge.preprocess import read_image
+from edge.runtime import RUNTIMES, default_num_threads, installed_runtimes
+
+NAME = "classify"
+ROOT = Path(__file__).resolve().parent.parent
+TEST_DATA = (ROOT / os.environ.get("EDGE_TEST_DATA", "../shared")).resolve()
+MOBILENET = TEST_DATA / "peers" / "tflite-support" / "mobilenet_v1_0.25_224_quant.tflite"
+SIZES = {"12 megapixels": (4000, 3000), "2 megapixels": (1632, 1224), "640 x 480": (640, 480)}
+SIDES = (1632, 1224)  # of the photos of a folder
+DISTINCT = 20  # of its photos; the others are links to them
+
+# As many lines as it takes that many people; our own options are not needed.
+SCRIPT = """
+import sys
+import numpy as np
+from PIL import Image
+from {module}.interpreter import Interpreter
+interpreter = Interpreter(model_path=sys.argv[1], num_threads={threads})
+interpreter.allocate_tensors()
+(input,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
+image = Image.open(sys.argv[2]).convert("RGB").resize(tuple(input["shape"][2:0:-1]))
+tensor = np.asarray(image, input["dtype"])[None]
+interpreter.set_tensor(input["index"], tensor)
+interpreter.invoke()
+scores = interpreter.get_tensor(output["index"])[0]
+print(scores.argmax(), scores.max())
+"""
+MEDIAPIPE = """
+import sys, time
+import mediapipe
+from mediapipe.tasks.python import BaseOptions, vision
+options = vision.ImageClassifierOptions(BaseOptions(model_asset_path=sys.argv[1]), max_results=1)
+classifier = vision.ImageClassifier.create_from_options(options)
+print("ready", flush=True)
+for line in sys.stdin:
+    began = time.perf_counter()
+    found = classifier.classify(mediapipe.Image.create_from_file(line.rstrip()))
+    label = found.classifications[0].categories[0].category_name
+    print(1000 * (time.perf_counter() - began), label, flush=True)
+"""
+TASK_LIBRARY = """
+import sys, time
+from tflite_support.task import vision
+classifier = vision.ImageClassifier.create_from_file(sys.argv[1])
+print("ready", flush=True)
+for line in sys.stdin:
+    began = time.perf_counter()
+    found = classifier.classify(vision.TensorImage.create_from_file(line.rstrip()))
+    label = found.classifications[0].categories[0].category_name
+    print(1000 * (time.perf_counter() - began), label, flush=True)
+"""
+PEERS = {
+    "mediapipe": ("MediaPipe", "mediapipe", MEDIAPIPE),
+    "task_library": ("Task Library", "tflite-support", TASK_LIBRARY),
+}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another classifier at work in a process of its own: a path in, milliseconds out."""
+
+    name: str
+    process: subprocess.Popen[str] = field(repr=False)
+
+    def __call__(self, path: Path) -> float:
+        """Classify a photo; return the milliseconds that it took."""
+        self.process.stdin.write(f"{path}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise EdgeError(self.name, "ended before its answer", "try it alone")
+        return float(line.split()[0])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and print tables; the entry of `python benchmarks/classify.py`."""
+    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    command = shlex.join(["python", "benchmarks/classify.py", *words])
+    if args.fifths:
+        return run(lambda: _fifths(args.model, args.fifths, args.memory_photos), NAME)
+    return run(lambda: _measure(args, command), NAME)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/classify.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    model = MOBILENET if MOBILENET.exists() else default_model()
+    parser.add_argument("-m", "--model", type=Path, default=model, help=f"(default: {model.name})")
+    for flag, default, what in (
+        ("--runs", 25, "runs of one photo that count"),
+        ("--changes", 200, "photos on which labels are compared"),
+        ("--starts", 15, "processes that count"),
+        ("--folder-photos", 500, "photos of the folder"),
+        ("--memory-photos", 20_000, "photos of the long run"),
+    ):
+        text = f"{what} (default: {default})"
+        parser.add_argument(flag, type=count, default=default, metavar="N", help=text)
+    for flag, (_, package, _) in PEERS.items():
+        option, text = f"--{flag.replace('_', '-')}", f"measure {package}, too; installs it"
+        parser.add_argument(option, action="store_true", help=text)
+    parser.add_argument("--fifths", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+def _measure(args: argparse.Namespace, command: str) -> int:
+    if not Path("/proc/self/status").exists():
+        raise EdgeError("/proc", "is not there", "measure on Linux")
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        singles = {}
+        for seed, (what, size) in enumerate(SIZES.items()):
+            singles[what] = folder / f"{seed}.jpg"
+            singles[what].write_bytes(photo(size, seed))
+        wanted = [peer for flag, peer in PEERS.items() if getattr(args, flag)]
+        peers = [stack.enter_context(_peer(*peer, args.model)) for peer in wanted]
+        with Model(args.model) as model:
+            _print_singles(singles, model, peers, args.runs)
+            print("\n| what | measured | floor | aim |\n|---|---|---|---|", flush=True)
+            _print_changes(model, args.changes)
+            _print_frame(model)
+        _print_starts(singles["640 x 480"], args.model, args.starts)
+        _print_folder(folder / "folder", args.model, args.folder_photos)
+        _print_memory(singles["640 x 480"], args.model, args.memory_photos)
+    print(f"\n{_machine()}\n{command}")
+    return 0
+
+
+# Photos -------------------------------------------------------------------------------------------
+
+
+def photo(size: tuple[int, int], seed: int) -> bytes:
+    """A JPEG of (width, height): real photos side by side, or drawn detail at every scale."""
+    random = np.random.RandomState(seed)
+    real = sorted(TEST_DATA.glob("hotdog/test/*/*.jpg"))
+    image = _mosaic(size, random, real) if real else _drawn(size, random)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=88)
+    return stream.getvalue()
+
+
+def _mosaic(size: tuple[int, int], random: np.random.RandomState, real: list[Path]) -> Image.Image:
+    side = max(160, size[1] // 3)  # larger tiles than the photos would have no detail left
+    image = Image.new("RGB", size)
+    for top in range(0, size[1], side):
+        for left in range(0, size[0], side):
+            with Image.open(real[random.randint(len(real))]) as tile:
+                image.paste(tile.convert("RGB").resize((side, side), 1), (left, top))
+    return image
+
+
+def _drawn(size: tuple[int, int], random: np.random.RandomState) -> Image.Image:
+    """Noise whose contrast falls with its fineness, as a photo's does."""
+    total = np.zeros((size[1], size[0], 3), np.float32)
+    for octave in range(2, 10):
+        cells = random.randint(0, 256, (3 * 2**octave // 4, 2**octave, 3)).astype(np.uint8)
+        layer = np.asarray(Image.fromarray(cells).resize(size, Image.Resampling.BICUBIC))
+        total += (layer.astype(np.float32) - 128) / 1.6 ** (octave - 2)
+    return Image.fromarray(np.clip(128 + 0.8 * total, 0, 255).astype(np.uint8))
+
+
+def _frame(picture: Any) -> Frame:
+    return Frame("benchmark", picture, datetime.now(UTC), time.monotonic_ns())
+
+
+# One photo ----------------------------------------------------------------------------------------
+
+
+def _print_singles(
+    singles: dict[str, Path], model: Model, peers: Sequence[Peer], runs: int
+) -> None:
+    usual = _usual(model)
+    heads = "".join(f" {peer.name}, ms | times ours |" for peer in peers)
+    print(f"| JPEG | ours, ms | outside invoke | limit, ms | usual, ms | times ours |{heads}")
+    print("|---|" + "---|" * (5 + 2 * len(peers)))
+    for what, path in singles.items():
+        frame, invokes = _frame(path), []
+        ways: list[Callable[[], float]] = [
+            lambda frame=frame, invokes=invokes: _timed(
+                lambda: invokes.append(classify(model, frame).invoke_ms)
+            ),
+            lambda path=path: _timed(lambda: _limit(path, model)),
+            lambda path=path: _timed(lambda: usual(path)),
+            *(lambda peer=peer, path=path: peer(path) for peer in peers),
+        ]
+        ours, limit, *others = _in_turns(ways, runs)
+        outside = ours - statistics.median(invokes)
+        cells = "".join(f" {other:.2f} | {other / ours:.2f} |" for other in others)
+        print(f"| {what} | {ours:.2f} | {outside:.2f} | {limit:.2f} |{cells}", flush=True)
+
+
+def _usual(model: Model) -> Callable[[Path], int]:
+    """What ten lines do, on the same runtime, with as many threads."""
+    from importlib import import_module
+
+    module = import_module(f"{RUNTIMES[installed_runtimes()[0]]}.interpreter")
+    interpreter = module.Interpreter(model_path=str(model.path), num_threads=default_num_threads())
+    interpreter.allocate_tensors()
+    input, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    height, width = model.input.size
+
+    def label(path: Path) -> int:
+        pixels = np.asarray(Image.open(path).convert("RGB").resize((width, height)))
+        if input["dtype"] == np.int8:
+            pixels = pixels.astype(np.int16) - 128
+        elif input["dtype"] == np.float32 and model.input.normalization:
+            normalization = model.input.normalization
+            pixels = (pixels - np.float32(normalization.mean)) / np.float32(normalization.std)
+        interpreter.set_tensor(input["index"], pixels.astype(input["dtype"])[None])
+        interpreter.invoke()
+        return int(interpreter.get_tensor(output["index"])[0].argmax())
+
+    return label
+
+
+def _limit(path: Path, model: Model) -> None:
+    """Decode as little of a JPEG as suffices, and nothing else."""
+    with Image.open(path, formats=("JPEG",)) as image:
+        height, width = WHOLE.suffices((image.height, image.width), model.input.size)
+        image.draft(None, (width, height))
+        image.load()
+
+
+def _timed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return 1000 * (time.perf_counter() - began)
+
+
+def _in_turns(ways: Sequence[Callable[[], float]], runs: int) -> list[float]:
+    """The median of each way's milliseconds; the first three rounds do not count."""
+    rounds = [[way() for way in ways] for _ in range(3 + runs)][3:]
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+
+
+@contextlib.contextmanager
+def _peer(name: str, package: str, code: str, model: Path) -> Iterator[Peer]:
+    """Start another classifier, installed into an environment of its own where it is not yet."""
+    home = cache_folder() / "peers" / package
+    python = home / "bin" / "python"
+    if not (home / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+        command = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--only-binary",
+            ":all:",
+            package,
+        ]
+        if subprocess.run(command, stdout=sys.stderr).returncode:
+            raise EdgeError(package, "does not install for this Python", "leave it out")
+        (home / "ready").touch()
+    process = subprocess.Popen(
+        [python, "-c", code, str(model)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        try:
+            if process.stdout.readline() != "ready\n":
+                remedy = "try it alone; MediaPipe needs apt install libegl1 libgles2"
+                raise EdgeError(package, "does not start, or refuses the model", remedy)
+            yield Peer(name, process)
+        finally:
+            process.kill()
+
+
+# The rest of the table ----------------------------------------------------------------------------
+
+
+def _print_changes(model: Model, number: int) -> None:
+    """How many labels differ between a DCT scale and all pixels, and how much scores do."""
+    changed, changes = 0, []
+    for seed in range(number):
+        jpeg = photo(SIDES, 1000 + seed)
+        scaled, full = model.scores(jpeg), model.scores(read_image(jpeg))
+        changed += int(scaled.argmax() != full.argmax())
+        changes.append(float(np.abs(scaled - full)[full.argmax()]))
+    mean, largest = statistics.mean(changes), max(changes)
+    said = f"{changed} of {number}, score by {mean:.4f} (at most {largest:.3f})"
+    print(f"| label changes by the DCT scale | {said} | 1 in 200, 0.01 | 0, 0.003 |", flush=True)
+
+
+def _print_frame(model: Model) -> None:
+    frame = _frame(np.ascontiguousarray(golden.draw(0, model.input.size)))
+    outside = []
+    for _ in range(1000):
+        began = time.perf_counter()
+        result = classify(model, frame)
+        outside.append(1000 * (time.perf_counter() - began) - result.invoke_ms)
+    said = f"{statistics.median(outside[100:]):.3f} ms"
+    print(f"| frame of the input's size, outside invoke | {said} | 0.3 | 0.05 |", flush=True)
+
+
+def _print_starts(path: Path, model: Path, starts: int) -> None:
+    module = RUNTIMES[installed_runtimes()[0]]
+    script = SCRIPT.format(module=module, threads=default_num_threads())
+    commands = (
+        [sys.executable, "-m", "edge", "classify", "-m", str(model), str(path)],
+        [sys.executable, "-c", script, str(model), str(path)],
+    )
+    ways = [lambda words=words: _timed(lambda: _quietly(words)) for words in commands]
+    ours, theirs = _in_turns(ways, starts)
+    said = f"{ours / theirs:.2f} ({ours:.0f} and {theirs:.0f} ms)"
+    print(f"| edge-classify photo.jpg, of the script's time | {said} | 1.2 | 1.0 |", flush=True)
+
+
+def _quietly(words: list[str]) -> None:
+    subprocess.run(words, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def _print_folder(folder: Path, model: Path, number: int) -> None:
+    folder.mkdir()
+    for index in range(number):
+        path = folder / f"{index:05}.jpg"
+        if index < DISTINCT:
+            path.write_bytes(photo(SIDES, index))
+        else:
+            path.hardlink_to(folder / f"{index % DISTINCT:05}.jpg")
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:2])
+    try:
+        rounds = [[_folder_s(folder, model, jobs) for jobs in (0, 2)] for _ in range(3)]
+    finally:
+        os.sched_setaffinity(0, cores)
+    one, two = (statistics.median(times) for times in zip(*rounds, strict=True))
+    said = f"{one / two:.2f} times ({one:.2f} and {two:.2f} s)"
+    print(f"| {number} photos decoded ahead on two cores | {said} | 1.7 | 1.95 |", flush=True)
+
+
+def _folder_s(folder: Path, path: Path, jobs: int) -> float:
+    """Seconds of a folder with a model of one thread: the cores are for the photos."""
+    with Model(path, num_threads=1) as model:
+        began = time.perf_counter()
+        for frame in ahead(photos([folder]), model.input, jobs=jobs):
+            classify(model, frame)
+        return time.perf_counter() - began
+
+
+def _print_memory(path: Path, model: Path, number: int) -> None:
+    words = [sys.executable, __file__, "--fifths", str(path), "-m", str(model)]
+    words += ["--memory-photos", str(number)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    sizes = [float(size) for size in done.stdout.split()]
+    grown = max(sizes) - sizes[0]
+    said = f"{grown:.1f} MB more than at the first fifth ({', '.join(map(str, sizes))})"
+    print(f"| memory over {number} photos | {said} | 20 | 5 |", flush=True)
+
+
+def _fifths(model_path: Path, path: Path, number: int) -> int:
+    """Classify a photo so often, decoding ahead, and print the anonymous memory at each fifth."""
+    with Model(model_path) as model:
+        frames = ahead(photos([path] * number), model.input, jobs=2)
+        for index, frame in enumerate(frames, start=1):
+            classify(model, frame)
+            if index % max(1, number // 5) == 0:
+                print(f"{_rss_anon() / 1e6:.1f}", flush=True)
+    return 0
+
+
+def _rss_anon() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) * 1024
+
+
+def _machine() -> str:
+    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in facts if line.startswith("model name")]
+    name = board.model() or (names[0] if names else platform.machine())
+    runtime = installed_runtimes()[0]
+    return f"{name}, {board.num_cores()} cores, load {os.getloadavg()[0]:.1f}, {runtime}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
