@@ -27,14 +27,15 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 from edge.errors import ImageError
 from edge.framing import Size
 
 # A model sees a few hundred pixels a side; an 8-bit picture of this size already takes 192 MB.
-# JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit (179 Mpx).
+# JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit.
 MAX_DECODED_PIXELS = 64_000_000
+MAX_ENCODED_PIXELS = 178_956_970
 MAX_WEBP_PIXELS = 40_000_000  # its decoder takes 20 bytes a pixel
 # A progressive JPEG is held whole until its last scan, 2 bytes a coefficient: 660 MB, as much as a
 # 108-megapixel photo takes. Each scan goes over all of it, and a few bytes make one.
@@ -71,9 +72,6 @@ def opened(source: Path | bytes, suffices: Suffices) -> Iterator[Image.Image]:
         raise ImageError(subject, "may not be read", "change its permissions") from error
     except Image.DecompressionBombError as error:
         raise _too_large(subject) from error
-    except UnidentifiedImageError as error:  # its text would be the stream's address in memory
-        fault = "is damaged, or of a rare kind (unreadable header)"
-        raise ImageError(subject, fault, "replace the file, or save it as JPEG or PNG") from error
     # A decoder meets damaged data in any of its own ways; Pillow names no common base for them.
     except Exception as error:
         reason = str(error).strip() or type(error).__name__
@@ -122,7 +120,15 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
         ) from error
     if plugin == "pillow_heif":
         import_module(plugin).register_heif_opener()
-    return Image.open(stream, formats=(format_name,))
+    factory, _ = Image.OPEN[format_name]  # Image.open() would first import four plugins more
+    try:
+        image = factory(stream, "")
+    except (SyntaxError, IndexError, TypeError, struct.error) as error:
+        fault = "is damaged, or of a rare kind (unreadable header)"
+        raise ImageError(subject, fault, "replace the file, or save it as JPEG or PNG") from error
+    if image.width * image.height > MAX_ENCODED_PIXELS:
+        raise _too_large(subject)
+    return image
 
 
 def _format_of(head: bytes) -> tuple[str, str]:
