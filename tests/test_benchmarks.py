@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import re
 import sys
 from pathlib import Path
@@ -17,14 +18,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def memory() -> ModuleType:
-    """benchmarks/memory.py, which is a program and no part of a package."""
-    spec = importlib.util.spec_from_file_location("memory", ROOT / "benchmarks" / "memory.py")
+def load(name: str) -> ModuleType:
+    """A benchmark, which is a program and no part of a package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["memory"] = module  # dataclass looks itself up there
+    sys.modules[name] = module  # dataclass looks itself up there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def memory() -> ModuleType:
+    """benchmarks/memory.py."""
+    return load("memory")
 
 
 def test_an_epoch_of_every_way_is_timed_in_one_run(drawn: Path) -> None:
@@ -126,3 +132,33 @@ def test_what_the_service_costs_is_measured() -> None:
         done.stdout.splitlines()[-1]
         == "python benchmarks/watch.py --frames 5 --seconds 1 --starts 1"
     )
+
+
+def test_how_fast_pictures_are_classified_is_measured() -> None:
+    options = "--runs 1 --changes 2 --starts 1 --folder-photos 4 --memory-photos 10".split()
+    done = run("benchmarks/classify.py", *options)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^\| ([\w .-]+) \|((?: [\d.]+ \|){5})$", done.stdout, re.MULTILINE)
+    assert [what for what, _ in rows] == ["12 megapixels", "2 megapixels", "640 x 480"]
+    for _, row in rows:
+        ours, outside, limit, usual, ratio = map(float, re.findall(r"[\d.]+", row))
+        assert outside < ours
+        assert limit > 0
+        assert ratio == pytest.approx(usual / ours, abs=0.02)
+    assert re.search(r"by the DCT scale \| \d of 2, score by 0\.\d{4} \(at most", done.stdout)
+    assert re.search(r"size, outside invoke \| \d\.\d{3} ms \| 0\.3 \| 0\.05 \|", done.stdout)
+    assert re.search(r"script's time \| \d\.\d\d \(\d+ and \d+ ms\) \|", done.stdout)
+    assert re.search(r"\| 4 photos decoded ahead on two cores \| \d\.\d\d times", done.stdout)
+    memory = r"\| memory over 10 photos \| \d+\.\d MB more than .*\((\d+\.\d,? ?){5}\)"
+    assert re.search(memory, done.stdout)
+    assert done.stdout.splitlines()[-1] == f"python benchmarks/classify.py {' '.join(options)}"
+
+
+def test_photos_are_drawn_where_there_are_no_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_TEST_DATA", "/nowhere")
+    bench = load("classify")
+    photo = bench.photo((320, 240), 1)
+    assert photo == bench.photo((320, 240), 1) != bench.photo((320, 240), 2)
+    with Image.open(io.BytesIO(photo)) as image:
+        assert image.size == (320, 240)
+    assert 10_000 < len(photo) < 40_000  # 1 to 4 bits a pixel: neither flat nor white noise
