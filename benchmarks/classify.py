@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import platform
 import shlex
@@ -28,14 +27,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from mosaics import ROOT, TEST_DATA, photo
+from peers import PEERS, SCRIPT, Peer, decode, opened, usual_way
 
 from edge import board, golden
 from edge.ahead import ahead
@@ -43,83 +42,16 @@ from edge.classify import classify
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
-from edge.files import cache_folder
-from edge.framing import WHOLE
 from edge.model import Model, default_model
 from edge.photos import Frame, photos
-from edge.preprocess import read_image, resized
+from edge.preprocess import Picture, read_image, resized
 from edge.runtime import RUNTIMES, default_num_threads, installed_runtimes
 
 NAME = "classify"
-ROOT = Path(__file__).resolve().parent.parent
-TEST_DATA = (ROOT / os.environ.get("EDGE_TEST_DATA", "../shared")).resolve()
 MOBILENET = TEST_DATA / "peers" / "tflite-support" / "mobilenet_v1_0.25_224_quant.tflite"
 SIZES = {"12 megapixels": (4000, 3000), "2 megapixels": (1632, 1224), "640 x 480": (640, 480)}
 SIDES = (1632, 1224)  # of the photos of a folder
-TILE = 400  # of a mosaic; larger, and the photos that we have would have no detail left
 DISTINCT = 20  # of its photos; the others are links to them
-
-# As many lines as it takes that many people; our own options are not needed.
-SCRIPT = """
-import sys
-import numpy as np
-from PIL import Image
-from {module}.interpreter import Interpreter
-interpreter = Interpreter(model_path=sys.argv[1], num_threads={threads})
-interpreter.allocate_tensors()
-(input,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
-image = Image.open(sys.argv[2]).convert("RGB").resize(tuple(input["shape"][2:0:-1]))
-tensor = np.asarray(image, input["dtype"])[None]
-interpreter.set_tensor(input["index"], tensor)
-interpreter.invoke()
-scores = interpreter.get_tensor(output["index"])[0]
-print(scores.argmax(), scores.max())
-"""
-MEDIAPIPE = """
-import sys, time
-import mediapipe
-from mediapipe.tasks.python import BaseOptions, vision
-options = vision.ImageClassifierOptions(BaseOptions(model_asset_path=sys.argv[1]), max_results=1)
-classifier = vision.ImageClassifier.create_from_options(options)
-print("ready", flush=True)
-for line in sys.stdin:
-    began = time.perf_counter()
-    found = classifier.classify(mediapipe.Image.create_from_file(line.rstrip()))
-    label = found.classifications[0].categories[0].category_name
-    print(1000 * (time.perf_counter() - began), label, flush=True)
-"""
-TASK_LIBRARY = """
-import sys, time
-from tflite_support.task import vision
-classifier = vision.ImageClassifier.create_from_file(sys.argv[1])
-print("ready", flush=True)
-for line in sys.stdin:
-    began = time.perf_counter()
-    found = classifier.classify(vision.TensorImage.create_from_file(line.rstrip()))
-    label = found.classifications[0].categories[0].category_name
-    print(1000 * (time.perf_counter() - began), label, flush=True)
-"""
-PEERS = {
-    "mediapipe": ("MediaPipe", "mediapipe", MEDIAPIPE),
-    "task_library": ("Task Library", "tflite-support", TASK_LIBRARY),
-}
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Another classifier at work in a process of its own: a path in, milliseconds out."""
-
-    name: str
-    process: subprocess.Popen[str] = field(repr=False)
-
-    def __call__(self, path: Path) -> float:
-        """Classify a photo; return the milliseconds that it took."""
-        self.process.stdin.write(f"{path}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise EdgeError(self.name, "ended before its answer", "try it alone")
-        return float(line.split()[0])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -166,7 +98,7 @@ def _measure(args: argparse.Namespace, command: str) -> int:
             singles[what] = folder / f"{seed}.jpg"
             singles[what].write_bytes(photo(size, seed))
         wanted = [peer for flag, peer in PEERS.items() if getattr(args, flag)]
-        peers = [stack.enter_context(_peer(*peer, args.model)) for peer in wanted]
+        peers = [stack.enter_context(opened(*peer, args.model)) for peer in wanted]
         with Model(args.model) as model:
             _print_singles(singles, model, peers, args.runs)
             print("\n| what | measured | floor | aim |\n|---|---|---|---|", flush=True)
@@ -180,53 +112,13 @@ def _measure(args: argparse.Namespace, command: str) -> int:
     return 0
 
 
-# Photos -------------------------------------------------------------------------------------------
-
-
-def photo(size: tuple[int, int], seed: int) -> bytes:
-    """A JPEG of (width, height): a real photo many times over, or drawn detail at every scale.
-
-    Of several photos, a model would be torn between their labels, and change its mind at any noise.
-    """
-    real = sorted(TEST_DATA.glob("hotdog/test/*/*.jpg"))
-    random = np.random.RandomState(seed)
-    image = _mosaic(size, real[random.randint(len(real))]) if real else _drawn(size, random)
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=88)
-    return stream.getvalue()
-
-
-def _mosaic(size: tuple[int, int], path: Path) -> Image.Image:
-    with Image.open(path) as real:
-        tile = real.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-    image = Image.new("RGB", size)
-    for top in range(0, size[1], TILE):
-        for left in range(0, size[0], TILE):
-            image.paste(tile, (left, top))
-    return image
-
-
-def _drawn(size: tuple[int, int], random: np.random.RandomState) -> Image.Image:
-    """Noise whose contrast falls with its fineness, as a photo's does."""
-    total = np.zeros((size[1], size[0], 3), np.float32)
-    for octave in range(2, 10):
-        cells = random.randint(0, 256, (3 * 2**octave // 4, 2**octave, 3)).astype(np.uint8)
-        layer = np.asarray(Image.fromarray(cells).resize(size, Image.Resampling.BICUBIC))
-        total += (layer.astype(np.float32) - 128) / 1.6 ** (octave - 2)
-    return Image.fromarray(np.clip(128 + 0.8 * total, 0, 255).astype(np.uint8))
-
-
-def _frame(picture: Any) -> Frame:
-    return Frame("benchmark", picture, datetime.now(UTC), time.monotonic_ns())
-
-
 # One photo ----------------------------------------------------------------------------------------
 
 
 def _print_singles(
     singles: dict[str, Path], model: Model, peers: Sequence[Peer], runs: int
 ) -> None:
-    usual = _usual(model)
+    usual = usual_way(model)
     heads = "".join(f" {peer.name}, ms | times ours |" for peer in peers)
     print(f"| JPEG | ours, ms | outside invoke | limit, ms | usual, ms | times ours |{heads}")
     print("|---|" + "---|" * (5 + 2 * len(peers)))
@@ -236,7 +128,7 @@ def _print_singles(
             lambda frame=frame, invokes=invokes: _timed(
                 lambda: invokes.append(classify(model, frame).invoke_ms)
             ),
-            lambda path=path: _timed(lambda: _limit(path, model)),
+            lambda path=path: _timed(lambda: decode(path, model)),
             lambda path=path: _timed(lambda: usual(path)),
             *(lambda peer=peer, path=path: peer(path) for peer in peers),
         ]
@@ -246,36 +138,8 @@ def _print_singles(
         print(f"| {what} | {ours:.2f} | {outside:.2f} | {limit:.2f} |{cells}", flush=True)
 
 
-def _usual(model: Model) -> Callable[[Path], int]:
-    """What ten lines do, on the same runtime, with as many threads."""
-    from importlib import import_module
-
-    module = import_module(f"{RUNTIMES[installed_runtimes()[0]]}.interpreter")
-    interpreter = module.Interpreter(model_path=str(model.path), num_threads=default_num_threads())
-    interpreter.allocate_tensors()
-    input, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    height, width = model.input.size
-
-    def label(path: Path) -> int:
-        pixels = np.asarray(Image.open(path).convert("RGB").resize((width, height)))
-        if input["dtype"] == np.int8:
-            pixels = pixels.astype(np.int16) - 128
-        elif input["dtype"] == np.float32 and model.input.normalization:
-            normalization = model.input.normalization
-            pixels = (pixels - np.float32(normalization.mean)) / np.float32(normalization.std)
-        interpreter.set_tensor(input["index"], pixels.astype(input["dtype"])[None])
-        interpreter.invoke()
-        return int(interpreter.get_tensor(output["index"])[0].argmax())
-
-    return label
-
-
-def _limit(path: Path, model: Model) -> None:
-    """Decode as little of a JPEG as suffices, and nothing else."""
-    with Image.open(path, formats=("JPEG",)) as image:
-        height, width = WHOLE.suffices((image.height, image.width), model.input.size)
-        image.draft(None, (width, height))
-        image.load()
+def _frame(picture: Picture) -> Frame:
+    return Frame("benchmark", picture, datetime.now(UTC), time.monotonic_ns())
 
 
 def _timed(action: Callable[[], object]) -> float:
@@ -288,43 +152,6 @@ def _in_turns(ways: Sequence[Callable[[], float]], runs: int) -> list[float]:
     """The median of each way's milliseconds; the first three rounds do not count."""
     rounds = [[way() for way in ways] for _ in range(3 + runs)][3:]
     return [statistics.median(times) for times in zip(*rounds, strict=True)]
-
-
-@contextlib.contextmanager
-def _peer(name: str, package: str, code: str, model: Path) -> Iterator[Peer]:
-    """Start another classifier, installed into an environment of its own where it is not yet."""
-    home = cache_folder() / "peers" / package
-    python = home / "bin" / "python"
-    if not (home / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        command = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--only-binary",
-            ":all:",
-            package,
-        ]
-        if subprocess.run(command, stdout=sys.stderr).returncode:
-            raise EdgeError(package, "does not install for this Python", "leave it out")
-        (home / "ready").touch()
-    process = subprocess.Popen(
-        [python, "-c", code, str(model)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with process:
-        try:
-            if process.stdout.readline() != "ready\n":
-                remedy = "try it alone; MediaPipe needs apt install libegl1 libgles2"
-                raise EdgeError(package, "does not start, or refuses the model", remedy)
-            yield Peer(name, process)
-        finally:
-            process.kill()
 
 
 # The rest of the table ----------------------------------------------------------------------------

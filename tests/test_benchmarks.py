@@ -156,9 +156,9 @@ def test_how_fast_pictures_are_classified_is_measured() -> None:
 
 def test_photos_are_drawn_where_there_are_no_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_TEST_DATA", "/nowhere")
-    bench = load("classify")
-    photo = bench.photo((320, 240), 1)
-    assert photo == bench.photo((320, 240), 1) != bench.photo((320, 240), 2)
+    mosaics = load("mosaics")
+    photo = mosaics.photo((320, 240), 1)
+    assert photo == mosaics.photo((320, 240), 1) != mosaics.photo((320, 240), 2)
     with Image.open(io.BytesIO(photo)) as image:
         assert image.size == (320, 240)
     assert 10_000 < len(photo) < 40_000  # 1 to 4 bits a pixel: neither flat nor white noise
