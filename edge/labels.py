@@ -15,7 +15,7 @@ MOST_BYTES = 16_000_000  # of a label file
 BACKGROUND = "background"
 IMAGENET = 1000  # labels; models with one more have the background first
 
-_NUMBERED = re.compile(r"\s*(\d{1,7})(?:\s*[:,;]\s*|\s+)(\S.*)")
+_NUMBERED = r"\s*(\d{1,7})(?:\s*[:,;]\s*|\s+)(\S.*)"
 
 
 def given_labels(labels: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def parse_labels(text: str) -> tuple[str, ...]:
 
 def _numbered(lines: list[str]) -> tuple[str, ...]:
     """The labels of `0 label` lines; empty where the lines are not such."""
-    matches = [_NUMBERED.fullmatch(line) for line in lines if line.strip()]
+    matches = [re.fullmatch(_NUMBERED, line) for line in lines if line.strip()]
     found = {int(match[1]): match[2].rstrip() for match in matches if match}
     if len(found) < len(matches):  # a line without a number, or a number twice
         return ()
