@@ -27,7 +27,9 @@ LABELS_TXT = "labels.txt"
 METADATA_NAME = "TFLITE_METADATA"
 
 # Field numbers, in the schemas' order.
-MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_BUFFERS, MODEL_METADATA = 1, 2, 4, 6
+MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_BUFFERS = 1, 2, 4
+MODEL_METADATA, MODEL_SIGNATURES = 6, 7
+SIGNATURE_INPUTS, SIGNATURE_OUTPUTS, SIGNATURE_KEY = 0, 1, 2
 SUBGRAPH_TENSORS, SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS, SUBGRAPH_OPERATORS = 0, 1, 2, 3
 TENSOR_SHAPE, TENSOR_BUFFER, TENSOR_NAME, TENSOR_QUANTIZATION = 0, 2, 3, 4
 QUANTIZATION_ITEM_BYTES = (4, 4, 4, 8)  # min, max, scale, zero_point
@@ -140,6 +142,8 @@ def _walk(model: Table) -> tuple[tuple[tuple[int, int], ...], dict[int, int]]:
         _tensor_indices(subgraph, SUBGRAPH_INPUTS, len(tensors))
         outputs = _tensor_indices(subgraph, SUBGRAPH_OUTPUTS, len(tensors))
         ends.append({output: _end(output, makers) for output in outputs})
+    for signature in model.tables(MODEL_SIGNATURES):
+        _visit_signature(signature)
     return tuple(sorted(used)), ends[0]
 
 
@@ -149,6 +153,13 @@ def _visit_tensor(tensor: Table) -> None:
     if quantization := tensor.table(TENSOR_QUANTIZATION):
         for number, item_bytes in enumerate(QUANTIZATION_ITEM_BYTES):
             quantization.vector(number, item_bytes)
+
+
+def _visit_signature(signature: Table) -> None:
+    signature.vector(SIGNATURE_KEY, 1)
+    for number in (SIGNATURE_INPUTS, SIGNATURE_OUTPUTS):
+        for entry in signature.tables(number):
+            entry.vector(0, 1)  # its name
 
 
 def _checked_index(index: int, length: int) -> int:

@@ -73,6 +73,9 @@ class Trying:
         words = [sys.executable, "-m", "edge.trial", how, str(path), runtime, str(num_threads or 0)]
         environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        # glibc fills memory that is new or given back with this: what reads astray then crashes
+        # here, where it might have been lucky, and not later in the process that takes the model.
+        environment["MALLOC_PERTURB_"] = "165"
         try:
             # Not a pipe, which holds up who fills it, as thousands of labels do.
             self._answer = tempfile.TemporaryFile()  # noqa: SIM115
