@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edge.errors import SourceError
-from edge.photos import files, photos
+from edge.photos import files, listed, photos
 
 
 @pytest.fixture
@@ -85,3 +85,90 @@ def test_frames_are_made_one_at_a_time(tree: Path) -> None:
     assert next(frames).source == str(tree / "b.png")
     with pytest.raises(SourceError):
         next(frames)
+
+
+def test_a_pattern_descends_into_the_folders_that_it_matches_where_asked(tree: Path) -> None:
+    assert names(files(f"{tree}/d*", recursive=True), tree) == ["deep/[1].jpg", "deep/c.webp"]
+
+
+def test_a_link_to_a_folder_above_is_followed_no_further(tree: Path) -> None:
+    (tree / "deep" / "again").symlink_to(tree)
+    (tree / "other").symlink_to(tree / "deep")
+    found = names(files(tree, recursive=True), tree)
+    assert found == [
+        "a.JPG",
+        "b.png",
+        "deep/[1].jpg",
+        "deep/c.webp",
+        "other/[1].jpg",
+        "other/c.webp",
+    ]
+
+
+def test_what_cannot_be_read_is_told_and_the_others_go_on(tree: Path) -> None:
+    told: list[SourceError] = []
+    paths = [tree / "empty", "", tree / "a.JPG", f"{tree}/*.bmp", tree / "b.png"]
+    frames = list(photos(paths, onerror=told.append))
+    assert [frame.source for frame in frames] == [str(tree / "a.JPG"), str(tree / "b.png")]
+    assert [error.subject for error in told] == [str(tree / "empty"), "''", f"{tree}/*.bmp"]
+
+
+def test_a_folder_that_vanishes_while_it_is_read_is_told(tree: Path) -> None:
+    told: list[SourceError] = []
+    found = files(tree, recursive=True, onerror=told.append)
+    assert next(found).name == "a.JPG"
+    for path in (tree / "deep").iterdir():
+        path.unlink()
+    (tree / "deep").rmdir()
+    assert [path.name for path in found] == ["b.png"]
+    (error,) = told
+    assert str(error).startswith(f"{tree / 'deep'}: cannot be read (No such file or directory)")
+
+
+def test_a_name_that_is_too_long_is_a_file_that_fails_later(tmp_path: Path) -> None:
+    assert list(files(tmp_path / ("a" * 300))) == [tmp_path / ("a" * 300)]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a.jpg\nb.jpg\n", ["a.jpg", "b.jpg"]),
+        (b"a.jpg\r\n\r\n\n b.jpg", ["a.jpg", " b.jpg"]),
+        (b"\xef\xbb\xbf\xe9\x92\xa5.jpg\n", ["钥.jpg"]),
+        (b"two\nlines.jpg\0-x.jpg\0", ["two\nlines.jpg", "-x.jpg"]),
+        (b"\xff.jpg", ["\udcff.jpg"]),
+    ],
+)
+def test_a_list_has_one_path_a_line_or_nuls_between(
+    tmp_path: Path, content: bytes, expected: list[str]
+) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(content)
+    assert listed(str(path)) == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\0"])
+def test_an_empty_list_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="no path in it"):
+        listed(str(path))
+    with pytest.raises(SourceError, match="cannot be read"):
+        listed(str(tmp_path))
+
+
+def test_what_a_list_names_is_taken_literally(tree: Path) -> None:
+    told: list[SourceError] = []
+    paths = [f"{tree}/*.png", f"{tree}/deep", "-"]
+    sources = [frame.source for frame in photos(paths, literal=True, onerror=told.append)]
+    deep = [f"{tree}/deep/[1].jpg", f"{tree}/deep/c.webp"]
+    assert sources == [f"{tree}/*.png", *deep, "-"]
+    assert told == []
+
+
+def test_an_endless_stdin_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/zero", encoding="latin-1") as endless:
+        monkeypatch.setattr(sys, "stdin", endless)
+        monkeypatch.setattr("edge.photos.LARGEST_PICTURE", 1_000_000)
+        with pytest.raises(SourceError, match="is larger than 1 MB"):
+            list(photos(["-"]))
