@@ -19,6 +19,9 @@ from conftest import ROOT, run
 CLASSIFY = ("-m", "edge", "classify")
 KEYS = "source label score categories preprocess_ms invoke_ms model runtime captured_at".split()
 
+WRONG_REGIONS = "1 0,0,1 0,0,1,x 0,0,0,1 -1,0,1,1 0.5,0,0.6,1 0,nan,1,1 0.5,0,10,10".split()
+WRONG_NORMALIZATIONS = "[1,-1] [0,1 1 0,1,2 0,0 0,-1 0.5,0.5 nan,1 [0,inf] mean,std".split()
+
 
 @pytest.fixture
 def pictures(photo_folder: Path, tmp_path: Path) -> Path:
@@ -43,8 +46,7 @@ def test_text_is_one_line_a_picture_and_stderr_stays_empty(
     lines = done.stdout.splitlines()
     assert len(lines) == 12
     for line, path in zip(lines, sorted(photo_folder.glob("*.jpg")), strict=True):
-        source, said = line.split("  ")
-        label, score = said.split(" ")
+        source, label, score = line.split()
         assert source == str(path)
         assert label in ("cup", "fish", "key")
         assert 0 <= float(score) <= 1
@@ -108,6 +110,15 @@ def test_t_above_every_score_says_unknown(model_path: Path, pictures: Path) -> N
     assert record["categories"][0]["label"] != "unknown"
 
 
+def test_a_float_model_takes_another_normalization(converted: Path, pictures: Path) -> None:
+    model, given = converted / "model-float32.tflite", ("--format", "jsonl", pictures / "a.jpg")
+    inside, same, other = (
+        json.loads(classify(model, *option, *given).stdout)["categories"]
+        for option in ((), ("--normalize", "[0,255]"), ("--normalize", "[0,1]"))
+    )
+    assert inside == same != other
+
+
 def test_a_missing_model_is_one_line(tmp_path: Path, pictures: Path) -> None:
     done = classify(tmp_path / "missing.tflite", pictures)
     assert (done.returncode, done.stdout) == (1, "")
@@ -126,12 +137,26 @@ def test_a_missing_model_is_one_line(tmp_path: Path, pictures: Path) -> None:
         ("--format", "xml", "x.jpg"),
         ("--threads", "0", "x.jpg"),
         ("--no-such-option", "x.jpg"),
+        ("--files-from", "-", "-"),
+        ("-", "-"),
+        ("--allow", "hotdog", "--deny", "nothotdog", "x.jpg"),
+        ("--allow", "hotdgo", "x.jpg"),
+        ("--deny", "hotdog,nothotdog", "x.jpg"),
+        ("--jobs", "0", "x.jpg"),
+        ("--rotate", "45", "x.jpg"),
+        ("--resize", "stretch", "x.jpg"),
+        ("--filter", "cubic", "x.jpg"),
+        *(("--roi", wrong, "x.jpg") for wrong in WRONG_REGIONS),
+        *(("--normalize", wrong, "x.jpg") for wrong in WRONG_NORMALIZATIONS),
     ],
 )
-def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_is_one_line_and_exit_2(arguments: tuple[str, ...]) -> None:
     done = run(*CLASSIFY, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: edge-classify")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("edge-classify: ")
+    if len(arguments) == 3:
+        assert arguments[0] in line
 
 
 def test_help_says_what_the_commands_are() -> None:

@@ -3,191 +3,146 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import json
+import gc
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
-from edge.classify import Result, classify
-from edge.commands import complain, run
+from edge.commands import run
 from edge.commands.arguments import (
+    Parser,
+    add_framing_arguments,
     add_model_arguments,
+    add_runtime_arguments,
     add_threshold_argument,
     count,
-    open_model,
-    threshold_of,
+    num_threads,
 )
-from edge.errors import EdgeError, ImageError, SourceError, one_line
-from edge.model import Model
-from edge.photos import Frame, photos
 
 NAME = "edge-classify"
 EXAMPLES = """\
-examples:
-  edge-classify dinner.jpg                      what the shipped model says
-  edge-classify -k 2 -t 0.8 photos/ '*.png'     two best labels; "unknown" below 0.8
-  edge-classify --format jsonl -r photos/       one JSON object a line, folders in folders too
-  curl -s URL | edge-classify -m my.tflite -    a picture on stdin, a model of yours
+formats:
+  text    a line for each picture: its name, then its labels with their scores
+          (0..1), best first
+  json    one array of objects
+  jsonl   the same objects, one a line, each written as soon as it is known
+  csv     a line for each picture; control characters are escaped; a ' is set
+          before a name or label that a spreadsheet would compute
+An object has source, label, score, categories (index, label, score), model,
+runtime, preprocess_ms, invoke_ms and captured_at; or source and error.
+--summary is the last object, {"summary": ...}; with csv it goes to stderr.
 
-exit status: 0 all classified, 1 some picture failed (the others are done), 2 wrong usage,
-130 interrupted
+examples:
+  edge-classify dinner.jpg                     what the shipped model says
+  edge-classify -k 2 -t 0.8 photos/ '*.png'    "unknown" where all is below 0.8
+  edge-classify --format jsonl -r photos/      JSON lines, the whole tree
+  edge-classify --summary -r test/             accuracy, where test/LABEL/*.jpg
+  find . -name '*.jpg' -print0 | edge-classify --files-from -
+  curl -s URL | edge-classify -m my.tflite -   a picture on stdin, your model
+  edge-classify -m float.tflite --labels labels.txt --normalize '[-1,1]' a.jpg
+                                               for one that says nothing
+  edge-classify --roi 0.25,0.25,0.5,0.5 a.jpg  the middle of it
+  edge-classify -- -odd-.jpg                   a name that begins with a dash
+
+exit status:
+  0 all pictures are classified; 1 something failed: it is named on stderr, and
+  the other pictures are done; 2 wrong usage; 130 interrupted
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Classify pictures; the console entry."""
-    args = _parser().parse_args(argv)
-    return run(lambda: _classify_all(args), NAME)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Say what is in pictures, by a TFLite image classifier.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="file, folder, glob, or - for stdin"
-    )
-    parser.add_argument("-r", "--recursive", action="store_true", help="folders in folders too")
-    parser.add_argument(
-        "-k", "--top-k", type=count, default=1, metavar="N", help="labels a picture (default: 1)"
-    )
-    add_threshold_argument(parser)
-    parser.add_argument("--format", choices=tuple(_WRITERS), default="text", help="(default: text)")
-    add_model_arguments(parser)
-    return parser
+    gc.disable()  # until all is loaded: there is nothing to collect yet, and looking takes time
+    try:
+        return run(lambda: _classify_all(_parse(argv)), NAME)
+    finally:
+        gc.enable()
 
 
 def _classify_all(args: argparse.Namespace) -> int:
-    with open_model(args, NAME) as model:
-        threshold = threshold_of(args, model)
-        writer = _WRITERS[args.format](min(args.top_k, len(model.labels)))
-        failed = False
-        try:
-            for outcome in _outcomes(model, args, threshold):
-                if isinstance(outcome, Result):
-                    writer.result(outcome)
-                else:
-                    failed = True
-                    complain(NAME, outcome)
-                    writer.failure(str(outcome.subject), f"{outcome.fault}; {outcome.remedy}")
-        finally:
-            writer.close()
-    return 1 if failed else 0
+    from edge.commands.batch import classify_all  # numpy and all: not for --help or a wrong option
+
+    return classify_all(args)
 
 
-def _outcomes(
-    model: Model, args: argparse.Namespace, threshold: float
-) -> Iterator[Result | EdgeError]:
-    for path in args.paths:
-        try:
-            for frame in photos([path], recursive=args.recursive):
-                yield _outcome(model, frame, args.top_k, threshold)
-        except SourceError as error:
-            yield error
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if "--" in words else len(words)
+    # Paths and options in any order; argparse forgets there what "--" protects.
+    args = parser.parse_intermixed_args(words[:end])
+    args.paths += words[end + 1 :]
+    if not args.paths and not args.files_from:
+        parser.error("a PATH, or --files-from, must be given")
+    if args.files_from.count("-") + args.paths.count("-") > 1:
+        parser.error("stdin can be one thing only: - once, as a PATH or in --files-from")
+    return args
 
 
-def _outcome(model: Model, frame: Frame, top_k: int, threshold: float) -> Result | EdgeError:
-    try:
-        return classify(model, frame, top_k=top_k, threshold=threshold)
-    except ImageError as error:
-        return ImageError(frame.source, error.fault, error.remedy)
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog=NAME,
+        usage="%(prog)s [options] PATH ...",
+        description="Say what is in pictures, by any TFLite image classifier.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_picture_arguments(parser.add_argument_group("which pictures"))
+    add_model_arguments(parser.add_argument_group("the model"))
+    add_framing_arguments(parser.add_argument_group("what the model sees of a picture"))
+    _add_answer_arguments(parser.add_argument_group("the answers"))
+    group = parser.add_argument_group("how it runs")
+    group.add_argument(
+        "--jobs",
+        type=num_threads,
+        metavar="N|auto",
+        help="pictures decoded at a time, while the model works; 1: one after the other (default: "
+        "auto, one a core)",
+    )
+    add_runtime_arguments(group)
+    return parser
 
 
-class _Writer(Protocol):
-    def __init__(self, top_k: int) -> None: ...
-    def result(self, result: Result) -> None: ...
-    def failure(self, source: str, error: str) -> None: ...
-    def close(self) -> None: ...
+def _add_picture_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a picture, a folder of pictures, a glob pattern, or - for a picture on stdin",
+    )
+    group.add_argument("-r", "--recursive", action="store_true", help="folders in folders too")
+    group.add_argument(
+        "--files-from",
+        action="append",
+        default=[],
+        metavar="FILE|-",
+        help="a list of paths, one a line, or with a NUL after each; taken as they are; they come "
+        "after the PATHs",
+    )
 
 
-class _Text:
-    """`dinner.jpg  hotdog 0.981`; failures are on stderr already."""
-
-    def __init__(self, top_k: int) -> None:
-        pass
-
-    def result(self, result: Result) -> None:
-        best = [f"{result.label} {result.score:.3f}"]
-        others = [f"{c.label} {c.score:.3f}" for c in result.categories[1:]]
-        print(f"{one_line(result.source)}  {one_line(', '.join(best + others))}", flush=True)
-
-    def failure(self, source: str, error: str) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class _JsonLines:
-    def __init__(self, top_k: int) -> None:
-        pass
-
-    def result(self, result: Result) -> None:
-        self._write(result.as_dict())
-
-    def failure(self, source: str, error: str) -> None:
-        self._write({"source": source, "error": error})
-
-    def _write(self, record: dict[str, Any]) -> None:
-        print(json.dumps(record), flush=True)
-
-    def close(self) -> None:
-        pass
-
-
-class _Json(_JsonLines):
-    """One array, written as it grows, closed even when interrupted."""
-
-    def __init__(self, top_k: int) -> None:
-        self._before = "["
-
-    def _write(self, record: dict[str, Any]) -> None:
-        print(f"{self._before}\n  {json.dumps(record)}", end="", flush=True)
-        self._before = ","
-
-    def close(self) -> None:
-        print("[]" if self._before == "[" else "\n]", flush=True)
-
-
-class _Csv:
-    def __init__(self, top_k: int) -> None:
-        more = [f"{name}_{place}" for place in range(2, top_k + 1) for name in ("label", "score")]
-        columns = [
-            "source",
-            "label",
-            "score",
-            *more,
-            "preprocess_ms",
-            "invoke_ms",
-            "model",
-            "runtime",
-        ]
-        self._writer = csv.DictWriter(
-            sys.stdout, [*columns, "captured_at", "error"], lineterminator="\n"
-        )
-        self._writer.writeheader()
-
-    def result(self, result: Result) -> None:
-        record = result.as_dict()
-        for place, category in enumerate(record.pop("categories")[1:], start=2):
-            record |= {f"label_{place}": category["label"], f"score_{place}": category["score"]}
-        self._writer.writerow(record)
-        sys.stdout.flush()
-
-    def failure(self, source: str, error: str) -> None:
-        self._writer.writerow({"source": source, "error": error})
-
-    def close(self) -> None:
-        sys.stdout.flush()
-
-
-_WRITERS: dict[str, type[_Writer]] = {
-    "text": _Text,
-    "json": _Json,
-    "jsonl": _JsonLines,
-    "csv": _Csv,
-}
+def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "-k", "--top-k", type=count, default=1, metavar="N", help="labels a picture (default: 1)"
+    )
+    add_threshold_argument(group)
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="LABEL[,LABEL]",
+        help="only these labels may be an answer; can be given several times",
+    )
+    which.add_argument(
+        "--deny", action="append", default=[], metavar="LABEL[,LABEL]", help="all but these"
+    )
+    group.add_argument(
+        "--format", choices=("text", "json", "jsonl", "csv"), default="text", help="(default: text)"
+    )
+    group.add_argument(
+        "--summary",
+        action="store_true",
+        help="at the end: counts, speed, and where the pictures' folders are called as labels are, "
+        "accuracy (with its 95%% interval) and the confusion matrix",
+    )

@@ -1,0 +1,158 @@
+"""How answers are written: text for people, JSON, JSON lines, CSV."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edge.commands.terminal import is_coloured, width_of
+from edge.errors import one_line
+
+if TYPE_CHECKING:
+    from edge.classify import Result
+    from edge.commands.summary import Summary
+
+WIDEST_SOURCE = 120  # columns; a longer name pushes its own line only
+WIDEST_LABEL = 24
+BOLD, YELLOW, PLAIN = "\x1b[1m", "\x1b[33m", "\x1b[0m"
+
+
+class Writer:
+    """Takes answers one by one, and shows each at once."""
+
+    def result(self, result: Result) -> None:
+        """Write an answer."""
+        raise NotImplementedError
+
+    def failure(self, source: str, error: str) -> None:
+        """Write that there is none; it is said on stderr as well."""
+
+    def summary(self, summary: Summary) -> None:
+        """Write what the batch came to."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Write what comes last, interrupted or not."""
+
+
+def writer(form: str, *, top_k: int, widths: tuple[int, int], threshold: float) -> Writer:
+    """Return a writer to stdout.
+
+    Args:
+        form: text, json, jsonl or csv.
+        top_k: categories an answer, at most.
+        widths: columns of the names and of the labels to come, as far as they are known; for text.
+        threshold: below which score an answer is unknown.
+    """
+    if form == "csv":
+        return _Csv(top_k)
+    if form == "text":
+        return _Text(widths, threshold)
+    return _Json() if form == "json" else _JsonLines()
+
+
+class _Text(Writer):
+    """`dinner.jpg  hotdog 0.981`, aligned; failures are on stderr alone."""
+
+    def __init__(self, widths: tuple[int, int], threshold: float) -> None:
+        self._source_width = min(widths[0], WIDEST_SOURCE)
+        self._label_width = min(widths[1], WIDEST_LABEL)
+        self._threshold = threshold
+        self._coloured = is_coloured(sys.stdout)
+
+    def result(self, result: Result) -> None:
+        source = one_line(result.source)
+        # Names that were not known beforehand widen the column for those that follow.
+        self._source_width = max(self._source_width, min(width_of(source), WIDEST_SOURCE))
+        colour = YELLOW if result.score < self._threshold else BOLD
+        best = self._category(result.label, result.score, colour)
+        others = [self._category(c.label, c.score) for c in result.categories[1:]]
+        said = ", ".join([best, *others])
+        print(f"{_padded(source, self._source_width)}  {said}", flush=True)
+
+    def _category(self, label: str, score: float, colour: str = "") -> str:
+        shown = one_line(label)
+        padded = _padded(shown, self._label_width)
+        if colour and self._coloured:
+            padded = f"{colour}{shown}{PLAIN}{padded[len(shown) :]}"
+        return f"{padded} {score:.3f}"
+
+    def summary(self, summary: Summary) -> None:
+        print("", *summary.lines(), sep="\n", flush=True)
+
+
+class _JsonLines(Writer):
+    def result(self, result: Result) -> None:
+        self._write(result.as_dict())
+
+    def failure(self, source: str, error: str) -> None:
+        self._write({"source": source, "error": error})
+
+    def summary(self, summary: Summary) -> None:
+        self._write({"summary": summary.as_dict()})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        print(json.dumps(record), flush=True)
+
+
+class _Json(_JsonLines):
+    """One array, written as it grows, closed even when interrupted."""
+
+    def __init__(self) -> None:
+        self._before = "["
+
+    def _write(self, record: dict[str, Any]) -> None:
+        print(f"{self._before}\n  {json.dumps(record)}", end="", flush=True)
+        self._before = ","
+
+    def close(self) -> None:
+        print("[]" if self._before == "[" else "\n]", flush=True)
+
+
+class _Csv(Writer):
+    """A line a picture, whatever is in its name: a spreadsheet, awk and a terminal may read it."""
+
+    def __init__(self, top_k: int) -> None:
+        import csv
+
+        columns = ["source", "label", "score"]
+        for place in range(2, top_k + 1):
+            columns += [f"label_{place}", f"score_{place}"]
+        columns += ["preprocess_ms", "invoke_ms", "model", "runtime", "captured_at", "error"]
+        self._writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        self._writer.writeheader()
+
+    def result(self, result: Result) -> None:
+        record = result.as_dict()
+        for place, category in enumerate(record.pop("categories")[1:], start=2):
+            record |= {f"label_{place}": category["label"], f"score_{place}": category["score"]}
+        self._write(record)
+
+    def failure(self, source: str, error: str) -> None:
+        self._write({"source": source, "error": error})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._writer.writerow({name: _cell(value) for name, value in record.items()})
+        sys.stdout.flush()
+
+    def summary(self, summary: Summary) -> None:
+        print(*summary.lines(), sep="\n", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        sys.stdout.flush()
+
+
+def _cell(value: Any) -> Any:
+    """Escape controls, and keep a spreadsheet from computing what a name or a label says.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and len(text) > 1 else text
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - width_of(text))

@@ -1,0 +1,225 @@
+"""edge-classify's work, once its options are known: pictures in, answers out, in order."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import math
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from edge.classify import UNKNOWN, Result, classify
+from edge.commands import complain
+from edge.commands.answers import WIDEST_LABEL, Writer, writer
+from edge.commands.arguments import in_pixels, open_model, threshold_of
+from edge.commands.progress import Progress
+from edge.commands.terminal import is_terminal, width_of
+from edge.errors import EdgeError, ImageError, SourceError, one_line
+from edge.model import Model
+from edge.photos import Frame, files, listed, photos
+from edge.preprocess import InputSpec, read_image
+
+if TYPE_CHECKING:
+    from edge.commands.choice import Choice
+
+NAME = "edge-classify"
+MOST_LOOKED_AT = 500  # names to align by
+MOST_COUNTED = 100_000  # pictures, to show how far it is
+MANY = 20  # pictures that are worth measuring how many threads the model wants
+
+
+class Inputs:
+    """The pictures that the command line names."""
+
+    def __init__(self, paths: Sequence[str], listed: Sequence[str], recursive: bool) -> None:
+        """Args: the paths, those of lists, whether to look into folders' folders."""
+        self._paths, self._listed, self._recursive = paths, listed, recursive
+
+    def frames(self, onerror: Callable[[SourceError], None]) -> Iterator[Frame]:
+        """Yield all of them, in order."""
+        yield from photos(self._paths, recursive=self._recursive, onerror=onerror)
+        yield from photos(self._listed, recursive=self._recursive, literal=True, onerror=onerror)
+
+    def names(self) -> Iterator[str]:
+        """What their frames will be called, without reading one."""
+        for path in self._paths:
+            if path == "-":
+                yield path
+            else:
+                yield from map(str, files(path, recursive=self._recursive, onerror=_nothing))
+        for path in self._listed:
+            found = files(path, recursive=self._recursive, literal=True, onerror=_nothing)
+            yield from map(str, found)
+
+
+def _nothing(error: SourceError) -> None:
+    """It is told when the frames are read."""
+
+
+class Faults:
+    """What stands in the way of a folder or pattern, kept until the frames before it are done."""
+
+    def __init__(self) -> None:
+        self._given = 0
+        self._waiting: deque[tuple[int, SourceError]] = deque()
+
+    def __call__(self, error: SourceError) -> None:
+        """Keep a fault."""
+        self._waiting.append((self._given, error))
+
+    def counting(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Yield the frames, which may be taken ahead of their turn."""
+        for frame in frames:
+            self._given += 1
+            yield frame
+
+    def before(self, number: float) -> Iterator[SourceError]:
+        """Yield the faults that came before the frame of a number, from 0."""
+        while self._waiting and self._waiting[0][0] <= number:
+            yield self._waiting.popleft()[1]
+
+
+def classify_all(args: argparse.Namespace) -> int:
+    """Classify what the options name, and return the exit status."""
+    faults = Faults()
+    inputs = _inputs(args, faults)
+    most = MOST_COUNTED if is_terminal(sys.stderr) else MOST_LOOKED_AT
+    names = [*islice(inputs.names(), most)]
+    with open_model(args, NAME, for_many=len(names) >= MANY) as model:
+        # What is loaded by now stays: it need not be looked through again, at the end least of all.
+        gc.freeze()
+        gc.enable()
+        choice = _choice(args, model)
+        threshold = threshold_of(args, model)
+        answers = _writer(args, model, choice, names, threshold)
+        frames = _ahead(faults.counting(inputs.frames(faults)), model.input, args, len(names))
+        outcomes = _outcomes(frames, faults, _answering(args, model, choice, threshold))
+        progress = Progress(len(names) if len(names) < most else None)
+        with closing(answers), closing(frames), closing(progress):
+            if args.summary:
+                return _summed_up(outcomes, answers, progress, model, threshold)
+            return 1 if _write_all(outcomes, answers, progress) else 0
+
+
+def _write_all(outcomes: Iterator[Result | EdgeError], answers: Writer, progress: Progress) -> int:
+    """Write answers as they come, and return how many pictures failed."""
+    failed = 0
+    for done, outcome in enumerate(outcomes, start=1):
+        if isinstance(outcome, Result):
+            progress.make_way()
+            answers.result(outcome)
+        else:
+            progress.clear()
+            failed += 1
+            complain(NAME, outcome)
+            answers.failure(outcome.subject, f"{outcome.fault}; {outcome.remedy}")
+        progress.update(done)
+    progress.clear()
+    return failed
+
+
+def _summed_up(
+    outcomes: Iterator[Result | EdgeError],
+    answers: Writer,
+    progress: Progress,
+    model: Model,
+    threshold: float,
+) -> int:
+    from edge.commands.summary import Summary
+
+    summary = Summary(model.labels, threshold)
+    failed = _write_all(summary.counting(outcomes), answers, progress)
+    answers.summary(summary)
+    return 1 if failed else 0
+
+
+def _inputs(args: argparse.Namespace, onerror: Callable[[SourceError], None]) -> Inputs:
+    names: list[str] = []
+    for path in args.files_from:
+        try:
+            names += listed(path)
+        except SourceError as error:
+            onerror(SourceError(f"--files-from {error.subject}", error.fault, error.remedy))
+    return Inputs(args.paths, names, args.recursive)
+
+
+def _choice(args: argparse.Namespace, model: Model) -> Choice | None:
+    """Which labels may be an answer; None is all. Raises: ConfigurationError."""
+    if not args.allow and not args.deny:
+        return None
+    from edge.commands.choice import choice_of
+
+    return choice_of(model.labels, args.allow, args.deny)
+
+
+def _writer(
+    args: argparse.Namespace,
+    model: Model,
+    choice: Choice | None,
+    names: list[str],
+    threshold: float,
+) -> Writer:
+    """Return the writer, which is told how wide its columns will be; one picture needs none."""
+    labels = [name for i, name in enumerate(model.labels) if choice is None or choice.chosen[i]]
+    widths = 0, 0
+    if args.format == "text" and len(names) > 1:
+        shown = [*labels, UNKNOWN] if threshold else labels
+        widths = (
+            max(width_of(one_line(name)) for name in names[:MOST_LOOKED_AT]),
+            max(width_of(one_line(label[: WIDEST_LABEL + 1])) for label in shown),
+        )
+    top_k = min(args.top_k, len(labels))
+    return writer(args.format, top_k=top_k, widths=widths, threshold=threshold)
+
+
+def _ahead(
+    frames: Iterator[Frame], input: InputSpec, args: argparse.Namespace, number: int
+) -> Generator[Frame, None, None]:
+    """Let the next pictures be decoded meanwhile, where there are any."""
+    if number < 2 or args.jobs == 1 or in_pixels(args.roi):
+        yield from frames
+        return
+    from edge.ahead import ahead
+    from edge.threads import num_cores
+
+    yield from ahead(frames, input, jobs=args.jobs or num_cores())
+
+
+def _outcomes(
+    frames: Iterator[Frame], faults: Faults, answer: Callable[[Frame], Result]
+) -> Iterator[Result | EdgeError]:
+    for number, frame in enumerate(frames):
+        yield from faults.before(number)
+        try:
+            yield answer(frame)
+        except ImageError as error:
+            yield ImageError(frame.source, error.fault, error.remedy)
+    yield from faults.before(math.inf)
+
+
+def _answering(
+    args: argparse.Namespace, model: Model, choice: Choice | None, threshold: float
+) -> Callable[[Frame], Result]:
+    """Return what makes an answer of a frame; it raises ImageError."""
+
+    def answer(frame: Frame) -> Result:
+        whole = _cut(frame, args.roi) if in_pixels(args.roi) else frame
+        result = classify(model, whole, top_k=args.top_k, threshold=threshold)
+        return choice.of(result, args.top_k, threshold) if choice else result
+
+    return answer
+
+
+def _cut(frame: Frame, roi: tuple[float, float, float, float]) -> Frame:
+    """Return the frame with what a region in pixels holds of its picture. Raises: ImageError."""
+    pixels = read_image(frame.picture)
+    left, top, width, height = map(int, roi)
+    if top + height > pixels.shape[0] or left + width > pixels.shape[1]:
+        fault = f"is {pixels.shape[1]} x {pixels.shape[0]} pixels, less than --roi asks for"
+        raise ImageError(frame.source, fault, "give a region within it, or shares")
+    return replace(frame, picture=pixels[top : top + height, left : left + width])

@@ -1,0 +1,70 @@
+"""Which labels may be an answer: --allow and --deny."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.classify import UNKNOWN, Result, rank
+from edge.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The labels that may be an answer."""
+
+    labels: tuple[str, ...]  # all of the model's
+    chosen: NDArray[np.bool_]  # (num_labels,)
+
+    def of(self, result: Result, top_k: int, threshold: float) -> Result:
+        """Return the result with the best of the chosen labels; scores stay what they are."""
+        scores = np.where(self.chosen, result.scores, np.float32(-1))  # the others come last
+        categories = rank(scores, self.labels, min(top_k, int(self.chosen.sum())))
+        best = categories[0]
+        label = best.label if best.score >= threshold else UNKNOWN
+        return replace(result, label=label, score=best.score, categories=categories)
+
+
+def choice_of(labels: tuple[str, ...], allow: Sequence[str], deny: Sequence[str]) -> Choice:
+    """Return which labels may be an answer.
+
+    Args:
+        labels: the model's.
+        allow: what --allow was given, each a label or several with commas between; empty is all
+            but those of `deny`.
+        deny: the same of --deny.
+
+    Raises: ConfigurationError where a label is none of the model's, or none is left.
+    """
+    named = _indices(labels, allow or deny, "--allow" if allow else "--deny")
+    chosen = np.full(len(labels), not allow)
+    chosen[named] = bool(allow)
+    if not chosen.any():
+        raise ConfigurationError("--deny", "leaves no label", "name fewer")
+    return Choice(labels, chosen)
+
+
+def _indices(labels: tuple[str, ...], given: Sequence[str], option: str) -> list[int]:
+    """Where the named labels are; one that occurs twice counts twice."""
+    names = set()
+    for text in given:
+        # Labels hold commas themselves, those of ImageNet for instance: the whole is tried first.
+        for name in [text] if text in labels else text.split(","):
+            label = name if name in labels else name.strip()
+            if label not in labels:
+                fault = f"the model has no label {label!r}"
+                raise ConfigurationError(option, fault, _remedy(label, labels))
+            names.add(label)
+    return [index for index, label in enumerate(labels) if label in names]
+
+
+def _remedy(name: str, labels: tuple[str, ...]) -> str:
+    from difflib import get_close_matches
+
+    folded = {label.casefold(): label for label in reversed(labels)}
+    if near := get_close_matches(name.casefold(), folded, n=1):
+        return f"did you mean {folded[near[0]]!r}?"
+    return f"it has {', '.join(map(repr, labels[:5]))}" + (", ..." if len(labels) > 5 else "")

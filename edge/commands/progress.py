@@ -1,0 +1,75 @@
+"""How far a long batch is: one line on stderr's terminal, out of the way of what is said there."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from edge.commands.terminal import columns_of, is_terminal
+
+PATIENCE_S = 1.0  # a batch that is over sooner shows no bar
+REDRAW_S = 0.1
+BAR_COLUMNS = 20
+
+
+class Progress:
+    """A line that is redrawn in place; nothing at all where stderr is no terminal."""
+
+    def __init__(self, total: int | None) -> None:
+        """Args: how many pictures there are, None where that is not known."""
+        self._total = total
+        self._shown = False
+        self._started_s = time.monotonic()
+        self._due_s = self._started_s + PATIENCE_S
+        self._wanted = is_terminal(sys.stderr) and total != 1
+        self._shared = is_terminal(sys.stdout)  # the terminal, with answers
+
+    def make_way(self) -> None:
+        """Take the line away before an answer, if that goes to the terminal as well."""
+        if self._shared:
+            self.clear()
+
+    def clear(self) -> None:
+        """Take the line away, before something else is written to stderr."""
+        if self._shown:
+            self._write("\r\x1b[K")
+            self._shown = False
+
+    close = clear
+
+    def update(self, done: int) -> None:
+        """Draw the line, if it is due."""
+        if not self._wanted:
+            return
+        now_s = time.monotonic()
+        taken_away = self._shared and now_s > self._started_s + PATIENCE_S
+        if now_s < self._due_s and not taken_away:
+            return
+        self._due_s = now_s + REDRAW_S
+        line = progress_line(done, self._total, now_s - self._started_s)
+        self._write(f"\r{line[: columns_of(sys.stderr) - 1]}\x1b[K")
+        self._shown = True
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except OSError:  # the terminal is gone; the work goes on
+            self._wanted = False
+
+
+def progress_line(done: int, total: int | None, seconds: float) -> str:
+    """Say how far it is, such as `120 of 500 [####      ] 23.5 a second, 0:16 left`."""
+    rate = done / seconds if seconds > 0 else 0.0
+    if total is None or done > total:  # there may be more than were counted
+        return f"{done} pictures, {rate:.1f} a second"
+    filled = BAR_COLUMNS * done // total
+    bar = "#" * filled + " " * (BAR_COLUMNS - filled)
+    left = f", {_clock((total - done) / rate)} left" if rate else ""
+    return f"{done} of {total} [{bar}] {rate:.1f} a second{left}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,33 @@
+"""What a terminal can show."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether somebody looks at it, on a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def columns_of(stream: TextIO) -> int:
+    """How wide the stream's terminal is; 80 where it does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Whether to colour: a terminal whose owner does not mind. Source: https://no-color.org"""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def width_of(text: str) -> int:
+    """How many columns of a terminal a printable text takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
