@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, TEST_DATA, run
 
 from edge.benchmark import DRAWN_SIZE, drawn_picture, measure
 from edge.errors import ImageError
 from edge.model import Model
 from edge.preprocess import read_image
 
+PEERS = TEST_DATA / "peers"
 QUICK = ("--num-runs", "5", "--warmup-runs", "1")
 
 
@@ -125,3 +126,13 @@ def test_a_picture_of_ones_own(model_path: Path, photo_folder: Path, tmp_path: P
 @pytest.mark.parametrize("wrong", [("--num-runs", "0"), ("--threads", "1,x"), ("--runtime", "x")])
 def test_wrong_usage_is_2(wrong: tuple[str, str]) -> None:
     assert run("-m", "edge", "benchmark", *wrong).returncode == 2
+
+
+@pytest.mark.skipif(not PEERS.is_dir(), reason=f"no models of others: {PEERS} is absent")
+def test_a_float_model_that_says_nothing_is_measured_with_its_normalization() -> None:
+    model = PEERS / "tflite-support" / "mobilenet_v1_0.25_224_1_default_1.tflite"
+    done = benchmark(model, "--normalize", "[-1,1]")
+    assert (done.returncode, done.stderr) == (0, "")
+    refused = benchmark(model)
+    assert refused.returncode in (1, 2)
+    assert "normalize" in refused.stderr

@@ -12,10 +12,11 @@ from typing import Any
 
 from edge.benchmark import drawn_picture, measure
 from edge.commands import complain, run
-from edge.commands.arguments import add_runtime_arguments, count
+from edge.commands.arguments import add_normalize_argument, add_runtime_arguments, count
 from edge.errors import EdgeError, ModelError
+from edge.known import ensure_sound
 from edge.model import Model, models_folder, shipped_models
-from edge.preprocess import Picture
+from edge.preprocess import Normalization, Picture
 from edge.runtime import default_num_threads
 
 NAME = "edge-benchmark"
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--num-runs", type=count, default=100, metavar="N", help="(default: 100)")
     parser.add_argument("--warmup-runs", type=count, default=10, metavar="N", help="(default: 10)")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text")
+    add_normalize_argument(parser)
     add_runtime_arguments(parser, several_threads=True)
     return parser
 
@@ -76,8 +78,13 @@ def _benchmark(args: argparse.Namespace) -> int:
     for path in paths:
         for threads in args.threads or (default_num_threads(),):
             try:
+                ensure_sound(path, args.runtime)
                 with Model(
-                    path, num_threads=threads, runtime=args.runtime, verbose=args.verbose
+                    path,
+                    num_threads=threads,
+                    runtime=args.runtime,
+                    verbose=args.verbose,
+                    normalization=Normalization(*args.normalize) if args.normalize else None,
                 ) as model:
                     rows.append(_row(model, threads, picture, args))
             except EdgeError as error:
