@@ -22,7 +22,8 @@ from edge.preprocess import (
     Framing,
     Normalization,
     Picture,
-    preprocess,
+    fill,
+    seen,
 )
 from edge.runtime import (
     OpenInterpreter,
@@ -149,8 +150,10 @@ class Model:
 
     def load_input(self, picture: Picture) -> None:
         """Preprocess a picture straight into the interpreter's input buffer. Raises: ImageError."""
-        # The view must not outlive the call: the interpreter refuses to invoke while one exists.
-        preprocess(picture, self.input, out=self._interpreter.view(self.input))
+        pixels = seen(picture, self.input)
+        # The interpreter refuses to invoke while a view of its buffer exists; what fails while one
+        # does would keep it in its traceback.
+        fill(self._interpreter.view(self.input), pixels, self.input)
 
     def invoke(self) -> NDArray[np.float32]:
         """Run the model on what was loaded: (num_labels,) float32 scores in [0, 1].

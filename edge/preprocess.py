@@ -134,13 +134,13 @@ def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = No
     Raises: ImageError.
     """
     tensor = np.empty(input.shape, input.dtype) if out is None else out
-    pixels = _seen(picture, input).reshape(input.shape)  # which adds axes of one element
-    _fill(tensor, pixels, input)
+    fill(tensor, seen(picture, input), input)
     return tensor
 
 
-def _fill(tensor: NDArray[Any], pixels: Pixels, input: InputSpec) -> None:
-    """Write the table's values of pixels into a tensor of their shape, the fastest way there is."""
+def fill(tensor: NDArray[Any], pixels: Pixels, input: InputSpec) -> None:
+    """Write what `seen` gave into a tensor of the input's shape, the fastest way there is."""
+    pixels = pixels.reshape(tensor.shape)  # which adds axes of one element
     if input.takes_pixels:
         tensor[...] = pixels
     elif input.takes_shifted_pixels and input.dtype == np.int8:
@@ -164,17 +164,17 @@ def prepare(picture: Picture, input: InputSpec) -> Prepared:
     started = time.perf_counter()
     outcome: Pixels | ImageError
     try:
-        outcome = _seen(original, input)
+        outcome = seen(original, input)
     except ImageError as error:
         outcome = error
     return Prepared(original, input, outcome, (time.perf_counter() - started) * 1000)
 
 
-def _seen(picture: Picture, input: InputSpec) -> Pixels:
-    """What the model sees: (h, w, 3) RGB, or grey (h, w)."""
+def seen(picture: Picture, input: InputSpec) -> Pixels:
+    """Return what the model sees: (h, w, 3) RGB, or grey (h, w). Raises: ImageError."""
     if isinstance(picture, Prepared):
         if picture.input != input:  # for another model than this one
-            return _seen(picture.picture, input)
+            return seen(picture.picture, input)
         if isinstance(picture.outcome, ImageError):
             raise picture.outcome
         return picture.outcome

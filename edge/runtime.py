@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.cores import usable_cores
 from edge.errors import ModelError, RuntimeMissingError
 from edge.tensor import TensorSpec
 
@@ -75,8 +76,7 @@ def installed_runtimes() -> list[str]:
 
 def default_num_threads() -> int:
     """As many threads as this process has cores, at most 4: more gain nothing on small models."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, 4)
+    return min(usable_cores(), 4)
 
 
 def open_interpreter(

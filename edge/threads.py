@@ -10,6 +10,7 @@ import re
 import time
 from pathlib import Path
 
+from edge.cores import usable_cores
 from edge.files import cache_folder, replace_file
 from edge.model import Model, default_model
 from edge.runtime import default_num_threads
@@ -17,12 +18,6 @@ from edge.runtime import default_num_threads
 RUNS = 5  # invokes that are timed, the fastest of which counts
 LONGEST_S = 0.3  # of timing one number of threads, in which a slow model has fewer runs
 NEARLY = 1.1  # a number of threads that is this near to the fastest leaves the others a core
-
-
-def num_cores() -> int:
-    """Return how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
 
 
 def measured_threads(path: str | os.PathLike[str] | None = None, runtime: str = "auto") -> int:
@@ -69,7 +64,7 @@ def _fastest_s(model: Model) -> float:
 
 def _name(sha256: str, runtime: str) -> str:
     """A file's name for a model and a runtime on this machine, with the cores that we have."""
-    machine = f"{runtime} {platform.machine()} {platform.node()} {num_cores()} cores"
+    machine = f"{runtime} {platform.machine()} {platform.node()} {usable_cores()} cores"
     return f"threads-{re.sub(r'[^A-Za-z0-9_.]+', '-', machine)}-{sha256}"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, run
 
-from edge.errors import ModelError
+from edge.errors import ImageError, ModelError
 from edge.model import Model
 from edge.runtime import RUNTIMES, installed_runtimes
 
@@ -183,3 +183,12 @@ def test_both_runtimes_give_the_same_scores_within_two_steps(
         assert runtime in name
     litert, tflite = (np.array(found) for found in scores.values())
     assert np.abs(litert - tflite).max() <= 2 / 256 + 1e-6
+
+
+def test_an_error_that_somebody_keeps_does_not_stop_the_next_invoke(model_path: Path) -> None:
+    with Model(model_path) as model:
+        with pytest.raises(ImageError) as kept:
+            model.load_input(b"not a picture")
+        model.load_input(np.zeros((*model.input.size, 3), np.uint8))
+        assert len(model.invoke()) == len(model.labels)
+        assert kept.value.__traceback__

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from edge.cores import usable_cores
 from edge.errors import ModelError
 from edge.model import Model, default_model, models_folder
 from edge.runtime import default_num_threads
-from edge.threads import measured_threads, num_cores
+from edge.threads import measured_threads
 
 pytestmark = pytest.mark.skipif(
     default_num_threads() == 1, reason="one core: there is nothing to measure"
@@ -43,7 +44,7 @@ def test_models_are_told_apart_by_content_and_runtime(cache: Path, tmp_path: Pat
     (note,) = cache.iterdir()
     with Model() as model:
         assert model.runtime.replace(" ", "-") in note.name
-    assert f"-{num_cores()}-cores-" in note.name
+    assert f"-{usable_cores()}-cores-" in note.name
     measured_threads(models_folder() / "hotdog-small.tflite")
     assert len(list(cache.iterdir())) == 2
 

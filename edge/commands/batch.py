@@ -185,9 +185,9 @@ def _ahead(
         yield from frames
         return
     from edge.ahead import ahead
-    from edge.threads import num_cores
+    from edge.cores import usable_cores
 
-    yield from ahead(frames, input, jobs=args.jobs or num_cores())
+    yield from ahead(frames, input, jobs=args.jobs or usable_cores())
 
 
 def _outcomes(
