@@ -7,7 +7,7 @@ EDGE_TEST_DATA ?= ../shared
 export EDGE_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera soak release sample clean
+.PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera soak fuzz release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -45,6 +45,10 @@ test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with 
 
 soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all around it goes wrong
 	$(BIN)/python tests/soak.py --frames 200000 --minutes 60 --csv soak.csv
+
+fuzz: $(VENV)/ready  ## 5,000 damaged pictures and 2,000 damaged models: each an answer or one line
+	$(BIN)/python tests/fuzz_pictures.py --count 5000 --seed 1
+	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1
 
 release: $(VENV)/ready  ## wheel, source archive, models and SHA256SUMS in dist/release, once version, changelog and tag agree
 	$(BIN)/python deploy/release.py
