@@ -51,12 +51,11 @@ class OutputSpec(TensorSpec):
             return self.every_value.take(flat.view(np.uint8))
         return flat.astype(np.float32)
 
-    def probabilities(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Turn the tensor's values into (max(2, num_outputs),) float32 in [0, 1], a new array.
+    def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn what the values stand for into (max(2, num_outputs),) float32 in [0, 1].
 
         Raises: ValueError where they are no probabilities.
         """
-        scores = self.real(values)
         if self.are_logits:
             scores = _softmax(scores) if len(scores) > 1 else _sigmoid(scores)
         if self.are_logits or not self.are_bounded:

@@ -78,6 +78,11 @@ def test_the_same_frame_gives_the_same_scores(model: Model, frame: Frame) -> Non
 def test_a_model_that_met_a_bad_frame_goes_on(model: Model, frame: Frame, tmp_path: Path) -> None:
     before = classify(model, frame, top_k=0).categories
     (tmp_path / "bad.jpg").write_bytes(b"not a picture")
-    with pytest.raises(ImageError):
-        classify(model, next(photos([tmp_path / "bad.jpg"])))
+    kept = []
+    for _ in range(2):
+        try:
+            classify(model, next(photos([tmp_path / "bad.jpg"])))
+        except ImageError as error:
+            kept.append(error)  # with all that its traceback holds
+    assert len(kept) == 2
     assert classify(model, frame, top_k=0).categories == before
