@@ -11,7 +11,7 @@ from edge.metadata import Metadata
 from edge.preprocess import Framing, InputSpec, Normalization
 from edge.tensor import TensorSpec
 
-LEAST_SIDE = 2  # in pixels: a side that is not fixed has a length of 1
+SIDES = (2, 10_000)  # in pixels: a side that is not fixed has a length of 1
 NORMALIZE = "give it once: --normalize '[-1,1]', as most want, or '[0,1]' or '[0,255]'"
 
 
@@ -62,7 +62,8 @@ def _is_picture(shape: tuple[int, ...]) -> bool:
     if len(shape) not in (2, 3, 4) or (len(shape) > 2 and shape[0] != 1):
         return False
     size = shape[-2:] if len(shape) < 4 else shape[1:3]
-    return min(size) >= LEAST_SIDE and shape[3:] in ((), (1,), (3,))
+    sides_fit = SIDES[0] <= min(size) and max(size) <= SIDES[1]
+    return sides_fit and shape[3:] in ((), (1,), (3,))
 
 
 def _normalization(
