@@ -203,6 +203,8 @@ def asked(path: Path, runtime: str) -> str:
             json.dumps(classify(model, frame, top_k=3).as_dict(), allow_nan=False)
     except EdgeError as error:
         return f"{REFUSED}: {kind(error)}" if str(error).isprintable() else f"not one line: {error}"
+    except MemoryError as error:
+        return f"takes too much memory: {error}"
     except Exception as error:
         return f"traceback: {type(error).__name__}: {error}"
     return ANSWERED

@@ -54,6 +54,7 @@ def test_a_picture_has_three_channels_or_one_or_leaves_it_out(
         (784,),
         (),
         (1, 0, 4),
+        (1, 8, 10001, 3),
     ],
 )
 def test_what_is_no_picture_is_one_line(shape: tuple[int, ...]) -> None:
