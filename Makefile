@@ -48,7 +48,8 @@ soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all ar
 
 fuzz: $(VENV)/ready  ## 5,000 damaged pictures and 2,000 damaged models: each an answer or one line
 	$(BIN)/python tests/fuzz_pictures.py --count 5000 --seed 1
-	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1
+	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime litert
+	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime tflite
 
 release: $(VENV)/ready  ## wheel, source archive, models and SHA256SUMS in dist/release, once version, changelog and tag agree
 	$(BIN)/python deploy/release.py

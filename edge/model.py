@@ -161,8 +161,9 @@ class Model:
         Raises: ModelError.
         """
         self._interpreter.invoke()
+        values = self.output.real(self._interpreter.view(self.output))
         try:
-            return self.output.probabilities(self._interpreter.view(self.output))
+            return self.output.probabilities(values)
         except ValueError as error:
             fault = f"its outputs are not probabilities ({error})"
             raise ModelError(self.path, fault, "end it in a sigmoid or softmax") from error

@@ -26,7 +26,7 @@ from edge.metadata import read_metadata
 from edge.preprocess import read_image
 
 # What the device has; TensorFlow is not among it.
-DEVICE_PACKAGES = ("numpy", "numpy.libs", "PIL", "pillow.libs", "flatbuffers")
+DEVICE_PACKAGES = ("numpy", "numpy.libs", "PIL", "pillow.libs")
 PICTURES = (
     "augmentation.png confusion.png history.png predictions.png reliability.png roc.png "
     "variants.png"

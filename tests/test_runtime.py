@@ -24,8 +24,8 @@ CLASSIFY = "import sys; from edge.commands.classify import main; sys.exit(main(s
 
 
 def installation(folder: Path, *packages: str) -> Path:
-    """A folder on which only these packages, numpy, Pillow, flatbuffers and edge are found."""
-    for package in ("numpy", "PIL", "flatbuffers", *packages):
+    """A folder on which only these packages, numpy, Pillow and edge are found."""
+    for package in ("numpy", "PIL", *packages):
         (origin,) = importlib.util.find_spec(package).submodule_search_locations
         (folder / package).symlink_to(origin)
         for libraries in Path(origin).parent.glob(f"{package.lower()}.libs"):

@@ -41,7 +41,7 @@ make_payload() {
     cp -r deploy "$payload/"
     cp -- models/*.tflite "$payload/models/"
     cp -r "$cache/wheels" "$payload/"
-    cp -- "$payload"/wheels/tflite_runtime-* "$payload"/wheels/flatbuffers-* "$payload/wheels-tflite/"
+    cp -- "$payload"/wheels/tflite_runtime-* "$payload/wheels-tflite/"
     say 'building the wheel'
     run 300 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$payload/wheel" . >&2
     run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.1 answers >&2

@@ -29,7 +29,6 @@ OLDEST_PYTHON = (3, 11)
 PACKAGES = (
     ("numpy", "numpy", "1.24"),
     ("Pillow", "PIL", "9.4"),
-    ("flatbuffers", "flatbuffers", "2"),
 )
 # Names, packages and modules, as edge.runtime has them, which cannot be imported without numpy.
 RUNTIMES = (
@@ -132,7 +131,7 @@ def _hidden_numpy(context: Context) -> str:
 def _package_remedy(package: str, oldest: str) -> str:
     if is_apts_python():
         names = {"numpy": "python3-numpy", "Pillow": "python3-pil"}
-        return f"sudo apt install --reinstall {names.get(package, 'python3-flatbuffers')}"
+        return f"sudo apt install --reinstall {names[package]}"
     below = ",<2" if package == "numpy" and version_of("tflite-runtime") else ""
     return pip(f"install --force-reinstall '{package}>={oldest}{below}'")
 
