@@ -13,10 +13,10 @@ import os
 import re
 from pathlib import Path
 
+from edge.files import cache_folder
 from edge.model import default_model, models_folder, read_model
 from edge.runtime import chosen_runtime
 
-NAME = "edge-classify"
 TIMEOUT_S = 10.0  # to start a process, load a model and invoke it
 BYTES_A_S = 10_000_000  # from an SD card: a large model has more time
 
@@ -39,7 +39,7 @@ def ensure_sound(path: str | os.PathLike[str] | None = None, runtime: str = "aut
     if _ships(sha256):
         return
     chosen, label = chosen_runtime(runtime)
-    mark = _cache_folder() / f"sound-{_here(label)}-{sha256}"
+    mark = cache_folder() / f"sound-{_here(label)}-{sha256}"
     if not _is_file(mark):
         _try(file, chosen, TIMEOUT_S + len(content) // BYTES_A_S)
         with contextlib.suppress(OSError):
@@ -63,19 +63,6 @@ def _here(runtime: str) -> str:
     """A runtime and this kind of machine, for a file's name: ai-edge-litert-2.3.0-x86_64."""
     machine = os.uname().machine if hasattr(os, "uname") else "other"
     return re.sub(r"[^\w.]+", "-", f"{runtime} {machine}")
-
-
-def _cache_folder() -> Path:
-    """Where marks are kept: systemd's CACHE_DIRECTORY, or edge-classify in the user's cache."""
-    given = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
-    if given:
-        return Path(given)
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    # As the specification has it, a path that is not absolute is ignored.
-    try:
-        return (Path(home) if home.startswith("/") else Path("~/.cache").expanduser()) / NAME
-    except RuntimeError:  # a user without a home
-        return Path(os.devnull)  # in which nothing can be written
 
 
 def _is_file(mark: Path) -> bool:
