@@ -152,6 +152,27 @@ def process_memory(root: Path = ROOT) -> ProcessMemory | None:
     return ProcessMemory(resident * page_bytes, (resident - shared) * page_bytes)
 
 
+def peak_memory(root: Path = ROOT) -> int | None:
+    """The most memory that was resident of this process, in bytes; of no process before it."""
+    # getrusage's ru_maxrss begins with what the parent had.
+    return _kilobytes(root / "proc/self/status").get("VmHWM", 0) * 1024 or None
+
+
+def processor(root: Path = ROOT) -> str | None:
+    """The processor's name, such as "Intel(R) Xeon(R) Processor"; most ARM kernels tell none."""
+    named = re.search(r"^model name\s*:\s*(.+)$", _read(root / "proc/cpuinfo") or "", re.MULTILINE)
+    return named[1].strip() if named else None
+
+
+def processor_time(pid: int, root: Path = ROOT) -> float | None:
+    """Processor time of a process until now, in seconds."""
+    # PID (NAME) STATE ...; a name may hold spaces and brackets. utime and stime are 14 and 15.
+    words = (_read(root / f"proc/{pid}/stat") or "").rpartition(")")[2].split()
+    if len(words) < 13:
+        return None
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def temperature(root: Path = ROOT) -> float | None:
     """The processor's temperature in Celsius; the hottest, where several are measured."""
     zones = [(_read(path / "type") or "", path) for path in _zones(root)]

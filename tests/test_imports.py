@@ -14,7 +14,7 @@ LAYERS = (
     {"framing"},
     {"decode"},
     {"preprocess", "flatbuffer", "labels", "notify", "board", "files", "pace"},
-    {"golden", "metadata", "outputs", "runtime", "camera_format", "camera_faults"},
+    {"tuned", "golden", "metadata", "outputs", "runtime", "camera_format", "camera_faults"},
     {"inputs"},
     {"model", "photos"},
     {"classify", "camera", "replay", "trial", "ahead", "threads"},
@@ -24,7 +24,7 @@ LAYERS = (
     {"delivery", "configuration"},
     {"commands", "__main__"},
 )
-PACKAGES = ("commands", "doctor", "sinks")  # whose modules may import one another
+PACKAGES = ("benchmark", "commands", "doctor", "sinks")  # whose modules may import one another
 ROOMS = {
     "PIL": {"decode", "preprocess"},
     "pillow_heif": {"decode"},

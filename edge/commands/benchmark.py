@@ -1,50 +1,62 @@
-"""edge-benchmark: how long does a model take on this machine?"""
+"""edge-benchmark: how long does a model take on this machine, and can that be believed?"""
 
 from __future__ import annotations
 
 import argparse
-import csv
+import functools
 import json
+import os
+import re
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge.benchmark import drawn_picture, measure
+from edge import __version__, tuned
+from edge.benchmark import compare, drawn_picture, plot, recommend, soak, tables
+from edge.benchmark.measure import Plan, measure
+from edge.benchmark.report import Findings, findings
+from edge.benchmark.worker import Combination, Worker, threads_of
 from edge.commands import complain, run
-from edge.commands.arguments import add_normalize_argument, add_runtime_arguments, count
-from edge.errors import EdgeError, ModelError
-from edge.known import ensure_sound
-from edge.model import Model, models_folder, shipped_models
-from edge.preprocess import Normalization, Picture
-from edge.runtime import default_num_threads
+from edge.commands.arguments import count, threads_list
+from edge.errors import EdgeError, ModelError, RuntimeMissingError
+from edge.files import replace_file
+from edge.model import models_folder, shipped_models
+from edge.preprocess import Picture, read_image
+from edge.runtime import RUNTIMES, default_num_threads, installed_runtimes
 
 NAME = "edge-benchmark"
-COLUMNS = (
-    "model",
-    "runtime",
-    "threads",
-    "size_bytes",
-    "num_runs",
-    "invoke_p50_ms",
-    "invoke_p90_ms",
-    "whole_p50_ms",
-    "whole_p90_ms",
-)
+BAR_COLUMNS = 24
+STREAM_S = 10.0
 EXAMPLES = """\
-"invoke" is the model alone; "whole" is the way from an encoded picture to its label: decode,
-resize, copy, invoke, rank. The picture is a drawn 640 x 480 JPEG unless --image names another.
+Models, runtimes and numbers of threads are measured in turns, each in a process of its own, so that
+heat and neighbours hit all alike. "invoke" is the model alone; "whole" is the way from an encoded
+picture to its label. A run in which the machine was not quiet, hot or held back says so.
 
 examples:
-  edge-benchmark                                 the shipped models
-  edge-benchmark mine.tflite --threads 1,2,4     how it scales
-  edge-benchmark --format csv --image dinner.jpg
+  edge-benchmark                                     the shipped models
+  edge-benchmark mine.tflite --runtime all --threads 1,2,4
+  edge-benchmark --runtime all --threads 1,2,4 --apply    use what is best from now on
+  edge-benchmark --save before.json;  edge-benchmark --compare before.json --fail-above 1.1
+  edge-benchmark mine.tflite --soak 10m --plot soak.png > soak.csv
+  edge-benchmark mine.tflite --source camera         frames a second, and their age
+
+exit status: 0 done, 1 something failed or is slower than --fail-above, 2 wrong usage,
+130 interrupted: what was measured is printed
 """
+NO_PROFILE = (
+    "neither ai-edge-litert nor tflite-runtime tells Python how long each operator takes; "
+    "TensorFlow's benchmark_model --enable_op_profiling=true does"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure models; the console entry."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = _parser().parse_args(words)
+    args.command = shlex.join([NAME, *words])
     return run(lambda: _benchmark(args), NAME)
 
 
@@ -58,79 +70,274 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "models", nargs="*", type=Path, metavar="MODEL", help="(default: the shipped models)"
     )
-    parser.add_argument(
-        "--image", type=Path, metavar="FILE", help="the picture (default: a drawn one)"
-    )
-    parser.add_argument("--num-runs", type=count, default=100, metavar="N", help="(default: 100)")
-    parser.add_argument("--warmup-runs", type=count, default=10, metavar="N", help="(default: 10)")
-    parser.add_argument("--format", choices=("text", "json", "csv"), default="text")
-    add_normalize_argument(parser)
-    add_runtime_arguments(parser, several_threads=True)
+    _add_what(parser.add_argument_group("what is measured"))
+    _add_output(parser.add_argument_group("what is made of it"))
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 
+def _add_what(group: argparse._ArgumentGroup) -> None:
+    runtimes = ("auto", "all", *RUNTIMES)
+    group.add_argument("--runtime", choices=runtimes, default="auto", help="(default: the first)")
+    group.add_argument(
+        "--threads", type=threads_list, metavar="N,N|auto", help="(default: one a core up to 4)"
+    )
+    group.add_argument(
+        "--image", type=Path, metavar="FILE", help="the picture (default: a drawn 640 x 480 JPEG)"
+    )
+    group.add_argument("--num-runs", type=count, default=200, metavar="N", help="(default: 200)")
+    group.add_argument(
+        "--seconds", type=duration, default=0.0, metavar="S", help="instead of --num-runs"
+    )
+    group.add_argument(
+        "--warmup-runs", type=count, default=10, metavar="N", help="at least (default: 10)"
+    )
+    group.add_argument(
+        "--cold-starts",
+        type=number,
+        default=5,
+        metavar="N",
+        help="fresh processes, whose median counts (default: 5; 0: none)",
+    )
+    group.add_argument("--source", metavar="camera|DIR", help="frames instead of one picture")
+    group.add_argument(
+        "--soak",
+        type=duration,
+        metavar="10m",
+        help="the first model for so long: a time series, as CSV",
+    )
+    group.add_argument(
+        "--profile", action="store_true", help="the operators, where a runtime tells"
+    )
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    formats = ("text", "json", "csv", "markdown")
+    group.add_argument("--format", choices=formats, default="text", help="(default: text)")
+    group.add_argument("--raw", action="store_true", help="every sample, in JSON")
+    group.add_argument("--plot", type=Path, metavar="FILE.png", help="needs matplotlib")
+    group.add_argument("--save", type=Path, metavar="FILE.json", help="keep it, for --compare")
+    group.add_argument("--compare", type=Path, metavar="FILE.json", help="hold it against one")
+    group.add_argument(
+        "--fail-above",
+        type=positive,
+        metavar="RATIO",
+        help="exit with 1 where invoke or the whole way takes more than so much of the baseline's",
+    )
+    group.add_argument(
+        "--max-loss",
+        type=positive,
+        default=0.01,
+        metavar="SHARE",
+        help="of accuracy, for a faster model (default: 0.01)",
+    )
+    group.add_argument(
+        "--apply",
+        action="store_true",
+        help="let edge-classify use what is recommended; as root, edge-watch as well",
+    )
+
+
+def duration(text: str) -> float:
+    """Read seconds, such as 90, 90s, 10m or 1h."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not 0 < seconds <= 7 * 86400:
+        raise argparse.ArgumentTypeError(f"must be seconds, or such as 10m. Received: {text}")
+    return seconds
+
+
+def number(text: str) -> int:
+    """Read a number from 0 to 1000."""
+    if not text.isdecimal() or int(text) > 1000:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1000. Received: {text}")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """Read a number from 0 to 1000 that need not be whole."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1000. Received: {text}")
+    return value
+
+
 def _benchmark(args: argparse.Namespace) -> int:
+    combinations = _combinations(args)
+    for path in (args.plot, args.save):
+        _check_writable(path)
+    if args.plot:
+        plot.require()
+    baseline = compare.read_baseline(args.compare) if args.compare else None
+    if args.profile:
+        complain(NAME, f"--profile: {NO_PROFILE}")
+    if args.soak:
+        return _soak(args, combinations[0])
+    if args.source:
+        return _stream(args, combinations)
     picture: Picture = args.image or drawn_picture()
+    if args.image:
+        read_image(args.image, at_least=(1, 1))  # before an hour of measuring
+    plan = Plan(
+        combinations,
+        picture,
+        warmup_runs=args.warmup_runs,
+        num_runs=args.num_runs,
+        seconds=args.seconds,
+        cold_starts=args.cold_starts,
+        verbose=args.verbose,
+    )
+    with _Progress() as progress:
+        taking = measure(plan, progress.show)
+    shown = args.image.name if args.image else "a drawn 640 x 480 JPEG"
+    found = findings(taking, args.command, shown)
+    _print(found, args)
+    return _after(found, baseline, args)
+
+
+def _combinations(args: argparse.Namespace) -> tuple[Combination, ...]:
     paths = args.models or shipped_models()
     if not paths:
         raise ModelError(models_folder(), "no model ships here", "name one: edge-benchmark MODEL")
-    rows, failed = [], False
-    for path in paths:
-        for threads in args.threads or (default_num_threads(),):
-            try:
-                ensure_sound(path, args.runtime)
-                with Model(
-                    path,
-                    num_threads=threads,
-                    runtime=args.runtime,
-                    verbose=args.verbose,
-                    normalization=Normalization(*args.normalize) if args.normalize else None,
-                ) as model:
-                    rows.append(_row(model, threads, picture, args))
-            except EdgeError as error:
-                failed = True
-                complain(NAME, error)
-    _print(rows, args.format)
-    return 1 if failed else 0
-
-
-def _row(model: Model, threads: int, picture: Picture, args: argparse.Namespace) -> dict[str, Any]:
-    if sys.stderr.isatty():
-        complain(NAME, f"measure {model.path.name} with {threads} threads ...")
-    measured = measure(model, picture, warmup_runs=args.warmup_runs, num_runs=args.num_runs)
-    values = (
-        model.path.name,
-        model.runtime,
-        threads,
-        model.path.stat().st_size,
-        measured.num_runs,
-        *(
-            round(value, 3)
-            for latency in (measured.invoke, measured.whole)
-            for value in (latency.p50_ms, latency.p90_ms)
-        ),
+    installed = installed_runtimes()
+    if not installed:
+        fault, remedy = "none is installed", "pip install 'ai-edge-litert>=2.1'"
+        raise RuntimeMissingError("TFLite runtime", fault, remedy)
+    runtimes = {"auto": installed[:1], "all": installed}.get(args.runtime, [args.runtime])
+    return tuple(
+        Combination(path.resolve(), runtime, threads)
+        for path in paths
+        for runtime in runtimes
+        for threads in dict.fromkeys(args.threads or (default_num_threads(),))
     )
-    return dict(zip(COLUMNS, values, strict=True))
 
 
-def _print(rows: list[dict[str, Any]], format_name: str) -> None:
-    if format_name == "json":
-        print(json.dumps(rows, indent=1))
-    elif format_name == "csv":
-        writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def _check_writable(path: Path | None) -> None:
+    """Say before an hour of measuring that its result cannot be kept. Raises: OSError."""
+    if path and (not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise EdgeError(path, "cannot be written there", "check the folder and its rights")
+
+
+def _print(found: Findings, args: argparse.Namespace) -> None:
+    if args.format == "json":
+        print(json.dumps(found.as_dict(args.raw), indent=1))
+    elif args.format == "csv":
+        print(tables.csv_text(found), end="")
     else:
-        for line in _table(rows):
+        for line in {"text": tables.text, "markdown": tables.markdown}[args.format](found):
             print(line)
+    for row in found.rows:
+        if row.error:
+            complain(NAME, row.error)
+    sys.stdout.flush()
 
 
-def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Aligned columns: text to the left, numbers to the right."""
-    cells = [COLUMNS, *(tuple(str(row[column]) for column in COLUMNS) for row in rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(COLUMNS))]
-    for row in cells:
-        yield "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
+def _after(found: Findings, baseline: Mapping[str, Any] | None, args: argparse.Namespace) -> int:
+    """Compare, recommend, keep; return the exit status."""
+    # Beside JSON and CSV on stdout, words go to stderr.
+    say = print if args.format == "text" else functools.partial(complain, NAME)
+    failed = any(row.error for row in found.rows)
+    if baseline is not None:
+        failed |= _compare(found, baseline, args.fail_above, say)
+    if recommended := recommend.recommend(found, args.max_loss):
+        row = recommended.row
+        say(
+            f"recommended: {row.model} on {row.runtime} with {threads_of(row.threads)}: "
+            f"{recommended.reason}"
+        )
+    if args.save:
+        compare.save(found, args.save)
+    if args.plot and any(row.invoke for row in found.rows):
+        replace_file(args.plot, plot.findings_png(found))
+    if args.apply and recommended and not found.partial:
+        place = tuned.place()
+        tuned.write(recommend.tuned(found, recommended), place)
+        say(f"written to {place}")
+    return 130 if found.partial else int(failed)
+
+
+def _compare(
+    found: Findings, baseline: Mapping[str, Any], limit: float | None, say: Callable[[str], None]
+) -> bool:
+    """Say what changed; return whether something is slower than it may be."""
+    for line in compare.differences(found, baseline):
+        say(line)
+    compared = compare.compare(found, baseline)
+    for one in compared:
+        if one.what in ("invoke", "whole") or one.verdict != compare.ALIKE:
+            say(str(one))
+    if not compared:
+        say("nothing to compare: no model, runtime and number of threads are in both")
+        return True
+    over = [
+        c for c in compared if c.what in ("invoke", "whole") and limit and c.ratio.value > limit
+    ]
+    return bool(over)
+
+
+def _stream(args: argparse.Namespace, combinations: Sequence[Combination]) -> int:
+    seconds = args.seconds or STREAM_S
+    rows, failed = [], False
+    for combination in combinations:
+        try:
+            with Worker(combination, drawn_picture(), verbose=args.verbose) as worker:
+                facts = worker.open(args.warmup_runs)
+                said = asdict(worker.stream(args.source, seconds))
+            head = {"model": combination.path.name, "runtime": facts.runtime}
+            rows.append(head | {"threads": combination.threads} | said)
+        except EdgeError as error:
+            failed = True
+            complain(NAME, error)
+    if args.format == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        for line in tables.stream_lines(rows, args.format):
+            print(line)
+    return int(failed)
+
+
+def _soak(args: argparse.Namespace, combination: Combination) -> int:
+    moments: list[soak.Moment] = []
+    interrupted = False
+    picture: Picture = args.image or drawn_picture()
+    with Worker(combination, picture, verbose=args.verbose) as worker, _Progress() as progress:
+        facts = worker.open(args.warmup_runs)
+        try:
+            moments.extend(soak.soak(worker, args.soak, progress.show))
+        except KeyboardInterrupt:
+            interrupted = True
+    if not moments:
+        return 130
+    if args.format == "json":
+        print(json.dumps([asdict(moment) for moment in moments], indent=1))
+    else:
+        print(soak.csv_text(moments), end="")
+    title = f"{combination.path.name}, {facts.runtime}, {threads_of(combination.threads)}"
+    said = f"{title}: {soak.verdict(moments)}"
+    complain(NAME, f"{said}{'; partial: it was interrupted' if interrupted else ''}")
+    if args.plot:
+        replace_file(args.plot, plot.soak_png(moments, said))
+    return 130 if interrupted else 0
+
+
+class _Progress:
+    """A bar on stderr; nothing where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._wanted = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def show(self, share: float, what: str) -> None:
+        if self._wanted:
+            bar = ("#" * round(share * BAR_COLUMNS)).ljust(BAR_COLUMNS)
+            print(f"\r[{bar}] {share:4.0%} {what[:44]}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._wanted:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

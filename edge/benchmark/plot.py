@@ -1,0 +1,138 @@
+"""Pictures of a benchmark, drawn with matplotlib, which is imported when one is drawn."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from edge.benchmark.report import Findings, Row
+from edge.benchmark.soak import Moment
+from edge.benchmark.worker import threads_of
+from edge.errors import EdgeError, one_line
+
+# Okabe and Ito's colours, told apart by colour-blind eyes (https://jfly.uni-koeln.de/color/).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DPI = 120
+
+
+def require() -> None:
+    """See that matplotlib is there, before anything is measured. Raises: EdgeError."""
+    try:
+        import_module("matplotlib.figure")
+    except ImportError as error:
+        remedy = "pip install 'edge-classify[plot]'"
+        raise EdgeError("--plot", "needs matplotlib", remedy) from error
+
+
+def findings_png(findings: Findings) -> bytes:
+    """Draw where the runs lie, and accuracy against latency and size; return a PNG's content."""
+    rows = [row for row in findings.rows if row.invoke]
+    told = [row for row in rows if row.accuracy is not None]
+    figure = _figure(11 if told else 7, 1.6 + 0.42 * max(len(rows), 5))
+    panels = figure.subplots(1, 2 if told else 1, squeeze=False)[0]
+    _distributions(panels[0], rows)
+    if told:
+        _accuracies(panels[1], told)
+    lines = [findings.after.model or "unknown machine", *findings.doubts]
+    figure.suptitle("\n".join(_short(line, 110) for line in lines), fontsize=8)
+    return _png(figure)
+
+
+def soak_png(moments: Sequence[Moment], title: str) -> bytes:
+    """Draw latency, temperature and clock over time; return a PNG's content."""
+    figure = _figure(9, 5)
+    at = [moment.at_s for moment in moments]
+    shown: list[tuple[str, dict[str, list[float]]]] = [
+        ("ms", {"p50": [m.p50_ms for m in moments], "p90": [m.p90_ms for m in moments]})
+    ]
+    for unit, values in (
+        ("Celsius", [m.celsius for m in moments]),
+        ("MHz", [m.clock_mhz for m in moments]),
+        ("cores of others", [m.load_of_others for m in moments]),
+    ):
+        if any(value is not None for value in values):
+            shown.append((unit, {unit: [np.nan if v is None else v for v in values]}))
+    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (unit, lines) in zip(panels, shown, strict=True):
+        for colour, (name, values) in zip(COLOURS, lines.items(), strict=False):
+            axes.plot(at, values, color=colour, label=name)
+        axes.set(ylabel=unit, ylim=(0, None) if unit != "Celsius" else None)
+        axes.grid(alpha=0.3)
+    panels[0].legend(frameon=False)
+    for moment in moments:
+        if moment.throttling:
+            panels[0].axvspan(moment.at_s - 5, moment.at_s, color=COLOURS[1], alpha=0.2)
+    panels[-1].set(xlabel="seconds")
+    figure.suptitle(_short(title, 110), fontsize=9)
+    return _png(figure)
+
+
+def _distributions(axes: Any, rows: Sequence[Row]) -> None:
+    """A box for each row, whiskers from the fastest run to p99."""
+    boxes = []
+    for row in rows:
+        times = np.concatenate([np.array(part) for part in row.samples_ns["invoke"]]) / 1e6
+        low, quarter, half, three, high = np.percentile(times, (0, 25, 50, 75, 99))
+        boxes.append(
+            {"med": half, "q1": quarter, "q3": three, "whislo": low, "whishi": high, "fliers": []}
+        )
+    places = range(len(rows))
+    axes.bxp(boxes, positions=list(places), vert=False, widths=0.6, showfliers=False)
+    axes.set_yticks(list(places), [_name(row) for row in rows], fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xscale="log", xlabel="invoke, ms: least, quartiles, p99")
+    axes.xaxis.set_major_locator(import_module("matplotlib.ticker").LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.grid(alpha=0.3, axis="x", which="both")
+
+
+def _accuracies(axes: Any, rows: Sequence[Row]) -> None:
+    """Each model at its fastest; the area of its marker is its size."""
+    models = list(dict.fromkeys(row.model for row in rows))
+    for place, model in enumerate(models):
+        row = min(
+            (r for r in rows if r.model == model),
+            key=lambda r: r.invoke.p50_ms if r.invoke else 0.0,
+        )
+        assert row.invoke
+        area = 40 + (row.size_bytes or 0) / 20_000
+        axes.scatter(
+            row.invoke.p50_ms,
+            row.accuracy,
+            s=area,
+            marker=MARKERS[place % len(MARKERS)],
+            color=COLOURS[place % len(COLOURS)],
+            label=f"{_short(model, 28)}, {(row.size_bytes or 0) / 1000:.0f} kB",
+        )
+    axes.set(xlabel="invoke p50 of the fastest, ms (area: size)", ylabel="accuracy on test")
+    axes.margins(0.2)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8, markerscale=0.6)
+
+
+def _name(row: Row) -> str:
+    return f"{_short(row.model, 28)}\n{_short(row.runtime, 24)}, {threads_of(row.threads)}"
+
+
+def _figure(width: float, height: float) -> Any:
+    require()
+    # No pyplot: it wants a display and keeps every figure.
+    return import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Any) -> bytes:
+    stream = io.BytesIO()
+    with import_module("matplotlib").rc_context({"text.parse_math": False}):
+        figure.savefig(stream, format="png", dpi=DPI)
+    return stream.getvalue()
+
+
+def _short(text: str, most: int) -> str:
+    text = one_line(text)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

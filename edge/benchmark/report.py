@@ -1,0 +1,196 @@
+"""What a benchmark found: a row for each model, runtime and number of threads, and the machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from edge import __version__
+from edge.benchmark.bands import Band, band_of
+from edge.benchmark.cold import ColdStart
+from edge.benchmark.conditions import Conditions, doubts
+from edge.benchmark.measure import Taken, Taking
+from edge.benchmark.samples import Latency, drift, summarize
+from edge.benchmark.stages import Stages
+from edge.benchmark.timing import Clock, WarmUp
+
+VERSION = 1
+STAGES = ("decode", "resize", "copy", "invoke", "rank")
+MOST_DRIFT = 0.1  # between the rounds' p50
+ADD_UP_WITHIN = 0.02  # stages and the whole way
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on one runtime with one number of threads; what was not measured is None."""
+
+    model: str  # the file's name
+    path: str
+    size_bytes: int | None
+    sha256: str | None
+    accuracy: float | None  # on test, as the file carries it
+    val_accuracy: float | None  # what is chosen by
+    labels: tuple[str, ...]
+    input: str
+    runtime: str
+    runtime_name: str  # "litert" or "tflite"
+    threads: int
+    warm_up: WarmUp | None
+    clock: Clock | None
+    invoke: Latency | None
+    whole: Latency | None
+    stages_ms: Mapping[str, float]  # p50 of each; empty where none was measured
+    cold_start: ColdStart | None  # medians of several
+    band: Band | None
+    notes: tuple[str, ...]
+    error: str | None
+    samples_ns: Mapping[str, Sequence[Sequence[int]]] = field(repr=False, default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What makes it the same in another benchmark."""
+        return self.model, self.runtime_name, self.threads
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that there is to say of a benchmark."""
+
+    version: int
+    edge_classify: str
+    measured_at: str
+    command: str
+    picture: str
+    partial: bool
+    doubts: tuple[str, ...]  # why the figures should not be believed
+    before: Conditions
+    after: Conditions
+    rows: tuple[Row, ...]
+
+    def as_dict(self, raw: bool) -> dict[str, Any]:
+        """Return what JSON takes; samples only if `raw`."""
+        said = dataclasses.asdict(self)
+        for name, conditions in (("before", self.before), ("after", self.after)):
+            said[name]["absent"] = conditions.absent
+        if not raw:
+            for row in said["rows"]:
+                del row["samples_ns"]
+        return said
+
+
+def findings(taking: Taking, command: str, picture: str) -> Findings:
+    """Summarize what was taken."""
+    rows = tuple(_row(taken, taking.after) for taken in taking.taken)
+    return Findings(
+        version=VERSION,
+        edge_classify=__version__,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        picture=picture,
+        partial=taking.partial,
+        doubts=tuple(doubts(taking.before, taking.after)),
+        before=taking.before,
+        after=taking.after,
+        rows=rows,
+    )
+
+
+def _row(taken: Taken, machine: Conditions) -> Row:
+    combination, facts = taken.combination, taken.facts
+    content = combination.path.read_bytes() if facts else None
+    accuracies = facts.edge.get("accuracy") or {} if facts else {}
+    invoke = summarize(np.concatenate(taken.invoke)) if taken.invoke else None
+    whole = summarize(np.concatenate(taken.whole)) if taken.whole else None
+    stages = _stages(np.concatenate(taken.stages)) if taken.stages else {}
+    band = band_of(facts, combination, machine) if facts else None
+    return Row(
+        model=combination.path.name,
+        path=str(combination.path),
+        size_bytes=len(content) if content else None,
+        sha256=hashlib.sha256(content).hexdigest() if content else None,
+        accuracy=_accuracy(accuracies, "test"),
+        val_accuracy=_accuracy(accuracies, "val"),
+        labels=facts.labels if facts else (),
+        input=facts.input if facts else "",
+        runtime=facts.runtime if facts else combination.runtime,
+        runtime_name=combination.runtime,
+        threads=combination.threads,
+        warm_up=facts.warm_up if facts else None,
+        clock=facts.clock if facts else None,
+        invoke=invoke,
+        whole=whole,
+        stages_ms=stages,
+        cold_start=_median(taken.cold),
+        band=band,
+        notes=tuple(_notes(taken, machine, whole, stages, band, invoke)),
+        error=str(taken.fault) if taken.fault else None,
+        samples_ns={
+            "invoke": [samples.tolist() for samples in taken.invoke],
+            "whole": [samples.tolist() for samples in taken.whole],
+            **{
+                name: [samples.tolist() for samples in _by_round(taken.stages, name)]
+                for name in STAGES
+            },
+        },
+    )
+
+
+def _accuracy(accuracies: Mapping[str, Any], split: str) -> float | None:
+    value = (accuracies.get(split) or {}).get("accuracy")
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _by_round(rounds: Sequence[Any], name: str) -> list[Any]:
+    """Each round's samples of one stage; of resizing, what fitting took more than decoding."""
+    if name != "resize":
+        return [samples[:, Stages._fields.index(name)] for samples in rounds]
+    return [np.maximum(samples[:, 1] - samples[:, 0], 0) for samples in rounds]
+
+
+def _stages(samples: Any) -> dict[str, float]:
+    decode, fit, copy, invoke, rank = (float(p50) for p50 in np.median(samples, axis=0) / 1e6)
+    values = (min(decode, fit), max(fit - decode, 0.0), copy, invoke, rank)
+    return {name: round(value, 6) for name, value in zip(STAGES, values, strict=True)}
+
+
+def _median(starts: Sequence[ColdStart]) -> ColdStart | None:
+    if not starts:
+        return None
+    names = [of.name for of in dataclasses.fields(ColdStart)]
+    columns = {name: [getattr(start, name) for start in starts] for name in names}
+    medians: dict[str, Any] = {
+        name: None if None in column else round(statistics.median(column), 3)
+        for name, column in columns.items()
+    }
+    return ColdStart(**medians)
+
+
+def _notes(
+    taken: Taken,
+    machine: Conditions,
+    whole: Latency | None,
+    stages: Mapping[str, float],
+    band: Band | None,
+    invoke: Latency | None,
+) -> list[str]:
+    found = []
+    threads, cores = taken.combination.threads, machine.num_cores
+    if cores and threads > cores:
+        found.append(f"{threads} threads on {cores} cores wait for each other")
+    if taken.facts and not taken.facts.warm_up.stable:
+        found.append(f"was not stable after {taken.facts.warm_up.runs} warm-up runs")
+    if (drifted := drift(taken.invoke)) > MOST_DRIFT:
+        found.append(f"its p50 drifted by {drifted:.0%} between rounds: not a quiet machine")
+    if whole and stages and abs(sum(stages.values()) / whole.p50_ms - 1) > ADD_UP_WITHIN:
+        share = sum(stages.values()) / whole.p50_ms
+        found.append(f"its stages add up to {share:.1%} of the whole way: not a quiet machine")
+    if band and invoke and (said := band.judge(invoke.p50_ms)):
+        found.append(said)
+    return found

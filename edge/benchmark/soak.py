@@ -1,0 +1,78 @@
+"""Latency over a long time: what heat and a weak supply do to it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+
+from edge import board
+from edge.benchmark.conditions import Load
+from edge.benchmark.worker import Worker
+
+INTERVAL_S = 5.0
+BEGINNING_S = 60.0  # what the end is held against, at most
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One interval of a soak; None where the machine does not say."""
+
+    at_s: float  # its end, since the start
+    num_runs: int
+    p50_ms: float
+    p90_ms: float
+    max_ms: float
+    celsius: float | None
+    clock_mhz: float | None
+    throttling: str | None  # what the firmware does at present, in words; empty for nothing
+    load_of_others: float | None
+
+
+def soak(worker: Worker, seconds: float, report: Callable[[float, str], None]) -> Iterator[Moment]:
+    """Invoke without a pause for so long; yield each interval as it ends. Raises: EdgeError."""
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        report(passed / seconds, "soaking")
+        load = Load((worker.pid,))
+        samples = worker.invoke(None, min(INTERVAL_S, seconds - passed)) / 1e6
+        others = load.look((worker.pid,))
+        p50, p90 = np.percentile(samples, (50, 90))
+        told = board.throttling()
+        yield Moment(
+            round(time.monotonic() - began, 1),
+            len(samples),
+            round(float(p50), 4),
+            round(float(p90), 4),
+            round(float(samples.max()), 4),
+            board.temperature(),
+            board.clock_mhz(),
+            None if told is None else ", ".join(told.now),
+            None if others is None else round(others, 2),
+        )
+
+
+def csv_text(moments: Sequence[Moment]) -> str:
+    """Return the time series as CSV."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Moment)])
+    writer.writerows(["" if value is None else value for value in astuple(m)] for m in moments)
+    return stream.getvalue()
+
+
+def verdict(moments: Sequence[Moment]) -> str:
+    """Say in one line how the end compares to the beginning."""
+    span_s = min(BEGINNING_S, moments[-1].at_s / 2)
+    first = [m.p50_ms for m in moments if m.at_s <= span_s] or [moments[0].p50_ms]
+    last = [m.p50_ms for m in moments if m.at_s > moments[-1].at_s - span_s]
+    ratio = float(np.median(last) / np.median(first))
+    said = f"p50 at the end {ratio:.2f} of the beginning's"
+    celsius = [m.celsius for m in moments if m.celsius is not None]
+    said += f", {celsius[0]:.0f} to {max(celsius):.0f} Celsius" if celsius else ""
+    causes = sorted({m.throttling for m in moments if m.throttling})
+    return said + (f"; the firmware told of {', '.join(causes)}" if causes else "")

@@ -1,0 +1,73 @@
+"""The way of a picture, cut into its stages; all that the benchmark knows of how a model works."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edge import golden
+from edge.benchmark.timing import clock_ns
+from edge.classify import classify, rank
+from edge.decode import encode_jpeg, opened
+from edge.model import Model
+from edge.photos import Frame
+from edge.preprocess import InputSpec, Picture, prepare
+
+DRAWN_SIZE = (480, 640)
+
+
+class Stages(NamedTuple):
+    """Nanoseconds of one picture's way."""
+
+    decode: int
+    fit: int  # decode and resize, in one go as `classify` does
+    copy: int  # quantize, and write into the interpreter's input
+    invoke: int  # and read the scores
+    rank: int
+
+
+def drawn_picture() -> bytes:
+    """Draw a 640 x 480 picture as a JPEG's content: decoding it is work, as for a photo."""
+    return encode_jpeg(golden.draw(0, DRAWN_SIZE))
+
+
+def invoke_of(model: Model) -> Callable[[], object]:
+    """Return the runtime's own invoke, without what edge does around it."""
+    held: Any = model._interpreter
+    invoke: Callable[[], object] = getattr(held, "interpreter", held).invoke
+    return invoke
+
+
+def whole_of(model: Model, picture: Picture) -> Callable[[], object]:
+    """Return what takes a picture the whole way, from what it is to its label."""
+    frame = Frame("benchmark", picture, datetime.now(UTC), time.monotonic_ns())
+    return lambda: classify(model, frame)
+
+
+def staged(model: Model, picture: Picture) -> Stages:
+    """Take a picture the whole way, and time each stage. Raises: ImageError."""
+    began = clock_ns()
+    decode(picture, model.input)  # and forget: it is done again with the resizing
+    decoded = clock_ns()
+    seen = prepare(picture, model.input)
+    fitted = clock_ns()
+    model.load_input(seen)
+    loaded = clock_ns()
+    scores = model.invoke()
+    invoked = clock_ns()
+    rank(scores, model.labels, 1)
+    ended = clock_ns()
+    return Stages(
+        decoded - began, fitted - decoded, loaded - fitted, invoked - loaded, ended - invoked
+    )
+
+
+def decode(picture: Picture, input: InputSpec) -> None:
+    """Decode a picture as far as the model's input needs it. Raises: ImageError."""
+    if isinstance(picture, Path | bytes):
+        with opened(picture, functools.partial(input.framing.suffices, input=input.size)):
+            pass

@@ -1,0 +1,71 @@
+"""A camera, or a folder in its place, classified as fast as it goes: rate, age, frames let go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.benchmark.samples import Latency, summarize
+from edge.camera import Camera, CameraSettings
+from edge.classify import classify
+from edge.errors import SourceError
+from edge.model import Model
+from edge.photos import Frame, Waiting
+from edge.replay import replay
+
+CAMERA = "camera"
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What became of the frames of a source."""
+
+    source: str
+    seconds: float
+    frames: int  # classified
+    dropped: int  # delivered by the source, and let go because a newer one was there
+    frames_per_second: float
+    age: Latency  # of a frame when its result was there, since the source had it
+
+
+def stream(model: Model, source: str, seconds: float) -> Streamed:
+    """Classify what a camera or a folder delivers, for so many seconds.
+
+    Raises: SourceError, ImageError, ConfigurationError.
+    """
+    if source != CAMERA:
+        return _streamed(model, replay(Path(source), repeat=True), source, seconds)
+    with closing(Camera(CameraSettings())) as camera:
+        return _streamed(model, camera, source, seconds)
+
+
+def _streamed(
+    model: Model, frames: Iterable[Frame | Waiting], source: str, seconds: float
+) -> Streamed:
+    ages: list[int] = []
+    dropped = 0
+    started = until = time.monotonic_ns()
+    for frame in frames:
+        if isinstance(frame, Waiting):
+            if ages and time.monotonic_ns() >= until:
+                break
+            continue
+        classify(model, frame)
+        now = time.monotonic_ns()
+        if until == started:  # the first frame came after the camera was opened: it begins here
+            started, until = now, now + round(seconds * 1e9)
+            continue
+        ages.append(now - frame.captured_ns)
+        dropped += frame.dropped
+        if now >= until:
+            break
+    if not ages:
+        raise SourceError(source, "delivered less than two frames", "see edge-doctor")
+    passed_s = (time.monotonic_ns() - started) / 1e9
+    age = summarize(np.array(ages, np.int64))
+    return Streamed(source, passed_s, len(ages), dropped, len(ages) / passed_s, age)

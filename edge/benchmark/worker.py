@@ -1,0 +1,233 @@
+"""A process that holds one model on one runtime and measures when it is asked to.
+
+Two runtimes clash in one process, a model that crashes takes nobody along, and processes that take
+turns meet the same heat and the same neighbours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from edge.benchmark.samples import Samples
+from edge.benchmark.stages import Stages, invoke_of, staged, whole_of
+from edge.benchmark.stream import Streamed, stream
+from edge.benchmark.timing import (
+    Clock,
+    WarmUp,
+    clock,
+    clock_ns,
+    settle,
+    time_runs,
+    warm_up,
+)
+from edge.errors import EdgeError, ModelError
+from edge.model import Model
+from edge.preprocess import Picture
+
+ANSWER_S = 600.0  # for one request: a slice of a round takes seconds
+REMEDY = "copy the file again, or use another runtime"
+_CODE = "import sys; from edge.benchmark.worker import main; main(int(sys.argv[1]))"
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What is measured together: a model, a runtime, a number of threads."""
+
+    path: Path
+    runtime: str  # "litert" or "tflite"
+    threads: int
+    # What else Model takes, such as a normalization.
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self, verbose: bool = False) -> Model:
+        """Load the model. Raises: ModelError, RuntimeMissingError."""
+        return Model(
+            self.path,
+            num_threads=self.threads,
+            runtime=self.runtime,
+            verbose=verbose,
+            **self.options,
+        )
+
+
+def threads_of(threads: int) -> str:
+    """Say how many threads."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a loaded model is."""
+
+    runtime: str  # such as "ai-edge-litert 2.3.0"
+    labels: tuple[str, ...]
+    input: str  # such as "int8 (1, 224, 224, 3)"
+    edge: dict[str, Any]  # edge.json
+    warm_up: WarmUp
+    clock: Clock
+
+
+class Worker:
+    """The process, as the one that asks sees it; close it, or use it as a context manager."""
+
+    def __init__(
+        self, combination: Combination, picture: Picture, *, verbose: bool = False
+    ) -> None:
+        """Start the process. Raises: ModelError where that cannot be."""
+        self.combination = combination
+        ours, theirs = socket.socketpair()
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CODE, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if verbose else subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError as error:
+            ours.close()
+            fault = f"cannot be measured ({error.strerror})"
+            raise ModelError(combination.path, fault, "check free memory") from error
+        finally:
+            theirs.close()
+        self._link = Connection(ours.detach())
+        self._send((combination, picture, verbose))
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    def open(self, warmup_runs: int) -> Facts:
+        """Load the model and warm it up. Raises: EdgeError."""
+        facts: Facts = self._ask("open", warmup_runs)
+        return facts
+
+    def invoke(self, num_runs: int | None, seconds: float) -> Samples:
+        """Time invoke alone. Raises: EdgeError."""
+        samples: Samples = self._ask("invoke", num_runs, seconds)
+        return samples
+
+    def whole(self, num_runs: int | None, seconds: float) -> tuple[Samples, Samples]:
+        """Time the whole way, and its stages. Raises: EdgeError.
+
+        Returns: (runs,) of the whole way; (runs, stages) in the order of Stages.
+        """
+        samples: tuple[Samples, Samples] = self._ask("whole", num_runs, seconds)
+        return samples
+
+    def stream(self, source: str, seconds: float) -> Streamed:
+        """Classify what a source delivers. Raises: EdgeError."""
+        streamed: Streamed = self._ask("stream", source, seconds)
+        return streamed
+
+    def _ask(self, what: str, *arguments: object) -> Any:
+        self._send((what, arguments))
+        path = self.combination.path
+        try:
+            if not self._link.poll(ANSWER_S):
+                raise ModelError(path, f"does not answer within {ANSWER_S:g} s", REMEDY)
+            answer = self._link.recv()
+        except (EOFError, OSError) as error:
+            raise ModelError(path, f"crashes {self._name()} ({self._end()})", REMEDY) from error
+        if isinstance(answer, EdgeError):
+            raise answer
+        return answer
+
+    def _name(self) -> str:
+        return f"the runtime {self.combination.runtime}"
+
+    def _end(self) -> str:
+        status = self._process.wait()
+        return signal.Signals(-status).name if status < 0 else f"status {status}"
+
+    def _send(self, message: object) -> None:
+        with contextlib.suppress(OSError):  # gone: whoever waits for its answer hears of it
+            self._link.send(message)
+
+    def close(self) -> None:
+        """End the process."""
+        self._link.close()
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        """Return the worker itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def main(descriptor: int) -> None:
+    """Be the process: answer until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that asks
+    with Connection(descriptor) as link, contextlib.suppress(EOFError):
+        combination, picture, verbose = link.recv()
+        bench = _Bench(combination, picture, verbose)
+        while True:
+            what, arguments = link.recv()
+            try:
+                link.send(getattr(bench, what)(*arguments))
+            except EdgeError as error:
+                link.send(error)
+
+
+class _Bench:
+    """What the process does: a method for each question."""
+
+    def __init__(self, combination: Combination, picture: Picture, verbose: bool) -> None:
+        self._combination, self._picture, self._verbose = combination, picture, verbose
+
+    def open(self, warmup_runs: int) -> Facts:
+        self._model = model = self._combination.open(self._verbose)
+        model.load_input(self._picture)  # real pixels: some kernels are faster on zeros
+        self._invoke = invoke_of(model)
+        self._whole = whole_of(model, self._picture)
+        return Facts(
+            model.runtime,
+            model.labels,
+            f"{model.input.dtype} {model.input.shape}",
+            model.metadata.edge,
+            warm_up(self._invoke, warmup_runs),
+            clock(),
+        )
+
+    def invoke(self, num_runs: int | None, seconds: float) -> Samples:
+        settle(self._invoke)
+        return time_runs(self._invoke, num_runs=num_runs, seconds=seconds)
+
+    def whole(self, num_runs: int | None, seconds: float) -> tuple[Samples, Samples]:
+        totals: list[int] = []
+        stages: list[Stages] = []
+
+        def both() -> None:  # in turns, so that both ways to look at it meet the same machine
+            if len(totals) % 2:
+                stages.append(staged(self._model, self._picture))
+            started = clock_ns()
+            self._whole()
+            totals.append(clock_ns() - started)
+            if len(totals) % 2:
+                stages.append(staged(self._model, self._picture))
+
+        settle(self._whole)
+        time_runs(both, num_runs=num_runs, seconds=seconds)
+        return np.array(totals, np.int64), np.array(stages, np.int64)
+
+    def stream(self, source: str, seconds: float) -> Streamed:
+        return stream(self._model, source, seconds)
