@@ -59,8 +59,8 @@ def soak_png(moments: Sequence[Moment], title: str) -> bytes:
             shown.append((unit, {unit: [np.nan if v is None else v for v in values]}))
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (unit, lines) in zip(panels, shown, strict=True):
-        for colour, (name, values) in zip(COLOURS, lines.items(), strict=False):
-            axes.plot(at, values, color=colour, label=name)
+        for colour, (name, line) in zip(COLOURS, lines.items(), strict=False):
+            axes.plot(at, line, color=colour, label=name)
         axes.set(ylabel=unit, ylim=(0, None) if unit != "Celsius" else None)
         axes.grid(alpha=0.3)
     panels[0].legend(frameon=False)

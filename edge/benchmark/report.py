@@ -182,7 +182,7 @@ def _notes(
 ) -> list[str]:
     found = []
     threads, cores = taken.combination.threads, machine.num_cores
-    if cores and threads > cores:
+    if taken.facts and cores and threads > cores:
         found.append(f"{threads} threads on {cores} cores wait for each other")
     if taken.facts and not taken.facts.warm_up.stable:
         found.append(f"was not stable after {taken.facts.warm_up.runs} warm-up runs")

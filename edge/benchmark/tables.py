@@ -13,7 +13,8 @@ from edge.benchmark.worker import threads_of
 from edge.errors import one_line
 
 Cells = tuple[str, ...]
-NUMBERS_FROM = 2  # columns before it are text, to the left
+WHY = "why not"  # a column of text, where something failed
+NUMBERS_FROM = 2  # other columns before it are text, to the left
 
 
 def text(findings: Findings) -> Iterator[str]:
@@ -66,7 +67,7 @@ COLUMNS: dict[str, Callable[[Findings, Row], object]] = {
     "runs_per_second": lambda f, r: r.invoke and r.invoke.runs_per_second,
     "whole_p50_ms": lambda f, r: r.whole and r.whole.p50_ms,
     "whole_p90_ms": lambda f, r: r.whole and r.whole.p90_ms,
-    **{f"{name}_p50_ms": lambda f, r, name=name: r.stages_ms.get(name) for name in STAGES},  # type: ignore[misc]
+    **{f"whole_{name}_p50_ms": lambda f, r, name=name: r.stages_ms.get(name) for name in STAGES},  # type: ignore[misc]
     "first_answer_ms": lambda f, r: r.cold_start and r.cold_start.answer_ms,
     "peak_bytes": lambda f, r: r.cold_start and r.cold_start.peak_bytes,
     "model_bytes": lambda f, r: r.cold_start and r.cold_start.model_bytes,
@@ -93,6 +94,9 @@ def _main(findings: Findings) -> list[Cells]:
         )
         names = (one_line(row.model), one_line(row.runtime), str(row.threads))
         rows.append((*names, *map(figure, figures)))
+    if any(row.error for row in findings.rows):
+        whys = (WHY, *(row.error or "" for row in findings.rows))
+        rows = [(*cells, one_line(why)) for cells, why in zip(rows, whys, strict=True)]
     return rows
 
 
@@ -198,10 +202,12 @@ def figure(value: float | None) -> str:
 
 def aligned(rows: Sequence[Cells]) -> Iterator[str]:
     """Columns: text to the left, numbers to the right."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    places = range(len(rows[0]))
+    widths = [max(len(row[place]) for row in rows) for place in places]
+    texts = {*places[:NUMBERS_FROM], *(place for place in places if rows[0][place] == WHY)}
     for row in rows:
         yield "  ".join(
-            cell.ljust(width) if place < NUMBERS_FROM else cell.rjust(width)
+            cell.ljust(width) if place in texts else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
 

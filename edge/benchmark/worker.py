@@ -33,6 +33,7 @@ from edge.benchmark.timing import (
     warm_up,
 )
 from edge.errors import EdgeError, ModelError
+from edge.known import ensure_sound
 from edge.model import Model
 from edge.preprocess import Picture
 
@@ -141,11 +142,12 @@ class Worker:
         try:
             if not self._link.poll(ANSWER_S):
                 raise ModelError(path, f"does not answer within {ANSWER_S:g} s", REMEDY)
-            answer = self._link.recv()
+            failed, answer = self._link.recv()
         except (EOFError, OSError) as error:
             raise ModelError(path, f"crashes {self._name()} ({self._end()})", REMEDY) from error
-        if isinstance(answer, EdgeError):
-            raise answer
+        if failed:
+            kind, *words = answer
+            raise kind(*words)
         return answer
 
     def _name(self) -> str:
@@ -183,9 +185,9 @@ def main(descriptor: int) -> None:
         while True:
             what, arguments = link.recv()
             try:
-                link.send(getattr(bench, what)(*arguments))
+                link.send((False, getattr(bench, what)(*arguments)))
             except EdgeError as error:
-                link.send(error)
+                link.send((True, (type(error), error.subject, error.fault, error.remedy)))
 
 
 class _Bench:
@@ -195,6 +197,7 @@ class _Bench:
         self._combination, self._picture, self._verbose = combination, picture, verbose
 
     def open(self, warmup_runs: int) -> Facts:
+        ensure_sound(self._combination.path, self._combination.runtime)
         self._model = model = self._combination.open(self._verbose)
         model.load_input(self._picture)  # real pixels: some kernels are faster on zeros
         self._invoke = invoke_of(model)

@@ -20,11 +20,11 @@ from edge.benchmark.measure import Plan, measure
 from edge.benchmark.report import Findings, findings
 from edge.benchmark.worker import Combination, Worker, threads_of
 from edge.commands import complain, run
-from edge.commands.arguments import count, threads_list
+from edge.commands.arguments import add_normalize_argument, count, threads_list
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
 from edge.model import models_folder, shipped_models
-from edge.preprocess import Picture, read_image
+from edge.preprocess import Normalization, Picture, read_image
 from edge.runtime import RUNTIMES, default_num_threads, installed_runtimes
 
 NAME = "edge-benchmark"
@@ -86,6 +86,7 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--image", type=Path, metavar="FILE", help="the picture (default: a drawn 640 x 480 JPEG)"
     )
+    add_normalize_argument(group)
     group.add_argument("--num-runs", type=count, default=200, metavar="N", help="(default: 200)")
     group.add_argument(
         "--seconds", type=duration, default=0.0, metavar="S", help="instead of --num-runs"
@@ -207,9 +208,10 @@ def _combinations(args: argparse.Namespace) -> tuple[Combination, ...]:
     if not installed:
         fault, remedy = "none is installed", "pip install 'ai-edge-litert>=2.1'"
         raise RuntimeMissingError("TFLite runtime", fault, remedy)
+    options = {"normalization": Normalization(*args.normalize)} if args.normalize else {}
     runtimes = {"auto": installed[:1], "all": installed}.get(args.runtime, [args.runtime])
     return tuple(
-        Combination(path.resolve(), runtime, threads)
+        Combination(path.resolve(), runtime, threads, options)
         for path in paths
         for runtime in runtimes
         for threads in dict.fromkeys(args.threads or (default_num_threads(),))
