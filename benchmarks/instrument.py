@@ -134,7 +134,7 @@ def _figures(args: argparse.Namespace) -> Iterator[Figure]:
         "within 5 %, or they say so",
         apart <= 0.05 or told > 0,
     )
-    sums = [sum(_row(one).stages_ms.values()) / _whole(one) for one in several]
+    sums = [(_row(one).stages_sum_ms or 0.0) / _whole(one) for one in several]
     yield _near("stages' sum of the whole way", sums, 0.02)
     yield from _slow_downs(args, several[-1])
 

@@ -162,3 +162,18 @@ def test_photos_are_drawn_where_there_are_no_real_ones(monkeypatch: pytest.Monke
     with Image.open(io.BytesIO(photo)) as image:
         assert image.size == (320, 240)
     assert 10_000 < len(photo) < 40_000  # 1 to 4 bits a pixel: neither flat nor white noise
+
+
+def test_the_instrument_is_held_against_others() -> None:
+    pytest.importorskip("ai_edge_litert.tools.benchmark_litert_model")
+    done = run(
+        *("benchmarks/instrument.py", "--model", "models/hotdog-scratch.tflite"),
+        *("--pairs", "1", "--benchmarks", "2", "--num-runs", "10"),
+    )
+    assert done.returncode in (0, 1), done.stderr  # 1: this machine was not quiet
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \| (yes|NO) \|$", done.stdout, re.MULTILINE)
+    assert len(rows) == 9, done.stdout
+    assert done.stderr == ""
+    verdicts = {what: verdict for what, _, _, verdict in rows}
+    assert verdicts["the loop, of a run of 1 ms"] == "yes"
+    assert verdicts["a busy process a core, named by the look at the machine"] == "yes"

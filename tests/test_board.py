@@ -235,3 +235,21 @@ def test_what_the_service_asks_every_few_seconds_is_cheap(tmp_path: Path) -> Non
             ask(root)
             times.append(time.perf_counter() - started)
         assert min(times) < 0.001, ask.__name__
+
+
+def test_a_processes_own_figures(tmp_path: Path) -> None:
+    peak, now = board.peak_memory(), board.process_memory()
+    assert peak is not None
+    assert now is not None
+    assert peak >= 0.9 * now.rss_bytes
+    spent = board.processor_time(os.getpid())
+    assert spent is not None
+    assert abs(spent - time.process_time()) < 0.5
+    assert board.processor_time(2**30) is None
+    assert board.peak_memory(tmp_path) is None
+
+
+def test_a_processors_name_is_read_where_the_kernel_tells_it(tmp_path: Path) -> None:
+    assert board.processor(tmp_path) is None
+    cpuinfo = "processor\t: 0\nmodel name\t: Some Core(TM) i5\nflags\t: fpu\n"
+    assert board.processor(lay_out(tmp_path, {"proc/cpuinfo": cpuinfo})) == "Some Core(TM) i5"

@@ -47,6 +47,7 @@ class Row:
     invoke: Latency | None
     whole: Latency | None
     stages_ms: Mapping[str, float]  # p50 of each; empty where none was measured
+    stages_sum_ms: float | None  # p50 of what they add up to, run by run
     cold_start: ColdStart | None  # medians of several
     band: Band | None
     notes: tuple[str, ...]
@@ -109,6 +110,7 @@ def _row(taken: Taken, machine: Conditions) -> Row:
     invoke = summarize(np.concatenate(taken.invoke)) if taken.invoke else None
     whole = summarize(np.concatenate(taken.whole)) if taken.whole else None
     stages = _stages(np.concatenate(taken.stages)) if taken.stages else {}
+    total = _sum(np.concatenate(taken.stages)) if taken.stages else None
     band = band_of(facts, combination, machine) if facts else None
     return Row(
         model=combination.path.name,
@@ -127,9 +129,10 @@ def _row(taken: Taken, machine: Conditions) -> Row:
         invoke=invoke,
         whole=whole,
         stages_ms=stages,
+        stages_sum_ms=total,
         cold_start=_median(taken.cold),
         band=band,
-        notes=tuple(_notes(taken, machine, whole, stages, band, invoke)),
+        notes=tuple(_notes(taken, machine, whole, total, band, invoke)),
         error=str(taken.fault) if taken.fault else None,
         samples_ns={
             "invoke": [samples.tolist() for samples in taken.invoke],
@@ -160,6 +163,11 @@ def _stages(samples: Any) -> dict[str, float]:
     return {name: round(value, 6) for name, value in zip(STAGES, values, strict=True)}
 
 
+def _sum(samples: Any) -> float:
+    """What decoding and resizing in one go, and all that follows, take together."""
+    return round(float(np.median(samples[:, 1:].sum(axis=1))) / 1e6, 6)
+
+
 def _median(starts: Sequence[ColdStart]) -> ColdStart | None:
     if not starts:
         return None
@@ -176,7 +184,7 @@ def _notes(
     taken: Taken,
     machine: Conditions,
     whole: Latency | None,
-    stages: Mapping[str, float],
+    total: float | None,
     band: Band | None,
     invoke: Latency | None,
 ) -> list[str]:
@@ -188,8 +196,8 @@ def _notes(
         found.append(f"was not stable after {taken.facts.warm_up.runs} warm-up runs")
     if (drifted := drift(taken.invoke)) > MOST_DRIFT:
         found.append(f"its p50 drifted by {drifted:.0%} between rounds: not a quiet machine")
-    if whole and stages and abs(sum(stages.values()) / whole.p50_ms - 1) > ADD_UP_WITHIN:
-        share = sum(stages.values()) / whole.p50_ms
+    share = total / whole.p50_ms if whole and total else 1.0
+    if abs(share - 1) > ADD_UP_WITHIN:
         found.append(f"its stages add up to {share:.1%} of the whole way: not a quiet machine")
     if band and invoke and (said := band.judge(invoke.p50_ms)):
         found.append(said)

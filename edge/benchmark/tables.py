@@ -105,7 +105,7 @@ def _stages(findings: Findings) -> list[Cells]:
     for row in findings.rows:
         if row.stages_ms and row.whole:
             parts = [row.stages_ms[name] for name in STAGES]
-            rows.append((*_names(row), *map(figure, (*parts, sum(parts), row.whole.p50_ms))))
+            rows.append((*_names(row), *map(figure, (*parts, row.stages_sum_ms, row.whole.p50_ms))))
     return [("model", "runtime", "threads", *STAGES, "sum", "whole"), *rows] if rows else []
 
 
