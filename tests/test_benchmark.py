@@ -198,6 +198,9 @@ def test_a_row_has_all_that_was_measured(found: Findings) -> None:
     assert row.cold_start
     assert sum(map(len, row.samples_ns["invoke"])) == 40
     assert len(row.samples_ns["invoke"]) == 10
+    assert set(row.samples_ns) == {"invoke", "whole", "invoke stage", *STAGES}
+    alone = np.concatenate([np.array(part) for part in row.samples_ns["invoke"]])
+    assert np.median(alone) / 1e6 == pytest.approx(row.invoke.p50_ms, rel=1e-5)
 
 
 def test_what_is_not_known_is_null_and_says_why(tmp_path: Path) -> None:

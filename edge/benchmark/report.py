@@ -138,7 +138,10 @@ def _row(taken: Taken, machine: Conditions) -> Row:
             "invoke": [samples.tolist() for samples in taken.invoke],
             "whole": [samples.tolist() for samples in taken.whole],
             **{
-                name: [samples.tolist() for samples in _by_round(taken.stages, name)]
+                # "invoke" is the one alone.
+                ("invoke stage" if name == "invoke" else name): [
+                    samples.tolist() for samples in _by_round(taken.stages, name)
+                ]
                 for name in STAGES
             },
         },
