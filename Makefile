@@ -7,7 +7,7 @@ EDGE_TEST_DATA ?= ../shared
 export EDGE_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera soak fuzz release sample clean
+.PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera soak fuzz benchmark instrument release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,12 @@ fuzz: $(VENV)/ready  ## 5,000 damaged pictures and 2,000 damaged models: each an
 	$(BIN)/python tests/fuzz_pictures.py --count 5000 --seed 1
 	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime litert
 	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime tflite
+
+benchmark: $(VENV)/ready  ## measure the shipped models here, and print the README's table
+	$(BIN)/python -m edge benchmark --runtime all --threads 1,2 --format markdown
+
+instrument: $(VENV)/ready  ## hold edge-benchmark against litert-benchmark and itself, on a quiet machine
+	$(BIN)/python benchmarks/instrument.py
 
 release: $(VENV)/ready  ## wheel, source archive, models and SHA256SUMS in dist/release, once version, changelog and tag agree
 	$(BIN)/python deploy/release.py
