@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:  # SystemExit of a signal as well
         partial.unlink(missing_ok=True)
         raise
+
+
+def settings_places(name: str, root: Path = Path("/")) -> tuple[Path, Path]:
+    """Where a file of settings may be: the user's own, and the system's."""
+    own = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        own = str(Path(own).expanduser())
+    return Path(own) / NAME / name, root / "etc" / NAME / name
 
 
 def cache_folder() -> Path:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from edge import board
-from edge.files import replace_file
+from edge.files import replace_file, settings_places
 
 VERSION = 1
-NAME = "edge-classify/tuned.json"
+NAME = "tuned.json"
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ class Tuned:
 
 def places(root: Path = board.ROOT) -> tuple[Path, ...]:
     """Where it may be, the user's own first."""
-    own = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(own) / NAME, root / "etc" / NAME
+    return settings_places(NAME, root)
 
 
 def place(root: Path = board.ROOT) -> Path:

@@ -231,16 +231,17 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     """
     from dataclasses import replace
 
+    from edge.commands.tuning import way
     from edge.known import ensure_sound
-    from edge.model import Model, default_model
+    from edge.model import Model
     from edge.preprocess import Normalization
 
-    path = args.model or default_model()
-    ensure_sound(path, args.runtime)
+    how = way(args.model, args.runtime, args.threads)
+    ensure_sound(how.path, how.runtime)
     model = Model(
-        path,
-        num_threads=args.threads or (_measured(path, args.runtime) if for_many else None),
-        runtime=args.runtime,
+        how.path,
+        num_threads=how.threads or (_measured(how.path, how.runtime) if for_many else None),
+        runtime=how.runtime,
         verbose=args.verbose,
         labels=args.labels,
         normalization=Normalization(*args.normalize) if args.normalize else None,

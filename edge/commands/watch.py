@@ -16,10 +16,11 @@ from typing import Any, TextIO
 
 from edge import __version__, board
 from edge.commands import complain, run
+from edge.commands.tuning import Way, way
 from edge.configuration import CAMERA, HELP, KEYS, Configuration, Key, build, of_text, printed, read
 from edge.delivery import Delivery
 from edge.errors import ConfigurationError, EdgeError
-from edge.model import Model, default_model
+from edge.model import Model
 from edge.notify import Notifier
 from edge.pace import Pace
 from edge.photos import Frame, Waiting
@@ -123,14 +124,16 @@ def _watch(args: dict[str, Any]) -> int:
     return _serve(configuration, verbose=args.get("verbose", False))
 
 
-def _model_path(configuration: Configuration) -> Path:
-    return Path(configuration.model) if configuration.model else default_model()
+def _way(configuration: Configuration) -> Way:
+    model = Path(configuration.model) if configuration.model else None
+    return way(model, configuration.runtime, configuration.threads)
 
 
 def _check(configuration: Configuration) -> int:
     """Say whether the service would work, but for its source."""
-    path = _model_path(configuration)
-    trial = try_model(path, runtime=configuration.runtime, num_threads=configuration.threads)
+    how = _way(configuration)
+    path = how.path
+    trial = try_model(path, runtime=how.runtime, num_threads=how.threads)
     _known_labels(configuration, trial.labels)
     golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
     labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
@@ -246,24 +249,21 @@ def _look(configuration: Configuration) -> Callable[[], float | None]:
 
 
 def _models(configuration: Configuration, *, verbose: bool) -> Reloading:
+    how = _way(configuration)
+
     def open_model(path: Path) -> Model:
-        model = Model(
-            path,
-            num_threads=configuration.threads,
-            runtime=configuration.runtime,
-            verbose=verbose,
-        )
+        model = Model(path, num_threads=how.threads, runtime=how.runtime, verbose=verbose)
         for warning in model.warnings:
             _say(f"{model.path}: {warning}")
         return model
 
     def start_trial(path: Path) -> Trying:
-        return Trying(path, runtime=configuration.runtime, num_threads=configuration.threads)
+        return Trying(path, runtime=how.runtime, num_threads=how.threads)
 
     fps = configuration.pace.fps
     # Twice the time that there is: during its trial the running model takes its share.
     demands = Demands(configuration.snapshots.labels, 2 * 1000 / fps if fps else None)
-    return Reloading(_model_path(configuration), open_model, start_trial, demands, _say)
+    return Reloading(how.path, open_model, start_trial, demands, _say)
 
 
 def _sinks(configuration: Configuration) -> Iterator[Delivery]:
