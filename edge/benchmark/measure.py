@@ -75,17 +75,24 @@ def measure(plan: Plan, report: Report = lambda share, what: None) -> Taking:
                 _rounds(plan, workers, step)
                 others = load.look(pids)
             pids.clear()
-        for place, one in enumerate(of for of in taken if not of.fault):
-            for start in range(plan.cold_starts):
-                share = (place + start / plan.cold_starts) / len(taken)
-                report(0.85 + 0.15 * share, f"{one.combination.path.name}: starting afresh")
-                one.cold.append(cold_start(one.combination, plan.picture))
+        _cold_starts(plan, [one for one in taken if not one.fault], report)
         others = load.look(())
     except KeyboardInterrupt:
         partial = True
-    except EdgeError as error:  # of a cold start
-        one.fault = error
     return Taking(taken, before, look(load_of_others=others), partial)
+
+
+def _cold_starts(plan: Plan, taken: Sequence[Taken], report: Report) -> None:
+    """Start each afresh a few times; one that fails has its fault, and the rest goes on."""
+    for place, one in enumerate(taken):
+        for start in range(plan.cold_starts):
+            share = (place + start / plan.cold_starts) / len(taken)
+            report(0.85 + 0.15 * share, f"{one.combination.path.name}: starting afresh")
+            try:
+                one.cold.append(cold_start(one.combination, plan.picture))
+            except EdgeError as error:
+                one.fault = error
+                break
 
 
 def _groups(taken: Sequence[Taken]) -> Iterator[Sequence[Taken]]:
