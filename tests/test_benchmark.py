@@ -411,13 +411,13 @@ def test_a_baseline_is_kept_and_held_against(tmp_path: Path) -> None:
     base = tmp_path / "base.json"
     assert benchmark(MODEL, "--threads", "1", "--save", base).returncode == 0
     done = benchmark(MODEL, "--threads", "1", "--compare", base, "--fail-above", "1000")
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "invoke: " in done.stdout
     assert "of the baseline (95 %: " in done.stdout
     done = benchmark(MODEL, "--threads", "1", "--compare", base, "--fail-above", "0.001")
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stdout + done.stderr
     done = benchmark(MODEL, "--threads", "2", "--compare", base)
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stdout + done.stderr
     assert "nothing to compare" in done.stdout
 
 
