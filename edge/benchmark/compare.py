@@ -17,6 +17,7 @@ from edge.errors import EdgeError
 from edge.files import replace_file
 
 SLOWER, FASTER, ALIKE = "slower", "faster", "alike"
+LATENCIES = ("invoke", "whole")
 NOTICED = 0.05  # below such a change nobody need look, however sure it is
 
 
@@ -31,7 +32,7 @@ class Comparison:
     model: str
     runtime_name: str
     threads: int
-    what: str  # "invoke", "whole", or a stage
+    what: str  # "invoke", "whole" or a stage: its p50; "invoke p90" or "whole p90"
     ratio: Ratio
 
     @property
@@ -75,7 +76,10 @@ def read_baseline(path: Path) -> dict[str, Any]:
 
 
 def compare(findings: Findings, baseline: Mapping[str, Any]) -> list[Comparison]:
-    """Compare every row that both have: invoke, the whole way, and each stage."""
+    """Compare every row that both have, by the p50 of invoke, the whole way, and each stage.
+
+    And by p90: a neighbour that takes the processor now and then leaves the p50 as it is.
+    """
     kept = {(row["model"], row["runtime_name"], row["threads"]): row for row in baseline["rows"]}
     found = []
     for row in findings.rows:
@@ -86,6 +90,8 @@ def compare(findings: Findings, baseline: Mapping[str, Any]) -> list[Comparison]
             now, then = _rounds(rounds), _rounds(before.get(what, []))
             if now and then:
                 found.append(Comparison(*row.key, what, ratio(now, then)))
+                if what in LATENCIES:
+                    found.append(Comparison(*row.key, f"{what} p90", ratio(now, then, 90.0)))
     return found
 
 

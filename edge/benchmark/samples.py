@@ -30,7 +30,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One latency's p50 as a multiple of another's, and where it lies with 95 % confidence."""
+    """A percentile as a multiple of another latency's; where it lies with 95 % confidence."""
 
     value: float
     low: float
@@ -52,22 +52,24 @@ def drift(rounds: Sequence[Samples]) -> float:
     return max(medians) / max(min(medians), 1.0) - 1 if medians else 0.0
 
 
-def ratio(of: Sequence[Samples], to: Sequence[Samples], seed: int = 0) -> Ratio:
-    """Compare two latencies by their p50, each measured in rounds.
+def ratio(of: Sequence[Samples], to: Sequence[Samples], percent: float = 50.0) -> Ratio:
+    """Compare two latencies by their p50, or another percentile, each measured in rounds.
 
     Whole rounds are drawn anew, then runs within each: what disturbs a machine lasts longer than a
     run, so that neighbours say the same twice.
     """
-    random = np.random.default_rng(seed)
-    drawn = [_resampled(of, random) / _resampled(to, random) for _ in range(RESAMPLINGS)]
+    random = np.random.default_rng(0)
+    drawn = [
+        _resampled(of, random, percent) / _resampled(to, random, percent)
+        for _ in range(RESAMPLINGS)
+    ]
     tail = (100 - CONFIDENCE) / 2
     low, high = np.percentile(drawn, (tail, 100 - tail))
-    value = float(np.median(np.concatenate(of)) / np.median(np.concatenate(to)))
-    return Ratio(value, float(low), float(high))
+    now, then = (np.percentile(np.concatenate(rounds), percent) for rounds in (of, to))
+    return Ratio(float(now / then), float(low), float(high))
 
 
-def _resampled(rounds: Sequence[Samples], random: np.random.Generator) -> float:
+def _resampled(rounds: Sequence[Samples], random: np.random.Generator, percent: float) -> float:
     chosen = random.integers(len(rounds), size=len(rounds))
-    return float(
-        np.median(np.concatenate([random.choice(rounds[i], len(rounds[i])) for i in chosen]))
-    )
+    drawn = np.concatenate([random.choice(rounds[i], len(rounds[i])) for i in chosen])
+    return float(np.percentile(drawn, percent))

@@ -270,14 +270,12 @@ def _compare(
         say(line)
     compared = compare.compare(found, baseline)
     for one in compared:
-        if one.what in ("invoke", "whole") or one.verdict != compare.ALIKE:
+        if one.what in compare.LATENCIES or one.verdict != compare.ALIKE:
             say(str(one))
     if not compared:
         say("nothing to compare: no model, runtime and number of threads are in both")
         return True
-    over = [
-        c for c in compared if c.what in ("invoke", "whole") and limit and c.ratio.value > limit
-    ]
+    over = [c for c in compared if c.what in compare.LATENCIES and limit and c.ratio.value > limit]
     return bool(over)
 
 
