@@ -3,8 +3,8 @@
 # shellcheck disable=SC2317  # checks are called by name
 set -u
 status=0
-small=/work/site/edge/models/hotdog-small.tflite
-set -- "$1" /work/pictures/*
+small=/trial/site/edge/models/hotdog-small.tflite
+set -- "$1" /trial/pictures/*
 photo=$2
 runtime=$1
 
@@ -26,13 +26,13 @@ edge() {
     python3 -m edge "$command" "$@"
 }
 
-classifies() { edge classify -m "$small" --runtime "$runtime" --format jsonl /work/pictures | python3 -c '
+classifies() { edge classify -m "$small" --runtime "$runtime" --format jsonl /trial/pictures | python3 -c '
 import json, sys
 lines = [json.loads(line) for line in sys.stdin]
 assert len(lines) == 10 and all(line["score"] > 0 for line in lines), lines'; }
 
 watches() {
-    edge watch --source /work/pictures -m "$small" --runtime "$runtime" --fps 0 --every 1 2>/tmp/watch.err | head -n 100 >/tmp/lines
+    edge watch --source /trial/pictures -m "$small" --runtime "$runtime" --fps 0 --every 1 --repeat 2>/tmp/watch.err | head -n 100 >/tmp/lines
     cat /tmp/watch.err
     [ "$(wc -l </tmp/lines)" = 100 ]
 }
@@ -50,6 +50,11 @@ damaged() {
     [ $? = 1 ]
 }
 
+crashing() {
+    edge classify --runtime "$runtime" -m /trial/trap/trap.tflite "$photo"
+    [ $? = 1 ] && grep -q SIG /tmp/said
+}
+
 # Told, not judged: emulation says nothing about speed, and the emulator's own memory is in it.
 tell_costs() { python3 - "$small" "$photo" <<'END'
 import resource, subprocess, sys, time
@@ -65,5 +70,6 @@ check 'edge-classify' classifies
 check 'edge-watch, 100 frames' watches
 check 'edge-doctor' doctors
 check 'a damaged model is refused' damaged
+[ "$runtime" != tflite ] || check 'a model that crashes the runtime is refused, its signal named' crashing
 tell_costs || status=1
 exit $status

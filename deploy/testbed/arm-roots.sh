@@ -27,7 +27,7 @@ unpack_root() {
     done
     # The alternatives that configuring numpy's libraries would have set.
     ln -s blas/libblas.so.3 lapack/liblapack.so.3 "$root/usr/lib/$3/"
-    mkdir -p "$root/proc" "$root/sys" "$root/work"
+    mkdir -p "$root/proc" "$root/sys" "$root/trial"
 }
 
 # fetch RUNTIME PLATFORM PYTHON REQUIREMENT: into the last root.

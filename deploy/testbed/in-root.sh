@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs a command in an ARM root on an emulated processor: in-root.sh CACHE ROOT RUNTIME PROCESSOR WORK COMMAND...
-# CACHE is what arm-roots.sh printed; WORK is a folder that is /work within, its site/ on Python's path.
+# CACHE is what arm-roots.sh printed; WORK is a folder that is /trial within, its site/ on Python's path.
 # All is in namespaces of its own (the emulator's registration with the kernel too) and gone with the command.
 set -eu
 
@@ -28,6 +28,6 @@ printf ':%s:M::\\x7fELF\\x%s\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\
 
 for folder in /dev /proc /sys; do mount --rbind "$folder" "$root$folder"; done
 mount -t tmpfs tmpfs "$root/tmp"
-mount --bind "$work" "$root/work"
-exec env -i PATH=/usr/bin:/bin HOME=/tmp PYTHONPATH="/work/site:/opt/$runtime" PYTHONDONTWRITEBYTECODE=1 QEMU_CPU="$processor" \
+mount --bind "$work" "$root/trial"
+exec env -i PATH=/usr/bin:/bin HOME=/tmp PYTHONPATH="/trial/site:/opt/$runtime" PYTHONDONTWRITEBYTECODE=1 QEMU_CPU="$processor" \
     /usr/sbin/chroot "$root" "$@"

@@ -76,7 +76,7 @@ natively() {
 in_root() {
     # shellcheck disable=SC2016  # expanded within
     ask "$1-$2-$3" "$4" "$here/in-root.sh" "$cache" "$1" "$2" "$3" "$work" \
-        /bin/sh -c 'exec /usr/bin/python3 /work/answers.py --runtime "$0" "/work/models/$1" /work/pictures/*' "$2" "$4"
+        /bin/sh -c 'exec /usr/bin/python3 /trial/answers.py --runtime "$0" "/trial/models/$1" /trial/pictures/*' "$2" "$4"
 }
 
 # machines RUNTIME: those of the cells.
@@ -128,7 +128,7 @@ try_commands() {
     while read -r root runtime processor _ <&3; do
         say "trying the commands in $root with $runtime"
         run 600 "$here/in-root.sh" "$cache" "$root" "$runtime" "$processor" "$work" \
-            /bin/sh /work/arm-commands.sh "$runtime" || failed=1
+            /bin/sh /trial/arm-commands.sh "$runtime" || failed=1
     done 3<"$work/cells"
     return "$failed"
 }
