@@ -161,6 +161,7 @@ def _ways(job: Job, photos: list[Photo], folder: Path) -> list[Way]:
     labels = np.array([photo.label for photo in photos], np.int64)
 
     def ours() -> tf.data.Dataset:
+        """Our batches, with the tutorial's augmentation."""
         return batches.augmented(
             pixels,
             labels,

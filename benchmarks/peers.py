@@ -35,30 +35,34 @@ interpreter.invoke()
 scores = interpreter.get_tensor(output["index"])[0]
 print(scores.argmax(), scores.max())
 """
-MEDIAPIPE = """
+ANSWERING = """
+print("ready", flush=True)
+for line in sys.stdin:
+    began = time.perf_counter()
+    found = classifier.classify(load(line.rstrip()))
+    label = found.classifications[0].categories[0].category_name
+    print(1000 * (time.perf_counter() - began), label, flush=True)
+"""
+MEDIAPIPE = (
+    """
 import sys, time
 import mediapipe
 from mediapipe.tasks.python import BaseOptions, vision
 options = vision.ImageClassifierOptions(BaseOptions(model_asset_path=sys.argv[1]), max_results=1)
 classifier = vision.ImageClassifier.create_from_options(options)
-print("ready", flush=True)
-for line in sys.stdin:
-    began = time.perf_counter()
-    found = classifier.classify(mediapipe.Image.create_from_file(line.rstrip()))
-    label = found.classifications[0].categories[0].category_name
-    print(1000 * (time.perf_counter() - began), label, flush=True)
+load = mediapipe.Image.create_from_file
 """
-TASK_LIBRARY = """
+    + ANSWERING
+)
+TASK_LIBRARY = (
+    """
 import sys, time
 from tflite_support.task import vision
 classifier = vision.ImageClassifier.create_from_file(sys.argv[1])
-print("ready", flush=True)
-for line in sys.stdin:
-    began = time.perf_counter()
-    found = classifier.classify(vision.TensorImage.create_from_file(line.rstrip()))
-    label = found.classifications[0].categories[0].category_name
-    print(1000 * (time.perf_counter() - began), label, flush=True)
+load = vision.TensorImage.create_from_file
 """
+    + ANSWERING
+)
 PEERS = {
     "mediapipe": ("MediaPipe", "mediapipe", MEDIAPIPE),
     "task_library": ("Task Library", "tflite-support", TASK_LIBRARY),
@@ -91,6 +95,7 @@ def usual_way(model: Model) -> Callable[[Path], int]:
     height, width = model.input.size
 
     def label(path: Path) -> int:
+        """What the usual ten lines say of a photo."""
         pixels = np.asarray(Image.open(path).convert("RGB").resize((width, height)))
         if input["dtype"] == np.int8:
             pixels = pixels.astype(np.int16) - 128

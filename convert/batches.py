@@ -51,9 +51,11 @@ def augmented(
 
     @functools.lru_cache(maxsize=4)
     def order(epoch: int) -> np.ndarray:
+        """Shuffle the photos' indices for an epoch."""
         return np.random.default_rng((seed, ORDER, epoch)).permutation(len(pixels))
 
     def batch(step: int) -> tuple[np.ndarray, ...]:
+        """Make the augmented batch of a step: pixels, labels, weights."""
         made = _aligned((batch_size, *pixels.shape[1:]))
         chosen = np.empty(batch_size, np.int64)
         for row in range(batch_size):
@@ -75,6 +77,7 @@ def plain(pixels: Pixels, labels: np.ndarray, batch_size: int) -> tf.data.Datase
     labels = labels.astype(np.int64)
 
     def batch(step: int) -> tuple[np.ndarray, ...]:
+        """Make the plain batch of a step: pixels, labels."""
         chosen = slice(int(step) * batch_size, (int(step) + 1) * batch_size)
         made = _aligned((len(labels[chosen]), *pixels.shape[1:]))
         made[:] = pixels[chosen]

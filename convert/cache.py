@@ -84,6 +84,7 @@ def _complete(path: Path, photos: Sequence[Photo], size: Size, name: str) -> Non
     with _growing(path, len(photos), size) as growing:
 
         def fill(row: int) -> str:
+            """Decode one photo into its row; return what is wrong with it."""
             sha256 = photos[row].sha256
             if growing.take(row, sha256, known.get(sha256)):
                 return ""

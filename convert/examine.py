@@ -91,6 +91,7 @@ class _Walk:
         self.closed: list[str] = []
 
     def set(self, name: str, root: Path) -> None:
+        """Look at a set: a folder of folders, one per class."""
         entries = self.entries(root)
         folders = [entry for entry in entries if entry.is_dir()]
         self.labels[name] = tuple(folder.name for folder in folders)

@@ -99,6 +99,7 @@ def to_tflite(saved_model: Path, quantization: Quantization, calibration: Pixels
 
 def _representative_dataset(calibration: Pixels) -> Callable[[], Iterator[list[Any]]]:
     def photos() -> Iterator[list[Any]]:
+        """The calibration photos, as the converter asks for them."""
         for index, pixels in enumerate(calibration):
             real = pixels[None].astype(np.float32)
             if index == 0:

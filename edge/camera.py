@@ -292,10 +292,7 @@ def _configuration(picam2: Any, settings: CameraSettings) -> Any:
 
 
 def _controls(picam2: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The wanted controls, and continuous autofocus where there is any.
-
-    Raises: ConfigurationError.
-    """
+    """The wanted controls, and autofocus where there is any. Raises: ConfigurationError."""
     known = {*picam2.camera_controls, "FrameRate"}  # picamera2's own name for two durations
     for name in wanted:
         if name not in known:

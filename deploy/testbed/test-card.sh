@@ -9,6 +9,8 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
+# shellcheck source-path=SCRIPTDIR source=container.sh
+. "$here/container.sh"
 
 python=${PYTHON:-python3}
 limit=1800 # seconds for one suite; usual is a tenth
@@ -66,23 +68,7 @@ prepare_root() {
     share_network
     echo card >"$root/etc/hostname"
     echo "127.0.1.1 card" >>"$root/etc/hosts"
-    cat >"$root/etc/systemd/system/card-trial.service" <<END
-[Unit]
-Description=the trial of a blank card
-After=multi-user.target
-SuccessAction=poweroff
-FailureAction=poweroff
-
-[Service]
-Type=oneshot
-ExecStart=/payload/card-trial.sh
-StandardOutput=file:/payload/answers
-StandardError=append:/payload/trial.log
-
-[Install]
-WantedBy=default.target
-END
-    systemctl --root="$root" --quiet enable card-trial.service
+    add_trial "$root" card-trial.sh
 }
 
 remove_work() { rm -rf --one-file-system "$work"; }

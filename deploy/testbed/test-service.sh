@@ -9,6 +9,8 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
+# shellcheck source-path=SCRIPTDIR source=container.sh
+. "$here/container.sh"
 
 python=${PYTHON:-python3}
 full=${FULL:-}
@@ -58,23 +60,7 @@ prepare_root() {
     mkdir -p "$root/payload" "$root/root/.ssh"
     ssh-keygen -q -t ed25519 -N '' -f "$work/key"
     install -m 600 "$work/key.pub" "$root/root/.ssh/authorized_keys"
-    cat >"$root/etc/systemd/system/edge-trial.service" <<END
-[Unit]
-Description=the trial of edge-watch
-After=multi-user.target
-SuccessAction=poweroff
-FailureAction=poweroff
-
-[Service]
-Type=oneshot
-ExecStart=/payload/service-trial.sh
-StandardOutput=file:/payload/answers
-StandardError=append:/payload/trial.log
-
-[Install]
-WantedBy=default.target
-END
-    systemctl --root="$root" --quiet enable edge-trial.service
+    add_trial "$root" service-trial.sh
 }
 
 # An ssh that needs no network: the server runs on the client's pipe, in the container.

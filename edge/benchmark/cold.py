@@ -97,6 +97,8 @@ def _timed(interpreter: Any, times: dict[str, float]) -> Any:
     """Return the runtime's class of interpreters with a watch in its hand."""
 
     def first(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a method that keeps how long its first call took, in ms."""
+
         def run(*arguments: Any, **named: Any) -> Any:
             started = time.monotonic_ns()
             try:

@@ -197,6 +197,7 @@ class _Bench:
         self._combination, self._picture, self._verbose = combination, picture, verbose
 
     def open(self, warmup_runs: int) -> Facts:
+        """Load the model and warm it up, in the child. Raises: EdgeError."""
         ensure_sound(self._combination.path, self._combination.runtime)
         self._model = model = self._combination.open(self._verbose)
         model.load_input(self._picture)  # real pixels: some kernels are faster on zeros
