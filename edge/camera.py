@@ -91,6 +91,7 @@ class Camera:
         self._size: Size | None = None  # of its frames since it was opened
         self._stamp: object = None  # of its last frame, by the sensor
         self._closed = False
+        self.openings = 0  # since it began, those that failed among them
 
     def __iter__(self) -> Iterator[Frame | Waiting]:
         """Yield until `close`.
@@ -138,6 +139,7 @@ class Camera:
         """Return a frame, from a camera that is opened first where it is not."""
         if self._device is None:
             self._size = self._stamp = None
+            self.openings += 1
             self._device = _in_background(lambda: self._open_device(self._settings))
         yield from self._done(self._device, until, "being opened")
         device = self._device.result()

@@ -51,7 +51,7 @@ class Delivery:
         if self._pause_s:
             self._pause_s = 0.0
             counts = f"{self.failures} failures in all, {self.lost} changes lost"
-            self._report(f"{self._name}: works again ({counts})")
+            self._report(f"{self.name}: works again ({counts})")
 
     def close(self) -> None:
         """Deliver what still waits, as far as that goes, and close the sink if it can be."""
@@ -59,12 +59,12 @@ class Delivery:
             self._catch_up()
         except Exception as error:
             self.lost += len(self._late)
-            self._report(f"{self._name}: {_text(error)}; {self.lost} changes lost")
+            self._report(f"{self.name}: {_text(error)}; {self.lost} changes lost")
         try:
             getattr(self._sink, "close", lambda: None)()
         except Exception as error:
             self.failures += 1
-            self._report(f"{self._name}: {_text(error)}")
+            self._report(f"{self.name}: {_text(error)}")
 
     def _catch_up(self) -> None:
         while self._late:
@@ -74,10 +74,11 @@ class Delivery:
     @property
     def trouble(self) -> str:
         """What is the matter with it now; "" for nothing."""
-        return f"{self._name} fails" if self._pause_s else ""
+        return f"{self.name} fails" if self._pause_s else ""
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """The sink's."""
         return getattr(self._sink, "name", type(self._sink).__name__)
 
     def _keep(self, sighting: Sighting) -> None:
@@ -92,7 +93,7 @@ class Delivery:
         self.failures += 1
         self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s or FIRST_PAUSE_S)
         self._retry_s = self._monotonic() + self._pause_s
-        self._report(f"{self._name}: {_text(error)}; tried again in {self._pause_s:g} s")
+        self._report(f"{self.name}: {_text(error)}; tried again in {self._pause_s:g} s")
 
 
 def _text(error: Exception) -> str:

@@ -6,13 +6,14 @@ The new one must first prove itself in a process of its own. The old one stays u
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import EdgeError, ModelError
-from edge.model import Model
+from edge.model import Model, read_model
 from edge.trial import Trial, Trying
 
 LOOK_S = 1.0  # between two looks at the file
@@ -69,6 +70,7 @@ class Reloading:
         self._trying: Trying | None = None
         self.trouble = ""  # why the file is not the model that is loaded
         self.model = open_model(path)
+        self.version = _version(path)  # of the model: of `sha256sum` its first 12 digits
 
     def ask(self) -> None:
         """Load the file again at the next turn, changed or not; safe in a signal handler."""
@@ -114,7 +116,7 @@ class Reloading:
                 self._judged = None
                 return False
             self._demands.check(self._path, trial)
-            new = self._open(self._path)
+            new, version = self._open(self._path), _version(self._path)
         except EdgeError as error:
             self._trying = None
             self._refuse(error)
@@ -124,7 +126,7 @@ class Reloading:
                 trying.close()
         self.model.close()
         _trim_heap()
-        self.model, self.trouble = new, ""
+        self.model, self.version, self.trouble = new, version, ""
         golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
         self._report(f"{self._path}: loaded anew ({golden}, {trial.invoke_p50_ms:.1f} ms)")
         return True
@@ -144,6 +146,11 @@ def _trim_heap() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; another C library has none
     if trim:
         trim(0)
+
+
+def _version(path: Path) -> str:
+    """Raises: ModelError."""
+    return hashlib.sha256(read_model(path)).hexdigest()[:12]
 
 
 def _signature(path: Path) -> Signature | None:

@@ -19,7 +19,7 @@ LAYERS = (
     {"model", "photos"},
     {"classify", "camera", "replay", "trial", "ahead", "threads"},
     {"known", "steady", "reload"},
-    {"watch", "benchmark", "doctor"},
+    {"watch", "benchmark", "doctor", "vitals"},
     {"sinks"},
     {"delivery", "configuration"},
     {"commands", "__main__"},

@@ -30,6 +30,7 @@ from edge.sinks.latest import Latest
 from edge.sinks.results import Results
 from edge.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.trial import Trying, try_model
+from edge.vitals import Vitals, Watched, vital_signs
 from edge.watch import Rules, Sink, watch
 
 NAME = "edge-watch"
@@ -170,11 +171,14 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         models = stack.enter_context(closing(_models(configuration, verbose=verbose)))
         _known_labels(configuration, models.model.labels)
         signal.signal(signal.SIGHUP, lambda *_: models.ask())
-        sinks = [stack.enter_context(closing(sink)) for sink in _sinks(configuration)]
-        source = _source(configuration)
+        source, sinks = _source(configuration), list[Delivery]()
+        watched = Watched(source)
+        vitals = vital_signs(watched, pace, models, sinks)
+        for sink in _sinks(configuration, vitals):
+            sinks.append(stack.enter_context(closing(sink)))
         stack.callback(getattr(source, "close", lambda: None))
         rules = Rules(configuration.steady, configuration.threshold)
-        watch(source, models, rules, sinks, notifier, pace, asked=asked, report=report)
+        watch(watched, models, rules, sinks, notifier, pace, asked=asked, report=report)
     return 1 if faults or any(sink.failures for sink in sinks) else 0
 
 
@@ -266,7 +270,7 @@ def _models(configuration: Configuration, *, verbose: bool) -> Reloading:
     return Reloading(how.path, open_model, start_trial, demands, _say)
 
 
-def _sinks(configuration: Configuration) -> Iterator[Delivery]:
+def _sinks(configuration: Configuration, vitals: Callable[[], Vitals]) -> Iterator[Delivery]:
     sinks: list[Sink] = [JsonLines(_unbuffered(sys.stdout), configuration.every)]
     runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     latest = configuration.latest or (runtime and f"{runtime}/latest.json")

@@ -1,0 +1,62 @@
+"""How the service fares, read beside the loop."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+from sightings import PIXELS, sighting
+
+from edge.delivery import Delivery
+from edge.model import Model, default_model
+from edge.pace import Pace, PaceSettings
+from edge.photos import Frame, Waiting
+from edge.reload import Demands, Reloading
+from edge.trial import Trying
+from edge.vitals import Failures, Watched, vital_signs
+
+
+class Shaky:
+    """A source that was opened three times."""
+
+    openings = 3
+
+    def __iter__(self) -> Iterator[Frame | Waiting]:
+        yield Waiting("camera 0: no frame yet")
+        yield Frame("camera 0", PIXELS, datetime.now(UTC), 0)
+
+
+def full_disk(_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_vitals_are_those_of_the_parts() -> None:
+    now, path = 0.0, default_model()
+    pace = Pace(PaceSettings(), lambda: 51.5, lambda _: None, monotonic=lambda: now)
+    source, sinks = Watched(Shaky()), list[Delivery]()
+    with closing(Reloading(path, Model, Trying, Demands(), lambda _: None)) as models:
+        read = vital_signs(source, pace, models, sinks, lambda: now)
+        sinks.append(Delivery(full_disk, lambda _: None))
+        before = read()
+        reasons = []
+        for moment in range(2):
+            now = 10.0 + moment / 4
+            pace.begin()
+            list(pace.pause())
+            sinks[0](sighting(changed=True))
+        for _ in source:
+            reasons.append(read().waiting)
+        vitals = read()
+    assert (before.fps, before.celsius, before.sinks) == (0, None, {"function": Failures(0, 0)})
+    assert reasons == ["camera 0: no frame yet", ""]
+    assert (vitals.up_s, vitals.fps, vitals.celsius) == (10.25, 4, 51.5)
+    assert vitals.reopened == 2
+    assert vitals.sinks == {"function": Failures(1, 0)}
+    assert (vitals.model, vitals.labels) == (path.name, ("hotdog", "nothotdog"))
+    assert vitals.version == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def test_a_source_that_is_not_opened_is_not_opened_again() -> None:
+    assert Watched([]).reopened == 0
