@@ -103,8 +103,10 @@ def build(
                 backbone(name, size, alpha)(scaled, training=False)
             )
             features = layers.Dropout(BACKBONE_DROPOUT, name="features")(features)
+        elif name == "tutorial" and for_training:
+            features = _tutorial_for_training(pixels, *network.convention.scale[:1])
         elif name == "tutorial":
-            features = _tutorial(scaled, pool_first=for_training)
+            features = _tutorial(scaled)
         else:
             features = _small(scaled)
     outputs, activation = (1, "sigmoid") if num_labels == 2 else (num_labels, "softmax")
@@ -137,19 +139,52 @@ def _rescaling(convention: Convention) -> layers.Layer:
     return layers.Rescaling(list(scale), list(offset), name="rescaling")
 
 
-def _tutorial(x: Any, *, pool_first: bool) -> Any:
-    """The CNN of the "Hotdog, Not Hotdog" tutorial, up to its last layer.
+TUTORIAL_FILTERS = (16, 32, 64, 64, 64)
 
-    The largest of four, then ReLU, is ReLU, then the largest of four: training in the first order
-    spares three quarters of ReLU's work and memory. Files keep the tutorial's own: there, the
-    convolution does ReLU by itself, and the range that is quantized has no negative half.
+
+def _tutorial(x: Any) -> Any:
+    """The CNN of the "Hotdog, Not Hotdog" tutorial, up to its last layer."""
+    for filters in TUTORIAL_FILTERS:
+        x = layers.MaxPooling2D(2)(layers.Conv2D(filters, 3, activation="relu")(x))
+    return layers.Dense(512, activation="relu")(layers.Flatten()(x))
+
+
+def _tutorial_for_training(pixels: Any, scale: float) -> Any:
+    """The same in another order, which trains in five sixths of the time.
+
+    Bias and ReLU, then the largest of four, is the largest of four, then bias and ReLU: that spares
+    three quarters of their work and memory, and of the biases' gradient, which takes as long as the
+    weights' in the first layer. To scale the pixels is to scale the first layer's few weights. The
+    files keep the tutorial's own order: there, a convolution does bias and ReLU by itself, and the
+    range that is quantized has no negative half.
     """
-    for filters in (16, 32, 64, 64, 64):
-        x = layers.Conv2D(filters, 3, activation=None if pool_first else "relu")(x)
-        x = layers.MaxPooling2D(2)(x)
-        x = layers.ReLU()(x) if pool_first else x
-    x = layers.Flatten()(x)
-    return layers.Dense(512, activation="relu")(x)
+    x = pixels
+    for filters in TUTORIAL_FILTERS:
+        x = _ScaledConvolution(scale, filters, 3, use_bias=False)(x)
+        x = layers.ReLU()(_Bias()(layers.MaxPooling2D(2)(x)))
+        scale = 1.0
+    return layers.Dense(512, activation="relu")(layers.Flatten()(x))
+
+
+class _ScaledConvolution(layers.Conv2D):
+    """A convolution of `scale` times its input."""
+
+    def __init__(self, scale: float, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._scale = scale
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        return super().convolution_op(inputs, kernel * self._scale if self._scale != 1 else kernel)
+
+
+class _Bias(layers.Layer):
+    """Adds a trained number to each channel of (n, h, w, channels)."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.bias = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="bias")
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.add(inputs, self.bias)
 
 
 _SMALL_STAGES = ((32, 1), (48, 1), (64, 1), (96, 0))  # filters and residual blocks, each halved

@@ -91,7 +91,7 @@ for order in (False, True):
     gradients = tape.gradient(loss, model.trainable_variables)
     arrays[f"order-scores-{order}"] = scores.numpy()
     arrays[f"order-gradients-{order}"] = np.concatenate([g.numpy().ravel() for g in gradients])
-    said[f"order-{order}"] = [type(layer).__name__ for layer in model.layers[2:5]]
+    said[f"order-{order}"] = [type(layer).__name__ for layer in model.layers[2 - order : 5 - order]]
 np.savez(folder / "results.npz", said=json.dumps(said), **arrays)
 """
 BACKBONES = ("mobilenet_v2", "mobilenet", "mobilenet_v3_small", "efficientnet_v2_b0", "vgg16")
@@ -159,14 +159,16 @@ def test_bfloat16_is_what_it_is_trained_in(results: dict[str, Any]) -> None:
     assert results["said"]["small-2-float32"]["trained_in"] == "float32"
 
 
-def test_pooling_before_relu_trains_the_same_network(results: dict[str, Any]) -> None:
+def test_pooling_before_bias_and_relu_trains_the_same_network(results: dict[str, Any]) -> None:
     assert results["said"]["order-False"] == ["Conv2D", "MaxPooling2D", "Conv2D"]
-    assert results["said"]["order-True"] == ["Conv2D", "MaxPooling2D", "ReLU"]
+    assert results["said"]["order-True"] == ["_ScaledConvolution", "MaxPooling2D", "_Bias"]
     own, faster = results["order-scores-False"], results["order-scores-True"]
     np.testing.assert_allclose(faster, own, rtol=1e-5)
     own, faster = results["order-gradients-False"], results["order-gradients-True"]
     assert np.abs(own).max() > 1e-3
-    np.testing.assert_allclose(faster, own, rtol=1e-3, atol=1e-6 * np.abs(own).max())
+    # Another rounding makes another of two equal pixels the largest: of few, and by little.
+    assert np.linalg.norm(faster - own) < 1e-3 * np.linalg.norm(own)
+    assert np.isclose(faster, own, rtol=1e-3, atol=1e-6 * np.abs(own).max()).mean() > 0.99
 
 
 def test_the_tutorial_network_is_the_tutorials(results: dict[str, Any]) -> None:
