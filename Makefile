@@ -7,7 +7,7 @@ EDGE_TEST_DATA ?= ../shared
 export EDGE_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera soak fuzz benchmark instrument release sample clean
+.PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera test-web test-mqtt soak fuzz benchmark instrument release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -43,13 +43,20 @@ test-card: $(VENV)/ready  ## the README's commands from a blank card to a live s
 test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-camera.sh
 
+test-web: $(VENV)/ready  ## the live page in a browser, its server and metrics (Debian's chromium, prometheus)
+	EDGE_WEB_REQUIRED=1 $(BIN)/python -m pytest tests/test_web.py tests/test_page_live.py tests/test_metrics.py tests/test_fuzz_requests.py
+
+test-mqtt: $(VENV)/ready  ## events and states at a real broker, over passwords, TLS and restarts (Debian's mosquitto, mosquitto-clients)
+	EDGE_MQTT_REQUIRED=1 $(BIN)/python -m pytest tests/test_mqtt.py
+
 soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all around it goes wrong
 	$(BIN)/python tests/soak.py --frames 200000 --minutes 60 --csv soak.csv
 
-fuzz: $(VENV)/ready  ## 5,000 damaged pictures and 2,000 damaged models: each an answer or one line
+fuzz: $(VENV)/ready  ## 5,000 damaged pictures, 2,000 damaged models, 5,000 odd requests: each an answer or one line
 	$(BIN)/python tests/fuzz_pictures.py --count 5000 --seed 1
 	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime litert
 	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime tflite
+	$(BIN)/python tests/fuzz_requests.py --count 5000 --seed 1
 
 benchmark: $(VENV)/ready  ## measure the shipped models here, and print the README's table
 	$(BIN)/python -m edge benchmark --runtime all --threads 1,2 --format markdown

@@ -24,7 +24,7 @@ Installs edge-watch as a service, or a new version of it, and starts it.
   --model FILE    classify with this .tflite file (default: the one that ships)
   --wheel FILE    the package (default: the newest edge_classify-*.whl in the --offline folder, beside this script or in
                   dist/; where there is none, it is built from this checkout)
-  --with NAMES    optional parts, such as web,mqtt
+  --with NAMES    optional parts: web (the live page, metrics), mqtt, or web,mqtt; they stay until --with none
   --offline DIR   no network: pip takes its packages from this folder, apt from what it has fetched already
   --dry-run       say what would be done, and change nothing
 
@@ -34,6 +34,7 @@ $config is kept if you changed it. Run it again at any time.
 
   sudo deploy/install.sh                                   the shipped model
   sudo deploy/install.sh --model out/model-int8.tflite     yours
+  sudo deploy/install.sh --with web,mqtt                   with a live page and MQTT, which $config switches on
   deploy/push.sh pi@raspberrypi.local                      from a workstation, over ssh
   journalctl -u edge-watch -f                              what it sees
   sudo $opt/current/deploy/uninstall.sh    remove it
@@ -69,6 +70,8 @@ read_options() {
     [ -z "$wheel" ] || [ -f "$wheel" ] || wrong "--wheel $wheel: no such file"
     [ -z "$offline" ] || [ -d "$offline" ] || wrong "--offline $offline: no such folder"
     [ -z "$offline" ] || offline=$(cd -- "$offline" && pwd)
+    [ -n "$extras" ] || extras=$(cat "$record/with" 2>/dev/null || :)
+    [ "$extras" != none ] || extras=''
     case $extras in *[!a-z0-9,]*) wrong "--with must be names with commas between. Received: $extras" ;; esac
 }
 
@@ -184,7 +187,7 @@ put_recorded() {
 # The scripts stay with the version: uninstall.sh is to be found long after what was pushed is gone.
 keep_scripts() {
     [ -z "$dry_run" ] || return 0
-    for file in install.sh version.sh uninstall.sh places.sh "$unit_name" watch.toml "${rule##*/}"; do
+    for file in install.sh version.sh uninstall.sh places.sh "$unit_name" network.conf watch.toml "${rule##*/}"; do
         cmp -s -- "$here/$file" "$target/deploy/$file" || put "$here/$file" "$target/deploy/$file"
     done
     chmod 755 "$target"/deploy/*.sh
@@ -196,13 +199,13 @@ keep_last() {
     last=$(in_place)
     mkdir -p "$record" "$work/last"
     cp -r -- "$record" "$work/last/"
-    for file in "$config" "$unit" "$model_place"; do
+    for file in "$config" "$unit" "$network" "$model_place"; do
         if [ -e "$file" ]; then cp -p -- "$file" "$work/last/"; fi
     done
 }
 
 go_back() {
-    for file in "$config" "$unit" "$model_place"; do
+    for file in "$config" "$unit" "$network" "$model_place"; do
         if [ -e "$work/last/${file##*/}" ]; then put "$work/last/${file##*/}" "$file"; else rm -f -- "$file"; fi
     done
     rm -rf -- "$record"
@@ -246,6 +249,52 @@ put_unit() {
     step "writing $unit" || return 0
     put "$here/$unit_name" "$unit"
     systemctl daemon-reload
+}
+
+# The unit's share of the network, where a part needs one; and the secrets that it may be given.
+put_network() {
+    case ,$extras, in
+    *,web,* | *,mqtt,*)
+        put_secret "$web_token" "$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')"
+        put_secret "$mqtt_password" ''
+        if cmp -s -- "$here/network.conf" "$network"; then return 0; fi
+        changed=yes
+        step "writing $network" || return 0
+        put "$here/network.conf" "$network"
+        ;;
+    *)
+        if [ ! -e "$network" ]; then return 0; fi
+        changed=yes
+        step "removing $network" || return 0
+        rm -f -- "$network"
+        rmdir -- "${network%/*}" 2>/dev/null || : # it may hold the user's own
+        ;;
+    esac
+    systemctl daemon-reload
+}
+
+# put_secret FILE TEXT: root's alone to read; one that is there stays.
+put_secret() {
+    if [ -e "$1" ]; then return 0; fi
+    step "writing $1" || return 0
+    mkdir -p "${1%/*}" "$record"
+    (umask 077 && echo "$2" >"$1.new")
+    hash_of "$1.new" >"$record/${1##*/}.sha256"
+    mv -- "$1.new" "$1"
+}
+
+# What is left to do by hand: a page or a broker that nobody asked for is a surprise.
+tell_parts() {
+    case ,$extras, in *,web,*)
+        grep -q '^listen = ' "$config" ||
+            say "the live page is off: set listen under [web] in $config (its token: $web_token), then sudo systemctl restart edge-watch"
+        ;;
+    esac
+    case ,$extras, in *,mqtt,*)
+        grep -q '^url = ' "$config" ||
+            say "MQTT is off: set url under [mqtt] in $config (its password: $mqtt_password), then sudo systemctl restart edge-watch"
+        ;;
+    esac
 }
 
 put_rule() {
@@ -352,10 +401,14 @@ put_model
 put_rule
 put_config
 put_unit
+put_network
 switch_link "versions/${target##*/}"
 start_or_go_back
 remove_old_versions
 if [ -z "$dry_run" ]; then
     status=$(property StatusText)
+    mkdir -p "$record"
+    echo "${extras:-none}" >"$record/with"
+    tell_parts
     say "${target##*/} is $(property ActiveState)${status:+: $status}; journalctl -u edge-watch -f shows more"
 fi

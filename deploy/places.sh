@@ -12,6 +12,9 @@ state=/var/lib/edge-classify
 model_place=$state/models/model.tflite
 unit_name=edge-watch.service
 unit=/etc/systemd/system/$unit_name
+network=$unit.d/20-network.conf
+web_token=/etc/edge-classify/web-token
+mqtt_password=/etc/edge-classify/mqtt-password
 rule=/etc/udev/rules.d/60-edge-dma-heap.rules
 
 # The system's own tools and Python, whatever root's shell has set.

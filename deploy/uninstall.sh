@@ -44,7 +44,8 @@ stop_service() {
     step "stopping edge-watch, removing $unit" || return 0
     systemctl --quiet disable --now "$unit_name"
     systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # nothing to clean is no fault
-    rm -f -- "$unit"
+    rm -f -- "$unit" "$network"
+    rmdir -- "${network%/*}" 2>/dev/null || : # it may hold the user's own
     systemctl daemon-reload
     systemctl reset-failed "$unit_name" 2>/dev/null || :
 }
@@ -105,7 +106,7 @@ one_at_a_time
 
 stop_service
 remove_rule
-for file in "$config" "$config.dist" "$model_place"; do remove_as_recorded "$file"; done
+for file in "$config" "$config.dist" "$web_token" "$mqtt_password" "$model_place"; do remove_as_recorded "$file"; done
 if [ -z "$dry_run" ]; then rmdir -- "${config%/*}" 2>/dev/null || :; fi
 remove_state
 give_back

@@ -18,11 +18,13 @@ from typing import Any
 
 from edge.camera import CameraSettings
 from edge.errors import ConfigurationError, EdgeError, checked
+from edge.mqtt.settings import MqttSettings
 from edge.pace import PaceSettings
 from edge.runtime import RUNTIMES
 from edge.sinks.results import ResultsSettings
 from edge.sinks.snapshots import SnapshotSettings
 from edge.steady import SteadySettings
+from edge.web.settings import WebSettings
 
 REMEDY = "see edge-watch --help, or start from edge-watch --print-config"
 CAMERA = "camera"  # the source that is no path
@@ -48,6 +50,8 @@ class Configuration:
     steady: SteadySettings = field(default_factory=SteadySettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     results: ResultsSettings = field(default_factory=ResultsSettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""
@@ -112,6 +116,20 @@ HELP = {
     "results.file": "JSON lines of all results (unset: none)",
     "results.max_mb": "megabytes before it is begun anew",
     "results.keep": "how many older files stay",
+    "web.listen": "[HOST:]PORT of the live page; HOST is 127.0.0.1 unless told (unset: none)",
+    "web.token_file": "file whose first line allows its controls (unset: $EDGE_WEB_TOKEN, or none)",
+    "web.dataset": "folder of frames kept as a label (unset: dataset, in systemd's state folder)",
+    "web.dataset_max_files": "photos in it at most; none is ever removed",
+    "web.dataset_max_mb": "megabytes in it at most",
+    "web.stream_fps": "frames a second at most that are encoded for those who look",
+    "mqtt.url": "mqtt[s]://[user@]host[:port][/topic] of the broker (unset: none)",
+    "mqtt.password_file": "file whose first line is the password (unset: $EDGE_MQTT_PASSWORD)",
+    "mqtt.ca_file": "certificates that the broker's may be signed by (unset: the system's)",
+    "mqtt.device": "in every topic (unset: the machine's name)",
+    "mqtt.discovery": "Home Assistant's prefix; empty: it is told nothing",
+    "mqtt.queue": "events that wait for the broker at most; the oldest goes first",
+    "mqtt.state_every_s": "seconds after which the state is told again while it is the same",
+    "mqtt.pictures": "send the pictures of changes as well (people may be in them)",
 }
 
 

@@ -294,3 +294,10 @@ def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
     return stream.getvalue()
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Encode (H, W, 3) uint8 RGB, or grey (H, W), as the content of a PNG file."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()

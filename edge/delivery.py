@@ -27,8 +27,7 @@ class Delivery:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args: where it delivers to, what takes a line about failures, and the time to go by."""
-        self.failures = 0  # since it began
-        self.lost = 0  # changes of state that could not wait any longer
+        self._failures, self._lost = 0, 0
         self._sink, self._report, self._monotonic = sink, report, monotonic
         self._late: deque[Sighting] = deque()
         self._pause_s, self._retry_s = 0.0, 0.0
@@ -58,12 +57,12 @@ class Delivery:
         try:
             self._catch_up()
         except Exception as error:
-            self.lost += len(self._late)
+            self._lost += len(self._late)
             self._report(f"{self.name}: {_text(error)}; {self.lost} changes lost")
         try:
             getattr(self._sink, "close", lambda: None)()
         except Exception as error:
-            self.failures += 1
+            self._failures += 1
             self._report(f"{self.name}: {_text(error)}")
 
     def _catch_up(self) -> None:
@@ -72,9 +71,19 @@ class Delivery:
             self._late.popleft()
 
     @property
+    def failures(self) -> int:
+        """How often it has failed since it began, or has counted itself what fails behind it."""
+        return self._failures + getattr(self._sink, "failures", 0)
+
+    @property
+    def lost(self) -> int:
+        """Changes of state that could not wait any longer, here or in the sink's own queue."""
+        return self._lost + getattr(self._sink, "lost", 0)
+
+    @property
     def trouble(self) -> str:
         """What is the matter with it now; "" for nothing."""
-        return f"{self.name} fails" if self._pause_s else ""
+        return f"{self.name} fails" if self._pause_s else getattr(self._sink, "trouble", "")
 
     @property
     def name(self) -> str:
@@ -86,11 +95,11 @@ class Delivery:
             return
         if len(self._late) == MOST_LATE:
             self._late.popleft()
-            self.lost += 1
+            self._lost += 1
         self._late.append(sighting.late())
 
     def _failed(self, error: Exception) -> None:
-        self.failures += 1
+        self._failures += 1
         self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s or FIRST_PAUSE_S)
         self._retry_s = self._monotonic() + self._pause_s
         self._report(f"{self.name}: {_text(error)}; tried again in {self._pause_s:g} s")

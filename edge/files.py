@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+from edge.errors import ConfigurationError
 
 NAME = "edge-classify"
 
@@ -26,6 +29,36 @@ def settings_places(name: str, root: Path = Path("/")) -> tuple[Path, Path]:
     with contextlib.suppress(RuntimeError):  # a user without a home
         own = str(Path(own).expanduser())
     return Path(own) / NAME / name, root / "etc" / NAME / name
+
+
+def secret(
+    subject: str, file: str, variable: str, credential: str, environment: Mapping[str, str]
+) -> str:
+    """Read a secret, which has no place on a command line: the first line of a file, stripped.
+
+    Args:
+        subject: the setting that names the file.
+        file: "" where none is named: then it is the environment's variable, or else the file that
+            systemd hands over (LoadCredential=).
+        variable: its name.
+        credential: its name.
+        environment: with the variable, and systemd's CREDENTIALS_DIRECTORY.
+
+    Returns: "" where there is none. Raises: ConfigurationError.
+    """
+    if not file:
+        if environment.get(variable):
+            return environment[variable]
+        handed = Path(environment.get("CREDENTIALS_DIRECTORY", os.devnull)) / credential
+        if not handed.is_file():
+            return ""
+        file = str(handed)
+    try:
+        return Path(file).read_text().partition("\n")[0].strip()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        fault = f"cannot be read ({why})"
+        raise ConfigurationError(f"{subject} {file}", fault, "write the secret into it") from error
 
 
 def cache_folder() -> Path:

@@ -13,10 +13,12 @@ from edge.camera import CameraSettings
 from edge.commands.watch import _parser
 from edge.configuration import HELP, KEYS, Configuration, build, of_text, printed, read
 from edge.errors import ConfigurationError, EdgeError
+from edge.mqtt.settings import MqttSettings
 from edge.pace import PaceSettings
 from edge.sinks.results import ResultsSettings
 from edge.sinks.snapshots import SnapshotSettings
 from edge.steady import SteadySettings
+from edge.web.settings import WebSettings
 
 # Every key with another value than its own, none of them simple.
 EVERYTHING = Configuration(
@@ -46,6 +48,8 @@ EVERYTHING = Configuration(
     steady=SteadySettings(smoothing=1.0, enter=0.9, leave=0.2, frames=1, hold_s=0.0),
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
     results=ResultsSettings("results.jsonl", 1e6, 0),
+    web=WebSettings("[::]:8080", "token", "kept", 7, 3.5, 2.5),
+    mqtt=MqttSettings("mqtts://a@b/c", "password", "ca.pem", "shed", "ha", 5, 1.5, True),
 )
 
 
@@ -102,7 +106,7 @@ def test_what_is_printed_names_and_explains_every_key() -> None:
 
 
 def flat(table: dict[str, object]) -> list[str]:
-    sections = ("camera", "steady", "snapshots", "results")
+    sections = ("camera", "steady", "snapshots", "results", "web", "mqtt")
     return [
         inner
         for name, value in table.items()

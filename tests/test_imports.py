@@ -21,10 +21,11 @@ LAYERS = (
     {"known", "steady", "reload"},
     {"watch", "benchmark", "doctor", "vitals"},
     {"sinks"},
-    {"delivery", "configuration"},
+    {"delivery", "web", "mqtt"},
+    {"configuration"},
     {"commands", "__main__"},
 )
-PACKAGES = ("benchmark", "commands", "doctor", "sinks")  # whose modules may import one another
+PACKAGES = {"benchmark", "commands", "doctor", "mqtt", "sinks", "web"}  # modules know one another
 ROOMS = {
     "PIL": {"decode", "preprocess"},
     "pillow_heif": {"decode"},
@@ -32,6 +33,9 @@ ROOMS = {
     "libcamera": {"camera"},
     "ai_edge_litert": {"runtime"},
     "tflite_runtime": {"runtime"},
+    "tornado": {"web"},
+    "prometheus_client": {"web"},
+    "paho": {"mqtt"},
     "flatbuffers": set(),  # edge.flatbuffer reads them without
 }
 BANNED = ("tensorflow", "keras", "matplotlib", "convert")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds what the service is tried in, once, and prints the folder that holds it:
 #   root/    Debian bookworm with systemd and an ssh server, and no Python: what a fresh card has. The packages that
-#            install.sh asks apt for lie in apt's own cache, so that it is tried without a network
+#            install.sh asks apt for, and a broker, lie in apt's own cache, so that it is tried without a network
 #   wheels/  what pip is to fetch on the device, for Debian bookworm's Python
 # Takes PYTHON (its pip fetches the wheels) and EDGE_TESTBED_CACHE from the environment. To build afresh, remove the folder.
 set -eu
@@ -22,13 +22,14 @@ unpack 900 bookworm "$new/root" --variant=apt --architectures=amd64 --skip=clean
     --include=systemd,systemd-sysv,udev,dbus,openssh-server,sudo \
     --customize-hook='chroot "$1" apt-get clean' \
     --customize-hook='chroot "$1" apt-get install --yes -qq --download-only --no-install-recommends \
-        python3-venv python3-numpy python3-pil' \
+        python3-venv python3-numpy python3-pil mosquitto mosquitto-clients' \
     --customize-hook='systemctl --root="$1" --quiet mask systemd-networkd.service systemd-resolved.service ssh.service'
 
 say 'fetching the wheels'
 run 600 "$python" -m pip download --quiet --only-binary :all: --python-version 3.11 --implementation cp --abi cp311 \
     --platform manylinux_2_34_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux2014_x86_64 --platform any \
-    --dest "$new/wheels" 'numpy<2' tflite-runtime==2.14.0 'ai-edge-litert>=2.1' flatbuffers >&2
+    --dest "$new/wheels" 'numpy<2' tflite-runtime==2.14.0 'ai-edge-litert>=2.1' flatbuffers \
+    'tornado>=6.4' 'prometheus-client>=0.20' 'paho-mqtt>=2.0' >&2
 rm -f "$new"/wheels/numpy-* # the system's is to be used, and nothing else to be had
 
 built root wheels

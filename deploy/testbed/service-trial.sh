@@ -10,6 +10,7 @@ config=/etc/edge-classify/watch.toml
 model=/var/lib/edge-classify/models/model.tflite
 frames=/srv/frames
 dropin=/etc/systemd/system/$unit.d/trial.conf
+network=/etc/systemd/system/$unit.d/20-network.conf
 
 # --- what checks are made of
 
@@ -328,6 +329,69 @@ source_back() {
     within 40 works
 }
 
+# --- the live page, metrics and MQTT
+
+# asked PATH [TOKEN LABEL]: prints what the page's server answers.
+asked() {
+    python3 - "$@" <<'END'
+import json, sys, urllib.request
+path, *control = sys.argv[1:]
+request = urllib.request.Request(f"http://127.0.0.1:8080{path}")
+if control:
+    request.add_header("Authorization", f"Bearer {control[0]}")
+    request.data = json.dumps({"label": control[1]}).encode()
+print(urllib.request.urlopen(request, timeout=10).read().decode(errors="replace"))
+END
+}
+
+page_without_its_part() {
+    listen
+    sed -i '/^\[web\]/a listen = "8080"' "$config"
+    systemctl restart $unit
+    within 10 state_is failed
+    within 10 told 'needs tornado.*install.sh --with web' && same "$(property ExecMainStatus)" 2
+}
+
+install_with_parts() {
+    sed -i '/^\[mqtt\]/a url = "mqtt://127.0.0.1"' "$config"
+    install_sh --offline /payload/wheels --with web,mqtt && within 30 works && exposure_with_network
+}
+exposure_with_network() { systemd-analyze security --no-pager "$unit" | tail -n 1; }
+
+page_answers() {
+    within 15 same "$(asked /healthz)" ok && asked / | grep -q '<title>' && asked /metrics | grep -q '^edge_classify_fresh 1' &&
+        asked /latest.json | grep -q '"fresh": true' && asked /events.json >/dev/null && asked /input.png | grep -q PNG
+}
+
+page_is_local() { fails grep -q ':1F90 00000000' /proc/net/tcp && grep -q '0100007F:1F90' /proc/net/tcp; }
+
+controls_want_the_token() {
+    same "$(stat -c '%a %U' /etc/edge-classify/web-token)" '600 root' || return 1
+    fails asked /keep wrong-token sausage || return 1
+    asked /keep "$(cat /etc/edge-classify/web-token)" sausage && ls /var/lib/edge-classify/dataset/sausage/*.jpg
+}
+
+mqtt_waits_for_its_broker() { told 'mqtt 127.0.0.1:1883: connection refused; it is tried again' && is_active; }
+
+mqtt_reaches_a_broker() {
+    DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends --no-download install mosquitto mosquitto-clients
+    systemctl restart mosquitto
+    state=$(mosquitto_sub -t 'edge-classify/+/state' -C 1 -W 60) && echo "$state" | grep -q '"model": "model.tflite"' &&
+        same "$(mosquitto_sub -t 'edge-classify/+/availability' -C 1 -W 60)" online
+}
+
+parts_are_remembered() {
+    was=$(pid)
+    install_sh --offline /payload/wheels && same "$(pid)" "$was" && test -e "$network"
+}
+
+parts_are_taken_away() {
+    sed -i '/^listen = /d; /^url = /d' "$config"
+    rm -r /var/lib/edge-classify/dataset
+    install_sh --offline /payload/wheels --with none && within 30 works && fails test -e "$network" &&
+        fails /opt/edge-classify/current/bin/python -c 'import tornado'
+}
+
 # --- the end of it
 
 # The configuration and the model were changed by hand above.
@@ -392,6 +456,16 @@ check 'a wrong configuration: said, status 2, and no restart' wrong_config
 check 'a right one again: it works' right_config_again
 check "a source that is gone: said, and never given up" source_gone
 check 'the source is back: it works within RestartSec + 6 s' source_back
+check 'a page without its part: said, status 2' page_without_its_part
+listen
+check 'install.sh --with web,mqtt' install_with_parts
+check 'page, results and metrics answer' page_answers
+check 'to this machine alone' page_is_local
+check 'a control wants the token that systemd hands over, and keeps a frame' controls_want_the_token
+check 'MQTT waits for its broker' mqtt_waits_for_its_broker
+check 'and reaches a real one' mqtt_reaches_a_broker
+check 'a later install.sh keeps the parts' parts_are_remembered
+check 'install.sh --with none takes them away' parts_are_taken_away
 check 'uninstall.sh leaves what the user wrote' remove_keeps_what_is_mine
 check 'uninstall.sh --purge leaves nothing' purge_leaves_nothing
 check 'nor does uninstall.sh where nothing was changed' remove_leaves_nothing

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from edge import __version__, board
+from edge import __version__
 from edge.commands import complain, run
-from edge.commands.tuning import Way, way
-from edge.configuration import CAMERA, HELP, KEYS, Configuration, Key, build, of_text, printed, read
+from edge.commands.service import (
+    NAME,
+    Service,
+    check_extras,
+    chosen_way,
+    load_model,
+    look_after,
+    make_sinks,
+    open_source,
+    say,
+)
+from edge.configuration import HELP, KEYS, Configuration, Key, build, of_text, printed, read
 from edge.delivery import Delivery
-from edge.errors import ConfigurationError, EdgeError
-from edge.model import Model
+from edge.errors import ConfigurationError
 from edge.notify import Notifier
 from edge.pace import Pace
-from edge.photos import Frame, Waiting
-from edge.reload import Demands, Reloading
-from edge.sinks.jsonlines import JsonLines
-from edge.sinks.latest import Latest
-from edge.sinks.results import Results
-from edge.sinks.snapshots import Snapshots, SnapshotSettings
-from edge.trial import Trying, try_model
-from edge.vitals import Vitals, Watched, vital_signs
-from edge.watch import Rules, Sink, watch
+from edge.trial import try_model
+from edge.vitals import Watched, vital_signs
+from edge.watch import Rules, watch
 
-NAME = "edge-watch"
 EXAMPLES = """\
 JSON lines on stdout: one for each change of state ("event"), and for every Nth result. Each option
 is also a key of the TOML file: --steady-frames 5 is frames = 5 in [steady].
@@ -45,6 +45,8 @@ examples:
   edge-watch --source photos/                            each picture once
   edge-watch --source photos/ --repeat --fps 1           as a camera would, one frame a second
   edge-watch --every 0 --snapshots-folder seen           a camera; changes alone, and their pictures
+  edge-watch --web 8080                                  and a live page: http://127.0.0.1:8080/
+  edge-watch --mqtt mqtt://pi@broker.local               and what it sees, for the house
   edge-watch --config watch.toml --print-config          what it would do
   edge-watch --config watch.toml --check                 would it work? Needs no camera
 
@@ -55,6 +57,9 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "model": ("-m", "--model"),
     "threshold": ("-t", "--threshold"),
     "camera.number": ("--camera",),
+    "web.listen": ("--web",),
+    "web.token_file": ("--web-token",),
+    "mqtt.url": ("--mqtt",),
 }
 ENDING = (signal.SIGTERM, signal.SIGINT)
 LAST_RESORT_S = 1.8  # two seconds are promised; closing a camera may take 1.5
@@ -125,17 +130,13 @@ def _watch(args: dict[str, Any]) -> int:
     return _serve(configuration, verbose=args.get("verbose", False))
 
 
-def _way(configuration: Configuration) -> Way:
-    model = Path(configuration.model) if configuration.model else None
-    return way(model, configuration.runtime, configuration.threads)
-
-
 def _check(configuration: Configuration) -> int:
     """Say whether the service would work, but for its source."""
-    how = _way(configuration)
+    how = chosen_way(configuration)
     path = how.path
     trial = try_model(path, runtime=how.runtime, num_threads=how.threads)
     _known_labels(configuration, trial.labels)
+    check_extras(configuration)
     golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
     labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
     print(f"configuration: good\n{path}: good ({labels}; {golden}; {trial.runtime}; ", end="")
@@ -163,27 +164,24 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         stack.enter_context(_ended_by_signals())
         # Until they are caught these end the process; the model is loaded now in any case.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        asked = _asked_by_signal()
+        asked = Asked()
+        signal.signal(signal.SIGUSR1, asked.ask)
         notifier = stack.enter_context(closing(Notifier()))
         stack.callback(notifier.stopping)
-        pace = Pace(configuration.pace, _look(configuration), _say)
+        pace = Pace(configuration.pace, look_after(configuration), say)
         notifier.allow_for(1 / configuration.pace.fps if configuration.pace.fps else 0.0)
-        models = stack.enter_context(closing(_models(configuration, verbose=verbose)))
+        models = stack.enter_context(closing(load_model(configuration, verbose=verbose)))
         _known_labels(configuration, models.model.labels)
         signal.signal(signal.SIGHUP, lambda *_: models.ask())
-        source, sinks = _source(configuration), list[Delivery]()
+        source, sinks = open_source(configuration), list[Delivery]()
         watched = Watched(source)
-        vitals = vital_signs(watched, pace, models, sinks)
-        for sink in _sinks(configuration, vitals):
-            sinks.append(stack.enter_context(closing(sink)))
-        stack.callback(getattr(source, "close", lambda: None))
         rules = Rules(configuration.steady, configuration.threshold)
+        service = Service(vital_signs(watched, pace, models, sinks), models, rules, asked.ask)
+        for sink in make_sinks(configuration, service):
+            sinks.append(stack.enter_context(closing(Delivery(sink, say))))
+        stack.callback(getattr(source, "close", lambda: None))
         watch(watched, models, rules, sinks, notifier, pace, asked=asked, report=report)
     return 1 if faults or any(sink.failures for sink in sinks) else 0
-
-
-def _say(line: str) -> None:
-    complain(NAME, line)
 
 
 @contextmanager
@@ -219,89 +217,17 @@ def _last_resort(signals: int) -> None:
     os._exit(0)
 
 
-def _asked_by_signal() -> Callable[[], bool]:
-    """Return what says, once for each SIGUSR1, that the next frame is wanted."""
-    asked = False
+class Asked:
+    """Whether somebody wants the next frame's picture: a signal, or the live page."""
 
-    def ask(*_: object) -> None:
-        nonlocal asked
-        asked = True
+    def __init__(self) -> None:
+        self._is = False
 
-    def was_asked() -> bool:
-        nonlocal asked
-        was, asked = asked, False
+    def ask(self, *_: object) -> None:
+        """Ask, from a signal handler or any thread."""
+        self._is = True
+
+    def __call__(self) -> bool:
+        """Answer, once for all who have asked."""
+        was, self._is = self._is, False
         return was
-
-    signal.signal(signal.SIGUSR1, ask)
-    return was_asked
-
-
-def _look(configuration: Configuration) -> Callable[[], float | None]:
-    """Return what reads the temperature, and ends the service when it takes too much memory.
-
-    Stock Raspberry Pi OS has no memory controller, so that MemoryMax= of the unit does nothing.
-    """
-
-    def look() -> float | None:
-        memory, limit = board.process_memory(), configuration.max_memory_mb
-        if limit and memory and memory.rss_bytes > limit * 1e6:
-            fault = f"takes {memory.rss_bytes / 1e6:.0f} MB, more than max_memory_mb = {limit}"
-            raise EdgeError(NAME, fault, "it is to be started afresh; tell us if that comes often")
-        return board.temperature()
-
-    return look
-
-
-def _models(configuration: Configuration, *, verbose: bool) -> Reloading:
-    how = _way(configuration)
-
-    def open_model(path: Path) -> Model:
-        model = Model(path, num_threads=how.threads, runtime=how.runtime, verbose=verbose)
-        for warning in model.warnings:
-            _say(f"{model.path}: {warning}")
-        return model
-
-    def start_trial(path: Path) -> Trying:
-        return Trying(path, runtime=how.runtime, num_threads=how.threads)
-
-    fps = configuration.pace.fps
-    # Twice the time that there is: during its trial the running model takes its share.
-    demands = Demands(configuration.snapshots.labels, 2 * 1000 / fps if fps else None)
-    return Reloading(how.path, open_model, start_trial, demands, _say)
-
-
-def _sinks(configuration: Configuration, vitals: Callable[[], Vitals]) -> Iterator[Delivery]:
-    sinks: list[Sink] = [JsonLines(_unbuffered(sys.stdout), configuration.every)]
-    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    latest = configuration.latest or (runtime and f"{runtime}/latest.json")
-    if latest:
-        sinks.append(Latest(Path(latest)))
-    if configuration.results.file:
-        sinks.append(Results(configuration.results))
-    sinks.append(Snapshots(_snapshot_settings(configuration)))
-    return (Delivery(sink, _say) for sink in sinks)
-
-
-def _unbuffered(stream: TextIO) -> TextIO:
-    """Return a stream that keeps nothing: what failed would be written along with the next try."""
-    raw = io.FileIO(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(raw, "utf-8", write_through=True)
-
-
-def _snapshot_settings(configuration: Configuration) -> SnapshotSettings:
-    """The settings; where snapshots are off, those that SIGUSR1 alone makes use of."""
-    if configuration.snapshots.folder:
-        return configuration.snapshots
-    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "."
-    return SnapshotSettings(folder=f"{state}/snapshots", on=())
-
-
-def _source(configuration: Configuration) -> Iterable[Frame | Waiting]:
-    if configuration.source == CAMERA:
-        from edge.camera import Camera
-
-        return Camera(configuration.camera)
-    from edge.replay import replay
-
-    give_up_s = configuration.give_up_s if configuration.repeat else 0.0
-    return replay(Path(configuration.source), repeat=configuration.repeat, give_up_s=give_up_s)

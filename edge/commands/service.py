@@ -1,0 +1,175 @@
+"""What the service is made of, by its configuration: source, model, pace, sinks."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TextIO
+
+from edge import board
+from edge.commands import complain
+from edge.commands.tuning import Way, way
+from edge.configuration import CAMERA, Configuration
+from edge.errors import ConfigurationError, EdgeError
+from edge.model import Model
+from edge.mqtt.settings import MqttSettings
+from edge.photos import Frame, Waiting
+from edge.reload import Demands, Reloading
+from edge.sinks.jsonlines import JsonLines
+from edge.sinks.latest import Latest
+from edge.sinks.results import Results
+from edge.sinks.snapshots import Snapshots, SnapshotSettings
+from edge.trial import Trying
+from edge.vitals import Vitals
+from edge.watch import Rules, Sink
+from edge.web.settings import WebSettings
+
+NAME = "edge-watch"
+
+
+def say(line: str) -> None:
+    """Tell the journal a line."""
+    complain(NAME, line)
+
+
+def open_source(configuration: Configuration) -> Iterable[Frame | Waiting]:
+    """Where frames come from. Raises: SourceError."""
+    if configuration.source == CAMERA:
+        from edge.camera import Camera
+
+        return Camera(configuration.camera)
+    from edge.replay import replay
+
+    give_up_s = configuration.give_up_s if configuration.repeat else 0.0
+    return replay(Path(configuration.source), repeat=configuration.repeat, give_up_s=give_up_s)
+
+
+def chosen_way(configuration: Configuration) -> Way:
+    """Which model, runtime and threads."""
+    model = Path(configuration.model) if configuration.model else None
+    return way(model, configuration.runtime, configuration.threads)
+
+
+def look_after(configuration: Configuration) -> Callable[[], float | None]:
+    """Return what reads the temperature, and ends the service when it takes too much memory.
+
+    Stock Raspberry Pi OS has no memory controller, so that MemoryMax= of the unit does nothing.
+    """
+
+    def look() -> float | None:
+        memory, limit = board.process_memory(), configuration.max_memory_mb
+        if limit and memory and memory.rss_bytes > limit * 1e6:
+            fault = f"takes {memory.rss_bytes / 1e6:.0f} MB, more than max_memory_mb = {limit}"
+            raise EdgeError(NAME, fault, "it is to be started afresh; tell us if that comes often")
+        return board.temperature()
+
+    return look
+
+
+def load_model(configuration: Configuration, *, verbose: bool) -> Reloading:
+    """The model, and what looks after it. Raises: ModelError, RuntimeMissingError."""
+    how = chosen_way(configuration)
+
+    def open_model(path: Path) -> Model:
+        model = Model(path, num_threads=how.threads, runtime=how.runtime, verbose=verbose)
+        for warning in model.warnings:
+            say(f"{model.path}: {warning}")
+        return model
+
+    def start_trial(path: Path) -> Trying:
+        return Trying(path, runtime=how.runtime, num_threads=how.threads)
+
+    fps = configuration.pace.fps
+    # Twice the time that there is: during its trial the running model takes its share.
+    demands = Demands(configuration.snapshots.labels, 2 * 1000 / fps if fps else None)
+    return Reloading(how.path, open_model, start_trial, demands, say)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What sinks tell of beside sightings."""
+
+    vitals: Callable[[], Vitals]
+    models: Reloading
+    rules: Rules
+    ask: Callable[[], None]  # for the next frame's picture
+
+
+def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]:
+    """Where sightings go. Raises: ConfigurationError."""
+    yield JsonLines(_unbuffered(sys.stdout), configuration.every)
+    runtime = _systemd_folder("RUNTIME_DIRECTORY")
+    latest = configuration.latest or (runtime and f"{runtime}/latest.json")
+    if latest:
+        yield Latest(Path(latest))
+    if configuration.results.file:
+        yield Results(configuration.results)
+    yield Snapshots(_snapshot_settings(configuration))
+    if configuration.web.listen:
+        yield _web(configuration.web, service)
+    if configuration.mqtt.url:
+        yield _mqtt(configuration.mqtt, service)
+
+
+def _systemd_folder(name: str) -> str:
+    """The folder that systemd has made for the service; "" outside of it."""
+    return os.environ.get(name, "").partition(":")[0]
+
+
+def _web(settings: WebSettings, service: Service) -> Sink:
+    with _needing("web"):
+        from edge.web.sink import Web
+        from edge.web.station import Station
+    folder = settings.dataset or f"{_systemd_folder('STATE_DIRECTORY') or '.'}/dataset"
+    station = Station(
+        settings, service.vitals, service.models, service.rules, service.ask, Path(folder)
+    )
+    return Web(settings, station, say)
+
+
+def _mqtt(settings: MqttSettings, service: Service) -> Sink:
+    with _needing("mqtt"):
+        from edge.mqtt.sink import Mqtt
+    return Mqtt(settings, service.vitals, say)
+
+
+def check_extras(configuration: Configuration) -> None:
+    """See whether page and broker have what they need here. Raises: ConfigurationError."""
+    if configuration.web.listen:
+        configuration.web.token()
+        with _needing("web"):
+            import_module("edge.web.sink")
+    if configuration.mqtt.url:
+        configuration.mqtt.password()
+        with _needing("mqtt"):
+            import_module("edge.mqtt.sink")
+
+
+@contextmanager
+def _needing(extra: str) -> Iterator[None]:
+    """Say what to install where a package is missing. Raises: ConfigurationError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        remedy = f"pip install 'edge-classify[{extra}]', or sudo deploy/install.sh --with {extra}"
+        raise ConfigurationError(f"--{extra}", f"needs {error.name}", remedy) from error
+
+
+def _unbuffered(stream: TextIO) -> TextIO:
+    """Return a stream that keeps nothing: what failed would be written along with the next try."""
+    raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(raw, "utf-8", write_through=True)
+
+
+def _snapshot_settings(configuration: Configuration) -> SnapshotSettings:
+    """The settings; where snapshots are off, those that SIGUSR1 alone makes use of."""
+    if configuration.snapshots.folder:
+        return configuration.snapshots
+    state = _systemd_folder("STATE_DIRECTORY") or "."
+    return SnapshotSettings(folder=f"{state}/snapshots", on=())

@@ -1,0 +1,92 @@
+"""What the configuration says of the broker."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from edge.errors import ConfigurationError, checked
+from edge.files import secret
+
+PASSWORD_VARIABLE, CREDENTIAL = "EDGE_MQTT_PASSWORD", "mqtt-password"
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+TOPIC = "edge-classify"
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where a broker is, and who we are to it."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str  # "" for none
+    topic: str  # above all of ours
+
+
+@dataclass(frozen=True)
+class MqttSettings:
+    """The configuration's [mqtt] section."""
+
+    url: str = ""  # mqtt[s]://[user@]host[:port][/topic]; "": off
+    password_file: str = ""  # its first line; "": $EDGE_MQTT_PASSWORD
+    ca_file: str = ""  # certificates that a broker's may be signed by; "": the system's
+    device: str = ""  # in every topic; "": the machine's name
+    discovery: str = "homeassistant"  # Home Assistant's prefix; "": it is told nothing
+    queue: int = 1000  # events that wait for the broker; the oldest goes first
+    state_every_s: float = 10.0  # how often the state is told while it is the same
+    pictures: bool = False  # whether the pictures of changes are sent; people may be in them
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError."""
+        checked("mqtt.queue", self.queue, 1, 1_000_000)
+        checked("mqtt.state_every_s", self.state_every_s, 0.1, 86400.0)
+        if self.device and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.device):
+            fault = f"must be letters, digits, - and _. Received: {self.device!r}"
+            raise ConfigurationError("mqtt.device", fault, "leave it out for the machine's name")
+        if self.discovery and not _is_topic(self.discovery):
+            fault = f"must be a topic without + and #. Received: {self.discovery!r}"
+            raise ConfigurationError("mqtt.discovery", fault, 'homeassistant is usual; "" is none')
+        if self.url:
+            self.broker  # noqa: B018  (it is looked at, and refused where it is none)
+
+    @property
+    def broker(self) -> Broker:
+        """What the URL says. Raises: ConfigurationError, which does not show a password."""
+        remedy = "such as mqtt://pi@broker.local/edge-classify, mqtts:// for TLS"
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port
+        except ValueError as error:
+            raise ConfigurationError("mqtt.url", f"is no URL ({error})", remedy) from error
+        if parts.password is not None:
+            fault = "must not hold the password: it would be seen in lists of processes and in logs"
+            where = f"put it into a file (mqtt.password_file) or ${PASSWORD_VARIABLE}"
+            raise ConfigurationError("mqtt.url", fault, where)
+        topic = unquote(parts.path).strip("/") or TOPIC
+        odd = set("?#") & set(self.url) or port == 0
+        if parts.scheme not in PORTS or not parts.hostname or odd or not _is_topic(topic):
+            fault = f"must be mqtt[s]://[user@]host[:port][/topic]. Received: {self.url!r}"
+            raise ConfigurationError("mqtt.url", fault, remedy)
+        tls = parts.scheme == "mqtts"
+        user = unquote(parts.username or "")
+        return Broker(parts.hostname, port or PORTS[parts.scheme], tls, user, topic)
+
+    @property
+    def device_id(self) -> str:
+        """The device's name in topics; the machine's own, made one."""
+        return self.device or re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname())[:64] or "edge"
+
+    def password(self, environment: Mapping[str, str] = os.environ) -> str:
+        """Return the password; "" for none. Raises: ConfigurationError."""
+        named = ("mqtt.password_file", self.password_file)
+        return secret(*named, PASSWORD_VARIABLE, CREDENTIAL, environment)
+
+
+def _is_topic(text: str) -> bool:
+    """Whether messages can be published below it."""
+    return text.isprintable() and not set("+#") & set(text) and len(text) <= 200 and text[0] != "$"

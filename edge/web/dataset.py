@@ -1,0 +1,58 @@
+"""Frames that somebody has given a label: a folder a class, as `python -m convert` takes it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+
+from edge.errors import EdgeError
+from edge.files import replace_file
+
+LONGEST_LABEL = 60  # characters
+REMEDY = "give a short name of letters, digits, spaces, - and _"
+
+
+class LabelError(EdgeError):
+    """A label that can be no folder's name."""
+
+
+class QuotaError(EdgeError):
+    """The folder is full."""
+
+
+class Dataset:
+    """A folder that grows by a photo at a time, within a quota; nothing in it is ever removed."""
+
+    def __init__(self, folder: Path, *, max_files: int, max_bytes: float) -> None:
+        """Args: the folder, made when it is needed; how many photos it may have, and how large."""
+        self.folder = folder
+        self._max_files, self._max_bytes = max_files, max_bytes
+
+    def keep(self, jpeg: bytes, label: str, at: datetime, number: int) -> Path:
+        """Write a frame into its label's folder, and return where it lies.
+
+        Raises: LabelError, QuotaError, OSError.
+        """
+        folder = self.folder / folder_name(label)
+        self._check_room(len(jpeg))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}Z-{number:06}.jpg"
+        replace_file(path, jpeg)
+        return path
+
+    def _check_room(self, more: int) -> None:
+        sizes = [path.stat().st_size for path in self.folder.glob("*/*.jpg")]
+        if len(sizes) >= self._max_files or sum(sizes) + more > self._max_bytes:
+            held = f"holds {len(sizes)} photos, {sum(sizes) / 1e6:.0f} MB, which is all that it may"
+            raise QuotaError(self.folder, held, "copy them to the workstation, and empty it")
+
+
+def folder_name(label: str) -> str:
+    """The label as a folder's name: itself, where it can be one. Raises: LabelError."""
+    name = unicodedata.normalize("NFC", label.strip())
+    # What is hidden, a path, or odd to a shell would be lost, or found elsewhere.
+    if len(name) > LONGEST_LABEL or not re.fullmatch(r"\w[\w .+&()'-]*", name) or name[-1] == ".":
+        raise LabelError(f"label {label[:LONGEST_LABEL]!r}", "cannot be a folder's name", REMEDY)
+    return name

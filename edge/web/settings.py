@@ -1,0 +1,65 @@
+"""What the configuration says of the live page."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge.errors import ConfigurationError, checked
+from edge.files import secret
+
+LOCAL = "127.0.0.1"
+TOKEN_VARIABLE, CREDENTIAL = "EDGE_WEB_TOKEN", "web-token"
+SHORTEST_TOKEN = 8  # characters; a shorter one is soon guessed
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """The configuration's [web] section."""
+
+    listen: str = ""  # [HOST:]PORT; "": off
+    token_file: str = ""  # its first line; "": $EDGE_WEB_TOKEN; without one there are no controls
+    dataset: str = ""  # folder of the frames that are kept as a label
+    dataset_max_files: int = 5000
+    dataset_max_mb: float = 1000.0
+    stream_fps: float = 10.0  # of the stream, at most
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError."""
+        checked("web.dataset_max_files", self.dataset_max_files, 1, 1_000_000)
+        checked("web.dataset_max_mb", self.dataset_max_mb, 0.1, 1e6)
+        checked("web.stream_fps", self.stream_fps, 0.1, 60.0)
+        if self.listen:
+            self.address  # noqa: B018  (it is looked at, and refused where it is none)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port of `listen`. Raises: ConfigurationError."""
+        host, _, port = self.listen.rpartition(":")
+        inner = host.removeprefix("[").removesuffix("]")
+        bracketed = host == f"[{inner}]"
+        # str.isdecimal takes the digits of every script, and so does int.
+        if (
+            not re.fullmatch(r"[0-9]{1,5}", port)
+            or int(port) > 65535
+            or (":" in inner) != bracketed
+        ):
+            fault = f"must be [HOST:]PORT. Received: {self.listen!r}"
+            remedy = "such as 8080 (this machine alone), 0.0.0.0:8080 (all) or [::]:8080"
+            raise ConfigurationError("web.listen", fault, remedy)
+        return inner or LOCAL, int(port)
+
+    def token(self, environment: Mapping[str, str] = os.environ) -> str:
+        """What a control is asked with; "" where there are none. Raises: ConfigurationError."""
+        token = secret("web.token_file", self.token_file, TOKEN_VARIABLE, CREDENTIAL, environment)
+        if (token or self.token_file) and not _is_token(token):
+            fault = f"must be at least {SHORTEST_TOKEN} letters, digits or signs, without a space"
+            raise ConfigurationError("the web token", fault, "make one: openssl rand -hex 16")
+        return token
+
+
+def _is_token(text: str) -> bool:
+    """Whether a header can carry it, and nobody guesses it."""
+    return len(text) >= SHORTEST_TOKEN and all("!" <= character <= "~" for character in text)

@@ -1,0 +1,376 @@
+// The live page. Whatever comes from the camera's side is put in as text, never as markup.
+"use strict";
+
+const LOOK_MS = 1000;         // between two questions for the newest result
+const PATIENCE_MS = 5000;     // for an answer
+const SLOWEST_MS = 10000;     // between two questions once the service is lost
+const WINDOW_S = 600;         // of the chart
+const SERIES = 5;
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 900, HEIGHT = 220, LEFT = 36, RIGHT = 8, TOP = 10, BOTTOM = 24;
+
+const $ = (id) => document.getElementById(id);
+const known = { state: null, stateSince: null, newest: null, points: [], events: "", fails: 0, threshold: 0 };
+
+// --- asking
+
+async function ask(path, options = {}) {
+  return fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), ...options });
+}
+
+async function document_(path) {
+  const answer = await ask(path);
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}
+
+// --- small things
+
+function put(id, text) { const place = $(id); if (place.textContent !== text) place.textContent = text; }
+
+function make(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function drawn(tag, attributes, text) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function lasting(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 90) return `${s} s`;
+  if (s < 5400) return `${Math.round(s / 60)} min`;
+  if (s < 172800) return `${Math.round(s / 3600)} h`;
+  return `${Math.round(s / 86400)} days`;
+}
+
+const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
+const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+// --- the newest result
+
+function showLatest(latest) {
+  const seen = latest.sighting;
+  put("device", latest.device);
+  put("version", `edge-classify ${latest.edge_classify}`);
+  document.title = seen ? `${seen.state} – ${latest.device}` : latest.device;
+  showStatus(latest);
+  if (seen) showSeen(seen, latest);
+  showHealth(latest);
+  $("controls").hidden = !latest.controls;
+  const labels = $("labels");
+  if (labels.childElementCount !== Math.min(latest.vitals.labels.length, 200)) {
+    labels.replaceChildren(...latest.vitals.labels.slice(0, 200).map((label) => {
+      const option = document.createElement("option");
+      option.value = label;
+      return option;
+    }));
+  }
+}
+
+function showStatus(latest) {
+  const { waiting, trouble } = latest.vitals;
+  const failing = Object.entries(latest.vitals.sinks).filter(([, sink]) => sink.lost);
+  let line = "";
+  if (!latest.fresh) line = `No result for ${lasting(latest.silent_s)}.${waiting ? ` ${waiting}` : ""}`;
+  else if (trouble) line = `The new model was refused: ${trouble}. The last one goes on.`;
+  else if (failing.length) line = `Changes were lost: ${failing.map(([name]) => name).join(", ")}.`;
+  banner(line);
+  $("status").dataset.is = latest.fresh ? "live" : "stale";
+  put("status-text", latest.fresh ? `live, ${latest.vitals.fps.toFixed(1)} frames a second` : "no fresh result");
+}
+
+function banner(line) {
+  put("banner", line);
+  $("banner").hidden = !line;
+}
+
+function showSeen(seen, latest) {
+  const state = $("state");
+  put("state", seen.state);
+  state.dataset.is = seen.state === "unknown" ? "unknown" : "known";
+  if (known.state !== seen.state) {
+    if (known.state !== null) {
+      put("spoken", `now ${seen.state}`);
+      known.stateSince = new Date(seen.captured_at);
+    }
+    known.state = seen.state;
+  }
+  const since = known.stateSince ? `since ${clock(known.stateSince)}` : "";
+  put("since", seen.state === "unknown" && !since ? `no label above ${latest.threshold.toFixed(2)}` : since || "\u00a0");
+  $("bars").replaceChildren(...seen.categories.map((category) => {
+    const row = make("li"), bar = make("meter");
+    bar.value = category.score;
+    bar.setAttribute("aria-hidden", "true");
+    row.append(make("span", category.label, "name"), make("span", category.score.toFixed(3)), bar);
+    row.title = category.label;
+    return row;
+  }));
+  if (known.newest !== seen.frame) {
+    known.newest = seen.frame;
+    showInput();
+  }
+}
+
+function showHealth(latest) {
+  const { vitals, latency_ms: latency, sighting: seen } = latest;
+  const facts = [];
+  const fact = (name, value, bad = false) => facts.push([name, value, bad]);
+  if (latency) {
+    const three = (p) => `${ms(p.p50)} · ${ms(p.p90)} · ${ms(p.p99)} ms`;
+    fact("Invoke, p50 · p90 · p99", three(latency.invoke));
+    fact("From the camera to the result", three(latency.end_to_end));
+  }
+  if (seen) fact("Age of the newest result", lasting(latest.silent_s), !latest.fresh);
+  fact("Frames let go by the source", String(latest.dropped));
+  if (vitals.reopened) fact("Camera opened again", String(vitals.reopened), true);
+  fact("Temperature", vitals.celsius === null ? "not told here" : `${vitals.celsius.toFixed(0)} °C`, vitals.celsius > 80);
+  const throttling = vitals.throttling;
+  const now = throttling ? throttling.now.join(", ") : "";
+  const before = throttling ? throttling.since_boot.join(", ") : "";
+  fact("Throttling", !throttling ? "not told here" : now || (before ? `not now; since boot ${before}` : "none"), Boolean(now));
+  for (const [name, sink] of Object.entries(vitals.sinks)) {
+    if (sink.failures) fact(name, `${sink.failures} failures, ${sink.lost} changes lost`, true);
+  }
+  fact("Model", vitals.model);
+  fact("Version", vitals.version);
+  fact("Runtime", vitals.runtime);
+  fact("Up", lasting(vitals.up_s));
+  fact("Watching this page", String(latest.viewers));
+  $("health").replaceChildren(...facts.flatMap(([name, value, bad]) => [make("dt", name), make("dd", value, bad ? "bad" : "")]));
+}
+
+// --- changes
+
+async function showEvents() {
+  const { events } = await document_("/events.json");
+  const print = JSON.stringify(events);
+  if (print === known.events) return;
+  known.events = print;
+  if (events.length && known.stateSince === null && events[0].to === known.state) known.stateSince = new Date(events[0].at);
+  $("no-events").hidden = events.length > 0;
+  $("events").replaceChildren(...events.map((event) => {
+    const row = make("li"), at = new Date(event.at), text = make("div");
+    const picture = event.picture ? make("img") : make("span", undefined, "none");
+    if (event.picture) {
+      picture.src = event.picture;
+      picture.alt = "";
+      picture.loading = "lazy";
+    }
+    const time = make("time", at.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" }));
+    time.dateTime = event.at;
+    const line = make("p", undefined, "quiet");
+    line.append(time, `, after ${lasting(event.lasted_s)} of ${event.from}`);
+    text.append(make("b", `${event.to} ${event.score.toFixed(2)}`), line);
+    row.append(picture, text);
+    return row;
+  }));
+}
+
+// --- the chart
+
+async function showHistory(latest) {
+  const last = known.points.at(-1);
+  const newest = latest.sighting ? latest.sighting.frame : 0;
+  if (last && newest < last.number) known.points = [];  // the service was started afresh
+  const since = known.points.length ? last.number : 0;
+  const { points } = await document_(`/history.json?since=${since}`);
+  known.points.push(...points);
+  const end = known.points.length ? known.points.at(-1).at : 0;
+  while (known.points.length && known.points[0].at < end - WINDOW_S) known.points.shift();
+  known.threshold = latest.threshold;
+  drawChart();
+}
+
+function mainLabels(points) {
+  const sums = new Map();
+  for (const { scores } of points) for (const [label, score] of Object.entries(scores)) sums.set(label, (sums.get(label) || 0) + score);
+  // In the order of their names, so that a label keeps its colour while the scores change.
+  return [...sums].sort((a, b) => b[1] - a[1]).slice(0, SERIES).map(([label]) => label).sort();
+}
+
+function drawChart() {
+  const { points, threshold } = known, chart = $("chart");
+  if (!points.length) return;
+  const width = Math.max(320, Math.round(chart.clientWidth)) || WIDTH;
+  chart.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+  const end = points.at(-1).at, length = Math.min(WINDOW_S, Math.max(60, end - points[0].at));
+  const x = (at) => LEFT + (1 - (end - at) / length) * (width - LEFT - RIGHT);
+  const y = (score) => TOP + (1 - score) * (HEIGHT - TOP - BOTTOM);
+  const parts = [];
+  for (const score of [0, 0.5, 1]) {
+    parts.push(drawn("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(score), y2: y(score) }));
+    parts.push(drawn("text", { x: LEFT - 8, y: y(score) + 4, "text-anchor": "end" }, String(score)));
+  }
+  if (threshold) parts.push(drawn("line", { class: "limit", x1: LEFT, x2: width - RIGHT, y1: y(threshold), y2: y(threshold) }));
+  const step = length > 300 ? 120 : length > 120 ? 60 : 20;
+  for (let back = 0; back <= length; back += step) {
+    const text = back === 0 ? "now" : back % 60 ? `−${back} s` : `−${back / 60} min`;
+    parts.push(drawn("text", { x: x(end - back), y: HEIGHT - 6, "text-anchor": back === 0 ? "end" : "middle" }, text));
+  }
+  const labels = mainLabels(points);
+  labels.forEach((label, index) => {
+    for (const stretch of stretches(points, label)) {
+      const path = stretch.map((point) => `${x(point.at).toFixed(1)},${y(point.scores[label]).toFixed(1)}`).join(" ");
+      parts.push(drawn("polyline", { class: `series${index}`, points: path }));
+    }
+  });
+  chart.replaceChildren(...parts);
+  chart.setAttribute("aria-label", `Scores of ${labels.join(", ")} over the last ${lasting(length)}; now ${said(points.at(-1), labels)}`);
+  chart.onpointermove = (event) => point(event, points, labels, x, y);
+  chart.onpointerleave = () => { put("at-point", "\u00a0"); chart.querySelectorAll(".cursor, circle").forEach((part) => part.remove()); };
+  if ($("legend").textContent !== labels.join("")) {
+    $("legend").replaceChildren(...labels.map((label, index) => {
+      const row = make("li", undefined, `series${index}`);
+      row.append(make("i"), make("span", label));
+      return row;
+    }));
+  }
+}
+
+// A label that is not among a frame's best has no point there; nor is there a line over a long gap.
+function stretches(points, label) {
+  const found = [];
+  let before = null;
+  for (const point of points) {
+    if (!(label in point.scores)) { before = null; continue; }
+    if (before === null || point.at - before > 30) found.push([]);
+    found.at(-1).push(point);
+    before = point.at;
+  }
+  return found;
+}
+
+const said = (point, labels) => labels.filter((label) => label in point.scores).map((label) => `${label} ${point.scores[label].toFixed(2)}`).join(", ");
+
+function point(event, points, labels, x, y) {
+  const chart = $("chart"), place = chart.getBoundingClientRect();
+  const at = (event.clientX - place.left) * (chart.viewBox.baseVal.width / place.width);
+  const nearest = points.reduce((best, each) => (Math.abs(x(each.at) - at) < Math.abs(x(best.at) - at) ? each : best));
+  chart.querySelectorAll(".cursor, circle").forEach((part) => part.remove());
+  chart.append(drawn("line", { class: "cursor", x1: x(nearest.at), x2: x(nearest.at), y1: TOP, y2: HEIGHT - BOTTOM }));
+  labels.forEach((label, index) => {
+    if (label in nearest.scores) chart.append(drawn("circle", { class: `series${index}`, cx: x(nearest.at), cy: y(nearest.scores[label]), r: 4 }));
+  });
+  put("at-point", `${clock(new Date(nearest.at * 1000))}: ${nearest.state} (${said(nearest, labels)})`);
+}
+
+// --- pictures
+
+let stream = "off";  // off, on, or fetched one by one where the browser does not show streams
+
+function showStream() {
+  if (document.hidden) { stream = "off"; $("live").removeAttribute("src"); return; }
+  if (stream !== "off" || known.newest === null) return;
+  stream = "on";
+  $("live").src = "/stream.mjpg";
+}
+
+$("live").addEventListener("load", () => { $("live").hidden = false; $("no-frame").hidden = true; });
+$("live").addEventListener("error", () => { if (stream === "on") stream = "one by one"; });
+
+async function replace(image, path) {
+  const answer = await ask(path);
+  if (!answer.ok) return answer;
+  const old = image.src, url = URL.createObjectURL(await answer.blob());
+  image.src = url;
+  await image.decode().catch(() => {});
+  if (old.startsWith("blob:")) URL.revokeObjectURL(old);
+  image.hidden = false;
+  return answer;
+}
+
+async function showInput() {
+  if (!document.hidden) await replace($("input"), "/input.png").catch(() => {});
+}
+
+// --- controls
+
+function asked(dialog) {
+  return new Promise((resolve) => {
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => resolve(dialog.returnValue !== "cancelled"), { once: true });
+    dialog.addEventListener("cancel", () => { dialog.returnValue = "cancelled"; }, { once: true });
+    dialog.showModal();
+  });
+}
+
+for (const [button, dialog] of [["cancel", "keeping"], ["no-token", "asking"]]) $(button).onclick = () => $(dialog).close("cancelled");
+
+async function token() {
+  if (!sessionStorage.getItem("token")) {
+    $("token").value = "";
+    if (!(await asked($("asking")))) return null;
+    sessionStorage.setItem("token", $("token").value.trim());
+  }
+  return sessionStorage.getItem("token");
+}
+
+async function control(path, body) {
+  const secret = await token();
+  if (secret === null) return;
+  put("told", "…");
+  try {
+    const headers = { Authorization: `Bearer ${secret}`, "Content-Type": "application/json" };
+    const answer = await ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+    const text = (await answer.text()).trim();
+    if (answer.status === 401) {
+      sessionStorage.removeItem("token");
+      put("told", "That token is not the right one. Try again.");
+    } else if (answer.status === 201) put("told", `Kept as ${JSON.parse(text).file}`);
+    else if (answer.ok) put("told", "The next frame is kept as a snapshot.");
+    else put("told", `Not done: ${text}.`);
+  } catch {
+    put("told", "The service did not answer.");
+  }
+}
+
+$("snapshot").onclick = () => control("/snapshot", {});
+$("keep").onclick = async () => {
+  const answer = await replace($("still"), "/frame.jpg").catch(() => null);
+  if (!answer || !answer.ok) { put("told", "There is no frame to keep."); return; }
+  const frame = Number(answer.headers.get("X-Frame"));
+  $("label").value = "";
+  if (await asked($("keeping"))) await control("/keep", { label: $("label").value, frame });
+};
+
+// --- again and again
+
+async function look() {
+  let pause = LOOK_MS;
+  try {
+    const latest = await document_("/latest.json");
+    if (known.fails) { stream = "off"; known.fails = 0; }
+    showLatest(latest);
+    showStream();
+    if (stream === "one by one") await replace($("live"), "/frame.jpg");
+    await Promise.all([showHistory(latest), showEvents()]);
+  } catch {
+    known.fails += 1;
+    pause = Math.min(SLOWEST_MS, LOOK_MS * 2 ** (known.fails - 1));
+    if (known.fails > 1) lost();
+  }
+  again(pause);
+}
+
+let due = 0;
+function again(pause) {
+  clearTimeout(due);
+  due = setTimeout(() => (document.hidden ? null : look()), pause);
+}
+
+function lost() {
+  $("status").dataset.is = "lost";
+  put("status-text", "no connection");
+  banner("The service does not answer. What you see is old; this page goes on asking.");
+}
+
+document.addEventListener("visibilitychange", () => { showStream(); if (!document.hidden) again(0); });
+window.addEventListener("resize", drawChart);
+look();

@@ -1,0 +1,101 @@
+"""The metrics: what they count, and that Prometheus's own tool takes them without a word."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from brokers import required
+from live import scenes, watching
+from sightings import sighting
+
+from edge.board import Throttling
+from edge.vitals import Failures, Vitals
+from edge.web.metrics import Metrics
+
+VITALS = Vitals(
+    up_s=5.0,
+    fps=2.0,
+    waiting="",
+    reopened=3,
+    celsius=51.5,
+    throttling=Throttling(under_voltage=True, throttled=False),
+    model='odd "name"\n.tflite',
+    version="0123456789ab",
+    runtime="tflite-runtime 2.14.0",
+    labels=("cup", "plate"),
+    sinks={"stdout": Failures(2, 1)},
+    trouble="",
+)
+BARE = replace(VITALS, celsius=None, throttling=None, sinks={})
+
+
+def values(text: bytes) -> dict[str, float]:
+    """Each series and its value."""
+    rows = re.findall(r"^([a-z_]+(?:\{.*\})?) (\S+)$", text.decode(), re.MULTILINE)
+    return {series: float(value) for series, value in rows}
+
+
+def test_what_is_counted() -> None:
+    metrics = Metrics(lambda: VITALS, lambda: True)
+    for number in range(1, 11):
+        metrics(sighting(number, changed=number == 4))
+    metrics(replace(sighting(11, "plate"), dropped=7))
+    metrics(sighting(5, "plate", changed=True).late())
+    told = values(metrics.text())
+    assert told['edge_classify_results_total{label="cup"}'] == 10
+    assert told['edge_classify_results_total{label="plate"}'] == 1
+    assert told['edge_classify_events_total{label="cup"}'] == 1
+    assert told['edge_classify_events_total{label="plate"}'] == 1
+    assert told["edge_classify_frames_dropped_total"] == 7
+    assert told["edge_classify_invoke_seconds_count"] == 11
+    assert told["edge_classify_invoke_seconds_sum"] == pytest.approx(0.022)
+    assert told['edge_classify_invoke_seconds_bucket{le="0.001"}'] == 0
+    assert told['edge_classify_invoke_seconds_bucket{le="0.0025"}'] == 11
+    assert told['edge_classify_end_to_end_seconds_bucket{le="0.005"}'] == 11
+
+
+def test_what_is_looked_up() -> None:
+    metrics = Metrics(lambda: VITALS, lambda: False)
+    told = values(metrics.text())
+    assert told["edge_classify_fresh"] == 0 and told["edge_classify_frames_per_second"] == 2
+    assert told["edge_classify_camera_reopened_total"] == 3
+    assert told["edge_classify_temperature_celsius"] == 51.5
+    assert told['edge_classify_throttled{condition="under_voltage"}'] == 1
+    assert told['edge_classify_throttled{condition="throttled"}'] == 0
+    assert 'edge_classify_throttled{condition="soft_limit"}' not in told  # it is not told
+    assert told['edge_classify_sink_failures_total{sink="stdout"}'] == 2
+    assert told['edge_classify_events_lost_total{sink="stdout"}'] == 1
+    assert "edge_classify_frame_age_seconds" not in told  # there was none
+
+
+def test_what_the_machine_does_not_tell_is_left_out() -> None:
+    text = Metrics(lambda: BARE, lambda: True).text()
+    assert b"celsius" not in text and b"throttled" not in text
+
+
+@pytest.mark.skipif(
+    not shutil.which("promtool") and not required("EDGE_WEB_REQUIRED"),
+    reason="no promtool: sudo apt install prometheus",
+)
+def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:
+    with watching(tmp_path, scenes(tmp_path / "scenes", 3), "--fps", 10) as service:
+        service.after(20)
+        _, text = service.get("/metrics")
+        first = values(text)
+        service.after(40)
+        later = values(service.get("/metrics")[1])
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, timeout=30
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    odd = Metrics(lambda: VITALS, lambda: True).text()
+    assert not subprocess.run(["promtool", "check", "metrics"], input=odd, timeout=30).returncode
+    labels = [f'edge_classify_results_total{{label="{name}"}}' for name in ("hotdog", "nothotdog")]
+    assert all(later[each] > first[each] > 0 for each in labels)
+    assert 0 <= first["edge_classify_frame_age_seconds"] < 5
+    assert later["process_cpu_seconds_total"] > first["process_cpu_seconds_total"]

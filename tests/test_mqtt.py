@@ -1,0 +1,414 @@
+"""MQTT: a real edge-watch and a real Mosquitto, with passwords, TLS, restarts and a fleet."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brokers import MOSQUITTO, Broker, Listener, publish, required
+from conftest import ROOT, run
+from live import HOTDOG, until
+
+from edge.errors import ConfigurationError
+from edge.mqtt.settings import Broker as Address
+from edge.mqtt.settings import MqttSettings
+from edge.preprocess import encode_jpeg
+
+MISSING = not (MOSQUITTO and shutil.which("mosquitto_sub"))
+pytestmark = pytest.mark.skipif(
+    MISSING and not required("EDGE_MQTT_REQUIRED"),
+    reason="no Mosquitto: sudo apt install mosquitto mosquitto-clients",
+)
+# Each frame is another state than the one before: an event for each.
+JUMPY = ("--steady-frames", 1, "--steady-smoothing", 1, "--steady-hold-s", 0, "-t", 0)
+MODEL = ROOT / "models" / "hotdog-scratch.tflite"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    (folder / "0.jpg").write_bytes(HOTDOG.read_bytes())
+    (folder / "1.jpg").write_bytes(encode_jpeg(np.full((48, 64, 3), (70, 120, 50), np.uint8)))
+    return folder
+
+
+class Service:
+    """A running edge-watch: its events as it prints them, and what it complains of."""
+
+    def __init__(self, folder: Path, source: Path, url: str, *options: object, **env: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.out, self.err = folder / "stdout", folder / "stderr"
+        words = [sys.executable, "-m", "edge", "watch", "--source", source, "--repeat"]
+        words += ["-m", MODEL, "--every", 0, "--mqtt", url, *options]
+        with self.out.open("w") as out, self.err.open("w") as err:
+            self.process = subprocess.Popen(
+                list(map(str, words)), cwd=ROOT, stdout=out, stderr=err, env=os.environ | env
+            )
+
+    def frames(self) -> list[int]:
+        """The frames of its events."""
+        lines = self.out.read_text().splitlines()
+        return [json.loads(line)["frame"] for line in lines if line.endswith("}")]
+
+    def said(self, text: str) -> str:
+        """Wait until it has said so, and return all that it has said."""
+        until(lambda: text in self.err.read_text())
+        return self.err.read_text()
+
+    def end(self) -> list[int]:
+        """Tell it to end, and return the frames of its events."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        return self.frames()
+
+
+@contextmanager
+def service(
+    folder: Path, source: Path, url: str, *options: object, **env: str
+) -> Iterator[Service]:
+    running = Service(folder, source, url, *options, **env)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+# --- what is told
+
+
+def test_states_events_and_availability(tmp_path: Path, source: Path) -> None:
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        options = (
+            "--mqtt-device",
+            "shed",
+            "--fps",
+            10,
+            "--mqtt-state-every-s",
+            0.2,
+            "--mqtt-pictures",
+        )
+        with service(tmp_path / "s", source, broker.url, *JUMPY, *options) as running:
+            until(lambda: len(listener.frames()) >= 10)
+            frames = running.end()
+        until(lambda: listener.messages("/availability")[-1][1] == "offline")
+        assert listener.frames() == frames
+        assert [text for _, text in listener.messages("/availability")] == ["online", "offline"]
+        topic, event = listener.messages("/event")[1]
+        assert topic == "edge-classify/shed/event"
+        assert {event["from"], event["to"]} == {"hotdog", "nothotdog"} and event["device"] == "shed"
+        identities = [told["id"] for _, told in listener.messages("/event")]
+        assert len(set(identities)) == len(identities)
+        _, state = listener.messages("/state")[-1]
+        assert state["label"] == state["state"] and 0 < state["fps"] < 12
+        assert state["events_lost"] == 0 and state["model"] == MODEL.name
+        assert listener.messages("/snapshot")
+    with broker, Listener(broker, "edge-classify/+/snapshot", "-C", "1", "-N", "-F", "%x") as late:
+        late.process.wait(20)
+        assert late.file.read_text().startswith("ffd8")  # retained: a JPEG
+
+
+def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "homeassistant/#") as listener:
+        options = ("--mqtt-device", "shed", "--fps", 5, "--mqtt-pictures")
+        with service(tmp_path / "s", source, broker.url, *options):
+            told = dict(until(lambda: listener.messages("/config")))
+            until(lambda: "homeassistant/camera/shed/snapshot/config" in dict(listener.messages()))
+            told = dict(listener.messages("/config"))
+            label = told["homeassistant/sensor/shed/label/config"]
+            assert label["state_topic"] == "edge-classify/shed/state"
+            assert label["value_template"] == "{{ value_json.state }}"
+            assert label["availability_topic"] == "edge-classify/shed/availability"
+            assert label["device"]["identifiers"] == ["edge_classify_shed"]
+            assert told["homeassistant/sensor/shed/score/config"]["state_class"] == "measurement"
+            camera = told["homeassistant/camera/shed/snapshot/config"]
+            assert camera["topic"] == "edge-classify/shed/snapshot"
+            assert len({each["unique_id"] for each in told.values()}) == len(told)
+            for each in told.values():
+                assert set(each) <= HOME_ASSISTANT_KEYS
+            before = len(listener.messages("/config"))
+            publish(broker, "homeassistant/status", "online")
+            until(lambda: len(listener.messages("/config")) == 2 * before)
+            publish(broker, "homeassistant/status", "offline")
+
+
+# Of https://www.home-assistant.io/integrations/sensor.mqtt/ and camera.mqtt/
+HOME_ASSISTANT_KEYS = {
+    *("availability_topic", "device", "device_class", "entity_category", "icon", "name", "origin"),
+    *("state_class", "state_topic", "suggested_display_precision", "topic", "unique_id"),
+    *("unit_of_measurement", "value_template"),
+}
+
+
+def test_without_discovery_home_assistant_is_told_nothing(tmp_path: Path, source: Path) -> None:
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        with service(tmp_path / "s", source, broker.url, "--mqtt-discovery", ""):
+            until(lambda: listener.messages("/state"))
+        assert not listener.messages("/config") and not listener.messages("/snapshot")
+
+
+def test_the_will_is_told_when_the_service_dies(tmp_path: Path, source: Path) -> None:
+    with (
+        Broker(tmp_path / "broker") as broker,
+        Listener(broker, "#") as listener,
+        service(tmp_path / "s", source, broker.url, "--fps", 5) as running,
+    ):
+        until(lambda: listener.messages("/availability"))
+        running.process.kill()
+        until(lambda: listener.messages("/availability")[-1][1] == "offline")
+
+
+# --- a broker that comes and goes
+
+
+def test_a_broker_that_comes_later(tmp_path: Path, source: Path) -> None:
+    broker = Broker(tmp_path / "broker")
+    with service(tmp_path / "s", source, broker.url, *JUMPY, "--fps", 10) as running:
+        said = running.said("connection refused; it is tried again, and events wait")
+        until(lambda: len(running.frames()) >= 10)
+        with broker, Listener(broker, "#") as listener:
+            running.said("works again (0 events lost)")
+            until(lambda: len(listener.frames()) >= 12)
+            frames = running.end()
+            until(lambda: listener.messages("/availability")[-1][1] == "offline")
+            assert sorted(listener.frames()) == frames[-len(listener.frames()) :]
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["restarted", "killed"])
+def test_a_broker_that_is_started_again_under_load(
+    tmp_path: Path, source: Path, kill: bool
+) -> None:
+    broker = Broker(tmp_path / "broker", "autosave_on_changes true" if kill else "")
+    with ExitStack() as stack:
+        stack.enter_context(broker)
+        listener = stack.enter_context(Listener(broker, "edge-classify/+/event"))
+        running = stack.enter_context(
+            service(tmp_path / "s", source, broker.url, *JUMPY, "--fps", 20)
+        )
+        until(lambda: len(listener.frames()) >= 20)
+        broker.end(kill=kill)
+        running.said("it is tried again, and events wait")
+        until(lambda: len(running.frames()) >= 60)
+        broker.start()
+        running.said("works again (0 events lost)")
+        until(lambda: len(set(listener.frames())) >= 80)
+        frames = running.end()
+        if kill:  # what it had acknowledged and not passed on died with it
+            until(lambda: frames[-1] in listener.frames())
+            missing = set(frames) - set(listener.frames())
+            assert len(missing) <= 20 and max(missing, default=0) < frames[60]
+        else:
+            until(lambda: set(listener.frames()) == set(frames))
+
+
+def test_the_queue_is_bounded_and_what_is_lost_is_counted(tmp_path: Path, source: Path) -> None:
+    broker = Broker(tmp_path / "broker")
+    options = (*JUMPY, "--fps", 20, "--mqtt-queue", 5, "--mqtt-state-every-s", 0.1)
+    with service(tmp_path / "s", source, broker.url, *options) as running:
+        until(lambda: len(running.frames()) >= 40)
+        with broker, Listener(broker, "#") as listener:  # there before the service is back
+            running.said("works again (")
+            until(lambda: len(listener.frames()) >= 15)
+            frames = running.end()
+            until(lambda: listener.messages("/availability")[-1][1] == "offline")
+            _, state = listener.messages("/state")[-1]
+            heard = sorted(set(listener.frames()))
+            assert state["events_lost"] == len(frames) - len(heard) > 20
+            assert heard == frames[-len(heard) :]
+
+
+def test_twenty_services_at_once(tmp_path: Path, source: Path) -> None:
+    with ExitStack() as stack:
+        broker = stack.enter_context(Broker(tmp_path / "broker"))
+        listener = stack.enter_context(Listener(broker, "edge-classify/+/event"))
+        fleet = {
+            name: stack.enter_context(
+                service(
+                    *(tmp_path / name, source, broker.url, *JUMPY, "--fps", 2, "--threads", 1),
+                    *("--mqtt-device", name),
+                )
+            )
+            for name in (f"pi-{number}" for number in range(20))
+        }
+        for running in fleet.values():
+            until(lambda running=running: len(running.frames()) >= 10, 240)
+        for running in fleet.values():
+            running.process.send_signal(signal.SIGTERM)
+        expected = {name: running.end() for name, running in fleet.items()}
+        until(lambda: len(listener.messages()) >= sum(map(len, expected.values())))
+        heard: dict[str, list[int]] = {}
+        for topic, told in listener.messages():
+            heard.setdefault(topic.split("/")[1], []).append(told["frame"])
+        assert heard == expected
+
+
+# --- who may
+
+
+def test_passwords(tmp_path: Path, source: Path) -> None:
+    secret = "s3cret-and-long"
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    passwords = folder / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "pi", secret], check=True)
+    passwords.chmod(0o600)
+    settings = ("allow_anonymous false", f"password_file {passwords}")
+    (tmp_path / "password").write_text(f"{secret}\n")
+    with (
+        Broker(folder, *settings) as broker,
+        Listener(broker, "#", "-u", "pi", "-P", secret) as listener,
+    ):
+        url = f"mqtt://pi@127.0.0.1:{broker.port}"
+        options = ("--mqtt-password-file", tmp_path / "password")
+        with service(tmp_path / "good", source, url, *options) as running:
+            until(lambda: listener.messages("/state"))
+            assert running.err.read_text() == ""
+        with service(
+            tmp_path / "env", source, url, "--mqtt-device", "two", EDGE_MQTT_PASSWORD=secret
+        ):
+            until(lambda: listener.messages("two/state"))
+        with service(tmp_path / "wrong", source, url, EDGE_MQTT_PASSWORD="wrong-one") as running:
+            said = running.said("not authorized; it is tried again, and events wait")
+            time.sleep(5)  # several attempts
+            assert running.err.read_text() == said and said.count("\n") == 1
+            assert "wrong-one" not in said
+    printed = run("-m", "edge", "watch", "--mqtt", url, *map(str, options), "--print-config")
+    assert printed.returncode == 0 and secret not in printed.stdout
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority, what it has signed for 127.0.0.1, the same but expired; another authority."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
+    for name in ("ca", "other"):
+        words = ("-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", *words)
+    openssl(
+        "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "csr", "-subj", "/CN=x"
+    )
+    for name, days in (("good", "30"), ("expired", "-1")):
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-extfile", "san", "-CAcreateserial")
+        openssl("x509", "-req", "-in", "csr", *signed, "-days", days, "-out", f"{name}.pem")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "certificate, authority, host, said",
+    [
+        ("good", "ca", "127.0.0.1", ""),
+        ("good", "other", "127.0.0.1", "its certificate is refused (unable to get local issuer"),
+        ("good", "", "127.0.0.1", "its certificate is refused (unable to get local issuer"),
+        ("good", "ca", "localhost", "its certificate is refused (Hostname mismatch"),
+        ("expired", "ca", "127.0.0.1", "its certificate is refused (certificate has expired)"),
+    ],
+)
+def test_tls(
+    tmp_path: Path,
+    source: Path,
+    certificates: Path,
+    certificate: str,
+    authority: str,
+    host: str,
+    said: str,
+) -> None:
+    settings = (f"certfile {certificates / certificate}.pem", f"keyfile {certificates / 'key'}")
+    with Broker(tmp_path / "broker", *settings) as broker:
+        url = f"mqtts://{host}:{broker.port}"
+        options = ("--mqtt-ca-file", certificates / f"{authority}.pem") if authority else ()
+        with service(tmp_path / "s", source, url, *options) as running:
+            if said:
+                assert said in running.said("it is tried again").replace("\n", " ")
+            else:
+                log = tmp_path / "broker" / "log"
+                until(lambda: "New client connected" in log.read_text())
+                assert running.err.read_text() == ""
+
+
+def test_a_broker_without_tls_where_it_is_wanted(tmp_path: Path, source: Path) -> None:
+    with (
+        Broker(tmp_path / "broker") as broker,
+        service(tmp_path / "s", source, broker.url.replace("mqtt:", "mqtts:")) as running,
+    ):
+        assert running.said("it is tried again").count("\n") == 1
+        assert running.process.poll() is None
+
+
+def test_a_host_that_is_none(tmp_path: Path, source: Path) -> None:
+    with service(tmp_path / "s", source, "mqtt://nowhere.invalid", "--fps", 5) as running:
+        said = running.said("it is tried again")
+        assert said.startswith("edge-watch: mqtt nowhere.invalid:1883: ") and said.count("\n") == 1
+
+
+# --- settings
+
+
+@pytest.mark.parametrize(
+    "url, address",
+    [
+        ("mqtt://broker", Address("broker", 1883, False, "", "edge-classify")),
+        ("mqtts://pi@broker.local", Address("broker.local", 8883, True, "pi", "edge-classify")),
+        (
+            "mqtt://a%40b@10.0.0.1:99/house/cats/",
+            Address("10.0.0.1", 99, False, "a@b", "house/cats"),
+        ),
+        ("mqtt://[::1]:1884", Address("::1", 1884, False, "", "edge-classify")),
+    ],
+)
+def test_urls(url: str, address: Address) -> None:
+    assert MqttSettings(url=url).broker == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("broker", "http://broker", "mqtt://", "mqtt://broker:x", "mqtt://broker:0"),
+        *("mqtt://broker/a/#", "mqtt://broker/+/a", "mqtt://broker/?a=b", "mqtt://broker/$SYS"),
+    ],
+)
+def test_what_is_no_url(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"mqtt\.url"):
+        MqttSettings(url=url)
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="must not hold the password") as raised:
+        MqttSettings(url="mqtt://pi:s3cret@broker")
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("device", ["a/b", "#", "+", "ä", "x" * 65, "a b"])
+def test_devices_that_are_none(device: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"mqtt\.device"):
+        MqttSettings(device=device)
+
+
+def test_a_password_file_that_cannot_be_read(tmp_path: Path) -> None:
+    settings = MqttSettings(password_file=str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match=r"cannot be read .*write the secret into it"):
+        settings.password({})
+
+
+def test_certificates_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("nothing")
+    done = run(
+        *("-m", "edge", "watch", "--source", str(HOTDOG), "--mqtt", "mqtts://broker.invalid"),
+        *("--mqtt-ca-file", str(tmp_path / "ca")),
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"edge-watch: mqtt.ca_file {tmp_path / 'ca'}: ")

@@ -1,0 +1,253 @@
+"""The live page in a real browser, in front of a real service: what people see and can do."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from brokers import required
+from conftest import ROOT
+from live import TOKEN, Watching, scenes, until, watching
+from model_copies import relabelled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+MISSING = not CHROMIUM or importlib.util.find_spec("playwright") is None
+pytestmark = pytest.mark.skipif(
+    MISSING and not required("EDGE_WEB_REQUIRED"), reason="no Chromium: sudo apt install chromium"
+)
+CHECKS = Path(__file__).parent / "page_checks.js"
+STATIC = ROOT / "edge" / "web" / "static"
+SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
+    """Hot dogs for some seconds, then grass, and again."""
+    folder = tmp_path_factory.mktemp("page")
+    with watching(folder, scenes(folder / "scenes", 14), "--fps", 4) as running:
+        running.after(2)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+class Looked:
+    """A page that was opened, and what the browser had to say of it."""
+
+    def __init__(self, browser: Browser, size: str, scheme: str = "light") -> None:
+        width, height = SIZES[size]
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, port: int) -> Page:
+        self.page.goto(f"http://127.0.0.1:{port}/")
+        return self.page
+
+    def __enter__(self) -> Looked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+
+def is_shown(page: Page, selector: str) -> bool:
+    """Whether a picture is there and has pixels."""
+    return bool(page.eval_on_selector(selector, "image => !image.hidden && image.naturalWidth > 0"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_it_shows_frames_and_follows_the_state(
+    service: Watching, browser: Browser, size: str, scheme: str, tmp_path: Path
+) -> None:
+    with Looked(browser, size, scheme) as looked:
+        page = looked.open(service.port)
+        until(lambda: page.evaluate("!document.getElementById('live').hidden"))
+        for state in ("nothotdog", "hotdog"):
+            page.get_by_text(state, exact=True).first.wait_for()
+            until(lambda state=state: page.locator("#state").text_content() == state)
+            assert page.title().startswith(state)
+        assert page.locator("#spoken").text_content() == "now hotdog"  # what a screen reader says
+        assert is_shown(page, "#live") and is_shown(page, "#input")
+        assert page.locator("#events li").count() >= 2
+        assert page.locator("#chart polyline").count() >= 2
+        assert page.locator("#banner").is_hidden()
+        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0  # nothing to scroll sideways for
+        page.screenshot(path=tmp_path / "page.png", full_page=True)
+        assert looked.complaints == []
+        assert {url.split("/")[2] for url in looked.requests if "://" in url} == {
+            f"127.0.0.1:{service.port}"
+        }
+
+
+def test_the_first_picture_is_soon_there(service: Watching, browser: Browser) -> None:
+    with Looked(browser, "desktop") as looked:
+        began = time.monotonic()
+        page = looked.open(service.port)
+        until(lambda: page.evaluate("document.getElementById('live').naturalWidth > 0"))
+        print(f"first picture after {time.monotonic() - began:.2f} s")
+        assert is_shown(page, "#live")
+
+
+def test_the_page_is_light() -> None:
+    assert sum(path.stat().st_size for path in STATIC.iterdir()) < 60_000
+
+
+def test_the_chart_tells_its_values(service: Watching, browser: Browser) -> None:
+    with Looked(browser, "desktop") as looked:
+        page = looked.open(service.port)
+        until(lambda: page.evaluate("document.querySelectorAll('#chart polyline').length >= 2"))
+        box = page.locator("#chart").bounding_box()
+        assert box
+        page.mouse.move(box["x"] + box["width"] - 30, box["y"] + box["height"] / 2)
+        told = page.locator("#at-point")
+        until(lambda: "hotdog" in (told.text_content() or ""))
+        assert "Scores of hotdog, nothotdog" in (
+            page.locator("#chart").get_attribute("aria-label") or ""
+        )
+
+
+def test_frames_are_kept_by_keyboard(tmp_path: Path, browser: Browser) -> None:
+    folder = scenes(tmp_path / "scenes", 2)
+    with watching(tmp_path, folder, "--fps", 2) as running, Looked(browser, "phone") as looked:
+        page = looked.open(running.port)
+        page.locator("#controls").wait_for()
+        press_until_focused(page, "keep")
+        page.keyboard.press("Enter")
+        page.locator("#keeping[open]").wait_for()
+        assert is_shown(page, "#still")
+        page.locator("#label").press_sequentially("bun and mustard")
+        page.keyboard.press("Enter")
+        page.locator("#asking[open]").wait_for()
+        page.keyboard.type("not-the-token")
+        page.keyboard.press("Enter")
+        page.get_by_text("That token is not the right one").wait_for()
+        press_until_focused(page, "snapshot")
+        page.keyboard.press("Enter")
+        page.locator("#asking[open]").wait_for()
+        page.keyboard.type(TOKEN)
+        page.keyboard.press("Enter")
+        page.get_by_text("The next frame is kept as a snapshot").wait_for()
+        press_until_focused(page, "keep")
+        page.keyboard.press("Enter")
+        page.locator("#label").press_sequentially("bun and mustard")
+        page.keyboard.press("Enter")
+        page.get_by_text("Kept as bun and mustard/").wait_for()
+        assert len(list((running.state / "dataset" / "bun and mustard").glob("*.jpg"))) == 1
+        until(lambda: list((running.state / "snapshots").glob("*.jpg")))
+        press_until_focused(page, "keep")
+        page.keyboard.press("Enter")
+        page.locator("#keeping[open]").wait_for()
+        page.keyboard.press("Escape")
+        page.locator("#keeping").wait_for(state="hidden")
+        # A 401 is a line in the console, as the browser has it.
+        assert [line for line in looked.complaints if "401" not in line] == []
+
+
+def press_until_focused(page: Page, name: str) -> None:
+    """Go on by the Tab key, as somebody without a mouse does."""
+    for _ in range(30):
+        if page.evaluate("document.activeElement.id") == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the Tab key does not lead to {name}")
+
+
+def test_it_says_when_the_service_is_gone_and_comes_back(tmp_path: Path, browser: Browser) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = scenes(tmp_path / "scenes", 2)
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with Looked(browser, "phone") as looked:
+        with watching(first, folder, "--fps", 4, port=port) as running:
+            until(lambda: answers(port))
+            running.after(1)
+            page = looked.open(port)
+            until(lambda: page.evaluate("document.getElementById('live').naturalWidth > 0"))
+        page.get_by_text("The service does not answer").wait_for()
+        assert page.locator("#status").get_attribute("data-is") == "lost"
+        with watching(second, folder, "--fps", 4, port=port):
+            until(lambda: page.evaluate("document.getElementById('status').dataset.is === 'live'"))
+            assert page.locator("#banner").is_hidden()
+            number = page.evaluate("known.newest")
+            until(lambda: page.evaluate(f"known.newest !== {number}"))
+
+
+def answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def test_it_says_why_there_is_no_frame(tmp_path: Path, browser: Browser) -> None:
+    gone = tmp_path / "gone"
+    with (
+        watching(tmp_path, gone, "--give-up-s", 300) as running,
+        Looked(browser, "desktop") as looked,
+    ):
+        page = looked.open(running.port)
+        page.get_by_text("no such file or folder").wait_for()
+        assert page.locator("#status").get_attribute("data-is") == "stale"
+        assert page.get_by_text("No frame yet").is_visible()
+        assert page.get_by_text("None yet: the state has not changed").is_visible()
+        assert looked.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(service: Watching, browser: Browser, scheme: str) -> None:
+    with Looked(browser, "phone", scheme) as looked:
+        page = looked.open(service.port)
+        until(lambda: page.evaluate("document.querySelectorAll('#events li').length > 0"))
+        assert page.evaluate(CHECKS.read_text()) == []
+        page.locator("#keep").click()
+        page.locator("#keeping[open]").wait_for()
+        assert page.evaluate(CHECKS.read_text()) == []
+
+
+def test_odd_names_stay_text(tmp_path: Path, browser: Browser) -> None:
+    odd = ("<img src=x onerror=alert(1)>", "x" * 200)
+    model = tmp_path / "odd.tflite"
+    model.write_bytes(relabelled(odd))
+    with watching(tmp_path, scenes(tmp_path / "scenes", 2), "-m", model, "--fps", 4) as running:
+        running.after(2)
+        with Looked(browser, "phone") as looked:
+            page = looked.open(running.port)
+            until(lambda: page.evaluate("document.querySelectorAll('#bars li').length === 2"))
+            assert page.locator("#bars").get_by_text(odd[0]).count() == 1
+            assert page.evaluate("document.images.length") == page.evaluate(
+                "document.querySelectorAll('#live, #input, #still, #events img').length"
+            )
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+            assert looked.complaints == []

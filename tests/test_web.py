@@ -1,0 +1,498 @@
+"""The live page's server: a real edge-watch, asked as browsers, programs and strangers ask."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import run
+from live import HOTDOG, TOKEN, Watching, scenes, until, watching
+from PIL import Image
+from sightings import sighting
+
+from edge.errors import ConfigurationError
+from edge.model import Model
+from edge.preprocess import seen
+from edge.web.dataset import Dataset, LabelError, QuotaError, folder_name
+from edge.web.memory import EVENTS, HISTORY_S, POINT_S, Memory
+from edge.web.pictures import SHOWN, THUMBNAILS, Pictures
+from edge.web.settings import WebSettings
+
+AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
+    """One that sees a hot dog for ever, ten times a second."""
+    folder = tmp_path_factory.mktemp("web")
+    with watching(folder, HOTDOG, "--fps", 10) as running:
+        running.after(3)
+        yield running
+
+
+def pixels(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+# --- what is answered
+
+
+def test_the_newest_result_and_how_the_service_fares(service: Watching) -> None:
+    latest = until(lambda: (told := service.after(20))["sighting"]["state"] == "hotdog" and told)
+    result = latest["sighting"]
+    assert (result["label"], result["state"], result["source"]) == ("hotdog", "hotdog", str(HOTDOG))
+    assert latest["fresh"] and latest["controls"] and latest["dropped"] == 0
+    assert latest["threshold"] == pytest.approx(0.918, abs=0.001)
+    for times in latest["latency_ms"].values():
+        assert 0 < times["p50"] <= times["p90"] <= times["p99"]
+    vitals = latest["vitals"]
+    assert vitals["labels"] == ["hotdog", "nothotdog"] and vitals["model"] == "hotdog.tflite"
+    assert 1 < vitals["fps"] < 12 and re.fullmatch(r"[0-9a-f]{12}", vitals["version"])
+    assert vitals["sinks"][f"web page on {0}"] == {"failures": 0, "lost": 0}
+
+
+def test_history_goes_on_from_a_frame(service: Watching) -> None:
+    service.after(20)
+    points = service.document("/history.json")["points"]
+    assert [p["number"] for p in points] == sorted({p["number"] for p in points})
+    gaps = np.diff([p["at"] for p in points])
+    assert len(points) >= 3 and gaps.min() > 0.3  # at most two a second
+    assert points[-1]["scores"]["hotdog"] > 0.9 and points[-1]["state"] == "hotdog"
+    later = service.document(f"/history.json?since={points[1]['number']}")["points"]
+    assert later[: len(points) - 2] == points[2:]
+
+
+def test_changes_come_with_their_pictures(service: Watching) -> None:
+    service.after(5)
+    event = until(
+        lambda: next((e for e in service.document("/events.json")["events"] if e["picture"]), None)
+    )
+    assert (event["from"], event["to"]) == ("unknown", "hotdog")
+    answer, content = service.get(event["picture"])
+    assert answer.getheader("Content-Type") == "image/jpeg"
+    assert pixels(content).shape == (240, 320, 3)
+    assert service.get("/events/999999.jpg")[0].status == 404
+
+
+def test_the_frame_and_what_the_model_sees_of_it(service: Watching) -> None:
+    answer, content = service.get("/frame.jpg")
+    assert int(answer.getheader("X-Frame") or 0) > 0
+    assert np.abs(pixels(content).astype(int) - np.asarray(Image.open(HOTDOG))).mean() < 3
+    _, content = service.get("/input.png")
+    with Model() as model:
+        np.testing.assert_array_equal(pixels(content), seen(HOTDOG, model.input))
+
+
+def test_health(service: Watching) -> None:
+    answer, content = service.get("/healthz")
+    assert (answer.status, content) == (200, b"ok\n")
+
+
+def test_health_is_bad_while_nothing_comes(tmp_path: Path) -> None:
+    gone = tmp_path / "nowhere"
+    with watching(tmp_path, gone, "--give-up-s", 60) as service:
+        answer, content = service.get("/healthz")
+        assert answer.status == 503
+        assert re.fullmatch(
+            rf"no result for \d+ s: {gone}: no such file or folder\n", content.decode()
+        )
+        latest = service.document("/latest.json")
+        assert latest["sighting"] is None and latest["latency_ms"] is None
+        assert service.get("/frame.jpg")[0].status == service.get("/input.png")[0].status == 404
+
+
+def test_the_stream_gives_every_viewer_the_same_pictures(service: Watching) -> None:
+    streams = [viewer(service.port) for _ in range(3)]
+    seen_parts = [[part(stream) for _ in range(4)] for stream in streams]
+    shared = set(seen_parts[0]) & set(seen_parts[1]) & set(seen_parts[2])
+    assert shared and all(p.startswith(b"\xff\xd8") for p in shared)
+    assert service.document("/latest.json")["viewers"] == 3
+    for stream in streams:
+        stream.close()
+    until(lambda: service.document("/latest.json")["viewers"] == 0)
+
+
+def viewer(port: int) -> io.BufferedReader:
+    """A connection that has asked for the stream, past its head."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    reader = connection.makefile("rb")
+    connection.close()  # once the reader is
+    assert reader.readline() == b"HTTP/1.1 200 OK\r\n"
+    return reader
+
+
+def part(stream: io.BufferedReader) -> bytes:
+    """The next picture: the parts lie in chunks, which a length in the middle of none cuts."""
+    while not (line := stream.readline()).startswith(b"Content-Length:"):
+        assert line
+    stream.readline()
+    return stream.read(int(line.split(b":")[1]))
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    "method, path, status",
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/page.js/", 404),
+        ("GET", "/../settings.py", 404),
+        ("GET", "/%2e%2e/settings.py", 404),
+        ("GET", "//etc/passwd", 404),
+        ("GET", "/events/../../x.jpg", 404),
+        ("GET", "/history.json?since=-1", 400),
+        ("GET", "/history.json?since=%D9%A1x", 400),
+        ("POST", "/latest.json", 405),
+        ("DELETE", "/", 405),
+        ("GET", "/keep", 405),
+        ("POST", "/nothing", 404),
+    ],
+)
+def test_other_paths_and_methods(service: Watching, method: str, path: str, status: int) -> None:
+    answer, content = service.get(path, method)
+    assert answer.status == status
+    assert content.count(b"\n") == 1 and b"Traceback" not in content
+
+
+def test_every_answer_says_how_it_may_be_used(service: Watching) -> None:
+    for path in ("/", "/page.js", "/latest.json", "/frame.jpg", "/metrics", "/nothing"):
+        answer, _ = service.get(path)
+        policy = answer.getheader("Content-Security-Policy") or ""
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+        assert answer.getheader("Cross-Origin-Resource-Policy") == "same-origin"
+        assert answer.getheader("X-Content-Type-Options") == "nosniff"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "evil.example:80", ""])
+def test_a_name_that_is_not_ours_is_refused(service: Watching, host: str) -> None:
+    answer, content = service.get("/frame.jpg", Host=host)
+    assert answer.status in (400, 421) and b"\xff\xd8" not in content
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1:1", "[::1]:80", "192.168.0.7", socket.gethostname()]
+)
+def test_names_and_addresses_of_ours_are_answered(service: Watching, host: str) -> None:
+    assert service.get("/healthz", Host=host)[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xe9"]
+)
+def test_controls_want_the_token(service: Watching, header: str) -> None:
+    for path in ("/keep", "/snapshot"):
+        answer, content = service.get(path, "POST", '{"label": "x"}', Authorization=header)
+        assert (answer.status, content) == (401, b"wrong token\n")
+    assert not (service.state / "dataset").exists()
+
+
+def test_without_a_token_there_are_no_controls(tmp_path: Path) -> None:
+    running = Watching(tmp_path, HOTDOG)
+    try:
+        latest = running.after(1)
+        assert not latest["controls"]
+        assert running.control("/keep", {"label": "x"}) == (
+            404,
+            "there are no controls; start with --web-token FILE",
+        )
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+# --- keeping frames
+
+
+def test_kept_frames_are_a_data_set(tmp_path: Path) -> None:
+    with watching(tmp_path, scenes(tmp_path / "scenes", 2), "--fps", 5) as service:
+        kept = []
+        for label in ("hotdog", "grass and sky"):
+            for _ in range(2):
+                service.after(1 + (kept[-1]["frame"] if kept else 0))
+                answer, jpeg = service.get("/frame.jpg")
+                frame = int(answer.getheader("X-Frame") or 0)
+                status, text = service.control("/keep", {"label": label, "frame": frame})
+                assert status == 201
+                kept.append(json.loads(text))
+                assert (service.state / "dataset" / kept[-1]["file"]).read_bytes() == jpeg
+        status, text = service.control("/keep", {"label": "hotdog"})
+        assert status == 201 and json.loads(text)["file"].startswith("hotdog/")
+    checked = run("-m", "convert", "check", service.state / "dataset", "-o", tmp_path / "check")
+    assert "grass and sky" in checked.stdout and "hotdog" in checked.stdout
+    assert not [line for line in checked.stderr.splitlines() if "cannot" in line]
+
+
+@pytest.mark.parametrize(
+    "body, status",
+    [
+        ({"label": "../../etc"}, 400),
+        ({"label": "/tmp/x"}, 400),
+        ({"label": ".hidden"}, 400),
+        ({"label": "a\nb"}, 400),
+        ({"label": "x" * 61}, 400),
+        ({"label": " "}, 400),
+        ({"label": 5}, 400),
+        ({"label": "x", "frame": True}, 400),
+        ({"label": "x", "frame": "1"}, 400),
+        ({"label": "x", "frame": 10**12}, 409),
+        ({"label": "x" * 5000}, 400),
+        ([], 400),
+        ("x", 400),
+    ],
+)
+def test_what_cannot_be_kept(service: Watching, body: object, status: int) -> None:
+    got, text = service.control("/keep", body)
+    assert got == status and "\n" not in text
+    assert not (service.state / "dataset").exists()
+
+
+def test_a_full_folder_is_left_as_it_is(tmp_path: Path) -> None:
+    with watching(tmp_path, HOTDOG, "--fps", 5, "--web-dataset-max-files", 1) as service:
+        service.after(1)
+        assert service.control("/keep", {"label": "x"})[0] == 201
+        status, text = service.control("/keep", {"label": "x"})
+        assert status == 507 and "copy them to the workstation" in text
+        assert len(list((service.state / "dataset" / "x").iterdir())) == 1
+
+
+def test_a_snapshot_is_taken(service: Watching) -> None:
+    assert service.control("/snapshot") == (202, "the next frame is kept")
+    until(lambda: list((service.state / "snapshots").glob("*.jpg")))
+
+
+# --- many, slow, and in the way
+
+
+def test_a_hundred_viewers(service: Watching) -> None:
+    viewers = [viewer(service.port) for _ in range(100)]
+    before = service.document("/latest.json")
+    for _ in range(2):
+        assert all(len(part(each)) > 1000 for each in viewers)
+    after = service.after(before["sighting"]["frame"] + 10)
+    assert before["viewers"] == 100 and after["fresh"]
+    for each in viewers:
+        each.close()
+
+
+def test_more_connections_than_are_allowed(service: Watching) -> None:
+    idle = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(200)]
+    time.sleep(0.5)
+    refused = 0
+    for each in idle:
+        each.settimeout(0.05)
+        try:
+            refused += each.recv(1) == b""
+        except TimeoutError:
+            pass
+        except ConnectionResetError:
+            refused += 1
+    assert refused >= 40
+    for each in idle:
+        each.close()
+    until(lambda: service.get("/healthz")[0].status == 200)
+
+
+def test_a_viewer_that_takes_nothing_is_let_go(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (960, 1280, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")  # whose JPEG no socket's buffer holds
+    with watching(tmp_path, tmp_path / "noise.png", "--fps", 5) as service:
+        service.after(1)
+        lazy = viewer(service.port)
+        assert service.document("/latest.json")["viewers"] == 1
+        until(lambda: service.document("/latest.json")["viewers"] == 0)
+        lazy.close()
+
+
+def test_a_taken_port_does_not_end_the_loop(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with watching(
+            tmp_path, HOTDOG, "--fps", 5, "--latest", tmp_path / "latest.json", port=port
+        ) as service:
+            service.said(rf"web page on {port}: Address already in use; tried again in 1 s")
+            until(lambda: (tmp_path / "latest.json").exists())
+            taken.close()
+            service.said(r"web page on \d+: works again")
+            assert service.after(2)["vitals"]["sinks"][f"web page on {port}"]["failures"] >= 1
+
+
+def test_it_ends_in_time_while_somebody_looks(tmp_path: Path) -> None:
+    with watching(tmp_path, HOTDOG, "--fps", 5) as service:
+        stream = viewer(service.port)
+        part(stream)
+        began = time.monotonic()
+        assert service.end() == 0
+        assert time.monotonic() - began < 5
+        stream.close()
+        assert "Traceback" not in service.stderr.read_text()
+
+
+# --- settings
+
+
+@pytest.mark.parametrize(
+    "listen, address",
+    [
+        ("8080", ("127.0.0.1", 8080)),
+        ("0.0.0.0:80", ("0.0.0.0", 80)),
+        ("pi.local:8080", ("pi.local", 8080)),
+        ("[::]:8080", ("::", 8080)),
+    ],
+)
+def test_addresses(listen: str, address: tuple[str, int]) -> None:
+    assert WebSettings(listen=listen).address == address
+
+
+@pytest.mark.parametrize(
+    "listen", ["x", "1:2:3", "::1:80", "localhost:", "80:x", "-1", "65536", "٨٠", "[]:80"]
+)
+def test_what_is_no_address(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"web.listen: must be \[HOST:\]PORT"):
+        WebSettings(listen=listen)
+
+
+def test_the_token_is_a_files_first_line_or_the_environments(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("0123456789abcdef\nmore\n")
+    assert WebSettings(token_file=str(tmp_path / "token")).token({}) == "0123456789abcdef"
+    assert WebSettings().token({"EDGE_WEB_TOKEN": "0123456789"}) == "0123456789"
+    assert WebSettings().token({}) == ""
+    (tmp_path / "web-token").write_text("handed-over-by-systemd\n")
+    handed = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert WebSettings().token(handed) == "handed-over-by-systemd"
+    assert WebSettings().token(handed | {"EDGE_WEB_TOKEN": "0123456789"}) == "0123456789"
+
+
+@pytest.mark.parametrize("content", [b"", b"short\n", b"with a space in it\n", b"\xff\xfe\n"])
+def test_what_is_no_token(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"openssl rand -hex 16|is not text"):
+        WebSettings(token_file=str(tmp_path / "token")).token({})
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (("--web", "nowhere:x"), "web.listen: must be [HOST:]PORT"),
+        (
+            ("--web", "8080", "--web-token", "none"),
+            "web.token_file none: cannot be read (No such file or directory)",
+        ),
+        (
+            ("--web", "8080", "--web-stream-fps", "0"),
+            "web.stream_fps: must be a number from 0.1 to 60",
+        ),
+    ],
+)
+@pytest.mark.parametrize("check", [(), ("--check",)])
+def test_wrong_settings_are_one_line(
+    options: tuple[str, ...], said: str, check: tuple[str, ...]
+) -> None:
+    done = run("-m", "edge", "watch", "--source", HOTDOG, *options, *check)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"edge-watch: {said}") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(
+    not os.environ.get("EDGE_OLDEST_PYTHON"),
+    reason="make test names an environment without the extra",
+)
+def test_a_missing_package_is_named() -> None:
+    done = run(
+        "-m",
+        "edge",
+        "watch",
+        "--source",
+        HOTDOG,
+        "--web",
+        "8080",
+        python=os.environ["EDGE_OLDEST_PYTHON"],
+    )
+    assert done.returncode == 2
+    remedy = "pip install 'edge-classify[web]', or sudo deploy/install.sh --with web"
+    assert done.stderr == f"edge-watch: --web: needs tornado; {remedy}\n"
+
+
+# --- the parts
+
+
+def test_memory_is_bounded() -> None:
+    now = 0.0
+    memory = Memory(lambda: now)
+    for number in range(1, 5001):
+        now += 0.25
+        memory(sighting(number, changed=number % 10 == 0))
+    assert memory.silent_s == 0 and memory.newest and memory.newest.number == 5000
+    points = memory.points()
+    assert len(points) == round(HISTORY_S / POINT_S) and points[-1].number == 4999
+    events = memory.events()
+    assert len(events) == EVENTS and events[0].number == 5000
+
+
+def test_a_late_sighting_tells_of_its_change_alone() -> None:
+    memory = Memory()
+    memory(sighting(7))
+    memory(sighting(3, changed=True).late())
+    assert memory.newest and memory.newest.number == 7
+    assert [event.number for event in memory.events()] == [3]
+
+
+def test_a_frame_is_encoded_once_and_not_too_often() -> None:
+    now, newest = 0.0, sighting(1)
+    pictures = Pictures(lambda: newest, 10.0, lambda: now)
+    first = pictures.newest()
+    assert first and pictures.newest() is first and pictures.encoded == 1
+    newest, now = sighting(2), 0.05  # a tenth of a second has not passed
+    assert pictures.newest() is first
+    now = 0.11
+    second = pictures.newest()
+    assert second and second.number == 2 and pictures.encoded == 2
+    for number in range(3, 3 + SHOWN):
+        newest, now = sighting(number), now + 1
+        pictures.newest()
+    assert pictures.shown(2) is None and pictures.shown(3) is not None
+
+
+def test_of_the_last_changes_there_are_small_pictures() -> None:
+    pictures = Pictures(lambda: None, 10.0)
+    for number in range(THUMBNAILS + 1):
+        pictures.keep_thumbnail(sighting(number, picture=np.zeros((600, 900, 3), np.uint8)))
+    assert pictures.thumbnail(0) is None
+    assert pixels(pictures.thumbnail(1) or b"").shape == (213, 320, 3)
+    pictures.keep_thumbnail(sighting(99, picture=Path("gone.jpg")))
+    assert pictures.thumbnail(99) is None
+
+
+@pytest.mark.parametrize(
+    "label", ["hotdog", "Nudel & Brot (warm)", "näher", "St. Anne's", "７", "a-b_c+d"]
+)
+def test_labels_that_are_folders(tmp_path: Path, label: str) -> None:
+    assert folder_name(f" {label} ") == label
+    path = Dataset(tmp_path, max_files=2, max_bytes=1e6).keep(b"jpeg", label, AT, 17)
+    assert path == tmp_path / label / "20260301T123015.250Z-000017.jpg"
+
+
+@pytest.mark.parametrize(
+    "label", ["", "..", ".", "a/b", "a\\b", "-rf", "a\0b", "x.", "\u202egpj.exe", "a\tb", "*"]
+)
+def test_labels_that_are_none(label: str) -> None:
+    with pytest.raises(LabelError, match="cannot be a folder's name"):
+        folder_name(label)
+
+
+def test_the_data_sets_quota(tmp_path: Path) -> None:
+    dataset = Dataset(tmp_path, max_files=10, max_bytes=100)
+    dataset.keep(bytes(60), "a", AT, 1)
+    with pytest.raises(QuotaError, match="holds 1 photos"):
+        dataset.keep(bytes(60), "b", AT, 2)
+    assert not (tmp_path / "b").exists()
