@@ -96,7 +96,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 read_options "$@"
 build_wheel
-for file in install.sh version.sh uninstall.sh places.sh edge-watch.service watch.toml 60-edge-dma-heap.rules; do
+for file in install.sh version.sh uninstall.sh places.sh edge-watch.service network.conf watch.toml 60-edge-dma-heap.rules; do
     cp -- "$here/$file" "$files/"
 done
 

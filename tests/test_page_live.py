@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import io
+import os
 import shutil
 import socket
 import time
@@ -15,6 +17,7 @@ from brokers import required
 from conftest import ROOT
 from live import TOKEN, Watching, scenes, until, watching
 from model_copies import relabelled
+from PIL import Image
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -201,6 +204,27 @@ def test_it_says_when_the_service_is_gone_and_comes_back(tmp_path: Path, browser
             assert page.locator("#banner").is_hidden()
             number = page.evaluate("known.newest")
             until(lambda: page.evaluate(f"known.newest !== {number}"))
+
+
+def test_the_readmes_picture(service: Watching, browser: Browser, tmp_path: Path) -> None:
+    """A desktop and a phone side by side; EDGE_PAGE_PICTURE names the file that is written."""
+    shots = []
+    for size, scheme in (("desktop", "light"), ("phone", "dark")):
+        with Looked(browser, size, scheme) as looked:
+            page = looked.open(service.port)
+            until(lambda page=page: page.locator("#state").text_content() == "nothotdog")
+            until(lambda page=page: page.locator("#state").text_content() == "hotdog")
+            until(lambda page=page: is_shown(page, "#live"))
+            page.wait_for_timeout(200)
+            shots.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
+    desktop, phone = shots
+    phone = phone.resize((round(phone.width * desktop.height / phone.height), desktop.height))
+    both = Image.new("RGB", (desktop.width + 24 + phone.width, desktop.height), "white")
+    both.paste(desktop, (0, 0))
+    both.paste(phone, (desktop.width + 24, 0))
+    path = Path(os.environ.get("EDGE_PAGE_PICTURE") or tmp_path / "page.jpg")
+    both.save(path, quality=85)
+    assert path.stat().st_size < 300_000
 
 
 def answers(port: int) -> bool:

@@ -363,7 +363,7 @@ page_answers() {
         asked /latest.json | grep -q '"fresh": true' && asked /events.json >/dev/null && asked /input.png | grep -q PNG
 }
 
-page_is_local() { fails grep -q ':1F90 00000000' /proc/net/tcp && grep -q '0100007F:1F90' /proc/net/tcp; }
+page_is_local() { fails grep -q '00000000:1F90 ' /proc/net/tcp && grep -q '0100007F:1F90' /proc/net/tcp; }
 
 controls_want_the_token() {
     same "$(stat -c '%a %U' /etc/edge-classify/web-token)" '600 root' || return 1
@@ -376,8 +376,8 @@ mqtt_waits_for_its_broker() { told 'mqtt 127.0.0.1:1883: connection refused; it 
 mqtt_reaches_a_broker() {
     DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends --no-download install mosquitto mosquitto-clients
     systemctl restart mosquitto
-    state=$(mosquitto_sub -t 'edge-classify/+/state' -C 1 -W 60) && echo "$state" | grep -q '"model": "model.tflite"' &&
-        same "$(mosquitto_sub -t 'edge-classify/+/availability' -C 1 -W 60)" online
+    state=$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/state' -C 1 -W 60) && echo "$state" | grep -q '"model": "model.tflite"' &&
+        same "$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/availability' -C 1 -W 60)" online
 }
 
 parts_are_remembered() {

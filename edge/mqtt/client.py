@@ -7,6 +7,7 @@ loop only lays events down, whatever the broker does.
 from __future__ import annotations
 
 import random
+import socket
 import ssl
 import sys
 import threading
@@ -122,6 +123,7 @@ class Client:
         # A whole house comes back at once after a power cut: not all in the same second.
         client.reconnect_delay_set(random.randint(*FIRST_PAUSE_S), random.randint(*LONGEST_PAUSE_S))
         client.max_inflight_messages_set(IN_FLIGHT)
+        client.on_socket_open = _at_once
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -203,6 +205,11 @@ class Client:
             self._report(f"{self.trouble}; it is tried again, and events wait")
         elif before:
             self._report(f"{self.name}: works again ({self.lost} events lost)")
+
+
+def _at_once(client: Any, data: Any, connection: Any) -> None:
+    """Have small messages sent as they come: an event waited 40 ms for the last one's receipt."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

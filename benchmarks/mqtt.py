@@ -1,0 +1,166 @@
+"""How soon an event is at a subscriber, and what MQTT costs the service: a Mosquitto on loopback.
+
+- Events: the sink is given a change of state every 20 ms, and a subscriber notes when it has it.
+- Cost: processor time that the sink takes of a frame without a change, its threads and states with
+  it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.classify import Category, Result
+from edge.commands import run
+from edge.commands.arguments import count
+from edge.errors import EdgeError
+from edge.mqtt.settings import MqttSettings
+from edge.mqtt.sink import Mqtt
+from edge.photos import Frame
+from edge.steady import Change
+from edge.vitals import Vitals
+from edge.watch import Sighting
+
+NAME = "mqtt"
+PAUSE_S = 0.02  # between two events
+PIXELS = np.zeros((480, 640, 3), np.uint8)
+VITALS = Vitals(
+    up_s=1.0,
+    fps=10.0,
+    waiting="",
+    reopened=0,
+    celsius=50.0,
+    throttling=None,
+    model="hotdog.tflite",
+    version="0123456789ab",
+    runtime="",
+    labels=("hotdog", "nothotdog"),
+    sinks={},
+    trouble="",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and print a table; the entry of `python benchmarks/mqtt.py`."""
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/mqtt.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--events", type=count, default=1000, help="default: 1000")
+    parser.add_argument("--frames", type=count, default=20_000, help="default: 20000")
+    args = parser.parse_args(argv)
+    return run(lambda: _measure(args.events, args.frames), NAME)
+
+
+def _measure(events: int, frames: int) -> int:
+    with tempfile.TemporaryDirectory() as folder, _broker(Path(folder)) as port:
+        settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}", device="bench")
+        with closing(Mqtt(settings, lambda: VITALS, print)) as sink:
+            delays = _delays_ms(sink, port, events)
+            cost = _cost_ms(sink, frames)
+    p50, p99 = np.percentile(delays, [50, 99])
+    print("| what | measured | wanted |\n|---|---|---|")
+    print(f"| event to subscriber, {events} events: p50 | {p50:.2f} ms | |")
+    print(f"| p99 | {p99:.2f} ms | 20 |")
+    print(f"| longest | {max(delays):.2f} ms | |")
+    print(f"| processor time per frame, without an event | {cost:.4f} ms | |")
+    return 0
+
+
+@contextmanager
+def _broker(folder: Path) -> Iterator[int]:
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if not program:
+        raise EdgeError("mosquitto", "is not installed", "sudo apt install mosquitto")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = folder / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    process = subprocess.Popen([program, "-c", str(settings)], stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _delays_ms(sink: Mqtt, port: int, events: int) -> list[float]:
+    """From giving the sink an event until a subscriber has it, in ms."""
+    heard: dict[int, float] = {}
+    ready = threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _, __, message: heard.setdefault(
+        json.loads(message.payload)["frame"], time.perf_counter()
+    )
+    client.on_subscribe = lambda *_: ready.set()
+    client.connect("127.0.0.1", port)
+    client.subscribe("edge-classify/+/event", qos=1)
+    client.loop_start()
+    ready.wait(10)
+    given = {}
+    for number in range(1, events + 1):
+        change = Change("unknown", "hotdog", 0.9, 1.0)
+        sighting = replace(_sighting(number), change=change)
+        given[number] = time.perf_counter()
+        sink(sighting)
+        time.sleep(PAUSE_S)
+    time.sleep(1)
+    client.disconnect()
+    client.loop_stop()
+    if len(heard) < events:
+        raise EdgeError(NAME, f"{events - len(heard)} events were lost", "tell us")
+    return [(heard[number] - at) * 1000 for number, at in given.items()]
+
+
+def _cost_ms(sink: Mqtt, frames: int) -> float:
+    """Processor time of this process for each frame, in ms; the median of ten parts."""
+    parts = []
+    for part in range(10):
+        began = time.process_time()
+        for number in range(frames // 10):
+            sink(_sighting(part * frames + number))
+        parts.append((time.process_time() - began) * 10_000 / frames)
+    return statistics.median(parts)
+
+
+NOW = datetime.now(UTC)
+RESULT = Result(
+    source="camera 0",
+    label="hotdog",
+    score=0.9,
+    categories=(Category(0, "hotdog", 0.9),),
+    preprocess_ms=1.0,
+    invoke_ms=5.0,
+    model="hotdog.tflite",
+    runtime="",
+    captured_at=NOW,
+    scores=np.array([0.9, 0.1], np.float32),
+)
+
+
+def _sighting(number: int) -> Sighting:
+    frame = Frame("camera 0", PIXELS, NOW, time.monotonic_ns())
+    return Sighting(number, frame, RESULT, "hotdog", None, 6.0, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
