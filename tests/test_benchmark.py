@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from edge.preprocess import read_image
 from edge.runtime import installed_runtimes
 
 MODEL = ROOT / "models" / "hotdog-scratch.tflite"
+HOTDOG = ROOT / "tests" / "data" / "hotdog.jpg"
 PEERS = TEST_DATA / "peers"
 RUNTIME = installed_runtimes()[0]
 QUICK = ("--num-runs", "5", "--warmup-runs", "1", "--cold-starts", "0")
@@ -387,24 +388,54 @@ def test_a_picture_of_ones_own(photo_folder: Path, tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
 
 
-def test_an_interruption_prints_what_there_is() -> None:
-    words = [sys.executable, "-m", "edge", "benchmark", str(MODEL), "--seconds", "60"]
-    pipe = subprocess.PIPE
+def interrupted(*options: object, begun: Callable[[int], bool]) -> tuple[int, str, str]:
+    """Send Ctrl-C once that holds of the process, and return how it ended."""
     process = subprocess.Popen(
-        [*words, "--format", "json", "--cold-starts", "0"],
-        stdout=pipe,
-        stderr=pipe,
+        [sys.executable, "-m", "edge", "benchmark", *map(str, options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     )
-    time.sleep(14)
+    end = time.monotonic() + 120
+    while not begun(process.pid):
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(1)  # some runs more
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    return process.returncode, stdout, stderr
+
+
+def is_measuring(pid: int) -> bool:
+    """Whether a process of its own has been at work for longer than loading a model takes."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return any((board.processor_time(int(child)) or 0.0) > 2.0 for child in children)
+
+
+def test_an_interruption_prints_what_there_is() -> None:
+    options = (MODEL, "--seconds", 60, "--format", "json", "--cold-starts", 0)
+    status, stdout, stderr = interrupted(*options, begun=is_measuring)
+    assert status == 130
     said = json.loads(stdout)
     assert said["partial"]
     assert said["rows"][0]["invoke"]["num_runs"] > 1
     assert "Traceback" not in stderr
+
+
+def test_an_interrupted_source_prints_what_there_is() -> None:
+    options = (MODEL, "--seconds", 60, "--format", "json", "--source", HOTDOG)
+    status, stdout, stderr = interrupted(*options, begun=is_measuring)
+    assert status == 130
+    (row,) = json.loads(stdout)
+    assert row["partial"] and row["frames"] > 1 and row["seconds"] < 50
+    assert stderr == "edge-benchmark: partial: it was interrupted\n"
+
+
+def test_a_stage_that_sometimes_takes_no_time_can_be_compared() -> None:
+    rounds = [np.array([0, 0, 0, 5, 5, 5, 5], np.int64)]
+    found = ratio(rounds, rounds)
+    assert found.value == 1 and found.low <= 1 <= found.high
 
 
 def test_a_baseline_is_kept_and_held_against(tmp_path: Path) -> None:

@@ -72,4 +72,5 @@ def ratio(of: Sequence[Samples], to: Sequence[Samples], percent: float = 50.0) -
 def _resampled(rounds: Sequence[Samples], random: np.random.Generator, percent: float) -> float:
     chosen = random.integers(len(rounds), size=len(rounds))
     drawn = np.concatenate([random.choice(rounds[i], len(rounds[i])) for i in chosen])
-    return float(np.percentile(drawn, percent))
+    # Of few runs of a short stage, which is a difference, more than half may be 0 ns.
+    return max(1.0, float(np.percentile(drawn, percent)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,26 +31,33 @@ class Streamed:
     dropped: int  # delivered by the source, and let go because a newer one was there
     frames_per_second: float
     age: Latency  # of a frame when its result was there, since the source had it
+    partial: bool  # it was ended before its time
 
 
-def stream(model: Model, source: str, seconds: float) -> Streamed:
-    """Classify what a camera or a folder delivers, for so many seconds.
+def stream(model: Model, source: str, seconds: float, ended: Callable[[], bool]) -> Streamed:
+    """Classify what a camera or a folder delivers, for so many seconds or until it is ended.
 
     Raises: SourceError, ImageError, ConfigurationError.
     """
     if source != CAMERA:
-        return _streamed(model, replay(Path(source), repeat=True), source, seconds)
+        return _streamed(model, replay(Path(source), repeat=True), source, seconds, ended)
     with closing(Camera(CameraSettings())) as camera:
-        return _streamed(model, camera, source, seconds)
+        return _streamed(model, camera, source, seconds, ended)
 
 
 def _streamed(
-    model: Model, frames: Iterable[Frame | Waiting], source: str, seconds: float
+    model: Model,
+    frames: Iterable[Frame | Waiting],
+    source: str,
+    seconds: float,
+    ended: Callable[[], bool],
 ) -> Streamed:
     ages: list[int] = []
     dropped = 0
     started = until = time.monotonic_ns()
     for frame in frames:
+        if ended():
+            break
         if isinstance(frame, Waiting):
             if ages and time.monotonic_ns() >= until:
                 break
@@ -68,4 +75,5 @@ def _streamed(
         raise SourceError(source, "delivered less than two frames", "see edge-doctor")
     passed_s = (time.monotonic_ns() - started) / 1e9
     age = summarize(np.array(ages, np.int64))
-    return Streamed(source, passed_s, len(ages), dropped, len(ages) / passed_s, age)
+    rate = len(ages) / passed_s
+    return Streamed(source, passed_s, len(ages), dropped, rate, age, passed_s < seconds)

@@ -12,7 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,6 +40,7 @@ from edge.model import Model
 from edge.preprocess import Picture
 
 ANSWER_S = 600.0  # for one request: a slice of a round takes seconds
+LOOK_S = 0.25  # between two steps of progress
 REMEDY = "copy the file again, or use another runtime"
 _CODE = "import sys; from edge.benchmark.worker import main; main(int(sys.argv[1]))"
 
@@ -131,13 +134,23 @@ class Worker:
         samples: tuple[Samples, Samples] = self._ask("whole", num_runs, seconds)
         return samples
 
-    def stream(self, source: str, seconds: float) -> Streamed:
-        """Classify what a source delivers. Raises: EdgeError."""
-        streamed: Streamed = self._ask("stream", source, seconds)
+    def stream(self, source: str, seconds: float, report: Callable[[float, str], None]) -> Streamed:
+        """Classify what a source delivers; Ctrl-C ends it early. Raises: EdgeError."""
+        self._send(("stream", (source, seconds)))
+        began = time.monotonic()
+        try:
+            while not self._link.poll(LOOK_S) and (passed := time.monotonic() - began) < ANSWER_S:
+                report(min(1.0, passed / seconds), f"frames of {source}")
+        except KeyboardInterrupt:
+            self._process.terminate()  # which it takes as the end of its frames
+        streamed: Streamed = self._answer()
         return streamed
 
     def _ask(self, what: str, *arguments: object) -> Any:
         self._send((what, arguments))
+        return self._answer()
+
+    def _answer(self) -> Any:
         path = self.combination.path
         try:
             if not self._link.poll(ANSWER_S):
@@ -232,4 +245,6 @@ class _Bench:
         return np.array(totals, np.int64), np.array(stages, np.int64)
 
     def stream(self, source: str, seconds: float) -> Streamed:
-        return stream(self._model, source, seconds)
+        ended = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        return stream(self._model, source, seconds, ended.is_set)

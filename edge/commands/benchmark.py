@@ -21,6 +21,7 @@ from edge.benchmark.report import Findings, findings
 from edge.benchmark.worker import Combination, Worker, threads_of
 from edge.commands import complain, run
 from edge.commands.arguments import add_normalize_argument, count, threads_list
+from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
 from edge.model import models_folder, shipped_models
@@ -28,7 +29,6 @@ from edge.preprocess import Normalization, Picture, read_image
 from edge.runtime import RUNTIMES, default_num_threads, installed_runtimes
 
 NAME = "edge-benchmark"
-BAR_COLUMNS = 24
 STREAM_S = 10.0
 EXAMPLES = """\
 Models, runtimes and numbers of threads are measured in turns, each in a process of its own, so that
@@ -192,7 +192,7 @@ def _benchmark(args: argparse.Namespace) -> int:
         cold_starts=args.cold_starts,
         verbose=args.verbose,
     )
-    with _Progress() as progress:
+    with ShareBar() as progress:
         taking = measure(plan, progress.show)
     shown = args.image.name if args.image else "a drawn 640 x 480 JPEG"
     found = findings(taking, args.command, shown)
@@ -281,30 +281,42 @@ def _compare(
 
 def _stream(args: argparse.Namespace, combinations: Sequence[Combination]) -> int:
     seconds = args.seconds or STREAM_S
-    rows, failed = [], False
-    for combination in combinations:
-        try:
-            with Worker(combination, drawn_picture(), verbose=args.verbose) as worker:
-                facts = worker.open(args.warmup_runs)
-                said = asdict(worker.stream(args.source, seconds))
+    rows, failed = list[Mapping[str, Any]](), False
+    with ShareBar() as progress:
+        for combination in combinations:
+            try:
+                with Worker(combination, drawn_picture(), verbose=args.verbose) as worker:
+                    facts = worker.open(args.warmup_runs)
+                    said = asdict(worker.stream(args.source, seconds, progress.show))
+            except KeyboardInterrupt:  # before its first frame
+                return _told(rows, args.format, 130)
+            except EdgeError as error:
+                failed = True
+                complain(NAME, error)
+                continue
             head = {"model": combination.path.name, "runtime": facts.runtime}
             rows.append(head | {"threads": combination.threads} | said)
-        except EdgeError as error:
-            failed = True
-            complain(NAME, error)
-    if args.format == "json":
+            if said["partial"]:
+                complain(NAME, "partial: it was interrupted")
+                return _told(rows, args.format, 130)
+    return _told(rows, args.format, int(failed))
+
+
+def _told(rows: Sequence[Mapping[str, Any]], format_name: str, status: int) -> int:
+    """Print what became of a source's frames, and return the exit status."""
+    if format_name == "json":
         print(json.dumps(rows, indent=1))
     else:
-        for line in tables.stream_lines(rows, args.format):
+        for line in tables.stream_lines(rows, format_name):
             print(line)
-    return int(failed)
+    return status
 
 
 def _soak(args: argparse.Namespace, combination: Combination) -> int:
     moments: list[soak.Moment] = []
     interrupted = False
     picture: Picture = args.image or drawn_picture()
-    with Worker(combination, picture, verbose=args.verbose) as worker, _Progress() as progress:
+    with Worker(combination, picture, verbose=args.verbose) as worker, ShareBar() as progress:
         facts = worker.open(args.warmup_runs)
         try:
             moments.extend(soak.soak(worker, args.soak, progress.show))
@@ -322,22 +334,3 @@ def _soak(args: argparse.Namespace, combination: Combination) -> int:
     if args.plot:
         replace_file(args.plot, plot.soak_png(moments, said))
     return 130 if interrupted else 0
-
-
-class _Progress:
-    """A bar on stderr; nothing where that is no terminal."""
-
-    def __init__(self) -> None:
-        self._wanted = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-    def show(self, share: float, what: str) -> None:
-        if self._wanted:
-            bar = ("#" * round(share * BAR_COLUMNS)).ljust(BAR_COLUMNS)
-            print(f"\r[{bar}] {share:4.0%} {what[:44]}\x1b[K", end="", file=sys.stderr, flush=True)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._wanted:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,9 +1,11 @@
-"""How far a long batch is: one line on stderr's terminal, out of the way of what is said there."""
+"""How far long work is: one line on stderr's terminal, out of the way of what is said there."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from typing import Self
 
 from edge.commands.terminal import columns_of, is_terminal
 
@@ -56,6 +58,34 @@ class Progress:
             sys.stderr.flush()
         except OSError:  # the terminal is gone; the work goes on
             self._wanted = False
+
+
+class ShareBar:
+    """The same for work that knows its share instead of a count, and what it does at present."""
+
+    def __init__(self) -> None:
+        self._wanted = is_terminal(sys.stderr)
+
+    def show(self, share: float, what: str) -> None:
+        """Draw the line: `[####      ]  40% hotdog.tflite`."""
+        if self._wanted:
+            filled = round(share * BAR_COLUMNS)
+            line = f"[{'#' * filled}{' ' * (BAR_COLUMNS - filled)}] {share:4.0%} {what}"
+            self._write(f"\r{line[: columns_of(sys.stderr) - 1]}\x1b[K")
+
+    def __enter__(self) -> Self:
+        """Return the bar itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the line away."""
+        if self._wanted:
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone; the work goes on
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def progress_line(done: int, total: int | None, seconds: float) -> str:
