@@ -66,10 +66,15 @@ def test_a_dry_run_says_each_step_and_changes_nothing(tmp_path: Path) -> None:
     assert not Path("/etc/edge-classify").exists()
 
 
-@pytest.mark.parametrize("name", ["install.sh", "push.sh"])
-def test_what_is_copied_is_there(name: str) -> None:
+def copied(name: str) -> set[str]:
+    """The files that a script copies."""
     (names,) = re.findall(r"for file in ([^;]*watch\.toml[^;]*); do", (DEPLOY / name).read_text())
     stands_for = {'"$unit_name"': "edge-watch.service", '"${rule##*/}"': "60-edge-dma-heap.rules"}
-    files = {stands_for.get(word, word) for word in names.split()}
+    return {stands_for.get(word, word) for word in names.replace("\\\n", "").split()}
+
+
+def test_what_is_copied_is_there_and_all_that_install_needs() -> None:
+    files = copied("push.sh")
     assert {"install.sh", "version.sh", "uninstall.sh", "places.sh", "edge-watch.service"} <= files
     assert all((DEPLOY / file).is_file() for file in files)
+    assert files == copied("install.sh")
