@@ -10,10 +10,11 @@ import pytest
 from conftest import ROOT
 
 UNIT = ROOT / "deploy" / "edge-watch.service"
+NETWORK = ROOT / "deploy" / "network.conf"
 MOST_EXPOSED = 17  # tenths, as systemd-analyze's threshold has it
 
 
-def verify(content: str, root: Path) -> subprocess.CompletedProcess[str]:
+def verify(content: str, root: Path, dropin: str = "") -> subprocess.CompletedProcess[str]:
     """Run systemd-analyze verify on a unit in a root of its own, with its programs there."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed (Debian: apt install systemd)")
@@ -25,6 +26,8 @@ def verify(content: str, root: Path) -> subprocess.CompletedProcess[str]:
     units = root / "etc" / "systemd" / "system"
     units.mkdir(parents=True)
     (units / UNIT.name).write_text(content)
+    (units / f"{UNIT.name}.d").mkdir()
+    (units / f"{UNIT.name}.d" / NETWORK.name).write_text(dropin)
     # The root holds no other unit and no man page; what this one says is all that is judged.
     options = (f"--root={root}", "--man=no", "--recursive-errors=no")
     return subprocess.run(
@@ -52,22 +55,47 @@ def test_the_check_sees_a_fault(tmp_path: Path, line: str) -> None:
     assert UNIT.name in done.stderr
 
 
-def service() -> dict[str, list[str]]:
-    """What the unit says of its service: every value of every key, in order."""
+def test_systemd_accepts_its_network_without_a_word(tmp_path: Path) -> None:
+    done = verify(UNIT.read_text(), tmp_path, NETWORK.read_text())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_check_sees_a_fault_of_its_network(tmp_path: Path) -> None:
+    done = verify(UNIT.read_text(), tmp_path, "[Service]\nIPAddressAllow=everywhere\n")
+    assert f"{NETWORK.name}:2" in done.stderr
+
+
+def test_by_itself_it_has_no_network() -> None:
+    assert service()["IPAddressDeny"] == ["any"]
+    assert service()["RestrictAddressFamilies"] == ["AF_UNIX AF_NETLINK"]
+    assert service(NETWORK)["RestrictAddressFamilies"] == ["AF_INET AF_INET6"]
+
+
+def test_a_secret_that_is_gone_is_no_reason_not_to_start() -> None:
+    loaded = [line.partition(":")[0] for line in service(NETWORK)["LoadCredential"]]
+    assert loaded == ["web-token", "mqtt-password"]
+    assert service(NETWORK)["SetCredential"] == [rf"{name}:\n" for name in loaded]
+
+
+def service(file: Path = UNIT) -> dict[str, list[str]]:
+    """What a unit says of its service: every value of every key, in order."""
     said: dict[str, list[str]] = {}
-    for line in UNIT.read_text().partition("[Service]")[2].partition("[Install]")[0].splitlines():
+    for line in file.read_text().partition("[Service]")[2].partition("[Install]")[0].splitlines():
         key, equals, value = line.partition("=")
         if equals and not line.startswith("#"):
             said.setdefault(key, []).append(value)
     return said
 
 
-def test_its_exposure_is_low() -> None:
+@pytest.mark.parametrize("dropin", ["", NETWORK.read_text()], ids=["alone", "network"])
+def test_its_exposure_is_low(tmp_path: Path, dropin: str) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed (Debian: apt install systemd)")
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text() + dropin)  # it reads one file
     options = ("--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager")
     done = subprocess.run(
-        ["systemd-analyze", "security", *options, str(UNIT)],
+        ["systemd-analyze", "security", *options, str(unit)],
         capture_output=True,
         text=True,
         timeout=60,
