@@ -72,7 +72,9 @@ read_options() {
     [ -z "$offline" ] || offline=$(cd -- "$offline" && pwd)
     [ -n "$extras" ] || extras=$(cat "$record/with" 2>/dev/null || :)
     [ "$extras" != none ] || extras=''
-    case $extras in *[!a-z0-9,]*) wrong "--with must be names with commas between. Received: $extras" ;; esac
+    case $extras in '' | web | mqtt | web,mqtt | mqtt,web) ;;
+    *) wrong "--with must be web, mqtt, web,mqtt or none. Received: $extras" ;;
+    esac
 }
 
 # All that can be known to fail is found here, before anything is changed.

@@ -48,7 +48,9 @@ read_options() {
         --wheel) wheel=$2 && shift ;;
         --offline) copy wheels "$2" && options="$options --offline wheels" && shift ;;
         --with)
-            case $2 in *[!a-z0-9,]*) wrong "--with must be names with commas between. Received: $2" ;; esac
+            case $2 in none | web | mqtt | web,mqtt | mqtt,web) ;;
+            *) wrong "--with must be web, mqtt, web,mqtt or none. Received: $2" ;;
+            esac
             options="$options --with $2" && shift
             ;;
         --dry-run) options="$options --dry-run" ;;

@@ -36,6 +36,7 @@ def test_help_names_every_option(name: str) -> None:
         ("install.sh", "--model", "no-such.tflite"),
         ("install.sh", "--offline", "no-such-folder"),
         ("install.sh", "--with", "web;reboot"),
+        ("install.sh", "--with", "convert"),
         ("uninstall.sh", "--nonsense"),
         ("push.sh",),
         ("push.sh", "one", "two"),
