@@ -1,10 +1,10 @@
-"""All checks, in the order in which they are read: the machine, Python, the camera, the service."""
+"""All checks, in the order in which they are read: machine, Python, camera, service, network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from edge.doctor import camera, installation, machine, service
+from edge.doctor import camera, installation, machine, network, service
 from edge.doctor.finding import FAULT, TIMED_OUT, Context, Finding
 from edge.errors import one_line
 
@@ -33,6 +33,10 @@ CHECKS: dict[str, Check] = {
     "model": service.model,
     "operators": service.operators,
     "unit": service.unit,
+    "parts": network.parts,
+    "secrets": network.secrets,
+    "live page": network.live_page,
+    "broker": network.broker,
 }
 
 
