@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from brokers import required
 from live import scenes, watching
+from prometheus_client.parser import text_string_to_metric_families
 from sightings import sighting
 
 from edge.board import Throttling
 from edge.vitals import Failures, Vitals
-from edge.web.metrics import Metrics
+from edge.web.metrics import MOST_LABELS, OTHERS, Metrics
 
 VITALS = Vitals(
     up_s=5.0,
@@ -76,6 +77,50 @@ def test_what_is_looked_up() -> None:
 def test_what_the_machine_does_not_tell_is_left_out() -> None:
     text = Metrics(lambda: BARE, lambda: True).text()
     assert b"celsius" not in text and b"throttled" not in text
+
+
+def test_a_label_that_was_not_seen_has_a_zero() -> None:
+    metrics = Metrics(lambda: VITALS, lambda: True)
+    metrics(sighting(1, "cup"))
+    told = values(metrics.text())
+    for name, cup in (("results", 1), ("events", 0)):
+        assert told[f'edge_classify_{name}_total{{label="cup"}}'] == cup
+        assert told[f'edge_classify_{name}_total{{label="plate"}}'] == 0
+        assert told[f'edge_classify_{name}_total{{label="unknown"}}'] == 0
+
+
+def test_a_thousand_labels_make_no_endless_text() -> None:
+    labels = tuple(f"label {number}" for number in range(1000))
+    metrics = Metrics(lambda: replace(VITALS, labels=labels), lambda: True)
+    assert len(metrics.text()) < 30_000
+    for number, label in enumerate(labels, start=1):
+        metrics(sighting(number, label, changed=True))
+    told = values(metrics.text())
+    assert told['edge_classify_results_total{label="label 99"}'] == 1
+    rest = 1000 - MOST_LABELS
+    assert told[f'edge_classify_results_total{{label="{OTHERS}"}}'] == rest
+    assert told[f'edge_classify_events_total{{label="{OTHERS}"}}'] == rest
+    assert len([name for name in told if "results_total" in name]) == MOST_LABELS + 1
+    assert len(metrics.text()) < 30_000
+
+
+def test_trouble_is_told() -> None:
+    vitals = replace(VITALS, waiting="camera 0: no frame yet", trouble="damaged")
+    for looked_at, expected in ((VITALS, 0), (vitals, 1)):
+        told = values(Metrics(lambda looked_at=looked_at: looked_at, lambda: False).text())
+        assert told["edge_classify_source_waiting"] == expected
+        assert told["edge_classify_model_refused"] == expected
+        assert told["edge_classify_up_seconds"] == 5
+
+
+@pytest.mark.parametrize("label", ['6" pizza', "back\\slash", "two\nlines", "crème brûlée", "{x}"])
+def test_any_label_is_told_as_it_is(label: str) -> None:
+    vitals = replace(VITALS, labels=(label,), model="of other bytes \udcff.tflite")
+    metrics = Metrics(lambda: vitals, lambda: True)
+    metrics(sighting(1, label))
+    families = text_string_to_metric_families(metrics.text().decode())
+    results = next(family for family in families if family.name == "edge_classify_results")
+    assert {s.labels["label"]: s.value for s in results.samples} == {label: 1, "unknown": 0}
 
 
 @pytest.mark.skipif(
