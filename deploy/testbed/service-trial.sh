@@ -354,9 +354,8 @@ page_without_its_part() {
 
 install_with_parts() {
     sed -i '/^\[mqtt\]/a url = "mqtt://127.0.0.1"' "$config"
-    install_sh --offline /payload/wheels --with web,mqtt && within 30 works && exposure_with_network
+    install_sh --offline /payload/wheels --with web,mqtt && within 30 works && exposure
 }
-exposure_with_network() { systemd-analyze security --no-pager "$unit" | tail -n 1; }
 
 page_answers() {
     within 15 same "$(asked /healthz)" ok && asked / | grep -q '<title>' && asked /metrics | grep -q '^edge_classify_fresh 1' &&
@@ -380,6 +379,56 @@ mqtt_reaches_a_broker() {
         same "$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/availability' -C 1 -W 60)" online
 }
 
+# probe: starts the service, before which Python says within the unit's own confinement what it may do.
+probe() {
+    mkdir -p "${dropin%/*}"
+    printf '[Service]\nExecStartPre=-/usr/bin/python3 /srv/probe.py\n' >"${dropin%/*}/probe.conf"
+    cat >/srv/probe.py <<'END'
+import os, pathlib, socket
+try:
+    socket.create_connection(("127.0.0.1", 22222), 2)
+except OSError as error:
+    print("probe:", error.strerror)
+for path in pathlib.Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere")).glob("*"):
+    print(f"probe: {path.name}, others {path.stat().st_mode & 0o077:o}, {len(path.read_text())} letters")
+END
+    listen
+    systemctl daemon-reload
+    systemctl restart $unit
+    rm "${dropin%/*}/probe.conf" /srv/probe.py
+    systemctl daemon-reload
+    within 30 works
+}
+has_no_network() { probe && within 5 told 'probe: Address family not supported'; }
+has_network_and_secrets() {
+    probe && within 5 told 'probe: Connection refused' && told 'probe: web-token, others 0, 33 letters' &&
+        told 'probe: mqtt-password, others 0, 1 letters'
+}
+works_without_its_secrets() {
+    mkdir /srv/secrets
+    mv /etc/edge-classify/web-token /etc/edge-classify/mqtt-password /srv/secrets/
+    probe && told 'probe: web-token, others 0, 1 letters' && fails asked /keep '' sausage && page_answers
+    status=$?
+    mv /srv/secrets/* /etc/edge-classify/
+    systemctl restart $unit
+    return $status
+}
+
+crashing_upgrade_without_parts() {
+    version=$(installed_version)
+    fails /payload/deploy/install.sh --offline /payload/wheels --wheel "$(echo /payload/edge_classify-9.9.2-*.whl)" --with none || return 1
+    same "$(installed_version)" "$version" && test -e "$network" && same "$(cat /opt/edge-classify/record/with)" web,mqtt &&
+        within 30 page_answers
+}
+
+doctor_finds_them_well() {
+    /opt/edge-classify/current/bin/edge-doctor >/srv/doctor || :
+    cat /srv/doctor
+    grep -q '^ok *parts *web and mqtt' /srv/doctor && grep -q '^ok *secrets' /srv/doctor &&
+        grep -q '^ok *live page *answers at 8080, for this machine alone; controls by token' /srv/doctor &&
+        grep -q '^ok *broker *127.0.0.1:1883 takes connections' /srv/doctor
+}
+
 parts_are_remembered() {
     was=$(pid)
     install_sh --offline /payload/wheels && same "$(pid)" "$was" && test -e "$network"
@@ -389,7 +438,7 @@ parts_are_taken_away() {
     sed -i '/^listen = /d; /^url = /d' "$config"
     rm -r /var/lib/edge-classify/dataset
     install_sh --offline /payload/wheels --with none && within 30 works && fails test -e "$network" &&
-        fails /opt/edge-classify/current/bin/python -c 'import tornado'
+        fails /opt/edge-classify/current/bin/python -c 'import tornado' && has_no_network
 }
 
 # --- the end of it
@@ -456,6 +505,7 @@ check 'a wrong configuration: said, status 2, and no restart' wrong_config
 check 'a right one again: it works' right_config_again
 check "a source that is gone: said, and never given up" source_gone
 check 'the source is back: it works within RestartSec + 6 s' source_back
+check 'it has no network' has_no_network
 check 'a page without its part: said, status 2' page_without_its_part
 listen
 check 'install.sh --with web,mqtt' install_with_parts
@@ -464,7 +514,11 @@ check 'to this machine alone' page_is_local
 check 'a control wants the token that systemd hands over, and keeps a frame' controls_want_the_token
 check 'MQTT waits for its broker' mqtt_waits_for_its_broker
 check 'and reaches a real one' mqtt_reaches_a_broker
+check 'edge-doctor finds parts, secrets, page and broker well' doctor_finds_them_well
+check 'the unit has its network, and copies of the secrets that nobody else can read' has_network_and_secrets
+check 'where the secrets are gone it works, without controls' works_without_its_secrets
 check 'a later install.sh keeps the parts' parts_are_remembered
+check 'an upgrade that crashes at its start leaves them as they were' crashing_upgrade_without_parts
 check 'install.sh --with none takes them away' parts_are_taken_away
 check 'uninstall.sh leaves what the user wrote' remove_keeps_what_is_mine
 check 'uninstall.sh --purge leaves nothing' purge_leaves_nothing
