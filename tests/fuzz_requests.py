@@ -12,7 +12,6 @@ import socket
 import sys
 import tempfile
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,14 +69,18 @@ def _flipped(whole: bytes, draw: random.Random) -> bytes:
 
 
 def asked(port: int, request: bytes) -> bytes:
-    """Send it, say that no more comes, and return what is answered."""
+    """Send it, say that no more comes, and return what is answered. Raises: TimeoutError."""
     answer = b""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
-    with connection, suppress(ConnectionError):
-        connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
-        while len(answer) < 1_000_000 and (more := connection.recv(65536)):
-            answer += more
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
+        try:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            while len(answer) < 1_000_000 and (more := connection.recv(65536)):
+                answer += more
+        except TimeoutError:
+            raise
+        except OSError:  # closed before it was all sent, which is an answer as well
+            pass
     return answer
 
 
@@ -103,9 +106,13 @@ def run(count: int, seed: int) -> tuple[Counter[str], list[str]]:
         service.after(1)
         for number in range(count):
             request = drawn(draw)
-            answer = asked(service.port, request)
+            try:
+                answer = asked(service.port, request)
+                wrong = fault(service, request, answer)
+            except TimeoutError:
+                answer, wrong = b"", "hangs"
             statuses[answer[9:12].decode(errors="replace") or "closed"] += 1
-            if wrong := fault(service, request, answer):
+            if wrong:
                 faults.append(f"request {number} of seed {seed} {wrong}: {request[:200]!r}")
         before = service.document("/latest.json")["sighting"]["frame"]
         service.after(before + 3)

@@ -25,6 +25,7 @@ deadline_s = 120.0
 give_up_s = 600.0
 END
 step watch sh -c 'python3 -m edge watch --config watch.toml | head -n 3'
+step benchmark python3 -m edge benchmark model.tflite --threads 1 --source camera --seconds 60 --format json
 step turned python3 camera_frames.py model.tflite turned.png --rotate 90 --flip vertical
 python3 camera_frames.py model.tflite /dev/null --hold 900 >held &
 until [ -s held ] || ! kill -0 $!; do sleep 1; done

@@ -54,6 +54,16 @@ def watched(folder: Path) -> Iterator[str]:
         yield f"edge-watch said {lines}: {' | '.join(said)}"
 
 
+def measured(folder: Path) -> Iterator[str]:
+    """What edge-benchmark says of a camera: how many frames, how old at their results."""
+    yield from ended(folder / "benchmark", 0)
+    rows = json.loads(text_of(folder / "benchmark.out") or "[]")
+    for row in rows or [{}]:
+        if row.get("frames", 0) < 2 or not 0 < row["age"]["p50_ms"] < 60_000 or row["partial"]:
+            said = text_of(folder / "benchmark.err").splitlines()[-3:]
+            yield f"edge-benchmark said {row}: {' | '.join(said)}"
+
+
 def causes(folder: Path) -> Iterator[str]:
     """A camera that cannot be used: why, in a line."""
     for name, cause in {
@@ -90,6 +100,7 @@ def text_of(file: Path) -> str:
 TRIED: dict[str, Callable[[Path], Iterator[str]]] = {
     "frames of vimc are classified, their colours in order": upright,
     "edge-watch classifies them": watched,
+    "edge-benchmark measures them": measured,
     "frames are rotated and flipped": turned,
     "busy, no rights and no camera are told apart": causes,
 }
