@@ -48,6 +48,7 @@ class Pictures:
         self._newest, self._least_s, self._monotonic = newest, 1 / fps, monotonic
         self._encoded_s = -self._least_s
         self._shown: OrderedDict[int, Shown] = OrderedDict()
+        self._seen: tuple[int, Model, bytes] | None = None  # by which model
         self._thumbnails: OrderedDict[int, bytes] = OrderedDict()
 
     def newest(self) -> Shown | None:
@@ -81,7 +82,10 @@ class Pictures:
         sighting = self._newest()
         if sighting is None or sighting.frame is None:
             return None
-        return encode_png(seen(sighting.frame.picture, model.input))
+        if self._seen is None or self._seen[:2] != (sighting.number, model):
+            png = encode_png(seen(sighting.frame.picture, model.input))
+            self._seen = (sighting.number, model, png)
+        return self._seen[2]
 
     def keep_thumbnail(self, sighting: Sighting) -> None:
         """Keep the small picture of a change."""

@@ -11,6 +11,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
+from socket import socket
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -45,33 +46,26 @@ class Server:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         sockets = bind_sockets(port, host)
         self.port = sockets[0].getsockname()[1]
-        loop = self._loop = asyncio.new_event_loop()
-        listens = threading.Event()
-
-        def serve() -> None:
-            asyncio.set_event_loop(loop)
-
-            async def begin() -> None:
-                self._station.begin()
-                server = _Bounded(
-                    _application(self._station),
-                    max_header_size=LARGEST_HEADER,
-                    max_body_size=LARGEST_BODY,
-                    max_buffer_size=LARGEST_HEADER + LARGEST_BODY,
-                    idle_connection_timeout=IDLE_S,
-                    body_timeout=BODY_S,
-                )
-                server.add_sockets(sockets)
-
-            loop.run_until_complete(begin())
-            listens.set()
-            loop.run_forever()
-            for each in sockets:
-                each.close()
-
-        self._thread = threading.Thread(target=serve, name="web", daemon=True)
+        self._loop, listens = asyncio.new_event_loop(), threading.Event()
+        work = (self._loop, sockets, listens)
+        self._thread = threading.Thread(target=self._serve, args=work, name="web", daemon=True)
         self._thread.start()
         listens.wait(CLOSE_S)
+
+    def _serve(
+        self, loop: asyncio.AbstractEventLoop, sockets: list[socket], listens: threading.Event
+    ) -> None:
+        """Serve until the loop is stopped; the thread's own work."""
+        asyncio.set_event_loop(loop)
+
+        async def begin() -> None:  # tornado looks for the loop that runs
+            _server(self._station).add_sockets(sockets)
+
+        loop.run_until_complete(begin())
+        listens.set()
+        loop.run_forever()
+        for each in sockets:
+            each.close()
 
     def call(self, work: Callable[..., None], *args: Any) -> None:
         """Have the server's thread do something, soon."""
@@ -89,15 +83,29 @@ class Server:
 class _Bounded(HTTPServer):
     """Refuses connections beyond a number: each costs memory and a file."""
 
+    def initialize(self, *args: Any, **options: Any) -> None:
+        """Begin without connections; tornado's own classes are made so."""
+        super().initialize(*args, **options)
+        self._streams: weakref.WeakSet[IOStream] = weakref.WeakSet()
+
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """Serve a new connection, or close it."""
-        if not hasattr(self, "_open"):
-            self._open: weakref.WeakSet[IOStream] = weakref.WeakSet()
-        if sum(not each.closed() for each in self._open) >= MOST_CONNECTIONS:
+        if sum(not each.closed() for each in self._streams) >= MOST_CONNECTIONS:
             stream.close()
             return
-        self._open.add(stream)
+        self._streams.add(stream)
         super().handle_stream(stream, address)
+
+
+def _server(station: Station) -> HTTPServer:
+    return _Bounded(
+        _application(station),
+        max_header_size=LARGEST_HEADER,
+        max_body_size=LARGEST_BODY,
+        max_buffer_size=LARGEST_HEADER + LARGEST_BODY,
+        idle_connection_timeout=IDLE_S,
+        body_timeout=BODY_S,
+    )
 
 
 def _application(station: Station) -> Application:

@@ -51,17 +51,14 @@ class Station:
         self.memory = Memory()
         self.metrics = Metrics(vitals, self.is_fresh)
         self.pictures = Pictures(lambda: self.memory.newest, settings.stream_fps)
+        self.stream = Stream(self.pictures, settings.stream_fps)
         self.dataset = Dataset(
             folder, max_files=settings.dataset_max_files, max_bytes=settings.dataset_max_mb * 1e6
         )
         self.device = socket.gethostname()
         self.hosts = {"localhost", self.device.lower(), settings.address[0].lower()}
-        self._rules, self._fps = rules, settings.stream_fps
+        self._rules = rules
         self._token = settings.token().encode()
-
-    def begin(self) -> None:
-        """Make what belongs to the server's loop, in its thread."""
-        self.stream = Stream(self.pictures, self._fps)
 
     def __call__(self, sighting: Sighting) -> None:
         """Take a sighting, in the service's loop."""
