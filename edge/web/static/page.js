@@ -292,16 +292,16 @@ async function showInput() {
 
 // --- controls
 
+// Whether the dialog's form was sent: Escape and Cancel close it as well.
 function asked(dialog) {
   return new Promise((resolve) => {
     dialog.returnValue = "";
-    dialog.addEventListener("close", () => resolve(dialog.returnValue !== "cancelled"), { once: true });
-    dialog.addEventListener("cancel", () => { dialog.returnValue = "cancelled"; }, { once: true });
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
     dialog.showModal();
   });
 }
 
-for (const [button, dialog] of [["cancel", "keeping"], ["no-token", "asking"]]) $(button).onclick = () => $(dialog).close("cancelled");
+for (const [button, dialog] of [["cancel", "keeping"], ["no-token", "asking"]]) $(button).onclick = () => $(dialog).close();
 
 async function token() {
   if (!sessionStorage.getItem("token")) {
