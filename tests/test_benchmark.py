@@ -23,7 +23,7 @@ from conftest import ROOT, TEST_DATA, run
 from trees import raspberry_pi
 
 from edge import board, tuned
-from edge.benchmark import DRAWN_SIZE, drawn_picture
+from edge.benchmark import DRAWN_SIZE, drawn_picture, soak
 from edge.benchmark.bands import band_of
 from edge.benchmark.cold import cold_start
 from edge.benchmark.compare import SLOWER, BaselineError, compare, read_baseline, save
@@ -32,6 +32,7 @@ from edge.benchmark.measure import Plan, Taking, measure
 from edge.benchmark.recommend import recommend
 from edge.benchmark.report import STAGES, Findings, findings
 from edge.benchmark.samples import drift, ratio, summarize
+from edge.benchmark.soak import Moment
 from edge.benchmark.timing import clock, time_runs, warm_up
 from edge.benchmark.worker import Combination, Worker
 from edge.errors import ImageError, ModelError
@@ -430,6 +431,14 @@ def test_an_interrupted_source_prints_what_there_is() -> None:
     (row,) = json.loads(stdout)
     assert row["partial"] and row["frames"] > 1 and row["seconds"] < 50
     assert stderr == "edge-benchmark: partial: it was interrupted\n"
+
+
+def test_a_soak_says_what_it_was_under() -> None:
+    quiet = [Moment(5.0 * n, 100, 2.0, 2.1, 3.0, 50.0 + n, None, "", 0.02) for n in range(1, 9)]
+    assert soak.verdict(quiet) == "p50 at the end 1.00 of the beginning's, 51 to 58 Celsius"
+    busy = [replace(m, load_of_others=1.5, throttling="throttled") for m in quiet]
+    said = soak.verdict(busy)
+    assert "not quiet: others kept 1.50 cores busy; the firmware told of throttled" in said
 
 
 def test_a_stage_that_sometimes_takes_no_time_can_be_compared() -> None:

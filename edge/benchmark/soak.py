@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 
 from edge import board
-from edge.benchmark.conditions import Load
+from edge.benchmark.conditions import MOST_OTHERS, Load
 from edge.benchmark.worker import Worker
 
 INTERVAL_S = 5.0
@@ -74,5 +74,8 @@ def verdict(moments: Sequence[Moment]) -> str:
     said = f"p50 at the end {ratio:.2f} of the beginning's"
     celsius = [m.celsius for m in moments if m.celsius is not None]
     said += f", {celsius[0]:.0f} to {max(celsius):.0f} Celsius" if celsius else ""
+    others = [m.load_of_others for m in moments if m.load_of_others is not None]
+    if others and np.median(others) > MOST_OTHERS:
+        said += f"; the machine was not quiet: others kept {np.median(others):.2f} cores busy"
     causes = sorted({m.throttling for m in moments if m.throttling})
     return said + (f"; the firmware told of {', '.join(causes)}" if causes else "")
