@@ -61,6 +61,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "web.token_file": ("--web-token",),
     "mqtt.url": ("--mqtt",),
 }
+METAVARS = {"web.listen": "PORT", "web.token_file": "FILE", "mqtt.url": "URL"}
 ENDING = (signal.SIGTERM, signal.SIGINT)
 LAST_RESORT_S = 1.8  # two seconds are promised; closing a camera may take 1.5
 
@@ -106,7 +107,7 @@ def _add(group: Any, key: Key) -> None:
         )
         return
     shown = "" if key.default in (None, "", (), {}) else f" (default: {_shown(key.default)})"
-    metavar = flags[-1].rpartition("-")[2].upper()
+    metavar = METAVARS.get(key.dotted) or flags[-1].rpartition("-")[2].upper()
     group.add_argument(*flags, dest=key.dotted, metavar=metavar, help=text + shown)
 
 
