@@ -77,6 +77,15 @@ name_version() {
 
 numpy_file() { "$1" -c 'import numpy; print(numpy.__file__)'; }
 
+# They have done their work, and take more than all the rest. python -m ensurepip brings them back.
+remove_pip() {
+    for name in pip setuptools pkg_resources _distutils_hack 'distutils-precedence.pth' 'pip-*' 'setuptools-*'; do
+        # shellcheck disable=SC2086  # a pattern
+        rm -rf -- "$target"/lib/python3*/site-packages/$name
+    done
+    rm -f -- "$target"/bin/pip*
+}
+
 build_version() {
     if [ -e "$target/recipe" ]; then
         say "$target: is built already"
@@ -93,5 +102,6 @@ build_version() {
         fail "pip could not install ${wheel##*/}; see above, then run this again${offline:+ (is all of it in $offline?)}"
     [ "$(numpy_file "$target/bin/python")" = "$(numpy_file python3)" ] ||
         fail "$target: its numpy is not the system's; sudo apt-get install --reinstall python3-numpy, then run this again"
+    remove_pip
     cp -- "$work/recipe" "$target/recipe"
 }

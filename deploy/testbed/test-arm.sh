@@ -2,7 +2,8 @@
 # Do the models answer on ARM as they do here, and do the commands work there? test-arm.sh [--check | [--quick] [MODEL.tflite...]]
 # Ten pictures and the golden vectors, natively and in emulated Debian roots as a Pi has them: bookworm and trixie, 64- and
 # 32-bit, with each runtime that there is for them, as a Pi 3 or Zero 2 (Cortex-A53), a Pi 5 (Cortex-A76), and for 32 bits,
-# which no emulated A53 or A76 runs, a Pi 2 (Cortex-A7) and its larger sister (Cortex-A15).
+# which no emulated A53 or A76 runs, a Pi 2 (Cortex-A7) and its larger sister (Cortex-A15). Then install.sh and the service
+# on emulated machines that boot bookworm and trixie for arm64.
 # Each runtime is held to itself on x86-64: tflite-runtime to its reference kernels, which round as ARM's do (how far its
 # usual ones are off is told beside it), ai-edge-litert to its usual ones.
 # The models are those in the project's own wheel, and, without --quick, freshly converted ones of two, three and ten
@@ -43,6 +44,10 @@ check_prerequisites() {
         "$python" -c "import $module.interpreter" 2>/dev/null ||
             need "$python has no $module, which the answers here are made with: Python 3.11, $python -m pip install '.[litert]'"
     done
+    if [ -z "$quick" ]; then
+        command -v qemu-system-aarch64 >/dev/null || need 'no ARM machine can be emulated: apt-get install qemu-system-arm'
+        command -v mke2fs >/dev/null || need 'mke2fs is not installed: apt-get install e2fsprogs'
+    fi
     "$python" -m pip --version >/dev/null 2>&1 || need "$python has no pip: apt-get install python3-pip"
     [ -e pyproject.toml ] || need 'must run from the root of the repository'
     [ "$missing" = 0 ]
@@ -133,6 +138,15 @@ try_commands() {
     return "$failed"
 }
 
+# install.sh and the unit under the system's own systemd, on a machine of each kind.
+try_service() {
+    failed=0
+    for suite in bookworm trixie; do
+        PYTHON=$python run 7200 "$here/arm-service.sh" "$suite" "$cache/qemu-aarch64" "$work"/wheel/*.whl || failed=1
+    done
+    return "$failed"
+}
+
 remove_work() { rm -rf "$work"; }
 
 [ "${1:-}" != --quick ] || {
@@ -173,4 +187,5 @@ run 300 "$python" "$here/compare.py" "$work/answers" "$work/pictures" "$work/mod
     --machines native-litert $(machines litert) --told native-tflite || status=1
 [ -n "$quick" ] || see_the_trap || status=1
 [ -n "$quick" ] || try_commands || status=1
+[ -n "$quick" ] || try_service || status=1
 [ "$status" = 0 ]

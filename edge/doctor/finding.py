@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import importlib.util
 import os
 import signal
 import subprocess
@@ -155,6 +156,8 @@ def in_venv() -> bool:
 def pip(arguments: str) -> str:
     """The command by which pip does something to this Python's packages."""
     command = f"{sys.executable} -m pip {arguments}"
+    if in_venv() and importlib.util.find_spec("pip") is None:  # install.sh takes it away
+        command = f"{sys.executable} -m ensurepip && {command}"
     return f"{command} --break-system-packages" if is_apts_python() else command
 
 
