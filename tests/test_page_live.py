@@ -22,7 +22,8 @@ from PIL import Image
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 MISSING = not CHROMIUM or importlib.util.find_spec("playwright") is None
 pytestmark = pytest.mark.skipif(
     MISSING and not required("EDGE_WEB_REQUIRED"), reason="no Chromium: sudo apt install chromium"
