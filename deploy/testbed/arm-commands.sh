@@ -50,10 +50,18 @@ damaged() {
     [ $? = 1 ]
 }
 
+# The trial of a model has a time limit, which an emulated processor beside other work may miss.
 crashing() {
-    edge classify --runtime "$runtime" -m /trial/trap/trap.tflite "$photo"
-    [ $? = 1 ] || return 1
-    case $(cat /tmp/said) in *'(SIG'*) ;; *) return 1 ;; esac
+    for _ in 1 2 3; do
+        edge classify --runtime "$runtime" -m /trial/trap/trap.tflite "$photo"
+        [ $? = 1 ] || return 1
+        case $(tail -n 1 /tmp/said) in
+        *'(SIG'*) return 0 ;;
+        *'does not answer'*) ;;
+        *) return 1 ;;
+        esac
+    done
+    return 1
 }
 
 # Told, not judged: emulation says nothing about speed, and the emulator's own memory is in it.
