@@ -31,7 +31,7 @@ lint: $(VENV)/ready  ## ruff, mypy (strict on edge), the import rule, shellcheck
 test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM, bookworm and trixie (root; Debian's mmdebstrap; Linux 6.7)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm.sh --quick
 
-test-arm: $(VENV)/ready  ## the same in four roots, with freshly converted models and the commands (20 minutes)
+test-arm: $(VENV)/ready  ## the same in four roots, freshly converted models, the commands, install.sh on ARM machines (also qemu-system-arm)
 	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm.sh
 
 test-service: $(VENV)/ready  ## the service under a real systemd, in a container (root; Debian's systemd-container, mmdebstrap)
@@ -47,7 +47,7 @@ test-web: $(VENV)/ready  ## the live page in a browser, its server and metrics (
 	EDGE_WEB_REQUIRED=1 $(BIN)/python -m pytest tests/test_web.py tests/test_page_live.py tests/test_metrics.py tests/test_fuzz_requests.py
 
 test-mqtt: $(VENV)/ready  ## events and states at a real broker, over passwords, TLS and restarts (Debian's mosquitto, mosquitto-clients)
-	EDGE_MQTT_REQUIRED=1 $(BIN)/python -m pytest tests/test_mqtt.py
+	EDGE_MQTT_REQUIRED=1 $(BIN)/python -m pytest tests/test_mqtt.py tests/test_doctor_network.py
 
 soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all around it goes wrong
 	$(BIN)/python tests/soak.py --frames 200000 --minutes 60 --csv soak.csv
