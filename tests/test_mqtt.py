@@ -113,9 +113,9 @@ def test_states_events_and_availability(tmp_path: Path, source: Path) -> None:
         assert state["label"] == state["state"] and 0 < state["fps"] < 12
         assert state["events_lost"] == 0 and state["model"] == MODEL.name
         assert listener.messages("/snapshot")
-    with broker, Listener(broker, "edge-classify/+/snapshot", "-C", "1", "-N", "-F", "%x") as late:
-        late.process.wait(20)
-        assert late.file.read_text().startswith("ffd8")  # retained: a JPEG
+        with Listener(broker, "edge-classify/+/snapshot", "-C", "1", "-N", "-F", "%x") as late:
+            late.process.wait(20)
+            assert late.file.read_text().startswith("ffd8")  # retained: a JPEG
 
 
 def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run
+from conftest import ROOT, run
 from live import HOTDOG, TOKEN, Watching, scenes, until, watching
 from PIL import Image
 from sightings import sighting
@@ -408,19 +409,17 @@ def test_wrong_settings_are_one_line(
     reason="make test names an environment without the extra",
 )
 def test_a_missing_package_is_named() -> None:
-    done = run(
-        "-m",
-        "edge",
-        "watch",
-        "--source",
-        HOTDOG,
-        "--web",
-        "8080",
-        python=os.environ["EDGE_OLDEST_PYTHON"],
-    )
-    assert done.returncode == 2
-    remedy = "pip install 'edge-classify[web]', or sudo deploy/install.sh --with web"
-    assert done.stderr == f"edge-watch: --web: needs tornado; {remedy}\n"
+    words = [os.environ["EDGE_OLDEST_PYTHON"], "-m", "edge", "watch", "--source", HOTDOG]
+    for option, value, needs in (
+        ("web", "8080", "tornado"),
+        ("mqtt", "mqtt://broker.invalid", "paho"),
+    ):
+        done = subprocess.run(
+            [*words, f"--{option}", value], cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        remedy = f"pip install 'edge-classify[{option}]', or sudo deploy/install.sh --with {option}"
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"edge-watch: --{option}: needs {needs}; {remedy}\n"
 
 
 # --- the parts

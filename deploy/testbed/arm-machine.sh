@@ -38,11 +38,12 @@ run 3600 "$here/in-emulated.sh" "$emulator" mmdebstrap --quiet --mode=root --apt
 say 'fetching the wheels'
 case $suite in
 bookworm) version=3.11 runtime=tflite-runtime==2.14.0 ;;
-*) version=3.13 runtime='ai-edge-litert>=2.1' ;;
+*) version=3.13 runtime='ai-edge-litert>=2.1 ml_dtypes' ;;
 esac
+# shellcheck disable=SC2086  # a list of words
 run 600 "$python" -m pip download --quiet --only-binary :all: --no-deps --python-version "$version" --implementation cp \
     --abi "cp$(echo "$version" | tr -d .)" --abi none --platform manylinux_2_34_aarch64 --platform manylinux_2_27_aarch64 \
-    --platform manylinux2014_aarch64 --platform any --dest "$new/wheels" "$runtime" \
+    --platform manylinux2014_aarch64 --platform any --dest "$new/wheels" $runtime \
     flatbuffers tqdm typing-extensions backports.strenum protobuf >&2
 
 say 'making its disk'
