@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from edge.preprocess import Size
@@ -150,41 +151,56 @@ def _tutorial(x: Any) -> Any:
 
 
 def _tutorial_for_training(pixels: Any, scale: float) -> Any:
-    """The same in another order, which trains in five sixths of the time.
-
-    Bias and ReLU, then the largest of four, is the largest of four, then bias and ReLU: that spares
-    three quarters of their work and memory, and of the biases' gradient, which takes as long as the
-    weights' in the first layer. To scale the pixels is to scale the first layer's few weights. The
-    files keep the tutorial's own order: there, a convolution does bias and ReLU by itself, and the
-    range that is quantized has no negative half.
-    """
+    """The same, arranged to train in four fifths of the time; see `_PooledConvolution`."""
     x = pixels
     for filters in TUTORIAL_FILTERS:
-        x = _ScaledConvolution(scale, filters, 3, use_bias=False)(x)
-        x = layers.ReLU()(_Bias()(layers.MaxPooling2D(2)(x)))
+        x = _PooledConvolution(filters, scale)(x)
         scale = 1.0
     return layers.Dense(512, activation="relu")(layers.Flatten()(x))
 
 
-class _ScaledConvolution(layers.Conv2D):
-    """A convolution of `scale` times its input."""
+class _PooledConvolution(layers.Conv2D):
+    """A 3 x 3 convolution of `scale` times its input, bias, ReLU, and the largest of each four.
 
-    def __init__(self, scale: float, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    Forward, the convolution does bias and ReLU by itself. Backward, both are left to the pooled
+    values, a quarter of them, with the same gradients: pooling hands on only the largest's, and the
+    largest of ReLUs is the ReLU of the largest. As TensorFlow derives it, the first bias's gradient
+    takes as long as the weights'. To scale the pixels is to scale a few weights.
+    """
+
+    def __init__(self, filters: int, scale: float) -> None:
+        super().__init__(filters, 3)
         self._scale = scale
 
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        return super().convolution_op(inputs, kernel * self._scale if self._scale != 1 else kernel)
-
-
-class _Bias(layers.Layer):
-    """Adds a trained number to each channel of (n, h, w, channels)."""
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.bias = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="bias")
-
     def call(self, inputs: Any) -> Any:
-        return keras.ops.add(inputs, self.bias)
+        bias = keras.ops.convert_to_tensor(self.bias)
+        kernel = self.kernel * self._scale if self._scale != 1 else self.kernel
+        summed = tf.nn.bias_add(self.convolution_op(inputs, kernel), tf.stop_gradient(bias))
+        return _passing_back(keras.ops.max_pool(_relu_forward(summed), 2), bias)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        batch, height, width, filters = super().compute_output_shape(input_shape)
+        return batch, height // 2, width // 2, filters
+
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+
+
+@tf.custom_gradient
+def _relu_forward(summed: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    """ReLU, whose gradient `_passing_back` has seen to."""
+    return tf.nn.relu(summed), lambda upstream: upstream
+
+
+@tf.custom_gradient
+def _passing_back(pooled: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    """The pooled values; backward, through their ReLU, and to the bias that was added before."""
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        through = tf.raw_ops.ReluGrad(gradients=upstream, features=pooled)
+        return through, tf.raw_ops.BiasAddGrad(out_backprop=through)
+
+    return tf.identity(pooled), gradient
 
 
 _SMALL_STAGES = ((32, 1), (48, 1), (64, 1), (96, 0))  # filters and residual blocks, each halved

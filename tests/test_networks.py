@@ -161,7 +161,7 @@ def test_bfloat16_is_what_it_is_trained_in(results: dict[str, Any]) -> None:
 
 def test_pooling_before_bias_and_relu_trains_the_same_network(results: dict[str, Any]) -> None:
     assert results["said"]["order-False"] == ["Conv2D", "MaxPooling2D", "Conv2D"]
-    assert results["said"]["order-True"] == ["_ScaledConvolution", "MaxPooling2D", "_Bias"]
+    assert results["said"]["order-True"] == 3 * ["_PooledConvolution"]
     own, faster = results["order-scores-False"], results["order-scores-True"]
     np.testing.assert_allclose(faster, own, rtol=1e-5)
     own, faster = results["order-gradients-False"], results["order-gradients-True"]
