@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from convert.errors import ConversionError
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "deploy" / "testbed" / "test-arm.sh"
 OPTION = "--verify-arm"
+DIFFERS = 1  # the script's exit status where ARM answers otherwise; another is no judgement
 
 
 def check_tools() -> None:
@@ -20,7 +23,8 @@ def check_tools() -> None:
     if not SCRIPT.is_file():
         fault = f"needs a checkout of the project: {SCRIPT.name} is not here"
         raise ConversionError(OPTION, fault, "git clone it, and give the command there")
-    if said := _run("--check"):
+    status, said = _run("--check")
+    if status:
         raise ConversionError(OPTION, "cannot be done here", said)
 
 
@@ -29,24 +33,29 @@ def verify_on_arm(models: Sequence[Path]) -> list[str]:
 
     A table goes to stderr.
     """
-    if not _run("--quick", *map(str, models)):
+    words = ["--quick", *(str(model.resolve()) for model in models)]
+    status, said = _run(*words)
+    if not status:
         return []
-    error = ConversionError(
-        OPTION,
-        "a file answers otherwise on ARM, see the table above",
-        "do not ship it: convert another variant, or another network",
-    )
-    return [str(error)]
+    fault = "a file answers otherwise on ARM, see the table above"
+    remedy = "do not ship it: convert another variant, or another network"
+    if status != DIFFERS:
+        fault = f"could not be done ({said}), and says nothing of the files"
+        again = shlex.join([f"PYTHON={sys.executable}", str(SCRIPT.relative_to(ROOT)), *words])
+        remedy = f"mend that, and try them again: cd {shlex.quote(str(ROOT))} && sudo {again}"
+    return [str(ConversionError(OPTION, fault, remedy))]
 
 
-def _run(*words: str) -> str:
-    """What the script said last, where it ended badly."""
+def _run(*words: str) -> tuple[int, str]:
+    """Let the script speak to stderr; return its exit status and what it said last."""
     command = [str(SCRIPT), *words]
     environment = os.environ | {"PYTHON": sys.executable}
-    done = subprocess.run(
+    last = deque([""], maxlen=1)
+    with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=sys.stderr, stderr=subprocess.PIPE, text=True
-    )
-    if not done.returncode:
-        return ""
-    print(done.stderr, end="", file=sys.stderr, flush=True)
-    return (done.stderr.splitlines() or [f"it ended with {done.returncode}"])[-1]
+    ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+            last.append(line.strip())
+    return process.returncode, last[0] or f"exit status {process.returncode}"

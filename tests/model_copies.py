@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
 
 from convert.embed import embed
 from edge.metadata import read_metadata
 from edge.model import models_folder
+from edge.preprocess import Normalization
 
 SMALL = models_folder() / "hotdog-small.tflite"
 
@@ -26,6 +30,22 @@ def damaged(path: Path = SMALL) -> bytes:
     """The first half of a model, as a copy that was cut short leaves it."""
     content = path.read_bytes()
     return content[: len(content) // 2]
+
+
+def changed(change: Callable[[Any], None]) -> bytes:
+    """The small model with its tables changed."""
+    model = schema.ModelT.InitFromPackedBuf(SMALL.read_bytes(), 0)
+    change(model)
+    builder = schema.flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    pixels = Normalization(0.0, 1.0)
+    return embed(bytes(builder.Output()), name="", labels=("a", "b"), normalization=pixels, edge={})
+
+
+def no_strides(model: Any) -> None:  # tflite-runtime 2.14 divides by them: SIGFPE
+    for operator in model.subgraphs[0].operators:
+        if hasattr(operator.builtinOptions, "strideH"):
+            operator.builtinOptions.strideH = operator.builtinOptions.strideW = 0
 
 
 def _copy(**facts: object) -> bytes:

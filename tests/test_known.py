@@ -13,15 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from conftest import run
-from model_copies import SMALL, damaged, relabelled
+from model_copies import SMALL, changed, damaged, no_strides, relabelled
 
-from convert.embed import embed
 from edge.errors import ModelError
 from edge.known import ensure_sound
 from edge.model import Model, shipped_models
-from edge.preprocess import Normalization
 from edge.runtime import PACKAGES, installed_runtimes
 
 TRIED = """
@@ -54,16 +51,6 @@ def tried(path: Path | str, runtime: str = "auto") -> bool:
     done = run("-c", TRIED, str(path), runtime)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout == "True\n"
-
-
-def changed(change: Callable[[Any], None]) -> bytes:
-    """The small shipped model with its tables changed."""
-    model = schema.ModelT.InitFromPackedBuf(SMALL.read_bytes(), 0)
-    change(model)
-    builder = schema.flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    pixels = Normalization(0.0, 1.0)
-    return embed(bytes(builder.Output()), name="", labels=("a", "b"), normalization=pixels, edge={})
 
 
 def test_each_shipped_model_is_in_its_card() -> None:
@@ -121,12 +108,6 @@ def test_a_cache_that_cannot_be_written_only_costs_time(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert tried(unknown)
     assert tried(unknown)
-
-
-def no_strides(model: Any) -> None:  # tflite-runtime 2.14 divides by them: SIGFPE
-    for operator in model.subgraphs[0].operators:
-        if hasattr(operator.builtinOptions, "strideH"):
-            operator.builtinOptions.strideH = operator.builtinOptions.strideW = 0
 
 
 def no_inputs(model: Any) -> None:  # ai-edge-litert 2.3 takes them for there: SIGSEGV

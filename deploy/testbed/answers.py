@@ -1,9 +1,10 @@
-"""What a model answers here: answers.py [--runtime tflite|litert] [--reference] MODEL PICTURE...
+"""What models answer here: answers.py [--runtime tflite|litert] [--reference] PICTURES OUT MODEL...
 
-One JSON line per picture, in the order given, and last one for the golden vectors that travel in
-the model. With --reference tflite-runtime's reference kernels compute: they round int8 convolutions
-and additions as ARM's do. Those for x86-64 round otherwise, and fifty layers make a tenth of a
-score of it. (Swish, as in EfficientNet, and dynamic quantization ARM rounds in a way of its own.)
+In OUT/MODEL.jsonl a JSON line per picture, in the order of their names, one for the golden vectors
+that travel in the model, and one that says that this was all. With --reference tflite-runtime's
+reference kernels compute: they round int8 convolutions and additions as ARM's do. Those for x86-64
+round otherwise, and fifty layers make a tenth of a score of it. (Swish, as in EfficientNet, and
+dynamic quantization ARM rounds in a way of its own.)
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import argparse
 import functools
 import json
 import platform
+import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,22 +55,33 @@ def compute_by_reference() -> None:
     )
 
 
+def write(out: Path, model: Path, runtime: str, pictures: Sequence[str]) -> None:
+    """Write the answers as they come: what was said before a crash is not lost."""
+    with (out / f"{model.name}.jsonl").open("w") as file:
+        try:
+            for answer in answers(model, runtime, pictures):
+                print(json.dumps(answer), file=file, flush=True)
+        except EdgeError as error:
+            print(json.dumps({"failure": str(error)}), file=file)
+        print(json.dumps({"end": True}), file=file)
+
+
 def main() -> int:
-    """Print the answers as they come: what was said before a crash is not lost."""
+    """Ask one model after the other; a hang in native code too is ended, by the system."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runtime", choices=("tflite", "litert"), default="tflite")
     parser.add_argument("--reference", action="store_true")
-    parser.add_argument("model", type=Path)
-    parser.add_argument("pictures", nargs="+")
+    parser.add_argument("--limit", type=int, default=0, help="seconds for each model")
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("models", nargs="+", type=Path, metavar="model")
     args = parser.parse_args()
     if args.reference:
         compute_by_reference()
-    try:
-        for answer in answers(args.model, args.runtime, args.pictures):
-            print(json.dumps(answer), flush=True)
-    except EdgeError as error:
-        print(json.dumps({"failure": str(error)}), flush=True)
-        return 1
+    pictures = sorted(map(str, args.pictures.iterdir()))
+    for model in args.models:
+        signal.alarm(args.limit)
+        write(args.out, model, args.runtime, pictures)
     return 0
 
 

@@ -1,20 +1,20 @@
 #!/bin/sh
-# Runs in an ARM root, under test-arm.sh: arm-commands.sh RUNTIME. A line a check on stdout; exit status 1 if one fails.
+# Runs in an ARM root, under test-arm.sh: arm-commands.sh ROOT RUNTIME. A line a check on stdout; exit status 1 if one fails.
 # shellcheck disable=SC2317  # checks are called by name
 set -u
 status=0
 small=/trial/site/edge/models/hotdog-small.tflite
-set -- "$1" /trial/pictures/*
-photo=$2
-runtime=$1
+root=$1 runtime=$2
+set -- /trial/pictures/*
+photo=$1
 
 check() {
     sentence=$1
     shift
     if "$@" >/tmp/said 2>&1; then
-        echo "ok     $sentence"
+        echo "ok     $root, $runtime: $sentence"
     else
-        echo "FAILED $sentence"
+        echo "FAILED $root, $runtime: $sentence"
         tail -n 5 /tmp/said >&2
         status=1
     fi
@@ -65,13 +65,13 @@ crashing() {
 }
 
 # Told, not judged: emulation says nothing about speed, and the emulator's own memory is in it.
-tell_costs() { python3 - "$small" "$photo" <<'END'
+tell_costs() { python3 - "$small" "$photo" "$root, $runtime" <<'END'
 import resource, subprocess, sys, time
 started = time.monotonic()
-subprocess.run([sys.executable, "-m", "edge", "classify", "-m", *sys.argv[1:]], stdout=subprocess.DEVNULL, check=True)
+subprocess.run([sys.executable, "-m", "edge", "classify", "-m", *sys.argv[1:3]], stdout=subprocess.DEVNULL, check=True)
 took = time.monotonic() - started
 peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-print(f"       cold start to first answer {took:.1f} s, peak {peak_mb:.0f} MB, all under emulation")
+print(f"       {sys.argv[3]}: cold start to first answer {took:.1f} s, peak {peak_mb:.0f} MB, all under emulation")
 END
 }
 

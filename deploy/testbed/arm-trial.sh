@@ -39,10 +39,15 @@ newest() { sed -n 's/.*"captured_at": "\([^"]*\)".*/\1/p' /run/edge-classify/lat
 changed_since() { [ -n "$(newest)" ] && [ "$(newest)" != "$1" ]; }
 works() { first=$(newest) && within 60 changed_since "$first" && same "$(property ActiveState)" active; }
 
-is_arm() { same "$(uname -m)/$(dpkg --print-architecture)" aarch64/arm64; }
+is_arm() {
+    case $(uname -m)/$(dpkg --print-architecture) in
+    aarch64/arm64 | armv7l/armhf) ;;
+    *) uname -m && false ;;
+    esac
+}
 
 install_fresh() {
-    /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" --offline /payload/wheels &&
+    /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" --offline "/payload/wheels/$runtime" &&
         same "$(systemctl is-enabled $unit)" enabled
 }
 
@@ -93,13 +98,23 @@ leftovers() {
         -o -path '*/edge-classify/*' \) -print 2>/dev/null | grep -v -e edge-trial -e '^/usr/' -e '^/boot/' | sort
 }
 
+# Another wheel in the folder makes another version, which takes over while the service runs.
+adds_litert() {
+    was=$(readlink /opt/edge-classify/current)
+    runtime=litert
+    install_fresh && [ "$(readlink /opt/edge-classify/current)" != "$was" ] && within 90 works &&
+        /opt/edge-classify/current/bin/edge-classify --runtime litert -v $frames/00-photo.jpg
+}
+
+runtime=tflite
+[ -d /payload/wheels/tflite ] || runtime=litert
 mkdir -p $frames
 cp /payload/frames/* $frames/
-check 'the machine is 64-bit ARM, and so is its system' is_arm
+check 'the machine is an ARM, and its system of as many bits' is_arm
 check 'install.sh installs without a network' install_fresh
 check "numpy and Pillow are the system's" numpy_is_the_systems
 note "installed size beyond Debian's packages: $(size_mb) MB"
-[ -z "$(find /payload/wheels -name 'tflite_runtime-*')" ] || check "with tflite-runtime that is under $size_limit_mb MB" is_small
+[ "$runtime" != tflite ] || check "with tflite-runtime that is under $size_limit_mb MB" is_small
 note "of it: $(cd /opt/edge-classify/current/lib/python3*/site-packages && du -sk -- * | sort -rn | head -n 8 | awk '{ printf "%s %.1f, ", $2, $1 / 1024 }')"
 check 'systemd-analyze verify is silent' same "$(systemd-analyze verify /etc/systemd/system/$unit 2>&1)" ''
 check 'exposure is at most 1.7' exposure
@@ -107,5 +122,6 @@ check 'it classifies a folder of frames, and latest.json changes' starts_on_fram
 check 'it is a passing user without capabilities, its calls filtered' is_confined
 check 'edge-doctor finds runtime and model well' doctors
 check 'killed, it is back' comes_back
+[ "$runtime" != tflite ] || [ ! -d /payload/wheels/litert ] || check 'ai-edge-litert is added, and classifies' adds_litert
 check 'uninstall.sh --purge leaves nothing' purge_leaves_nothing
 echo 'done'

@@ -15,7 +15,8 @@ run() {
     return "$status"
 }
 
-# on_end FUNCTION: called once when the script ends, however it ends, after the running command has gone.
+# on_end FUNCTION: called once when the script ends, however it ends, after the running command has gone; its argument is the
+# exit status.
 on_end() {
     at_end=$1
     trap 'finish $?' EXIT
@@ -31,6 +32,6 @@ finish() {
         kill "$child" 2>/dev/null || :
         wait "$child" || :
     fi
-    "$at_end"
+    "$at_end" "$1"
     exit "$1"
 }

@@ -18,7 +18,6 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 python=${PYTHON:-python3}
 photos=${EDGE_TEST_DATA:-../shared}/hotdog/test
-limit=180 # seconds for one model on one machine; usual is a few
 quick=''
 # root, runtime, processors
 quick_cells='bookworm-arm64 tflite cortex-a53 cortex-a76
@@ -53,36 +52,8 @@ check_prerequisites() {
     [ "$missing" = 0 ]
 }
 
-# ask MACHINE WHAT COMMAND...: keeps what the command answers, and how it ended if badly.
-ask() {
-    out=$work/answers/$1/$2.jsonl
-    say "asking $2 on $1"
-    shift 2
-    mkdir -p "${out%/*}"
-    ended=0
-    run "$limit" "$@" >"$out" 2>"$out.err" || ended=$?
-    case $ended in
-    0) return ;;
-    124) why="no end within $limit s" ;;
-    *) if [ "$ended" -gt 128 ]; then why=SIG$(kill -l "$ended"); else why="exit status $ended"; fi ;;
-    esac
-    tail -n 5 "$out.err" >&2
-    printf '\n{"failure": "%s"}\n' "$why" >>"$out"
-}
-
-# natively MACHINE MODEL [OPTION...]
-natively() {
-    machine=$1 model=$2
-    shift 2
-    ask "$machine" "$model" env PYTHONPATH="$work/site" "$python" "$work/answers.py" "$@" "$work/models/$model" "$work"/pictures/*
-}
-
-# in_root ROOT RUNTIME PROCESSOR MODEL
-in_root() {
-    # shellcheck disable=SC2016  # expanded within
-    ask "$1-$2-$3" "$4" "$here/in-root.sh" "$cache" "$1" "$2" "$3" "$work" \
-        /bin/sh -c 'exec /usr/bin/python3 /trial/answers.py --runtime "$0" "/trial/models/$1" /trial/pictures/*' "$2" "$4"
-}
+# ask FOLDER MACHINE...: what the models in that folder of $work answer there, under $work/answers.
+ask() { run 3600 "$python" "$here/ask.py" "$cache" "$work" "$@"; }
 
 # machines RUNTIME: those of the cells.
 machines() {
@@ -92,31 +63,14 @@ machines() {
     done
 }
 
-ask_all() {
-    for model in "$work"/models/*; do
-        model=${model##*/}
-        natively reference-tflite "$model" --reference
-        natively native-tflite "$model"
-        natively native-litert "$model" --runtime litert
-        # Not `run` at the end of a pipe: a signal would not reach it.
-        echo "$cells" >"$work/cells"
-        while read -r root runtime processors <&3; do
-            for processor in $processors; do in_root "$root" "$runtime" "$processor" "$model"; done
-        done 3<"$work/cells"
-    done
-}
-
 # A model that crashes tflite-runtime on ARM, and nowhere here: it must be seen to, or none of the above says anything.
 see_the_trap() {
     mkdir "$work/trap"
-    run 300 "$python" "$here/trap_model.py" "$work/trap/trap.tflite" >"$work/trap/said" 2>&1 || {
-        tail -n 5 "$work/trap/said" >&2
+    run 300 "$python" "$here/trap_model.py" "$work/trap/trap.tflite" >"$work/said" 2>&1 || {
+        tail -n 5 "$work/said" >&2
         return 1
     }
-    cp "$work/trap/trap.tflite" "$work/models/"
-    natively native-tflite trap.tflite
-    in_root bookworm-arm64 tflite cortex-a53 trap.tflite
-    rm "$work/models/trap.tflite"
+    ask trap native-tflite bookworm-arm64-tflite-cortex-a53
     answers=$work/answers/native-tflite/trap.tflite.jsonl
     if [ "$(grep -c '"scores"' "$answers")" = 10 ] &&
         grep -q '"failure": "SIG' "$work/answers/bookworm-arm64-tflite-cortex-a53/trap.tflite.jsonl"; then
@@ -129,36 +83,40 @@ see_the_trap() {
 
 # The commands as a user has them, on the first processor of each root.
 try_commands() {
-    failed=0
-    while read -r root runtime processor _ <&3; do
-        say "trying the commands in $root with $runtime"
-        run 600 "$here/in-root.sh" "$cache" "$root" "$runtime" "$processor" "$work" \
-            /bin/sh /trial/arm-commands.sh "$runtime" || failed=1
-    done 3<"$work/cells"
-    return "$failed"
+    say 'trying the commands in each root'
+    echo "$cells" | while read -r root runtime processor _; do
+        echo "$root $runtime $processor $work /bin/sh /trial/arm-commands.sh $root $runtime"
+    done >"$work/roots"
+    run 3600 "$python" "$here/beside.py" "$work/roots" "$here/in-root.sh" "$cache"
 }
 
 # install.sh and the unit under the system's own systemd, on a machine of each kind.
 try_service() {
-    failed=0
-    for suite in bookworm trixie; do
-        PYTHON=$python run 7200 "$here/arm-service.sh" "$suite" "$cache/qemu-aarch64" "$work"/wheel/*.whl || failed=1
-    done
-    return "$failed"
+    cat >"$work/kinds" <<END
+bookworm arm64 $cache/qemu-aarch64
+bookworm armhf $cache/qemu-arm
+trixie arm64 $cache/qemu-aarch64
+END
+    PYTHON=$python run 9000 "$python" "$here/beside.py" "$work/kinds" "$here/arm-service.sh" "$work"/wheel/*.whl
 }
 
-remove_work() { rm -rf "$work"; }
+# 1 says that something was found to be wrong. Where it could not be looked into, that is 2.
+clean_up() {
+    rm -rf "$work"
+    if [ "$1" = 1 ] && [ -z "$judged" ]; then exit 2; fi
+}
 
 [ "${1:-}" != --quick ] || {
     quick=yes
     shift
 }
-check_prerequisites || exit 1
+check_prerequisites || exit 2
 [ "${1:-}" != --check ] || exit 0
 # shellcheck disable=SC3045  # dash and bash both know it
 ulimit -c 0 # the emulator would leave its core in the cached root
+judged=''
 work=$(mktemp -d)
-on_end remove_work
+on_end clean_up
 cells=$all_cells
 [ -z "$quick" ] || cells=$quick_cells
 
@@ -179,7 +137,8 @@ fi
 cp -- "$here/answers.py" "$here/arm-commands.sh" "$work/"
 run 300 "$python" "$here/pictures.py" "$work/pictures" --photos "$photos" --photo tests/data/hotdog.jpg
 
-ask_all
+# shellcheck disable=SC2046  # lists of words
+ask models reference-tflite native-tflite native-litert $(machines litert) $(machines tflite)
 status=0
 # shellcheck disable=SC2046  # lists of words
 run 300 "$python" "$here/compare.py" "$work/answers" "$work/pictures" "$work/models" \
@@ -188,4 +147,5 @@ run 300 "$python" "$here/compare.py" "$work/answers" "$work/pictures" "$work/mod
 [ -n "$quick" ] || see_the_trap || status=1
 [ -n "$quick" ] || try_commands || status=1
 [ -n "$quick" ] || try_service || status=1
+judged=yes
 [ "$status" = 0 ]

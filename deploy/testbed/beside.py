@@ -1,0 +1,41 @@
+"""Run a command with each line of a file as its last words: beside.py LINES COMMAND...
+
+As many beside each other as there are processors; exits 1 if one of them ended badly.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+
+def beside(tasks: Sequence[Callable[[], int]]) -> list[int]:
+    """Call all tasks in threads and return what they return.
+
+    Stopped by a signal, which `timeout` hands to all that they started too, it waits for them.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [pool.submit(task) for task in tasks]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def main() -> int:
+    """Run them all, whatever becomes of one."""
+    lines = Path(sys.argv[1]).read_text().splitlines()
+    commands = [[*sys.argv[2:], *line.split()] for line in lines]
+    return int(any(beside([functools.partial(subprocess.call, command) for command in commands])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
