@@ -17,9 +17,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=container.sh
 . "$here/container.sh"
 
-python=${PYTHON:-python3}
 suite=$1 architecture=$2 emulator=$3
-build_in "$cache/arm-machine-$suite-$architecture" "$0" "$here/in-emulated.sh" "$here/container.sh"
+build_in "$cache/arm-machine-$suite-$architecture" 3000 "$0" "$here/in-emulated.sh" "$here/container.sh"
 root=$new/root
 
 case $architecture in
@@ -40,7 +39,7 @@ run 3600 "$here/in-emulated.sh" "$emulator" mmdebstrap --quiet --mode=root --apt
     --dpkgopt='path-exclude=/usr/share/locale/*' --variant=apt --architectures="$architecture" --include="$packages" \
     --essential-hook="$small_initrd" "$suite" "$root" ${mirror:+"$mirror"} >"$new/said" 2>&1 || {
     tail -n 20 "$new/said" >&2
-    exit 1
+    no_packages "Debian $suite"
 }
 
 # fetch RUNTIME REQUIREMENT...: with what it needs beside Debian's packages.
@@ -51,7 +50,7 @@ fetch() {
     # shellcheck disable=SC2046,SC2086  # lists of words
     run 600 "$python" -m pip download --quiet --only-binary :all: --no-deps --implementation cp --python-version "$version" \
         --abi "cp$(echo "$version" | tr -d .)" --abi none --platform any $(printf -- '--platform %s ' $platforms) \
-        --dest "$new/wheels/$runtime" flatbuffers "$@" >&2
+        --dest "$new/wheels/$runtime" flatbuffers "$@" >&2 || no_packages "$runtime's wheels"
 }
 
 of_litert='ai-edge-litert>=2.1 tqdm typing-extensions backports.strenum protobuf ml_dtypes'

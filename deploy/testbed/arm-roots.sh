@@ -13,8 +13,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$here/build.sh"
 
-python=${PYTHON:-python3}
-build_in "$cache/arm" "$0" "$here/in-root.sh"
+build_in "$cache/arm" 1500 "$0" "$here/in-root.sh"
 
 # unpack_root SUITE ARCHITECTURE TRIPLET
 unpack_root() {
@@ -35,7 +34,7 @@ fetch() {
     say "fetching $4 for it"
     run 300 "$python" -m pip install --quiet --no-deps --only-binary :all: --platform "$2" --platform any \
         --python-version "$3" --implementation cp --abi "cp$(echo "$3" | tr -d .)" --abi none --target "$root/opt/$1" \
-        "$4" flatbuffers >&2
+        "$4" flatbuffers >&2 || no_packages "$4"
 }
 
 say 'unpacking the emulators'

@@ -93,6 +93,7 @@ def main() -> int:
     parser.add_argument("machines", nargs="+", metavar="machine")
     args = parser.parse_args()
     models = sorted((args.work / args.folder).iterdir())
+    print(f"ask: {len(models)} models on {len(args.machines)} machines", file=sys.stderr)
     tasks = [
         functools.partial(ask, machine, args.cache, args.work, models, args.limit)
         for machine in args.machines

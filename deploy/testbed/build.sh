@@ -1,19 +1,21 @@
 # shellcheck shell=sh
 # Sourced, after stoppable.sh, by the scripts beside it that build a Debian root once. What they build is locked meanwhile,
-# used for as long as its recipe stays the same, and never found half made. Takes EDGE_TESTBED_CACHE from the environment.
+# used for as long as its recipe stays the same, and never found half made.
+# Takes EDGE_TESTBED_CACHE, and PYTHON for its pip, from the environment.
 
 : "${here:?must be sourced by a script beside it}"
+python=${PYTHON:-python3}
 name=$(basename "$0" .sh)
 cache=${EDGE_TESTBED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edge-classify/testbed}
 
 say() { echo "$name: $*" >&2; }
 
-# build_in FOLDER RECIPE...: makes FOLDER the cache. If it was built by these files already, prints it and ends; else
-# returns with an empty folder $new to build in.
+# build_in FOLDER MB RECIPE...: makes FOLDER the cache. If it was built by these files already, prints it and ends; else
+# returns with an empty folder $new to build in, where there are so many megabytes for it.
 build_in() {
     mkdir -p "$1"
-    cache=$(cd "$1" && pwd)
-    shift
+    cache=$(cd "$1" && pwd) space_mb=$2
+    shift 2
     recipe=$(cat "$@" "$here/build.sh" | sha256sum)
     exec 9>"$cache/lock"
     if ! flock -n 9; then
@@ -21,7 +23,7 @@ build_in() {
         on_end :
         run 7200 flock 9
     fi
-    on_end remove_new # what a power cut left goes with it: the lock says that nobody else is building
+    on_end remove_new # the lock says that nobody else is building
 
     if [ "$(cat "$cache/recipe" 2>/dev/null)" = "$recipe" ]; then
         say "using $cache"
@@ -29,6 +31,12 @@ build_in() {
         exit
     fi
 
+    remove_new # what a power cut left
+    free_mb=$(df --output=avail -BM "$cache" | tail -n 1 | tr -d ' M')
+    [ "$free_mb" -ge "$space_mb" ] || {
+        say "needs $space_mb MB in $cache, where $free_mb are free; make room, or set EDGE_TESTBED_CACHE to a folder elsewhere"
+        exit 1
+    }
     new=$(mktemp -d "$cache/.new.XXXXXX")
     mirror=$(debian_mirror)
     [ -n "$mirror" ] || say "apt knows no Debian mirror here (apt-get update makes it known); taking mmdebstrap's own default"
@@ -56,7 +64,13 @@ unpack() {
     shift 3
     run "$within" mmdebstrap --quiet --mode=root --aptopt="$new/apt.conf" --aptopt='Acquire::Languages "none"' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' "$@" "$suite" "$folder" ${mirror:+"$mirror"} >&2
+        --dpkgopt='path-exclude=/usr/share/locale/*' "$@" "$suite" "$folder" ${mirror:+"$mirror"} >&2 || no_packages "Debian $suite"
+}
+
+# no_packages WHAT: ends, where a download failed.
+no_packages() {
+    say "could not get $1, see above; is there a network? apt-get update and $python -m pip download numpy try it"
+    exit 1
 }
 
 # The mirror that this machine's own apt uses for Debian. Only that one: the security suites live elsewhere, and the checks

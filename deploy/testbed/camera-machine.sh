@@ -13,8 +13,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$here/build.sh"
 
-python=${PYTHON:-python3}
-build_in "$cache/camera" "$0" "$here/camera-init.sh" "$here/pykms.py"
+build_in "$cache/camera" 6000 "$0" "$here/camera-init.sh" "$here/pykms.py"
 root=$new/root
 
 # What picamera2 imports, as far as Debian has it; then what builds a driver and a wheel.

@@ -10,7 +10,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$here/build.sh"
 
-build_in "$cache/card-$1" "$0"
+build_in "$cache/card-$1" 1500 "$0"
 
 say "building $1 with systemd (a minute)"
 # shellcheck disable=SC2016  # mmdebstrap's shell fills it in

@@ -12,8 +12,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$here/build.sh"
 
-python=${PYTHON:-python3}
-build_in "$cache/service" "$0"
+build_in "$cache/service" 1500 "$0"
 
 say 'building bookworm with systemd (a minute)'
 # The lists and the archives stay: in the container apt installs from them.
