@@ -53,7 +53,7 @@ damaged() {
 # The trial of a model has a time limit, which an emulated processor beside other work may miss.
 crashing() {
     for _ in 1 2 3; do
-        edge classify --runtime "$runtime" -m /trial/trap/trap.tflite "$photo"
+        edge classify --runtime "$runtime" -m /trial/traps/per-channel.tflite "$photo"
         [ $? = 1 ] || return 1
         case $(tail -n 1 /tmp/said) in
         *'(SIG'*) return 0 ;;
@@ -62,6 +62,11 @@ crashing() {
         esac
     done
     return 1
+}
+
+too_new() {
+    edge classify --runtime "$runtime" -m /trial/traps/version-12.tflite "$photo"
+    [ $? = 1 ] && tail -n 1 /tmp/said | grep "FULLY_CONNECTED' version '12'"
 }
 
 # Told, not judged: emulation says nothing about speed, and the emulator's own memory is in it.
@@ -80,5 +85,6 @@ check 'edge-watch, 100 frames' watches
 check 'edge-doctor' doctors
 check 'a damaged model is refused' damaged
 [ "$runtime" != tflite ] || check 'a model that crashes the runtime is refused, its signal named' crashing
+[ "$runtime" != tflite ] || check 'a model with an operator that is too new is refused, the operator named' too_new
 tell_costs || status=1
 exit $status
