@@ -18,18 +18,30 @@ find_wheel() {
     [ -z "$wheel" ] || return 0
     [ -f "$here/../pyproject.toml" ] || fail 'no edge_classify-*.whl beside this script; name one with --wheel FILE'
     step 'building the package from this checkout' || return 0
-    python3 -m venv "$work/build"
-    pip "$work/build" wheel --no-deps --wheel-dir "$work" "$here/.." ||
+    pip python3 wheel --no-deps --wheel-dir "$work" "$here/.." ||
         fail 'the package could not be built; see above, or build it elsewhere and name it with --wheel FILE'
     wheel=$(newest_wheel "$work")
 }
 
-# pip ENVIRONMENT ARGUMENTS...: that environment's pip, told where packages come from.
+# pip PYTHON ARGUMENTS...: the pip that Debian's python3-venv brings, run by that Python and told where packages come from.
+# It is borrowed, not installed: it would take longer to install than all the rest, and more room.
 pip() {
-    environment=$1
+    of=$1
     shift
-    "$environment/bin/python" -m pip --quiet --no-cache-dir --disable-pip-version-check "$@" \
+    [ -d "$work/pip" ] || unpack_pip || fail 'pip is not there; sudo apt-get install --reinstall python3-venv python3-pip-whl'
+    PYTHONPATH=$work/pip "$of" -m pip --quiet --no-cache-dir --disable-pip-version-check "$@" \
         ${offline:+--no-index --find-links "$offline"} >&2
+}
+
+unpack_pip() {
+    python3 - "$work/pip" <<'END'
+import pathlib, sys, sysconfig, zipfile
+folders = ["/usr/share/python-wheels", sysconfig.get_path("stdlib") + "/ensurepip/_bundled"]
+wheels = [wheel for folder in folders for wheel in pathlib.Path(folder).glob("pip-*.whl")]
+if not wheels:
+    sys.exit(1)
+zipfile.ZipFile(wheels[0]).extractall(sys.argv[1])
+END
 }
 
 # The optional parts of the wheel that are wanted: --with, and ai-edge-litert wherever it exists.
@@ -77,15 +89,6 @@ name_version() {
 
 numpy_file() { "$1" -c 'import numpy; print(numpy.__file__)'; }
 
-# They have done their work, and take more than all the rest. python -m ensurepip brings them back.
-remove_pip() {
-    for name in pip setuptools pkg_resources _distutils_hack 'distutils-precedence.pth' 'pip-*' 'setuptools-*'; do
-        # shellcheck disable=SC2086  # a pattern
-        rm -rf -- "$target"/lib/python3*/site-packages/$name
-    done
-    rm -f -- "$target"/bin/pip*
-}
-
 build_version() {
     if [ -e "$target/recipe" ]; then
         say "$target: is built already"
@@ -95,13 +98,12 @@ build_version() {
     check_extras
     unfinished=$target
     rm -rf "$target"
-    python3 -m venv --system-site-packages "$target" || fail 'python3 -m venv failed; sudo apt-get install python3-venv'
+    python3 -m venv --without-pip --system-site-packages "$target" || fail 'python3 -m venv failed; sudo apt-get install python3-venv'
     # The system's picamera2 was built for the system's numpy; a newer one beside it breaks both.
     echo "$system" | awk '{ print "numpy==" $2; print "pillow==" $3 }' >"$work/constraints"
-    pip "$target" install --constraint "$work/constraints" "$wheel${with:+[$with]}" ||
+    pip "$target/bin/python" install --constraint "$work/constraints" "$wheel${with:+[$with]}" ||
         fail "pip could not install ${wheel##*/}; see above, then run this again${offline:+ (is all of it in $offline?)}"
     [ "$(numpy_file "$target/bin/python")" = "$(numpy_file python3)" ] ||
         fail "$target: its numpy is not the system's; sudo apt-get install --reinstall python3-numpy, then run this again"
-    remove_pip
     cp -- "$work/recipe" "$target/recipe"
 }

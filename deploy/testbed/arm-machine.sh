@@ -53,18 +53,18 @@ fetch() {
         --dest "$new/wheels/$runtime" flatbuffers "$@" >&2 || no_packages "$runtime's wheels"
 }
 
-of_litert='ai-edge-litert>=2.1 tqdm typing-extensions backports.strenum protobuf ml_dtypes'
+of_litert='ai-edge-litert>=2.1 tqdm typing-extensions backports.strenum protobuf'
 case $suite in
 bookworm)
     version=3.11
     fetch tflite tflite-runtime==2.14.0
     # shellcheck disable=SC2086  # a list of words
-    [ "$architecture" = armhf ] || fetch litert tflite-runtime==2.14.0 $of_litert
+    [ "$architecture" = armhf ] || fetch litert tflite-runtime==2.14.0 $of_litert 'ml_dtypes<0.6' # for numpy 1
     ;;
 trixie)
     version=3.13
     # shellcheck disable=SC2086  # a list of words
-    fetch litert $of_litert
+    fetch litert $of_litert ml_dtypes
     ;;
 esac
 

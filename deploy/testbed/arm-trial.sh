@@ -13,8 +13,9 @@ check() {
     sentence=$1
     shift
     echo "--- $sentence" >&2
+    started=$(date +%s)
     if "$@" >&2; then
-        echo "ok   $sentence"
+        echo "ok   $sentence ($(($(date +%s) - started)) s)"
     else
         echo "FAIL $sentence"
         journalctl --quiet --no-pager --output=short-monotonic -n 15 -u "$unit" >&2

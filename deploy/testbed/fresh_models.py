@@ -7,7 +7,7 @@ epochs each, so that scores are not all alike; how good they are matters to nobo
 from __future__ import annotations
 
 import colorsys
-import contextlib
+import functools
 import shutil
 import subprocess
 import sys
@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from beside import beside
 from PIL import Image, ImageDraw
 
 CLASSES = (2, 3, 10)
@@ -39,27 +40,31 @@ def draw(label: int, num_labels: int, random: np.random.Generator) -> Image.Imag
     return Image.fromarray(np.clip(np.asarray(photo) + grain, 0, 255).astype(np.uint8))
 
 
+def convert(num_labels: int, out: Path) -> int:
+    """Draw the photos and convert; return the exit status."""
+    random = np.random.default_rng(num_labels)
+    with tempfile.TemporaryDirectory() as work:
+        for label in range(num_labels):
+            folder = Path(work, "photos", f"class-{label}")
+            folder.mkdir(parents=True)
+            for number in range(PHOTOS):
+                draw(label, num_labels, random).save(folder / f"{number}.png")
+        command = [sys.executable, "-m", "convert", "photos", "-o", "out", *OPTIONS]
+        command += ["--name", f"fresh-{num_labels}"]
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True)
+        made = sorted(Path(work, "out").glob("*.tflite"))
+        if done.returncode or len(made) != 5:
+            print(done.stderr, file=sys.stderr)
+            return 1
+        for model in made:
+            shutil.copy(model, out)
+    return 0
+
+
 def main() -> int:
     """Convert them all into OUT: fresh-2-int8.tflite and the like."""
     out = Path(sys.argv[1])
-    for num_labels in CLASSES:
-        random = np.random.default_rng(num_labels)
-        with tempfile.TemporaryDirectory() as work, contextlib.chdir(work):
-            for label in range(num_labels):
-                folder = Path("photos") / f"class-{label}"
-                folder.mkdir(parents=True)
-                for number in range(PHOTOS):
-                    draw(label, num_labels, random).save(folder / f"{number}.png")
-            name = f"fresh-{num_labels}"
-            command = [sys.executable, "-m", "convert", "photos", "-o", "out", "--name", name]
-            done = subprocess.run([*command, *OPTIONS], capture_output=True, text=True)
-            made = sorted(Path("out").glob("*.tflite"))
-            if done.returncode or len(made) != 5:
-                print(done.stderr, file=sys.stderr)
-                return 1
-            for model in made:
-                shutil.copy(model, out / model.name)
-    return 0
+    return max(beside([functools.partial(convert, number, out) for number in CLASSES]))
 
 
 if __name__ == "__main__":
