@@ -48,7 +48,7 @@ is_arm() {
 }
 
 install_fresh() {
-    /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" --offline "/payload/wheels/$runtime" &&
+    /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" --offline "/payload/wheels/$runtime" ${model:+--model "$model"} &&
         same "$(systemctl is-enabled $unit)" enabled
 }
 
@@ -104,11 +104,15 @@ adds_litert() {
     was=$(readlink /opt/edge-classify/current)
     runtime=litert
     install_fresh && [ "$(readlink /opt/edge-classify/current)" != "$was" ] && within 90 works &&
-        /opt/edge-classify/current/bin/edge-classify --runtime litert -v $frames/00-photo.jpg
+        grep '"runtime": "ai-edge-litert' /run/edge-classify/latest.json
 }
 
-runtime=tflite
-[ -d /payload/wheels/tflite ] || runtime=litert
+# The shipped model, where the runtime is quick even in emulation; else a smaller one.
+if [ -d /payload/wheels/tflite ]; then
+    runtime=tflite model=/payload/hotdog-small.tflite
+else
+    runtime=litert model=''
+fi
 mkdir -p $frames
 cp /payload/frames/* $frames/
 check 'the machine is an ARM, and its system of as many bits' is_arm

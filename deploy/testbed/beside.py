@@ -1,4 +1,4 @@
-"""Run a command with each line of a file as its last words: beside.py LINES COMMAND...
+"""Run the commands that are the lines of a file, with tabs between their words: beside.py FILE.
 
 As many beside each other as there are processors; exits 1 if one of them ended badly.
 """
@@ -32,8 +32,7 @@ def beside(tasks: Sequence[Callable[[], int]]) -> list[int]:
 
 def main() -> int:
     """Run them all, whatever becomes of one."""
-    lines = Path(sys.argv[1]).read_text().splitlines()
-    commands = [[*sys.argv[2:], *line.split()] for line in lines]
+    commands = [line.split("\t") for line in Path(sys.argv[1]).read_text().splitlines()]
     return int(any(beside([functools.partial(subprocess.call, command) for command in commands])))
 
 

@@ -88,24 +88,26 @@ see_the_traps() {
     fi
 }
 
-# The commands as a user has them, on the first processor of each root.
-try_commands() {
-    say 'trying the commands in each root'
-    echo "$cells" | while read -r root runtime processor _; do
-        echo "$root $runtime $processor $work /bin/sh /trial/arm-commands.sh $root $runtime"
-    done >"$work/roots"
-    run 3600 "$python" "$here/beside.py" "$work/roots" "$here/in-root.sh" "$cache"
+# install.sh and the unit under the system's own systemd, on a machine of each kind; and the commands as a user has them, on
+# the first processor of each root. The longest first.
+try_machines_and_commands() {
+    say 'trying the service on machines, and the commands in each root'
+    {
+        for wheel in "$work"/wheel/*.whl; do
+            words "$here/arm-service.sh" "$wheel" bookworm arm64 "$cache/qemu-aarch64"
+            words "$here/arm-service.sh" "$wheel" trixie arm64 "$cache/qemu-aarch64"
+            words "$here/arm-service.sh" "$wheel" bookworm armhf "$cache/qemu-arm"
+        done
+        echo "$cells" | while read -r root runtime processor _; do
+            words "$here/in-root.sh" "$cache" "$root" "$runtime" "$processor" "$work" \
+                /bin/sh /trial/arm-commands.sh "$root" "$runtime"
+        done
+    } >"$work/trials"
+    PYTHON=$python run 9000 "$python" "$here/beside.py" "$work/trials"
 }
 
-# install.sh and the unit under the system's own systemd, on a machine of each kind.
-try_service() {
-    cat >"$work/kinds" <<END
-bookworm arm64 $cache/qemu-aarch64
-bookworm armhf $cache/qemu-arm
-trixie arm64 $cache/qemu-aarch64
-END
-    PYTHON=$python run 9000 "$python" "$here/beside.py" "$work/kinds" "$here/arm-service.sh" "$work"/wheel/*.whl
-}
+# words WORD...: a line for beside.py.
+words() { printf '%s\n' "$@" | paste -s -; }
 
 # 1 says that something was found to be wrong. Where it could not be looked into, that is 2.
 clean_up() {
@@ -158,7 +160,6 @@ run 300 "$python" "$here/compare.py" "$work/answers" "$work/pictures" "$work/mod
     --machines reference-tflite native-tflite $(machines tflite) \
     --machines native-litert $(machines litert) --told native-tflite || status=1
 [ -n "$quick" ] || see_the_traps || status=1
-[ -n "$quick" ] || try_commands || status=1
-[ -n "$quick" ] || try_service || status=1
+[ -n "$quick" ] || try_machines_and_commands || status=1
 judged=yes
 [ "$status" = 0 ]
