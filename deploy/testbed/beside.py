@@ -1,6 +1,7 @@
 """Run the commands that are the lines of a file, with tabs between their words: beside.py FILE.
 
-As many beside each other as there are processors; exits 1 if one of them ended badly.
+As many beside each other as there are processors, and one, for each of them waits at times. Exits 1
+if one ended badly.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ def beside(tasks: Sequence[Callable[[], int]]) -> list[int]:
     Stopped by a signal, which `timeout` hands to all that they started too, it waits for them.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         futures = [pool.submit(task) for task in tasks]
         try:
             return [future.result() for future in futures]
-        except BaseException:
+        except SystemExit:
             pool.shutdown(wait=False, cancel_futures=True)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            os.killpg(0, signal.SIGTERM)  # what was just being started has not heard the first
             raise
 
 

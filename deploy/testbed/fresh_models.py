@@ -1,4 +1,4 @@
-"""Convert fresh models of two, three and ten classes in every quantization: fresh_models.py OUT.
+"""Convert a fresh network of so many classes in every quantization: fresh_models.py CLASSES OUT.
 
 By the converter itself, from photos drawn here: each class has a colour and a number of discs. Two
 epochs each, so that scores are not all alike; how good they are matters to nobody.
@@ -7,7 +7,6 @@ epochs each, so that scores are not all alike; how good they are matters to nobo
 from __future__ import annotations
 
 import colorsys
-import functools
 import shutil
 import subprocess
 import sys
@@ -15,10 +14,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from beside import beside
 from PIL import Image, ImageDraw
 
-CLASSES = (2, 3, 10)
 SIDE = 64
 PHOTOS = 80  # per class: the converter calibrates with 100 training photos at least
 OPTIONS = (
@@ -40,8 +37,9 @@ def draw(label: int, num_labels: int, random: np.random.Generator) -> Image.Imag
     return Image.fromarray(np.clip(np.asarray(photo) + grain, 0, 255).astype(np.uint8))
 
 
-def convert(num_labels: int, out: Path) -> int:
-    """Draw the photos and convert; return the exit status."""
+def main() -> int:
+    """Convert them into OUT: fresh-2-int8.tflite and the like."""
+    num_labels, out = int(sys.argv[1]), Path(sys.argv[2])
     random = np.random.default_rng(num_labels)
     with tempfile.TemporaryDirectory() as work:
         for label in range(num_labels):
@@ -59,12 +57,6 @@ def convert(num_labels: int, out: Path) -> int:
         for model in made:
             shutil.copy(model, out)
     return 0
-
-
-def main() -> int:
-    """Convert them all into OUT: fresh-2-int8.tflite and the like."""
-    out = Path(sys.argv[1])
-    return max(beside([functools.partial(convert, number, out) for number in CLASSES]))
 
 
 if __name__ == "__main__":

@@ -63,14 +63,23 @@ machines() {
     done
 }
 
+# words WORD...: one of the commands that `all_of FILE` runs beside each other; FILE has one a line.
+words() { printf '%s\n' "$@" | paste -s -; }
+all_of() { PYTHON=$python run 9000 "$python" "$here/beside.py" "$1"; }
+
+# Into $work/models those of two, three and ten classes, unless files were named; into $work/traps what must fail.
+convert_all() {
+    say 'converting models of two, three and ten classes, and traps'
+    {
+        for classes in $fresh; do words "$python" "$here/fresh_models.py" "$classes" "$work/models"; done
+        words env TF_CPP_MIN_LOG_LEVEL=3 "$python" "$here/trap_model.py" "$work/traps"
+    } >"$work/conversions"
+    all_of "$work/conversions" >&2
+}
+
 # What TensorFlow's converter makes by itself, and tflite-runtime does not run on ARM, must be seen not to run, or none of the
 # above says anything: one file crashes it there, and nowhere here; the other it does not load.
 see_the_traps() {
-    mkdir "$work/traps"
-    run 300 "$python" "$here/trap_model.py" "$work/traps" >"$work/said" 2>&1 || {
-        tail -n 5 "$work/said" >&2
-        return 1
-    }
     ask traps native-tflite bookworm-arm64-tflite-cortex-a53
     answers=$work/answers/bookworm-arm64-tflite-cortex-a53
     if [ "$(grep -c '"scores"' "$work/answers/native-tflite/per-channel.tflite.jsonl")" = 10 ] &&
@@ -103,11 +112,8 @@ try_machines_and_commands() {
                 /bin/sh /trial/arm-commands.sh "$root" "$runtime"
         done
     } >"$work/trials"
-    PYTHON=$python run 9000 "$python" "$here/beside.py" "$work/trials"
+    all_of "$work/trials"
 }
-
-# words WORD...: a line for beside.py.
-words() { printf '%s\n' "$@" | paste -s -; }
 
 # 1 says that something was found to be wrong. Where it could not be looked into, that is 2.
 clean_up() {
@@ -139,16 +145,15 @@ run 300 "$python" -m pip wheel --quiet --no-deps -w "$work/wheel" . >&2 || {
 }
 run 300 "$python" -m pip install --quiet --no-deps --no-compile --target "$work/site" "$work"/wheel/*.whl >&2
 
-mkdir "$work/models"
+mkdir "$work/models" "$work/traps"
+fresh='10 3 2' # the longest first
 if [ $# -gt 0 ]; then
     cp -- "$@" "$work/models/"
+    fresh=''
 else
     cp -- "$work"/site/edge/models/*.tflite "$work/models/"
-    if [ -z "$quick" ]; then
-        say 'converting models of two, three and ten classes'
-        run 1200 "$python" "$here/fresh_models.py" "$work/models" >&2
-    fi
 fi
+[ -n "$quick" ] || convert_all
 cp -- "$here/answers.py" "$here/arm-commands.sh" "$work/"
 run 300 "$python" "$here/pictures.py" "$work/pictures" --photos "$photos" --photo tests/data/hotdog.jpg
 
