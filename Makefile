@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 EDGE_TEST_DATA ?= ../shared
 export EDGE_TEST_DATA
+# exec: make hands a signal to what it started, and a shell between would keep it from the script.
+TESTBED = exec env PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera test-web test-mqtt soak fuzz benchmark instrument release sample clean
@@ -29,19 +31,19 @@ lint: $(VENV)/ready  ## ruff, mypy (strict on edge), the import rule, shellcheck
 	else echo 'shell scripts not checked: apt install shellcheck'; fi
 
 test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM, bookworm and trixie (root; Debian's mmdebstrap; Linux 6.7)
-	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm.sh --quick
+	$(TESTBED)test-arm.sh --quick
 
 test-arm: $(VENV)/ready  ## the same in four roots, freshly converted models, the commands, install.sh on ARM machines (also qemu-system-arm)
-	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-arm.sh
+	$(TESTBED)test-arm.sh
 
 test-service: $(VENV)/ready  ## the service under a real systemd, in a container (root; Debian's systemd-container, mmdebstrap)
-	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-service.sh
+	$(TESTBED)test-service.sh
 
 test-card: $(VENV)/ready  ## the README's commands from a blank card to a live service, bookworm and trixie (root; as above, and a network)
-	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-card.sh
+	$(TESTBED)test-card.sh
 
 test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)
-	PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/test-camera.sh
+	$(TESTBED)test-camera.sh
 
 test-web: $(VENV)/ready  ## the live page in a browser, its server and metrics (Debian's chromium, prometheus)
 	EDGE_WEB_REQUIRED=1 $(BIN)/python -m pytest tests/test_web.py tests/test_page_live.py tests/test_metrics.py tests/test_fuzz_requests.py
