@@ -3,13 +3,14 @@
 # Ten pictures and the golden vectors, natively and in emulated Debian roots as a Pi has them: bookworm and trixie, 64- and
 # 32-bit, with each runtime that there is for them, as a Pi 3 or Zero 2 (Cortex-A53), a Pi 5 (Cortex-A76), and for 32 bits,
 # which no emulated A53 or A76 runs, a Pi 2 (Cortex-A7) and its larger sister (Cortex-A15). Then install.sh and the service
-# on emulated machines that boot bookworm and trixie for arm64.
+# on emulated machines that boot bookworm for arm64 and armhf and trixie for arm64, and the commands in each root.
 # Each runtime is held to itself on x86-64: tflite-runtime to its reference kernels, which round as ARM's do (how far its
 # usual ones are off is told beside it), ai-edge-litert to its usual ones.
 # The models are those in the project's own wheel, and, without --quick, freshly converted ones of two, three and ten
-# classes in every quantization; or those that are named. --quick: two roots, and no commands. --check: whether this
+# classes in every quantization; or those that are named. --quick: two roots, no machines, no commands. --check: whether this
 # machine has what it takes.
-# Run as root; PYTHON names an interpreter with the project installed.
+# Run as root; PYTHON names an interpreter with the project installed. Exit status: 1 something differs or failed there, 2 it
+# could not be tried.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
