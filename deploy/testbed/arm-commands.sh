@@ -38,7 +38,7 @@ watches() {
 }
 
 # It may find that a machine has no camera; it must say so, and find the runtime and the model well.
-doctors() { edge doctor --format json >/tmp/found || [ $? = 1 ]; python3 -c '
+doctors() { edge doctor -m "$small" --format json >/tmp/found || [ $? = 1 ]; python3 -c '
 import json
 found = {line["name"]: line for line in json.load(open("/tmp/found"))["checks"]}
 for name in ("runtime", "model"):

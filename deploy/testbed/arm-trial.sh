@@ -5,6 +5,7 @@ set -u
 unit=edge-watch.service
 config=/etc/edge-classify/watch.toml
 frames=/srv/frames
+small=/payload/hotdog-small.tflite # for the service: in emulation a frame takes the default model most of a second
 size_limit_mb=25
 
 note() { echo "     $*"; }
@@ -48,7 +49,7 @@ is_arm() {
 }
 
 install_fresh() {
-    /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" --offline "/payload/wheels/$runtime" ${model:+--model "$model"} &&
+    /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" --offline "/payload/wheels/$runtime" &&
         same "$(systemctl is-enabled $unit)" enabled
 }
 
@@ -63,7 +64,7 @@ size_mb() { du -sk /opt/edge-classify | awk '{ printf "%.1f", $1 / 1024 }'; }
 is_small() { awk -v size="$(size_mb)" -v limit="$size_limit_mb" 'BEGIN { exit !(size < limit) }'; }
 
 starts_on_frames() {
-    sed -i "s|^source = .*|source = \"$frames\"|; s|^#fps = .*|fps = 1.0|" "$config"
+    sed -i "s|^source = .*|source = \"$frames\"|; s|^#fps = .*|fps = 1.0|; s|^#model = .*|model = \"$small\"|" "$config"
     systemctl restart $unit && within 90 works
 }
 
@@ -77,7 +78,7 @@ exposure() { systemd-analyze security --no-pager --threshold=17 "$unit" >/tmp/ex
 
 # It may find that a machine has no camera; it must find the runtime and the model well.
 doctors() {
-    /opt/edge-classify/current/bin/edge-doctor --format json >/tmp/found || [ $? = 1 ] || return 1
+    /opt/edge-classify/current/bin/edge-doctor -m "$small" --format json >/tmp/found || [ $? = 1 ] || return 1
     python3 -c '
 import json
 found = {line["name"]: line for line in json.load(open("/tmp/found"))["checks"]}
@@ -107,12 +108,8 @@ adds_litert() {
         grep '"runtime": "ai-edge-litert' /run/edge-classify/latest.json
 }
 
-# The shipped model, where the runtime is quick even in emulation; else a smaller one.
-if [ -d /payload/wheels/tflite ]; then
-    runtime=tflite model=/payload/hotdog-small.tflite
-else
-    runtime=litert model=''
-fi
+runtime=tflite
+[ -d /payload/wheels/tflite ] || runtime=litert
 mkdir -p $frames
 cp /payload/frames/* $frames/
 check 'the machine is an ARM, and its system of as many bits' is_arm
