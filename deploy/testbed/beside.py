@@ -1,7 +1,7 @@
 """Run the commands that are the lines of a file, with tabs between their words: beside.py FILE.
 
-As many beside each other as there are processors, and one, for each of them waits at times. Exits 1
-if one ended badly.
+As many beside each other as there are processors: one more and emulators take twice as long each.
+Exits 1 if one ended badly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def beside(tasks: Sequence[Callable[[], int]]) -> list[int]:
     Stopped by a signal, which `timeout` hands to all that they started too, it waits for them.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         futures = [pool.submit(task) for task in tasks]
         try:
             return [future.result() for future in futures]
