@@ -37,6 +37,10 @@ fetch() {
         "$4" flatbuffers >&2 || no_packages "$4"
 }
 
+# compile: what configuring the last root would have, for its Python is of this one's version; else it is compiled at every
+# start, under emulation. (Some files are for other versions.)
+compile() { "$python" -m compileall -q -j 0 "$root/usr/lib/python3" "$root/usr/lib/python3.11" "$root/opt" >/dev/null 2>&1 || :; }
+
 say 'unpacking the emulators'
 # bookworm's own qemu-user (7.2) computes int8 wrongly and crashes some runtimes; trixie's 10.0 does neither.
 unpack 600 trixie "$new/emulators" --variant=extract --include=qemu-user
@@ -46,8 +50,10 @@ rm -rf --one-file-system "$new/emulators"
 unpack_root bookworm arm64 aarch64-linux-gnu
 fetch tflite manylinux_2_34_aarch64 3.11 tflite-runtime==2.14.0
 fetch litert manylinux_2_27_aarch64 3.11 'ai-edge-litert>=2.1'
+compile
 unpack_root bookworm armhf arm-linux-gnueabihf
 fetch tflite manylinux_2_34_armv7l 3.11 tflite-runtime==2.14.0
+compile
 unpack_root trixie arm64 aarch64-linux-gnu
 fetch litert manylinux_2_27_aarch64 3.13 'ai-edge-litert>=2.1'
 

@@ -144,7 +144,7 @@ run 300 "$python" -m pip wheel --quiet --no-deps -w "$work/wheel" . >&2 || {
     say 'the wheel could not be built, see above; pip fetches setuptools for it: is there a network?'
     exit 2
 }
-run 300 "$python" -m pip install --quiet --no-deps --no-compile --target "$work/site" "$work"/wheel/*.whl >&2
+run 300 "$python" -m pip install --quiet --no-deps --target "$work/site" "$work"/wheel/*.whl >&2
 
 mkdir "$work/models" "$work/traps"
 fresh='10 3 2' # the longest first
