@@ -188,10 +188,8 @@ class Camera:
         """Yield Waiting until it is done. Raises: SourceError where that takes too long."""
         while not wait([work], timeout=SLICE_S).done:
             if self._monotonic() >= until:
-                fault = f"hangs while {state}"
-                raise SourceError(
-                    self._name, fault, "switch the machine off and on, if it stays so"
-                )
+                remedy = "switch the machine off and on, if it stays so"
+                raise SourceError(self._name, f"hangs while {state}", remedy)
             yield Waiting(f"{self._name}: {state}")
 
     def _rest(self, seconds: float, fault: SourceError) -> Iterator[Waiting]:
@@ -326,10 +324,8 @@ def _layout(configuration: Mapping[str, Any], settings: CameraSettings) -> Layou
     """
     main = configuration["main"]
     if main["format"] != FORMAT:
-        fault = f"gives {main['format']}, not {FORMAT}"
-        raise ConfigurationError(
-            f"camera {settings.number}", fault, "use a camera with an image processor"
-        )
+        fault, remedy = f"gives {main['format']}, not {FORMAT}", "use one with an image processor"
+        raise ConfigurationError(f"camera {settings.number}", fault, remedy)
     width, height = main["size"]
     wanted, made = turn_of(settings), configuration["transform"]
     left = Turn(  # to be done by us: what the camera could not

@@ -111,6 +111,7 @@ def vital_signs(
     began_s = monotonic()
 
     def read() -> Vitals:
+        """Read them all, as they are now."""
         model = models.model
         return Vitals(
             up_s=monotonic() - began_s,

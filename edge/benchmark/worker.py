@@ -226,10 +226,12 @@ class _Bench:
         )
 
     def invoke(self, num_runs: int | None, seconds: float) -> Samples:
+        """Time invoke alone: (runs,), in ns."""
         settle(self._invoke)
         return time_runs(self._invoke, num_runs=num_runs, seconds=seconds)
 
     def whole(self, num_runs: int | None, seconds: float) -> tuple[Samples, Samples]:
+        """Time from a picture to its labels, whole and by stage: (runs,) and (runs, stages) ns."""
         totals: list[int] = []
         stages: list[Stages] = []
 

@@ -62,6 +62,7 @@ class _Text(Writer):
         self._coloured = is_coloured(sys.stdout)
 
     def result(self, result: Result) -> None:
+        """Print a line: the picture, its best label, then the others that were asked for."""
         source = one_line(result.source)
         # Names that were not known beforehand widen the column for those that follow.
         self._source_width = max(self._source_width, min(width_of(source), WIDEST_SOURCE))
