@@ -38,6 +38,8 @@ check_prerequisites() {
     [ "$(id -u)" = 0 ] || need 'must run as root: unpacking a foreign root takes its privileges (sudo make test-arm)'
     [ "$(uname -m)" = x86_64 ] || need "compares ARM with x86-64, and this machine is $(uname -m)"
     command -v mmdebstrap >/dev/null || need 'mmdebstrap is not installed: apt-get install mmdebstrap'
+    unshare --user --map-root-user --mount mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc 2>/dev/null ||
+        need 'this kernel keeps no programs'"'"' formats of a namespace'"'"'s own: boot Linux 6.7 or newer, with user namespaces'
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
         need "Debian's archive keys are not installed: apt-get install debian-archive-keyring"
     for module in tflite_runtime ai_edge_litert; do
