@@ -189,7 +189,7 @@ put_recorded() {
 # The scripts stay with the version: uninstall.sh is to be found long after what was pushed is gone.
 keep_scripts() {
     [ -z "$dry_run" ] || return 0
-    for file in install.sh version.sh uninstall.sh places.sh "$unit_name" network.conf watch.toml "${rule##*/}"; do
+    for file in $(cat "$here/files") files; do
         cmp -s -- "$here/$file" "$target/deploy/$file" || put "$here/$file" "$target/deploy/$file"
     done
     chmod 755 "$target"/deploy/*.sh

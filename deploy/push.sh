@@ -1,11 +1,15 @@
 #!/bin/sh
-# Installs this checkout on a Pi over ssh; push.sh --help tells how.
+# Installs this checkout on a Pi over ssh; see push.sh --help.
+#
+# One remote shell makes its own temporary folder, works in it and removes it by its own variable. What the network says is
+# shown or compared with marks that hold a random token, and never becomes part of a command: a greeting in .bashrc is text.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 python=${PYTHON:-python3}
 ssh=${EDGE_SSH:-ssh}
-host='' wheel='' options=''
+login_limit_s=${EDGE_LOGIN_LIMIT_S:-180} # sshd itself gives a login 120 s; then .bashrc runs
+host='' wheel=''
 
 say() { echo "push.sh: $*" >&2; }
 
@@ -18,14 +22,15 @@ usage() {
     cat <<END
 usage: deploy/push.sh USER@HOST [--model FILE] [--wheel FILE] [--with web,mqtt] [--offline DIR] [--dry-run]
 
-Builds the package here, copies it to the Pi and runs install.sh there. The options are install.sh's; files and folders
-are this machine's, and are copied. USER must be root or may use sudo.
+Builds the package here, copies it to the Pi and runs install.sh there. The options are those of install.sh; files and
+folders are on this machine, and are copied. USER must be root or be allowed to use sudo.
 
   deploy/push.sh pi@raspberrypi.local
   deploy/push.sh pi@raspberrypi.local --model out/model-int8.tflite
   EDGE_SSH='ssh -p 2222' deploy/push.sh root@localhost
 
-PYTHON is the Python that builds the package (default: python3), EDGE_SSH the ssh that is used (default: ssh).
+PYTHON is the Python that builds the package (default: python3), EDGE_SSH the ssh command (default: ssh), EDGE_LOGIN_LIMIT_S
+the time limit for the login in seconds (default: 180).
 Exit status: that of install.sh; 1 something failed before, 2 wrong usage.
 END
 }
@@ -44,16 +49,16 @@ read_options() {
         --with) [ -n "${2-}" ] || wrong "$1 must be followed by names" ;;
         esac
         case $1 in
-        --model) copy model.tflite "$2" && options="$options --model model.tflite" && shift ;;
+        --model) copy model.tflite "$2" && pass --model model.tflite && shift ;;
         --wheel) wheel=$2 && shift ;;
-        --offline) copy wheels "$2" && options="$options --offline wheels" && shift ;;
+        --offline) copy wheels "$2" && pass --offline wheels && shift ;;
         --with)
             case $2 in none | web | mqtt | web,mqtt | mqtt,web) ;;
             *) wrong "--with must be web, mqtt, web,mqtt or none. Received: $2" ;;
             esac
-            options="$options --with $2" && shift
+            pass --with "$2" && shift
             ;;
-        --dry-run) options="$options --dry-run" ;;
+        --dry-run) pass --dry-run ;;
         -h | --help) usage && exit ;;
         -*) wrong "unknown option $1" ;;
         *)
@@ -68,6 +73,11 @@ read_options() {
 
 copy() { cp -r -- "$2" "$files/$1"; }
 
+# pass WORD...: to install.sh, quoted for the shell that reads the file.
+pass() {
+    for word; do printf " '%s'" "$(printf '%s' "$word" | sed "s/'/'\\\\''/g")" >>"$files/run.sh"; done
+}
+
 build_wheel() {
     if [ -n "$wheel" ]; then
         cp -- "$wheel" "$files/"
@@ -78,13 +88,103 @@ build_wheel() {
         fail 'the package could not be built; see above, or name one with --wheel FILE'
 }
 
-# One connection for both commands, so that a password is asked for once.
-remote() { $ssh -o ControlMaster=auto -o ControlPath="$work/ssh" -o ControlPersist=60 "$@"; }
+# What runs on the Pi: one line without single quotes or exec, for a login shell may be fish, csh or restricted. Lines before the token
+# are left from what answered the questions of a .bashrc. When the connection is lost, SIGPIPE ends it by its trap, and the
+# folder is removed. sudo reads its password from the same input as the files.
+# shellcheck disable=SC2016  # expanded on the Pi
+remote_command() {
+    printf "sh -c '%s'" "$(printf '%s; ' \
+        "token=$token" "size=$1" 'umask 077' 'folder=' \
+        'mark() { printf "\n%s %s\n" "$token" "$*"; }' \
+        'trap "[ -z \"\$folder\" ] || rm -rf -- \"\$folder\"" EXIT' \
+        'trap "exit 129" HUP' 'trap "exit 130" INT' 'trap "exit 141" PIPE' 'trap "exit 143" TERM' \
+        'mark began' \
+        'while IFS= read -r line && [ "$line" != "$token" ]; do :; done' \
+        'folder=$(mktemp -d) && cd -- "$folder" && head -c "$size" >files.tar && tar -xf files.tar && rm files.tar || { mark unwritten; exit 1; }' \
+        'if [ "$(id -u)" = 0 ]; then sh run.sh </dev/null; elif sudo -n true 2>/dev/null; then sudo sh run.sh </dev/null; elif command -v sudo >/dev/null; then mark password; sudo -S -p "[sudo] password for %u on %h: " sh run.sh; else mark powerless; exit 1; fi' \
+        'status=$?' 'cd /' \
+        'mark ended "$status"')"
+}
 
+# Writes what the remote shell reads. Empty lines first: they answer a .bashrc that asks something.
+send() {
+    printf '\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n'
+    wait_for began
+    echo "$token"
+    cat -- "$work/files.tar"
+    wait_for password ended
+    if [ -e "$work/password" ] && [ ! -e "$work/ended" ]; then type_password; fi
+}
+
+# wait_for NAME...: until one of these marks is there, or the connection has ended.
+wait_for() {
+    while [ -d "$work" ]; do
+        for name in "$@" closed; do [ ! -e "$work/$name" ] || return 0; done
+        sleep 0.1
+    done
+}
+
+# sudo's question is on the screen by way of its standard error; the answers are typed blindly, as it would have it.
+type_password() {
+    [ -t 0 ] || return 0 # sudo then says that there is no password
+    stty -echo
+    while IFS= read -r answer; do printf '%s\n' "$answer"; done
+}
+
+# Reads what the remote shell writes: marks become files in $work, and the rest is shown.
+receive() {
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in
+        "$token began" | "$token unwritten" | "$token password" | "$token powerless") : >"$work/${line##* }" ;;
+        "$token ended "*) echo "${line##* }" >"$work/ended.new" && mv "$work/ended.new" "$work/ended" ;;
+        '') ;;
+        *) if [ -e "$work/began" ]; then printf '%s\n' "$line"; else printf '%s\n' "$line" >&2; fi ;;
+        esac
+        [ ! -e "$work/ended" ] || stop_sending
+    done
+    : >"$work/closed"
+    stop_sending
+}
+
+stop_sending() { if [ -e "$work/sender" ]; then kill "$(cat "$work/sender")" 2>/dev/null || :; fi; }
+
+# A login that never comes to the command, such as a .bashrc that asks the same question for ever.
+limit_login() {
+    left=$login_limit_s
+    while [ "$left" -gt 0 ] && [ -d "$work" ] && [ ! -e "$work/began" ] && [ ! -e "$work/closed" ]; do
+        sleep 1
+        left=$((left - 1))
+    done
+    [ "$left" -gt 0 ] || kill "$(cat "$work/ssh")" 2>/dev/null || :
+}
+
+# own_pid: of the subshell that calls it; $$ is the script's.
+own_pid() { exec sh -c 'echo "$PPID"'; }
+
+connect() {
+    limit_login >/dev/null 2>&1 &
+    {
+        (own_pid) >"$work/sender"
+        send
+    } <&3 | {
+        (own_pid) >"$work/ssh"
+        exec $ssh -T "$host" "$(remote_command "$(($(wc -c <"$work/files.tar")))")"
+    } | receive
+}
+
+conclude() {
+    if [ -e "$work/ended" ]; then exit "$(cat "$work/ended")"; fi
+    if [ -e "$work/unwritten" ]; then fail "$host: the files could not be unpacked, see above; make room in its /tmp"; fi
+    if [ -e "$work/powerless" ]; then fail "$host: this user is not root, and sudo is not installed; log in as root"; fi
+    if [ -e "$work/began" ]; then fail "$host: the connection was lost; run this again, a second run finishes the first"; fi
+    fail "$host: its login did not run a command, see above (a wrong key, a restricted shell, a .bashrc that asks or ends?); try: $ssh $host true"
+}
+
+# shellcheck disable=SC2317  # called by a trap
 clean_up() {
     status=$?
     trap - EXIT
-    [ ! -S "$work/ssh" ] || remote -O exit "$host" 2>/dev/null || :
+    [ ! -t 0 ] || [ ! -e "$work/password" ] || stty echo 2>/dev/null || :
     rm -rf -- "$work"
     exit "$status"
 }
@@ -96,18 +196,15 @@ trap clean_up EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+printf 'exec sh install.sh' >"$files/run.sh"
 read_options "$@"
 build_wheel
-for file in install.sh version.sh uninstall.sh places.sh edge-watch.service network.conf watch.toml 60-edge-dma-heap.rules; do
-    cp -- "$here/$file" "$files/"
-done
+while read -r file; do cp -- "$here/$file" "$files/"; done <"$here/files"
+cp -- "$here/files" "$files/"
+tar -C "$files" -cf "$work/files.tar" .
+token=edge-push-$(od -An -tx1 -N16 /dev/urandom | tr -d ' \n')
 
-say "copying to $host"
-# shellcheck disable=SC2016  # expanded over there
-folder=$(tar -C "$files" -cf - . | remote "$host" 'folder=$(mktemp -d) && tar -C "$folder" -xf - && echo "$folder"') ||
-    fail "$host: could not copy to it, see above; try: $ssh $host true"
 say "installing on $host"
-# A terminal, where there is one, for sudo to ask its password in.
-if [ -t 0 ]; then tty=-t; else tty=-T; fi
-remote $tty "$host" "cd $folder && if [ \$(id -u) = 0 ]; then sh install.sh $options; else sudo sh install.sh $options; fi;
-    status=\$?; cd /; rm -rf $folder; exit \$status"
+exec 3<&0
+connect
+conclude

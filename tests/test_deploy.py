@@ -67,15 +67,20 @@ def test_a_dry_run_says_each_step_and_changes_nothing(tmp_path: Path) -> None:
     assert not Path("/etc/edge-classify").exists()
 
 
-def copied(name: str) -> set[str]:
-    """The files that a script copies."""
-    (names,) = re.findall(r"for file in ([^;]*watch\.toml[^;]*); do", (DEPLOY / name).read_text())
-    stands_for = {'"$unit_name"': "edge-watch.service", '"${rule##*/}"': "60-edge-dma-heap.rules"}
-    return {stands_for.get(word, word) for word in names.replace("\\\n", "").split()}
-
-
 def test_what_is_copied_is_there_and_all_that_install_needs() -> None:
-    files = copied("push.sh")
-    assert {"install.sh", "version.sh", "uninstall.sh", "places.sh", "edge-watch.service"} <= files
+    files = set((DEPLOY / "files").read_text().split())
+    assert {"install.sh", "uninstall.sh", "edge-watch.service", "watch.toml"} <= files
     assert all((DEPLOY / file).is_file() for file in files)
-    assert files == copied("install.sh")
+    for name in files:
+        sourced = re.findall(r'(?m)^\. "\$here/([^"]+)"', (DEPLOY / name).read_text())
+        assert set(sourced) <= files, name
+
+
+def test_a_checkout_on_windows_keeps_its_line_ends() -> None:
+    names = [*(DEPLOY / "files").read_text().split(), "push.sh", "files"]
+    command = ["git", "check-attr", "eol", *(f"deploy/{name}" for name in names)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        pytest.skip("this is no git checkout")
+    assert all(line.endswith(": eol: lf") for line in done.stdout.splitlines())
+    assert len(done.stdout.splitlines()) == len(names)

@@ -14,7 +14,7 @@ wheel=$1 suite=$2 architecture=$3 emulator=$4
 limit=1800 # seconds for the machine from power on to off; usual is a few minutes
 
 say() { echo "arm-service: $suite $architecture: $*" >&2; }
-remove_work() { rm -rf "$work"; }
+remove_work() { rm -rf --one-file-system "$work"; }
 
 work=$(mktemp -d)
 on_end remove_work

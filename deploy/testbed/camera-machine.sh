@@ -64,7 +64,7 @@ say 'making its disk'
 run 1800 chroot "$root" env PYTHONPATH=/opt/site python3 -m compileall -q /opt/site >&2 || :
 mv "$root/boot/vmlinuz-$kernel" "$new/vmlinuz"
 mv "$root/boot/initrd.img-$kernel" "$new/initrd"
-rm -rf "$root"/root/* "$root"/usr/src/* "$root"/usr/lib/gcc "$root"/var/lib/apt/lists/*
+rm -rf "${root:?}"/root/* "$root"/usr/src/* "$root"/usr/lib/gcc "$root"/var/lib/apt/lists/*
 : >"$new/disk"
 run 1800 mke2fs -q -t ext4 -d "$root" "$new/disk" 3G
 

@@ -163,7 +163,7 @@ frozen_source() {
     mkdir "$frames"
     mkfifo "$frames/frozen.jpg"
     within 90 told 'Watchdog timeout'
-    rm -r "$frames"
+    rm -r "${frames:?}"
     mv "$frames.away" "$frames"
     watchdog_restarts_it
 }

@@ -120,7 +120,7 @@ try_machines_and_commands() {
 
 # 1 says that something was found to be wrong. Where it could not be looked into, that is 2.
 clean_up() {
-    rm -rf "$work"
+    rm -rf --one-file-system "$work"
     if [ "$1" = 1 ] && [ -z "$judged" ]; then exit 2; fi
 }
 

@@ -34,7 +34,7 @@ check_prerequisites() {
     [ "$missing" = 0 ]
 }
 
-remove_work() { rm -rf "$work"; }
+remove_work() { rm -rf --one-file-system "$work"; }
 
 check_prerequisites || exit 1
 work=$(mktemp -d)
