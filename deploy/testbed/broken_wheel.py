@@ -1,12 +1,15 @@
-"""A wheel as a bad release would be: broken_wheel.py WHEEL FOLDER VERSION answers|crash|hang.
+"""A wheel as another release would be: broken_wheel.py WHEEL FOLDER VERSION FAULT.
 
-It is WHEEL under another version, and installs. "answers": the scores that its models' golden
-vectors must give are wrong, which only its own check can tell. "crash": it passes its check, and
-crashes when it starts to work. "hang": it works, and then an invoke does not come back.
+It is WHEEL under another version, and installs; its RECORD holds. FAULT is "none", or what a bad
+release has. "answers": the scores that its models' golden vectors must give are wrong, which only
+its own check can tell. "crash": it passes its check, and crashes when it starts to work. "hang": it
+works, and then an invoke does not come back.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import struct
@@ -47,26 +50,43 @@ def spoil(model: bytes) -> bytes:
     return model.replace(good, bad).replace(checksum, new_checksum)
 
 
+def changed(name: str, content: bytes, fault: str) -> bytes:
+    """Return a member of the wheel as the fault has it."""
+    if fault == "answers" and name.endswith(".tflite"):
+        return spoil(content)
+    if fault == "crash" and name == "edge/watch.py":
+        return content + CRASH
+    if fault == "hang" and name == "edge/model.py":
+        return content + HANG
+    return content
+
+
+def record_line(name: str, content: bytes) -> str:
+    """Return what RECORD has of a member: its sha256 and size."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{name},sha256={digest},{len(content)}\n"
+
+
 def main() -> int:
     """Write the wheel."""
     source, folder, version, fault = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
     name, old, *tags = source.stem.split("-")
+    info = f"{name}-{version}.dist-info"
     out = folder / f"{'-'.join((name, version, *tags))}.whl"
+    record = ""
     with zipfile.ZipFile(source) as good, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bad:
         for member in good.namelist():
-            content = good.read(member)
-            if fault == "answers" and member.endswith(".tflite"):
-                content = spoil(content)
-            if fault == "crash" and member == "edge/watch.py":
-                content += CRASH
-            if fault == "hang" and member == "edge/model.py":
-                content += HANG
-            if member.endswith((".dist-info/METADATA", ".dist-info/RECORD")):
+            content = changed(member, good.read(member), fault)
+            member = member.replace(f"{name}-{old}.", f"{name}-{version}.")
+            if member == f"{info}/RECORD":
+                continue
+            if member == f"{info}/METADATA":
                 content = content.replace(
                     f"Version: {old}".encode(), f"Version: {version}".encode()
                 )
-                content = content.replace(f"{name}-{old}.".encode(), f"{name}-{version}.".encode())
-            bad.writestr(member.replace(f"{name}-{old}.", f"{name}-{version}."), content)
+            bad.writestr(member, content)
+            record += record_line(member, content)
+        bad.writestr(f"{info}/RECORD", f"{record}{info}/RECORD,,\n")
     return 0
 
 
