@@ -12,11 +12,23 @@ from edge.errors import ConfigurationError
 NAME = "edge-classify"
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; a reader sees the old or the new one. Raises: OSError."""
+def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file whole or not at all; a reader sees the old or the new one. Raises: OSError.
+
+    Args:
+        path: the file.
+        content: all of it.
+        durable: whether that holds in a power cut too. Otherwise ext4 may keep the new name and
+            lose the content, for up to 30 s. False saves a wait for the disk, for a file that is
+            soon written again.
+    """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(content)
+        with partial.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:  # SystemExit of a signal as well
         partial.unlink(missing_ok=True)

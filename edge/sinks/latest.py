@@ -21,5 +21,5 @@ class Latest:
         """Replace the file. Raises: OSError."""
         if sighting.number < self._number:  # a late one: there is a newer
             return
-        replace_file(self._path, sighting.line.encode())
+        replace_file(self._path, sighting.line.encode(), durable=False)
         self._number = sighting.number
