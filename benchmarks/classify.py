@@ -37,16 +37,17 @@ import numpy as np
 from mosaics import KINDS, ROOT, TEST_DATA, photo
 from peers import PEERS, SCRIPT, Peer, decode, opened, usual_way
 
-from edge import board, golden
-from edge.ahead import ahead
-from edge.classify import classify
+from edge import board
+from edge.classifier import golden
+from edge.classifier.classify import classify
+from edge.classifier.model import Model, default_model
+from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
-from edge.model import Model, default_model
-from edge.photos import Frame, photos
-from edge.preprocess import Picture, read_image
-from edge.runtime import RUNTIMES, default_num_threads, installed_runtimes
+from edge.image.preprocess import Picture, read_image
+from edge.sources.ahead import ahead
+from edge.sources.photos import Frame, photos
 
 NAME = "classify"
 MOBILENET = TEST_DATA / "peers" / "tflite-support" / "mobilenet_v1_0.25_224_quant.tflite"

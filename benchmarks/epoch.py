@@ -3,7 +3,7 @@
 Of the same photos, in one run, one round after the other, an epoch each of:
 
 - the tutorial's own way: ImageDataGenerator.flow_from_directory, and fit;
-- ours, in float32 and in bfloat16: convert.batches over the decoded photos, the tutorial's
+- ours, in float32 and in bfloat16: convert.training.batches over the decoded photos, the tutorial's
   augmentation;
 - computing alone, in both: one batch that stays in memory, the least that any input can cost.
 
@@ -29,13 +29,13 @@ from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
 
+from convert.data.photo import Photo, sha256_of
 from convert.errors import ConversionError, DatasetError
-from convert.photo import Photo, sha256_of
 from edge.commands import complain, run
 from edge.commands.arguments import count
 from edge.errors import SourceError
-from edge.photos import files
-from edge.preprocess import Size
+from edge.image.preprocess import Size
+from edge.sources.photos import files
 
 if TYPE_CHECKING:
     import keras
@@ -152,9 +152,9 @@ def _ways(job: Job, photos: list[Photo], folder: Path) -> list[Way]:
     import numpy as np
     import tensorflow as tf
 
-    from convert import batches
-    from convert.augment import Augmentation
-    from convert.cache import decode
+    from convert.data.cache import decode
+    from convert.training import batches
+    from convert.training.augment import Augmentation
 
     num_labels = len({photo.label for photo in photos})
     pixels = decode(photos, job.size, folder / "cache", "train")
@@ -229,7 +229,7 @@ def _scores(num_labels: int) -> keras.layers.Layer:
 
 
 def _built(job: Job, num_labels: int, precision: str) -> keras.Model:
-    from convert import networks
+    from convert.training import networks
 
     if job.network not in networks.NETWORKS:
         known = ", ".join(networks.NETWORKS)

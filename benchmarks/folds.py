@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.dataset import labels_in
-from convert.lookalikes import groups
-from convert.photo import Photo, sha256_of
+from convert.data.dataset import labels_in
+from convert.data.near_duplicates import groups
+from convert.data.photo import Photo, sha256_of
 
 SEED = 0
 

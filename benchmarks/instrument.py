@@ -37,11 +37,11 @@ from edge.benchmark.stages import invoke_of
 from edge.benchmark.tables import machine
 from edge.benchmark.timing import clock, settle, time_runs
 from edge.benchmark.worker import Combination
+from edge.classifier.model import default_model
+from edge.classifier.runtime import installed_runtimes
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
-from edge.model import default_model
-from edge.runtime import installed_runtimes
 
 NAME = "instrument"
 SLOW_DOWN = 0.2
@@ -56,11 +56,11 @@ stages.invoke_of = slower
 """
 SLOWER_RANK = """
 import time
-import edge.classify
-def slower(*arguments, rank=edge.classify.rank):
+import edge.classifier.classify
+def slower(*arguments, rank=edge.classifier.classify.rank):
     time.sleep({seconds})
     return rank(*arguments)
-edge.classify.rank = slower
+edge.classifier.classify.rank = slower
 """
 
 

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from convert.drawn import draw_photos
+from convert.data.drawn import draw_photos
 from convert.errors import ConversionError, DatasetError
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
-from edge.photos import files
+from edge.sources.photos import files
 
 NAME = "memory"
 DRAWN_PER_CLASS = 100  # look-alikes stay in one set: enough groups of them to be split

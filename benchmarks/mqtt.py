@@ -27,16 +27,16 @@ import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.classify import Category, Result
+from edge.classifier.classify import Category, Result
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
-from edge.mqtt.settings import MqttSettings
-from edge.mqtt.sink import Mqtt
-from edge.photos import Frame
-from edge.steady import Change
-from edge.vitals import Vitals
-from edge.watch import Sighting
+from edge.service.health import Vitals
+from edge.service.mqtt.settings import MqttSettings
+from edge.service.mqtt.sink import Mqtt
+from edge.service.steady import Change
+from edge.service.watch import Sighting
+from edge.sources.photos import Frame
 
 NAME = "mqtt"
 PAUSE_S = 0.02  # between two events

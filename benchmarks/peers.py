@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edge.classifier.model import Model
+from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
 from edge.errors import EdgeError
 from edge.files import cache_folder
-from edge.framing import WHOLE
-from edge.model import Model
-from edge.runtime import RUNTIMES, default_num_threads, installed_runtimes
+from edge.image.framing import WHOLE
 
 # As many lines as it takes that many people; our own options are not needed.
 SCRIPT = """

@@ -32,24 +32,26 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import board, golden, notify
+from edge import board
 from edge.benchmark import drawn_picture
+from edge.classifier import golden
+from edge.classifier.model import Model, models_folder
+from edge.classifier.runtime import RUNTIMES, installed_runtimes
+from edge.classifier.trial import Trying
 from edge.commands import run
 from edge.commands.arguments import count
-from edge.delivery import Delivery
 from edge.errors import EdgeError
-from edge.model import Model, models_folder
-from edge.pace import Pace, PaceSettings
-from edge.photos import Frame
-from edge.preprocess import Picture, Size
-from edge.reload import Demands, Reloading
-from edge.runtime import RUNTIMES, installed_runtimes
-from edge.sinks.jsonlines import JsonLines
-from edge.sinks.latest import Latest
-from edge.sinks.snapshots import Snapshots, SnapshotSettings
-from edge.steady import SteadySettings
-from edge.trial import Trying
-from edge.watch import Rules, watch
+from edge.image.preprocess import Picture, Size
+from edge.service import systemd as notify
+from edge.service.delivery import Delivery
+from edge.service.pace import Pace, PaceSettings
+from edge.service.reload import Demands, Reloading
+from edge.service.sinks.jsonlines import JsonLines
+from edge.service.sinks.latest import Latest
+from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
+from edge.service.steady import SteadySettings
+from edge.service.watch import Rules, watch
+from edge.sources.photos import Frame
 
 NAME = "watch"
 SMALL = "hotdog-small.tflite"

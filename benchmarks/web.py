@@ -26,23 +26,23 @@ from typing import Any
 
 import numpy as np
 
-from edge.classify import Category, Result
+from edge.classifier.classify import Category, Result
+from edge.classifier.model import Model, default_model
+from edge.classifier.trial import Trying
 from edge.commands import complain, run
 from edge.commands.arguments import count
-from edge.delivery import Delivery
-from edge.model import Model, default_model
-from edge.pace import Pace, PaceSettings
-from edge.photos import Frame
-from edge.preprocess import encode_jpeg
-from edge.reload import Demands, Reloading
-from edge.steady import SteadySettings
-from edge.trial import Trying
-from edge.vitals import Watched, vital_signs
-from edge.watch import Rules, Sighting
-from edge.web.handlers import STATIC
-from edge.web.settings import WebSettings
-from edge.web.sink import Web
-from edge.web.station import Station
+from edge.image.preprocess import encode_jpeg
+from edge.service.delivery import Delivery
+from edge.service.health import Watched, vital_signs
+from edge.service.pace import Pace, PaceSettings
+from edge.service.reload import Demands, Reloading
+from edge.service.steady import SteadySettings
+from edge.service.watch import Rules, Sighting
+from edge.service.web.handlers import STATIC
+from edge.service.web.settings import WebSettings
+from edge.service.web.sink import Web
+from edge.service.web.station import Station
+from edge.sources.photos import Frame
 
 NAME = "web"
 SIZE = (480, 640)

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from convert import arguments as options
-from convert.arm import check_tools
 from convert.errors import ConversionError
+from convert.tflite.arm import check_tools
 from edge.commands import run as run_command
 
 NAME = "convert"
@@ -101,7 +101,7 @@ def _tool(step: str, argv: Sequence[str]) -> int:
     if not {"-h", "--help"} & set(argv):
         _need_tensorflow()
     try:
-        module = importlib.import_module(f"convert.{'assess' if step == 'evaluate' else step}")
+        module = importlib.import_module(f"convert.steps.{step}")
     except ModuleNotFoundError as error:
         raise _not_installed(error.name or step) from error
     parser = _parser(step)

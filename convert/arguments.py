@@ -185,10 +185,10 @@ def run_of(args: argparse.Namespace) -> Any:
 def _config(args: argparse.Namespace) -> Any:
     import dataclasses
 
-    from convert.augment import Augmentation
-    from convert.networks import NETWORKS
-    from convert.recipes import RECIPES, recipe_for
-    from convert.train import TrainConfig
+    from convert.training.augment import Augmentation
+    from convert.training.networks import NETWORKS
+    from convert.training.recipes import RECIPES, recipe_for
+    from convert.training.train import TrainConfig
 
     network = NETWORKS[args.network]
     weights = args.weights
@@ -222,7 +222,7 @@ def _config(args: argparse.Namespace) -> Any:
 def _check(name: str, size: tuple[int, int], alpha: float | None, weights: str) -> None:
     """Refuse what the network cannot be. Raises: WeightsError."""
     from convert.errors import WeightsError
-    from convert.networks import NETWORKS
+    from convert.training.networks import NETWORKS
 
     network = NETWORKS[name]
     if min(size) < network.smallest:

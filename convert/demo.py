@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from convert.__main__ import main as convert
-from convert.drawn import draw_photos, mean_colour_accuracy
+from convert.data.drawn import draw_photos, mean_colour_accuracy
 
 FOLDER = Path("demo")
 PER_CLASS = 290  # 70 % of them train

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.train import TrainConfig
+from convert.training.train import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -13,25 +13,25 @@ from typing import Any
 import keras
 import numpy as np
 
-from convert import dataset as datasets
-from convert.arm import verify_on_arm
-from convert.augment import Augmentation
-from convert.cache import decode
-from convert.checkpoint import Checkpoint
-from convert.dataset import Dataset
+from convert.data import dataset as datasets
+from convert.data.cache import decode
+from convert.data.dataset import Dataset
+from convert.data.photo import sha256_of
 from convert.errors import ConversionError, DatasetError, TrainingError
 from convert.files import write
 from convert.job import Run, say
-from convert.markdown import report_md, table
-from convert.page import pictures, report_html
-from convert.photo import sha256_of
-from convert.preview import variations
-from convert.recipes import Recipe
-from convert.report import Report, card_json, largest_drop, recommend
-from convert.scores import choose_threshold, fit_temperature, log_scores
-from convert.sheet import sheet
-from convert.train import TrainConfig, history_csv, network_of, scores_of, train
-from convert.variants import Basis, convert_all, finish, for_converter
+from convert.measure.scores import choose_threshold, fit_temperature, log_scores
+from convert.report.markdown import report_md, table
+from convert.report.page import pictures, report_html
+from convert.report.report import Report, card_json, largest_drop, recommend
+from convert.report.sheet import sheet
+from convert.steps.preview import variations
+from convert.tflite.arm import verify_on_arm
+from convert.tflite.variants import Basis, convert_all, finish, for_converter
+from convert.training.augment import Augmentation
+from convert.training.checkpoint import Checkpoint
+from convert.training.recipes import Recipe
+from convert.training.train import TrainConfig, history_csv, network_of, scores_of, train
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 

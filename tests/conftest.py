@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.drawn import draw_photos
+from convert.data.drawn import draw_photos
 
 ROOT = Path(__file__).resolve().parent.parent
 # Where the tests run in the background, a shell has SIGINT ignored, and children inherit that.

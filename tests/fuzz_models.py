@@ -29,14 +29,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from edge.classify import classify
+from edge.classifier.classify import classify
+from edge.classifier.flatbuffer import Buffer
+from edge.classifier.known import TIMEOUT_S, ensure_sound
+from edge.classifier.model import Model, shipped_models
+from edge.classifier.runtime import chosen_runtime
 from edge.errors import EdgeError
-from edge.flatbuffer import Buffer
-from edge.known import TIMEOUT_S, ensure_sound
-from edge.model import Model, shipped_models
-from edge.photos import photos
-from edge.preprocess import Normalization
-from edge.runtime import chosen_runtime
+from edge.image.preprocess import Normalization
+from edge.sources.photos import photos
 
 PICTURE = Path(__file__).resolve().parent / "data" / "hotdog.jpg"
 ZERO_CENTRED = Normalization(127.5, 127.5)  # for a float model that does not say

@@ -33,8 +33,8 @@ from PIL import Image, features
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from edge.errors import ImageError
-from edge.framing import Framing
-from edge.preprocess import InputSpec, preprocess, read_image
+from edge.image.framing import Framing
+from edge.image.preprocess import InputSpec, preprocess, read_image
 
 LONGEST_S = 10.0
 MOST_BYTES = 1_000_000_000

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from conftest import ROOT
 
-from edge.preprocess import encode_jpeg
+from edge.image.preprocess import encode_jpeg
 
 HOTDOG = Path(__file__).parent / "data" / "hotdog.jpg"
 TOKEN = "a-token-for-tests"

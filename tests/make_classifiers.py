@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from edge import golden
+from edge.classifier import golden
 
 PICTURES = (0, 1)  # golden vectors
 

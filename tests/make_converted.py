@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from convert.drawn import SHAPES, draw_photo
-from convert.quantize import VARIANTS, to_tflite
-from edge import golden
+from convert.data.drawn import SHAPES, draw_photo
+from convert.tflite.quantize import VARIANTS, to_tflite
+from edge.classifier import golden
 
 SIDE = 48
 
@@ -152,7 +152,7 @@ def badly_converted(out: Path, pixels: np.ndarray) -> Iterator[tuple[str, bytes]
 
 
 def converter(saved_model: Path) -> tf.lite.TFLiteConverter:
-    """TensorFlow's own, that has not learned what convert.quantize has."""
+    """TensorFlow's own, that has not learned what convert.tflite.quantize has."""
     return tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from convert.embed import embed
-from edge.metadata import read_metadata
-from edge.preprocess import Normalization
+from convert.tflite.embed import embed
+from edge.classifier.metadata import read_metadata
+from edge.image.preprocess import Normalization
 
 LABELS = ("no", "yes")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from convert.embed import embed
-from edge.metadata import read_metadata
-from edge.model import models_folder
-from edge.preprocess import Normalization
+from convert.tflite.embed import embed
+from edge.classifier.metadata import read_metadata
+from edge.classifier.model import models_folder
+from edge.image.preprocess import Normalization
 
 SMALL = models_folder() / "hotdog-small.tflite"
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from convert.drawn import SHAPES, draw_photo
-from convert.evaluate import Evaluation
-from convert.report import Report, Variant
-from convert.scores import (
+from convert.data.drawn import SHAPES, draw_photo
+from convert.measure.evaluate import Evaluation
+from convert.measure.scores import (
     choose_threshold,
     compare,
     fit_temperature,
     log_scores,
     tempered,
 )
+from convert.report.report import Report, Variant
 
 # What a folder may be called, to the harm of CSV, Markdown, HTML, mathtext and legends.
 ODD = ('a "quoted", <script>alert(1)</script>', "new\nline | bar $x$ & $", "_under `tick` 猫")

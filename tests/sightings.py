@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from edge.classify import Category, Result
-from edge.photos import Frame
-from edge.preprocess import Picture
-from edge.steady import Change
-from edge.watch import Sighting
+from edge.classifier.classify import Category, Result
+from edge.image.preprocess import Picture
+from edge.service.steady import Change
+from edge.service.watch import Sighting
+from edge.sources.photos import Frame
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 PIXELS = np.full((48, 64, 3), 90, np.uint8)

@@ -32,21 +32,21 @@ from pathlib import Path
 from soak_faults import BAD, Faulty, Frames, ModelFile, Scene, Systemd, key
 
 from edge import board
+from edge.classifier.model import Model
+from edge.classifier.trial import Trying
 from edge.commands import complain, run
 from edge.commands.arguments import count
-from edge.delivery import Delivery
 from edge.errors import EdgeError, SourceError
-from edge.model import Model
-from edge.notify import Notifier
-from edge.pace import Pace, PaceSettings
-from edge.reload import Demands, Reloading
-from edge.sinks.jsonlines import JsonLines
-from edge.sinks.latest import Latest
-from edge.sinks.results import Results, ResultsSettings
-from edge.sinks.snapshots import Snapshots, SnapshotSettings
-from edge.steady import SteadySettings
-from edge.trial import Trying
-from edge.watch import Rules, Sighting, watch
+from edge.service.delivery import Delivery
+from edge.service.pace import Pace, PaceSettings
+from edge.service.reload import Demands, Reloading
+from edge.service.sinks.jsonlines import JsonLines
+from edge.service.sinks.latest import Latest
+from edge.service.sinks.results import Results, ResultsSettings
+from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
+from edge.service.steady import SteadySettings
+from edge.service.systemd import Notifier
+from edge.service.watch import Rules, Sighting, watch
 
 NAME = "soak"
 FLAT_MB = 5.0

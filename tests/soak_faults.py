@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import golden
+from edge.classifier import golden
+from edge.classifier.model import models_folder
 from edge.errors import SourceError
-from edge.model import models_folder
-from edge.photos import Frame, Waiting
-from edge.preprocess import Picture, read_image, resize
-from edge.reload import Reloading
-from edge.watch import Sighting, Sink
+from edge.image.preprocess import Picture, read_image, resize
+from edge.service.reload import Reloading
+from edge.service.watch import Sighting, Sink
+from edge.sources.photos import Frame, Waiting
 
 HOTDOG = Path(__file__).parent / "data" / "hotdog.jpg"
 MODELS = ("hotdog-small.tflite", "hotdog-tutorial.tflite")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.preprocess import InputSpec, preprocess
+from edge.image.preprocess import InputSpec, preprocess
 
 INPUT = InputSpec(0, (1, 96, 96, 3), np.dtype(np.uint8))
 

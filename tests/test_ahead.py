@@ -16,11 +16,18 @@ import pytest
 from conftest import ROOT
 from pictures import encoded, scene
 
-from edge.ahead import HELD, ahead
 from edge.errors import ImageError, SourceError
-from edge.framing import Framing
-from edge.photos import Frame, photos
-from edge.preprocess import InputSpec, Normalization, Prepared, prepare, preprocess, read_image
+from edge.image.framing import Framing
+from edge.image.preprocess import (
+    InputSpec,
+    Normalization,
+    Prepared,
+    prepare,
+    preprocess,
+    read_image,
+)
+from edge.sources.ahead import HELD, ahead
+from edge.sources.photos import Frame, photos
 
 INPUT = InputSpec(
     0, (1, 64, 96, 3), np.dtype(np.float32), 0.0, 0, Normalization(127.5, 127.5), Framing("crop")
@@ -103,9 +110,9 @@ def test_an_early_end_ends_the_threads(folder: Path) -> None:
 def test_ctrl_c_ends_a_batch_within_a_second(folder: Path) -> None:
     code = (
         "import sys, numpy as np\n"
-        "from edge.ahead import ahead\n"
-        "from edge.photos import photos\n"
-        "from edge.preprocess import InputSpec\n"
+        "from edge.sources.ahead import ahead\n"
+        "from edge.sources.photos import photos\n"
+        "from edge.image.preprocess import InputSpec\n"
         "spec = InputSpec(0, (1, 64, 96, 3), np.dtype(np.uint8))\n"
         "for frame in ahead(photos([sys.argv[1]] * 10_000), spec, jobs=2):\n"
         "    print(frame.source, flush=True)\n"

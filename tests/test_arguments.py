@@ -140,8 +140,8 @@ SCRIPT = """
 import dataclasses, json, sys
 from convert.__main__ import _parser
 from convert.arguments import run_of
-from convert.augment import Augmentation
-from convert.recipes import RECIPES
+from convert.training.augment import Augmentation
+from convert.training.recipes import RECIPES
 from edge.errors import EdgeError
 
 said = {"recipes": {name: dataclasses.asdict(recipe) for name, recipe in RECIPES.items()},

@@ -18,8 +18,8 @@ import pytest
 from conftest import ROOT, run
 from model_copies import SMALL, changed, damaged, no_strides
 
-from convert.arm import verify_on_arm
-from edge.runtime import installed_runtimes
+from convert.tflite.arm import verify_on_arm
+from edge.classifier.runtime import installed_runtimes
 
 TESTBED = ROOT / "deploy" / "testbed"
 needs_tflite = pytest.mark.skipif("tflite" not in installed_runtimes(), reason="no tflite-runtime")

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from convert.augment import LARGEST, Augmentation, affine, augment, light
 from convert.names import AUGMENTATIONS
-from edge.preprocess import Pixels
+from convert.training.augment import LARGEST, Augmentation, affine, augment, light
+from edge.image.preprocess import Pixels
 
 SIZE = (48, 64)
 

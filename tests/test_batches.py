@@ -17,8 +17,8 @@ BEGIN = """
 import os, sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
-from convert import batches
-from convert.augment import Augmentation
+from convert.training import batches
+from convert.training.augment import Augmentation
 
 def photos(count, side=32):  # the first two pixels tell which photo it is
     pixels = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
@@ -160,7 +160,7 @@ FITTING = (
     BEGIN
     + """
 import keras
-from convert.interrupt import between_batches
+from convert.training.interrupt import between_batches
 model = keras.Sequential([keras.Input((300, 300, 3)), keras.layers.GlobalAveragePooling2D(),
     keras.layers.Dense(3, "softmax")])
 model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=[])
@@ -216,7 +216,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_batch() -> None:
 def test_an_ignored_ctrl_c_stays_ignored() -> None:
     script = """
 import os, signal
-from convert.interrupt import between_batches
+from convert.training.interrupt import between_batches
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 with between_batches() as interrupt:
     os.kill(os.getpid(), signal.SIGINT)

@@ -22,7 +22,7 @@ import pytest
 from conftest import ROOT, TEST_DATA, run
 from trees import raspberry_pi
 
-from edge import board, tuned
+from edge import board
 from edge.benchmark import DRAWN_SIZE, drawn_picture, soak
 from edge.benchmark.bands import band_of
 from edge.benchmark.cold import cold_start
@@ -35,9 +35,10 @@ from edge.benchmark.samples import drift, ratio, summarize
 from edge.benchmark.soak import Moment
 from edge.benchmark.timing import clock, time_runs, warm_up
 from edge.benchmark.worker import Combination, Worker
+from edge.classifier import tuned
+from edge.classifier.runtime import installed_runtimes
 from edge.errors import ImageError, ModelError
-from edge.preprocess import read_image
-from edge.runtime import installed_runtimes
+from edge.image.preprocess import read_image
 
 MODEL = ROOT / "models" / "hotdog-scratch.tflite"
 HOTDOG = ROOT / "tests" / "data" / "hotdog.jpg"
@@ -485,7 +486,7 @@ def test_a_plot_without_matplotlib_names_the_extra(tmp_path: Path) -> None:
 
 def test_what_is_best_is_written_where_it_is_looked_for(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from edge import tuned; "
+        "import sys; from pathlib import Path; from edge.classifier import tuned; "
         "tuned.place = lambda: Path(sys.argv[1]); "
         "from edge.commands.benchmark import main; sys.exit(main(sys.argv[2:]))"
     )

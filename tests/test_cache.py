@@ -17,11 +17,11 @@ import pytest
 from conftest import ROOT, mounted_disk
 from PIL import Image
 
-from convert import cache as caches
-from convert.cache import decode
+from convert.data import cache as caches
+from convert.data.cache import decode
+from convert.data.photo import Photo, sha256_of
 from convert.errors import DatasetError, OutputError
-from convert.photo import Photo, sha256_of
-from edge.preprocess import InputSpec, Normalization, preprocess, resized
+from edge.image.preprocess import InputSpec, Normalization, preprocess, resized
 
 SIZE = (64, 80)
 
@@ -204,8 +204,8 @@ def test_what_a_power_cut_leaves_of_a_record_is_no_picture(tmp_path: Path, rest:
 DECODE = """
 import sys
 from pathlib import Path
-from convert.cache import decode
-from convert.photo import Photo, sha256_of
+from convert.data.cache import decode
+from convert.data.photo import Photo, sha256_of
 folder, cache = map(Path, sys.argv[1:])
 photos = [Photo(path, 0, sha256_of(path)) for path in sorted(folder.iterdir())]
 decode(photos, (64, 80), cache, "train")
@@ -286,8 +286,8 @@ MEMORY = """
 import sys
 from pathlib import Path
 import numpy as np
-from convert.cache import decode
-from convert.photo import Photo, sha256_of
+from convert.data.cache import decode
+from convert.data.photo import Photo, sha256_of
 folder, cache, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 photos = [Photo(path, 0, sha256_of(path)) for path in sorted(folder.iterdir())[:count]]
 pixels = decode(photos, (64, 80), cache, "train")

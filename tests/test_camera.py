@@ -17,9 +17,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from edge.camera import SLICE_S, Camera, CameraSettings, Picamera, Shot, open_picamera
-from edge.camera_faults import busy, closed_nodes, explain, holders, no_camera, no_memory
-from edge.camera_format import (
+from edge.errors import EdgeError, SourceError
+from edge.sources.camera import SLICE_S, Camera, CameraSettings, Picamera, Shot, open_picamera
+from edge.sources.camera_faults import busy, closed_nodes, explain, holders, no_camera, no_memory
+from edge.sources.camera_format import (
     FLIPS,
     ROTATIONS,
     Layout,
@@ -30,8 +31,7 @@ from edge.camera_format import (
     pixels_of,
     turn_of,
 )
-from edge.errors import EdgeError, SourceError
-from edge.photos import Frame, Waiting
+from edge.sources.photos import Frame, Waiting
 
 SECOND_NS = 10**9
 
@@ -281,7 +281,7 @@ def test_close_while_it_recovers_ends_it() -> None:
 
 
 def test_close_does_not_wait_for_ever(hung: Callable[[Any], Any], monkeypatch: Any) -> None:
-    monkeypatch.setattr("edge.camera.CLOSE_S", 0.1)
+    monkeypatch.setattr("edge.sources.camera.CLOSE_S", 0.1)
     camera = Camera(CameraSettings(), lambda settings: SimpleNamespace(capture=shot_of, close=hung))
     next(iter(camera))
     started = time.monotonic()
@@ -320,7 +320,7 @@ def test_a_signal_while_it_is_opened_does_not_leave_it_open(monkeypatch: Any) ->
     stand_in = StandIn([[shot()]])
     go = threading.Event()
     camera = Camera(CameraSettings(), lambda settings: go.wait(5) and stand_in.open(settings))
-    monkeypatch.setattr("edge.camera.SLICE_S", 0.01)
+    monkeypatch.setattr("edge.sources.camera.SLICE_S", 0.01)
     assert next(iter(camera)) == Waiting("camera 0: being opened")
     threading.Timer(0.05, go.set).start()
     camera.close()

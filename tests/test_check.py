@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert import check
 from convert.errors import DatasetError
+from convert.steps import check
 from edge.errors import EdgeError
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from conftest import run
 
-from edge import golden
-from edge.classify import rank
+from edge.classifier import golden
+from edge.classifier.classify import rank
+from edge.classifier.metadata import read_metadata
+from edge.classifier.model import Model
+from edge.classifier.runtime import installed_runtimes
 from edge.errors import ModelError
-from edge.metadata import read_metadata
-from edge.model import Model
-from edge.preprocess import Normalization
-from edge.runtime import installed_runtimes
+from edge.image.preprocess import Normalization
 
 PIXELS_0_TO_1 = Normalization(0.0, 255.0)
 ABC = ("a", "b", "c")
@@ -24,9 +24,9 @@ ABC = ("a", "b", "c")
 SCORES = """
 import json, sys
 from pathlib import Path
-from edge import golden
-from edge.model import Model
-from edge.preprocess import Normalization
+from edge.classifier import golden
+from edge.classifier.model import Model
+from edge.image.preprocess import Normalization
 found = {}
 for path in sorted(Path(sys.argv[2]).glob("*.tflite")):
     if path.stem in sys.argv[3:]:

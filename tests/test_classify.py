@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.classify import UNKNOWN, Category, classify, rank
+from edge.classifier.classify import UNKNOWN, Category, classify, rank
+from edge.classifier.model import Model
 from edge.errors import ImageError
-from edge.model import Model
-from edge.photos import Frame, photos
+from edge.sources.photos import Frame, photos
 
 LABELS = ("a", "b", "c", "d")
 AGREED = "source label score categories preprocess_ms invoke_ms model runtime captured_at".split()

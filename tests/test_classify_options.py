@@ -18,9 +18,9 @@ from conftest import ROOT, TEST_DATA, run
 from model_copies import SMALL, relabelled
 from PIL import Image
 
+from edge.classifier.runtime import RUNTIMES
 from edge.commands import arguments
-from edge.framing import FILTERS, RESIZES
-from edge.runtime import RUNTIMES
+from edge.image.framing import FILTERS, RESIZES
 
 CLASSIFY = ("-m", "edge", "classify", "-m")
 HOTDOG = ROOT / "tests" / "data" / "hotdog.jpg"
@@ -356,11 +356,11 @@ def test_nothing_is_imported_that_is_not_used() -> None:
         "concurrent.futures",
         "csv",
         "difflib",
-        "edge.ahead",
+        "edge.sources.ahead",
         "edge.commands.choice",
         "edge.commands.summary",
-        "edge.threads",
-        "edge.trial",
+        "edge.classifier.threads",
+        "edge.classifier.trial",
         "statistics",
         "unicodedata",
     }

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from edge.camera import CameraSettings
 from edge.commands.watch import _parser
-from edge.configuration import HELP, KEYS, Configuration, build, of_text, printed, read
 from edge.errors import ConfigurationError, EdgeError
-from edge.mqtt.settings import MqttSettings
-from edge.pace import PaceSettings
-from edge.sinks.results import ResultsSettings
-from edge.sinks.snapshots import SnapshotSettings
-from edge.steady import SteadySettings
-from edge.web.settings import WebSettings
+from edge.service.configuration import HELP, KEYS, Configuration, build, of_text, printed, read
+from edge.service.mqtt.settings import MqttSettings
+from edge.service.pace import PaceSettings
+from edge.service.sinks.results import ResultsSettings
+from edge.service.sinks.snapshots import SnapshotSettings
+from edge.service.steady import SteadySettings
+from edge.service.web.settings import WebSettings
+from edge.sources.camera import CameraSettings
 
 # Every key with another value than its own, none of them simple.
 EVERYTHING = Configuration(

@@ -18,12 +18,12 @@ from conftest import ROOT, SMALL, Said, commands, run
 from PIL import Image
 
 from convert.__main__ import STEPS
-from convert.dataset import Dataset, load
+from convert.data.dataset import Dataset, load
 from convert.errors import ConversionError
-from convert.quantize import VARIANTS
-from convert.quantize import convert as quantize
-from edge.metadata import read_metadata
-from edge.preprocess import read_image
+from convert.tflite.quantize import VARIANTS
+from convert.tflite.quantize import convert as quantize
+from edge.classifier.metadata import read_metadata
+from edge.image.preprocess import read_image
 
 # What the device has; TensorFlow is not among it.
 DEVICE_PACKAGES = ("numpy", "numpy.libs", "PIL", "pillow.libs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.curves import (
+from convert.measure.curves import (
     macro,
     micro,
     one_against_rest,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert import dataset as datasets
-from convert.dataset import Dataset, Photo, calibration_photos, load, weigh
+from convert.data import dataset as datasets
+from convert.data.dataset import Dataset, Photo, calibration_photos, load, weigh
 from convert.errors import DatasetError
 
 

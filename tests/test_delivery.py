@@ -7,9 +7,9 @@ import itertools
 import pytest
 from sightings import sighting
 
-from edge.delivery import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_LATE, Delivery
-from edge.sinks import ReaderGoneError
-from edge.watch import Sighting
+from edge.service.delivery import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_LATE, Delivery
+from edge.service.sinks import ReaderGoneError
+from edge.service.watch import Sighting
 
 
 class Flaky:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from small_models import small_models_in
 
-from convert.diagnose import Lost, layer_name, worst_layers
 from convert.errors import ConversionError
+from convert.tflite.diagnose import Lost, layer_name, worst_layers
 
 
 @pytest.fixture(scope="module")

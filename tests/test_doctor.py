@@ -21,8 +21,9 @@ from ai_edge_litert import schema_py_generated as schema
 from conftest import ROOT, run
 from trees import CGROUPS_V1, lay_out, raspberry_pi, vcgencmd
 
-from convert.embed import embed
-from edge import runtime
+from convert.tflite.embed import embed
+from edge.classifier import runtime
+from edge.classifier.metadata import read_metadata
 from edge.doctor import camera, installation, machine, service
 from edge.doctor.checks import CHECKS, examine
 from edge.doctor.finding import (
@@ -35,7 +36,6 @@ from edge.doctor.finding import (
     try_code,
     try_command,
 )
-from edge.metadata import read_metadata
 
 DOCTOR = ("-m", "edge", "doctor")
 SMALL = ROOT / "models" / "hotdog-small.tflite"
@@ -618,7 +618,7 @@ def test_a_node_without_rights_is_a_matter_of_groups(tmp_path: Path) -> None:
         folder.chmod(0o755)
     names = [str(root / "dev/media0"), str(root / "dev/dma_heap/system")]
     code = (
-        "import json, os, sys; from edge.camera_faults import unopened; "
+        "import json, os, sys; from edge.sources.camera_faults import unopened; "
         "from edge.doctor.camera import groups; "
         "from edge.doctor.finding import Context; from pathlib import Path; "
         f"os.setgroups([105]); os.setgid({NOBODY}); os.setuid({NOBODY}); "

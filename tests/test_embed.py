@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 from ai_edge_litert import schema_py_generated
 
-from convert.embed import embed
-from convert.quantize import VARIANTS
-from edge.metadata import read_metadata
-from edge.model import default_model
-from edge.preprocess import Normalization
+from convert.tflite.embed import embed
+from convert.tflite.quantize import VARIANTS
+from edge.classifier.metadata import read_metadata
+from edge.classifier.model import default_model
+from edge.image.preprocess import Normalization
 
 GENERATED = "tensorflow_lite_support/metadata/{}_py_generated.py"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.evaluate import evaluate
-from convert.photo import Photo
-from edge.classify import classify
+from convert.data.photo import Photo
+from convert.measure.evaluate import evaluate
+from edge.classifier.classify import classify
+from edge.classifier.model import Model
 from edge.errors import ImageError
-from edge.model import Model
-from edge.photos import photos as frames_of
+from edge.sources.photos import photos as frames_of
 
 MODEL = Path(__file__).resolve().parent.parent / "models" / "hotdog-tutorial.tflite"
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from reports import photos, report
 
-from convert.examples import answers_png, mistakes, sample
+from convert.report.examples import answers_png, mistakes, sample
 
 
 def test_every_label_gives_a_photo_in_turn() -> None:

@@ -8,7 +8,7 @@ import struct
 import flatbuffers
 import pytest
 
-from edge.flatbuffer import MOST_ITEMS, Buffer, Table
+from edge.classifier.flatbuffer import MOST_ITEMS, Buffer, Table
 
 
 def written() -> bytes:

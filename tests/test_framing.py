@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pictures import encoded, max_difference, mean_difference, quadrants, scene, turned
 from PIL import Image
 
-from edge import golden
+from edge.classifier import golden
 from edge.errors import ConfigurationError
-from edge.framing import Framing
-from edge.preprocess import InputSpec, Normalization, preprocess, read_image, resize, resized
+from edge.image.framing import Framing
+from edge.image.preprocess import InputSpec, Normalization, preprocess, read_image, resize, resized
 
 HOTDOG = Path(__file__).parent / "data" / "hotdog.jpg"
 SIZE = (64, 96)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import run
 
-from edge.runtime import installed_runtimes
+from edge.classifier.runtime import installed_runtimes
 
 
 @pytest.mark.parametrize("runtime", installed_runtimes())

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from edge import golden
+from edge.classifier import golden
 
 
 @pytest.mark.parametrize("size", [(96, 96), (224, 224), (64, 160), (1, 1)])

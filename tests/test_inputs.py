@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.classifier.inputs import input_spec
+from edge.classifier.metadata import Metadata
 from edge.errors import ModelError
-from edge.inputs import input_spec
-from edge.metadata import Metadata
-from edge.preprocess import Framing, InputSpec, Normalization
+from edge.image.preprocess import Framing, InputSpec, Normalization
 from edge.tensor import TensorSpec
 
 

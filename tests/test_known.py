@@ -16,16 +16,16 @@ import pytest
 from conftest import run
 from model_copies import SMALL, changed, damaged, no_strides, relabelled
 
+from edge.classifier.known import ensure_sound
+from edge.classifier.model import Model, shipped_models
+from edge.classifier.runtime import PACKAGES, installed_runtimes
 from edge.errors import ModelError
-from edge.known import ensure_sound
-from edge.model import Model, shipped_models
-from edge.runtime import PACKAGES, installed_runtimes
 
 TRIED = """
 import sys
-from edge.known import ensure_sound
+from edge.classifier.known import ensure_sound
 ensure_sound(sys.argv[1] or None, sys.argv[2])
-print("edge.trial" in sys.modules)
+print("edge.classifier.trial" in sys.modules)
 """
 
 
@@ -84,7 +84,7 @@ def test_each_runtime_tries_it(unknown: Path, cache: Path) -> None:
 
 def test_the_runtime_that_is_loaded_already_tries_it(unknown: Path, cache: Path) -> None:
     last = installed_runtimes()[-1]
-    code = f"from edge.model import Model; Model(runtime={last!r}); {TRIED}"
+    code = f"from edge.classifier.model import Model; Model(runtime={last!r}); {TRIED}"
     done = run("-c", code, str(unknown), "auto")
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
     (mark,) = cache.iterdir()
@@ -127,7 +127,7 @@ def test_a_model_that_a_runtime_does_not_survive_is_one_line_and_leaves_no_mark(
 ) -> None:
     path = tmp_path / "bad.tflite"
     path.write_bytes(changed(change))
-    code = "import sys; from edge.known import ensure_sound; ensure_sound(*sys.argv[1:])"
+    code = "import sys; from edge.classifier.known import ensure_sound; ensure_sound(*sys.argv[1:])"
     line = run("-c", code, str(path), runtime).stderr.splitlines()[-1]
     assert re.search(r"bad\.tflite: .*(crashes the runtime \(SIG|cannot load it \()", line), line
     assert not cache.exists()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.classifier.labels import fit, given_labels, parse_labels, read_labels
 from edge.errors import ModelError
-from edge.labels import fit, given_labels, parse_labels, read_labels
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 
 from reports import ODD, report
 
-from convert.markdown import PICTURES, report_md, table
+from convert.report.markdown import PICTURES, report_md, table
 
 
 def cells(line: str) -> list[str]:

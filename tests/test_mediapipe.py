@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from small_models import small_models_in
 
-from convert.embed import embed
-from edge import golden
-from edge.model import Model, shipped_models
-from edge.preprocess import Normalization, Pixels, resized
+from convert.tflite.embed import embed
+from edge.classifier import golden
+from edge.classifier.model import Model, shipped_models
+from edge.image.preprocess import Normalization, Pixels, resized
 
 MEDIAPIPE = "mediapipe==1.2.3"
 CLOSE = 0.01

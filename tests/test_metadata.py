@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.classifier.metadata import Metadata, read_metadata
 from edge.errors import ModelError
-from edge.metadata import Metadata, read_metadata
-from edge.preprocess import PREPROCESSING_VERSION, Normalization
+from edge.image.preprocess import PREPROCESSING_VERSION, Normalization
 
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")
 LABELS = ("cup", "fish", "key")

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sightings import sighting
 
 from edge.board import Throttling
-from edge.vitals import Failures, Vitals
-from edge.web.metrics import MOST_LABELS, OTHERS, Metrics
+from edge.service.health import Failures, Vitals
+from edge.service.web.metrics import MOST_LABELS, OTHERS, Metrics
 
 VITALS = Vitals(
     up_s=5.0,

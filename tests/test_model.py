@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import ROOT, run
 
+from edge.classifier.model import Model
+from edge.classifier.runtime import RUNTIMES, installed_runtimes
 from edge.errors import ImageError, ModelError
-from edge.model import Model
-from edge.runtime import RUNTIMES, installed_runtimes
 
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")
 FULLY_CONNECTED = 9  # its builtin code
@@ -21,7 +21,7 @@ NEWEST_FULLY_CONNECTED = 9  # that tflite-runtime 2.14 loads
 SCORES = """
 import json, sys
 from pathlib import Path
-from edge.model import Model
+from edge.classifier.model import Model
 runtime, model, *pictures = sys.argv[1:]
 with Model(model, runtime=runtime) as model:
     print(json.dumps([model.runtime, *[model.scores(Path(p)).tolist() for p in pictures]]))

@@ -20,9 +20,9 @@ from conftest import ROOT, run
 from live import HOTDOG, until
 
 from edge.errors import ConfigurationError
-from edge.mqtt.settings import Broker as Address
-from edge.mqtt.settings import MqttSettings
-from edge.preprocess import encode_jpeg
+from edge.image.preprocess import encode_jpeg
+from edge.service.mqtt.settings import Broker as Address
+from edge.service.mqtt.settings import MqttSettings
 
 MISSING = not (MOSQUITTO and shutil.which("mosquitto_sub"))
 pytestmark = pytest.mark.skipif(

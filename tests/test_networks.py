@@ -19,9 +19,11 @@ import json, pathlib, sys
 import numpy as np
 import keras
 from keras import layers
-from convert import networks, quantize, recipes
-from convert.augment import Augmentation
-from convert.weights import load_weights
+from convert.training import networks
+from convert.tflite import quantize
+from convert.training import recipes
+from convert.training.augment import Augmentation
+from convert.training.weights import load_weights
 
 MODULES = {
     "mobilenet_v2": "mobilenet_v2", "mobilenet": "mobilenet", "vgg16": "vgg16",

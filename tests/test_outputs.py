@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge.classifier.outputs import OutputSpec, choose_output
 from edge.errors import ModelError
-from edge.outputs import OutputSpec, choose_output
 from edge.tensor import TensorSpec
 
 SOFTMAX, LOGISTIC, FULLY_CONNECTED, CONCATENATION = 25, 14, 9, 2

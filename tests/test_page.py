@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from reports import ODD, photos, report
 
-from convert.markdown import PICTURES
-from convert.page import pictures, report_html
-from convert.report import Report
+from convert.report.markdown import PICTURES
+from convert.report.page import pictures, report_html
+from convert.report.report import Report
 
 EMPTY = {"meta", "img", "link", "br", "hr"}
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
     MISSING and not required("EDGE_WEB_REQUIRED"), reason="no Chromium: sudo apt install chromium"
 )
 CHECKS = Path(__file__).parent / "page_checks.js"
-STATIC = ROOT / "edge" / "web" / "static"
+STATIC = ROOT / "edge" / "service" / "web" / "static"
 SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
 PATIENCE_MS = 30_000
 

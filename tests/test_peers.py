@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from conftest import TEST_DATA
 
-from edge.classify import classify
+from edge.classifier.classify import classify
+from edge.classifier.model import Model
 from edge.errors import ModelError
-from edge.model import Model
-from edge.photos import photos
-from edge.preprocess import Normalization
+from edge.image.preprocess import Normalization
+from edge.sources.photos import photos
 
 PEERS = TEST_DATA / "peers"
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edge.errors import SourceError
-from edge.photos import files, listed, photos
+from edge.sources.photos import files, listed, photos
 
 
 @pytest.fixture
@@ -169,6 +169,6 @@ def test_what_a_list_names_is_taken_literally(tree: Path) -> None:
 def test_an_endless_stdin_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/zero", encoding="latin-1") as endless:
         monkeypatch.setattr(sys, "stdin", endless)
-        monkeypatch.setattr("edge.photos.LARGEST_PICTURE", 1_000_000)
+        monkeypatch.setattr("edge.sources.photos.LARGEST_PICTURE", 1_000_000)
         with pytest.raises(SourceError, match="is larger than 1 MB"):
             list(photos(["-"]))

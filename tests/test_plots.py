@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from reports import ODD, history, report, scores, variant
 
-from convert import plots
-from convert.scores import Accuracy
+from convert.measure.scores import Accuracy
+from convert.report import plots
 
 LABEL_SETS = {
     "two": ("hotdog", "nothotdog"),

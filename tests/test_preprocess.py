@@ -31,8 +31,8 @@ from pictures import (
 from PIL import Image, ImageCms
 
 from edge.errors import ImageError
-from edge.framing import Size
-from edge.preprocess import InputSpec, Normalization, preprocess, read_image, resize, resized
+from edge.image.framing import Size
+from edge.image.preprocess import InputSpec, Normalization, preprocess, read_image, resize, resized
 from edge.tensor import quantize
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -460,7 +460,7 @@ def peak_megabytes(content: bytes) -> int:
     """The most memory that a fresh process takes which preprocesses a picture."""
     code = (
         "import sys, numpy as np\n"
-        "from edge.preprocess import InputSpec, preprocess\n"
+        "from edge.image.preprocess import InputSpec, preprocess\n"
         "spec = InputSpec(0, (1, 96, 96, 3), np.dtype(np.uint8))\n"
         "preprocess(sys.stdin.buffer.read(), spec)\n"
         "status = open('/proc/self/status').read().partition('VmHWM:')[2]\n"
@@ -516,7 +516,7 @@ def read_apart(content: bytes) -> tuple[bytes, bytes]:
     """Read a picture in a fresh process, without pytest's own warning filters: its outputs."""
     code = (
         "import sys\n"
-        "from edge.preprocess import read_image\n"
+        "from edge.image.preprocess import read_image\n"
         "try: print(read_image(sys.stdin.buffer.read()).shape)\n"
         "except Exception as error: print(error)"
     )
@@ -835,7 +835,7 @@ def test_a_large_frame_is_resized_in_a_forked_process_too() -> None:
     script = """
 import os, warnings
 import numpy as np
-from edge.preprocess import resize
+from edge.image.preprocess import resize
 warnings.simplefilter("ignore")
 pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 expected = resize(pixels, (224, 224))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert import preview
 from convert.errors import DatasetError, OutputError
 from convert.names import AUGMENTATIONS
+from convert.steps import preview
 from edge.errors import EdgeError, ImageError
-from edge.preprocess import read_image, resized
+from edge.image.preprocess import read_image, resized
 
 
 def show(*arguments: object) -> int:

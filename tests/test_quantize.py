@@ -10,12 +10,12 @@ from ai_edge_litert import schema_py_generated as schema
 from conftest import run
 from small_models import small_models_in
 
-from convert.embed import embed
 from convert.errors import ConversionError
-from convert.quantize import VARIANTS, convert
-from convert.verify import golden_vectors
-from edge.metadata import read_metadata
-from edge.preprocess import Normalization
+from convert.tflite.embed import embed
+from convert.tflite.quantize import VARIANTS, convert
+from convert.tflite.verify import golden_vectors
+from edge.classifier.metadata import read_metadata
+from edge.image.preprocess import Normalization
 
 # Largest difference from the Keras model's score that a variant may show.
 CLOSE = {"float32": 1e-4, "float16": 5e-3, "dynamic": 0.02, "int8": 0.05, "int8-float": 0.05}
@@ -60,7 +60,7 @@ def test_convolutions_are_quantized_per_channel_and_dense_layers_per_tensor(
 
 def test_the_input_of_int8_takes_pixels_as_they_are(small_models: Path) -> None:
     script = (
-        "import sys; from edge.model import Model; spec = Model(sys.argv[1]).input;"
+        "import sys; from edge.classifier.model import Model; spec = Model(sys.argv[1]).input;"
         "print(spec.dtype, spec.scale, spec.zero_point, spec.shape)"
     )
     done = run("-c", script, str(small_models / "two-int8.tflite"))
@@ -103,7 +103,7 @@ def limited(limit: str, value: int, small_models: Path, out: Path) -> str:
 import resource, sys
 from pathlib import Path
 from convert.errors import ConversionError
-from convert.quantize import convert
+from convert.tflite.quantize import convert
 resource.setrlimit(resource.{limit}, ({value}, resource.RLIM_INFINITY))
 saved_model, calibration, output = map(Path, sys.argv[1:])
 try:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from model_copies import SMALL, damaged, relabelled
 
+from edge.classifier.model import Model
+from edge.classifier.trial import Trial, Trying
 from edge.errors import ModelError
-from edge.model import Model
-from edge.reload import LOOK_S, RESTED_S, Demands, Reloading
-from edge.trial import Trial, Trying
+from edge.service.reload import LOOK_S, RESTED_S, Demands, Reloading
 
 TIMEOUT_S = 60.0
 

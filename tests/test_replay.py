@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from edge.errors import SourceError
-from edge.photos import Frame, Waiting
-from edge.replay import LOOK_AGAIN_S, replay
+from edge.sources.photos import Frame, Waiting
+from edge.sources.replay import LOOK_AGAIN_S, replay
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from reports import ODD, report, variant
 
-from convert.report import (
+from convert.measure.scores import Accuracy
+from convert.report.report import (
     Variant,
     accuracy_json,
     card_json,
@@ -17,7 +18,6 @@ from convert.report import (
     p_words,
     recommend,
 )
-from convert.scores import Accuracy
 
 LABELS = np.arange(200) % 2
 

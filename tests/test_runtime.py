@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from edge.classifier.runtime import default_num_threads, installed_runtimes, open_interpreter
 from edge.errors import ModelError, RuntimeMissingError
-from edge.runtime import default_num_threads, installed_runtimes, open_interpreter
 
 # A real numpy with another number: it stands for numpy 2, which is not installed here. What is
 # tested is that the rule looks before tflite-runtime's C module is imported.

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from convert.scores import (
+from convert.measure.scores import (
     Accuracy,
     accuracy,
     at_threshold,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.sheet import CAPTION_LINES, GAP, _length, _lines, sheet
+from convert.report.sheet import CAPTION_LINES, GAP, _length, _lines, sheet
 
 RED = np.full((50, 100, 3), (255, 0, 0), np.uint8)
 BLUE = np.full((100, 40, 3), (0, 0, 255), np.uint8)

@@ -18,11 +18,11 @@ from PIL import Image
 from sightings import AT, sighting
 
 from edge.errors import ConfigurationError, ImageError
-from edge.sinks import ReaderGoneError
-from edge.sinks.jsonlines import JsonLines
-from edge.sinks.latest import Latest
-from edge.sinks.results import Results, ResultsSettings
-from edge.sinks.snapshots import Snapshots, SnapshotSettings
+from edge.service.sinks import ReaderGoneError
+from edge.service.sinks.jsonlines import JsonLines
+from edge.service.sinks.latest import Latest
+from edge.service.sinks.results import Results, ResultsSettings
+from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from convert.photo import Photo
-from convert.split import split
+from convert.data.photo import Photo
+from convert.data.split import split
 
 
 def photos_in(*sizes: int, label: int = 0) -> tuple[list[Photo], dict[str, int]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.scores import Accuracy
-from edge.classify import Category, Result
+from convert.measure.scores import Accuracy
+from edge.classifier.classify import Category, Result
 from edge.commands.summary import Summary, wilson
 
 

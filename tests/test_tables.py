@@ -6,8 +6,8 @@ import dataclasses
 
 from reports import report
 
-from convert import tables
-from convert.scores import Threshold
+from convert.measure.scores import Threshold
+from convert.report import tables
 
 MANY = tuple(f"label {i:03d}" for i in range(100))
 

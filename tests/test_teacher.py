@@ -16,8 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from pathlib import Path
 import numpy as np
 import tensorflow as tf
-from convert import teacher
-from edge.model import Model
+from convert.training import teacher
+from edge.classifier.model import Model
 
 path = Path(sys.argv[1])
 pixels = np.random.default_rng(0).integers(0, 256, (12, 48, 40, 3)).astype(np.uint8)

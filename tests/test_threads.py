@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from edge.classifier.model import Model, default_model, models_folder
+from edge.classifier.runtime import default_num_threads
+from edge.classifier.threads import measured_threads
 from edge.cores import usable_cores
 from edge.errors import ModelError
-from edge.model import Model, default_model, models_folder
-from edge.runtime import default_num_threads
-from edge.threads import measured_threads
 
 pytestmark = pytest.mark.skipif(
     default_num_threads() == 1, reason="one core: there is nothing to measure"

@@ -26,15 +26,15 @@ SCRIPT = """
 import contextlib, dataclasses, io, json, pathlib, sys
 import numpy as np
 import keras
-from convert import networks
-from convert.augment import Augmentation
-from convert.cache import decode
-from convert.checkpoint import Checkpoint
-from convert.dataset import labels_of, load
+from convert.training import networks
+from convert.training.augment import Augmentation
+from convert.data.cache import decode
+from convert.training.checkpoint import Checkpoint
+from convert.data.dataset import labels_of, load
 from convert.errors import TrainingError
-from convert.precision import chosen_precision
-from convert.recipes import RECIPES
-from convert.train import (
+from convert.training.precision import chosen_precision
+from convert.training.recipes import RECIPES
+from convert.training.train import (
     TrainConfig, _loss, class_weights, history_csv, network_of, scores_of, train
 )
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from model_copies import SMALL, damaged, relabelled, with_wrong_golden_scores
 
+from edge.classifier.model import Model
+from edge.classifier.trial import Trial, Trying, try_model
 from edge.errors import ModelError
-from edge.model import Model
-from edge.trial import Trial, Trying, try_model
 
 
 def outcome(trying: Trying) -> Trial:

@@ -8,8 +8,8 @@ import pytest
 from conftest import ROOT
 from trees import raspberry_pi
 
-from edge import tuned
-from edge.tuned import Best, Tuned
+from edge.classifier import tuned
+from edge.classifier.tuned import Best, Tuned
 
 MODEL = ROOT / "models" / "hotdog-small.tflite"
 PI = "Raspberry Pi 4 Model B Rev 1.4"

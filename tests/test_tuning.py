@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run
 
-from edge import board, tuned
+from edge import board
+from edge.classifier import tuned
+from edge.classifier.runtime import installed_runtimes
+from edge.classifier.tuned import Best, Tuned
 from edge.commands import tuning
-from edge.runtime import installed_runtimes
-from edge.tuned import Best, Tuned
 
 pytestmark = pytest.mark.skipif(
     installed_runtimes() != ["litert", "tflite"], reason="needs both runtimes, to tell them apart"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from conftest import run
 
-from convert.verify import LEAST_TOLERANCE, MOST_TOLERANCE, _judge, golden_vectors
-from edge.model import default_model
-from edge.runtime import installed_runtimes
+from convert.tflite.verify import LEAST_TOLERANCE, MOST_TOLERANCE, _judge, golden_vectors
+from edge.classifier.model import default_model
+from edge.classifier.runtime import installed_runtimes
 
 
 def test_every_installed_runtime_agrees_on_the_shipped_default() -> None:
@@ -23,7 +23,7 @@ def test_every_installed_runtime_agrees_on_the_shipped_default() -> None:
 def test_the_reference_kernels_are_within_the_tolerance() -> None:
     vectors = golden_vectors(default_model())
     for name in installed_runtimes():
-        done = run("-m", "convert.verify", str(default_model()), name, "--reference")
+        done = run("-m", "convert.tflite.verify", str(default_model()), name, "--reference")
         (scores,) = json.loads(done.stdout).values()
         assert np.abs(np.subtract(scores, vectors.scores)).max() <= vectors.tolerance
 

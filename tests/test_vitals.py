@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from sightings import PIXELS, sighting
 
-from edge.delivery import Delivery
-from edge.model import Model, default_model
-from edge.pace import Pace, PaceSettings
-from edge.photos import Frame, Waiting
-from edge.reload import Demands, Reloading
-from edge.trial import Trying
-from edge.vitals import Failures, Watched, vital_signs
+from edge.classifier.model import Model, default_model
+from edge.classifier.trial import Trying
+from edge.service.delivery import Delivery
+from edge.service.health import Failures, Watched, vital_signs
+from edge.service.pace import Pace, PaceSettings
+from edge.service.reload import Demands, Reloading
+from edge.sources.photos import Frame, Waiting
 
 
 class Shaky:

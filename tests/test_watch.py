@@ -17,17 +17,17 @@ import numpy as np
 import pytest
 from model_copies import SMALL, relabelled
 
-from edge.delivery import Delivery
+from edge.classifier.model import Model
 from edge.errors import SourceError
-from edge.model import Model
-from edge.notify import Notifier
-from edge.pace import Pace, PaceSettings
-from edge.photos import Frame, Waiting, photos
-from edge.preprocess import Pixels, read_image
-from edge.sinks import ReaderGoneError
-from edge.sinks.jsonlines import JsonLines
-from edge.steady import SteadySettings
-from edge.watch import Rules, Sighting, Sink, watch
+from edge.image.preprocess import Pixels, read_image
+from edge.service.delivery import Delivery
+from edge.service.pace import Pace, PaceSettings
+from edge.service.sinks import ReaderGoneError
+from edge.service.sinks.jsonlines import JsonLines
+from edge.service.steady import SteadySettings
+from edge.service.systemd import Notifier
+from edge.service.watch import Rules, Sighting, Sink, watch
+from edge.sources.photos import Frame, Waiting, photos
 
 AT_ONCE = SteadySettings(smoothing=1.0, frames=1, hold_s=0.0)
 HOTDOG = read_image(Path(__file__).parent / "data" / "hotdog.jpg")

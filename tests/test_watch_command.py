@@ -22,7 +22,7 @@ import pytest
 from conftest import ROOT, run
 from model_copies import SMALL, damaged, relabelled
 
-from edge.configuration import Configuration, build, read
+from edge.service.configuration import Configuration, build, read
 
 PICTURE = Path(__file__).parent / "data" / "hotdog.jpg"
 TIMEOUT_S = 120.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
-from edge.configuration import KEYS, build, read
+from edge.service.configuration import KEYS, build, read
 
 SHIPPED = ROOT / "deploy" / "watch.toml"
 OF_THE_SERVICE = {"repeat": True, "every": 0}  # where it differs from edge-watch's own defaults

@@ -20,13 +20,13 @@ from live import HOTDOG, TOKEN, Watching, scenes, until, watching
 from PIL import Image
 from sightings import sighting
 
+from edge.classifier.model import Model
 from edge.errors import ConfigurationError
-from edge.model import Model
-from edge.preprocess import seen
-from edge.web.dataset import Dataset, LabelError, QuotaError, folder_name
-from edge.web.memory import EVENTS, HISTORY_S, POINT_S, Memory
-from edge.web.pictures import SHOWN, THUMBNAILS, Pictures
-from edge.web.settings import WebSettings
+from edge.image.preprocess import seen
+from edge.service.web.dataset import Dataset, LabelError, QuotaError, folder_name
+from edge.service.web.memory import EVENTS, HISTORY_S, POINT_S, Memory
+from edge.service.web.pictures import SHOWN, THUMBNAILS, Pictures
+from edge.service.web.settings import WebSettings
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 

@@ -14,9 +14,9 @@ SCRIPT = """
 import json, pathlib, sys
 import numpy as np
 import keras
-from convert import networks
+from convert.training import networks
 from convert.errors import WeightsError
-from convert.weights import load_weights
+from convert.training.weights import load_weights
 
 folder, said = pathlib.Path(sys.argv[1]), {"same": {}, "refused": {}}
 keras.utils.set_random_seed(0)

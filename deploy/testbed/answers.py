@@ -19,10 +19,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.classify import classify
+from edge.classifier.classify import classify
+from edge.classifier.model import Model
 from edge.errors import EdgeError
-from edge.model import Model
-from edge.photos import photos
+from edge.sources.photos import photos
 
 
 def answers(model_path: Path, runtime: str, pictures: Iterable[str]) -> Iterator[dict[str, Any]]:

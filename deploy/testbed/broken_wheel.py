@@ -54,9 +54,9 @@ def changed(name: str, content: bytes, fault: str) -> bytes:
     """Return a member of the wheel as the fault has it."""
     if fault == "answers" and name.endswith(".tflite"):
         return spoil(content)
-    if fault == "crash" and name == "edge/watch.py":
+    if fault == "crash" and name == "edge/service/watch.py":
         return content + CRASH
-    if fault == "hang" and name == "edge/model.py":
+    if fault == "hang" and name == "edge/classifier/model.py":
         return content + HANG
     return content
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edge.camera import Camera, CameraSettings
-from edge.classify import classify
+from edge.classifier.classify import classify
+from edge.classifier.model import Model
 from edge.errors import EdgeError
-from edge.model import Model
-from edge.photos import Frame
+from edge.sources.camera import Camera, CameraSettings
+from edge.sources.photos import Frame
 
 NUM_FRAMES = 3
 NUM_BARS = 8

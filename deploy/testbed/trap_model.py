@@ -3,7 +3,7 @@
 per-channel.tflite is quantized with calibration: the dense layer's weights are int8 per channel,
 and with two or three outputs they crash tflite-runtime 2.14 on ARM. version-12.tflite is quantized
 without: its FULLY_CONNECTED is of a version that tflite-runtime 2.14 does not have.
-convert.quantize tells TensorFlow otherwise, and convert.inspect_model refuses both.
+convert.tflite.quantize tells TensorFlow otherwise, and convert.tflite.inspect refuses both.
 """
 
 from __future__ import annotations

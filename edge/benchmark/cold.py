@@ -19,7 +19,7 @@ from edge.errors import ModelError
 
 if TYPE_CHECKING:
     from edge.benchmark.worker import Combination
-    from edge.preprocess import Picture
+    from edge.image.preprocess import Picture
 
 TIMEOUT_S = 120.0
 _CODE = (
@@ -68,8 +68,8 @@ def cold_start(combination: Combination, picture: Picture) -> ColdStart:
 def main(began_ns: int) -> None:
     """Be the process: the same as edge-classify does, with a look at the clock in between."""
     from edge.benchmark.stages import whole_of
-    from edge.model import Model
-    from edge.runtime import RUNTIMES
+    from edge.classifier.model import Model
+    from edge.classifier.runtime import RUNTIMES
 
     started_ns, asked, picture = pickle.load(sys.stdin.buffer)
     module: Any = importlib.import_module(f"{RUNTIMES[asked['runtime']]}.interpreter")

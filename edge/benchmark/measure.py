@@ -13,7 +13,7 @@ from edge.benchmark.conditions import Conditions, Load, look, look_before
 from edge.benchmark.samples import Samples
 from edge.benchmark.worker import Combination, Facts, Worker
 from edge.errors import EdgeError
-from edge.preprocess import Picture
+from edge.image.preprocess import Picture
 
 ROUNDS = 10
 SLICE_S = 2.0  # the longest turn of one; then there are more rounds

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.benchmark.report import Findings, Row
-from edge.tuned import Best, Tuned
+from edge.classifier.tuned import Best, Tuned
 
 NEARLY = 1.03  # as fast as the fastest: then fewer threads, which leave others a core
 

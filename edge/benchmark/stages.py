@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edge import golden
 from edge.benchmark.timing import clock_ns
-from edge.classify import classify, rank
-from edge.decode import encode_jpeg, opened
-from edge.model import Model
-from edge.photos import Frame
-from edge.preprocess import InputSpec, Picture, prepare
+from edge.classifier import golden
+from edge.classifier.classify import classify, rank
+from edge.classifier.model import Model
+from edge.image.decode import encode_jpeg, opened
+from edge.image.preprocess import InputSpec, Picture, prepare
+from edge.sources.photos import Frame
 
 DRAWN_SIZE = (480, 640)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from edge.benchmark.samples import Latency, summarize
-from edge.camera import Camera, CameraSettings
-from edge.classify import classify
+from edge.classifier.classify import classify
+from edge.classifier.model import Model
 from edge.errors import SourceError
-from edge.model import Model
-from edge.photos import Frame, Waiting
-from edge.replay import replay
+from edge.sources.camera import Camera, CameraSettings
+from edge.sources.photos import Frame, Waiting
+from edge.sources.replay import replay
 
 CAMERA = "camera"
 

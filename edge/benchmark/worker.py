@@ -34,10 +34,10 @@ from edge.benchmark.timing import (
     time_runs,
     warm_up,
 )
+from edge.classifier.known import ensure_sound
+from edge.classifier.model import Model
 from edge.errors import EdgeError, ModelError
-from edge.known import ensure_sound
-from edge.model import Model
-from edge.preprocess import Picture
+from edge.image.preprocess import Picture
 
 ANSWER_S = 600.0  # for one request: a slice of a round takes seconds
 LOOK_S = 0.25  # between two steps of progress

@@ -10,7 +10,7 @@ from edge.commands.terminal import is_coloured, width_of
 from edge.errors import one_line
 
 if TYPE_CHECKING:
-    from edge.classify import Result
+    from edge.classifier.classify import Result
     from edge.commands.summary import Summary
 
 WIDEST_SOURCE = 120  # columns; a longer name pushes its own line only

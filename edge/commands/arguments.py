@@ -13,9 +13,9 @@ from edge.commands import complain
 from edge.errors import one_line
 
 if TYPE_CHECKING:
-    from edge.model import Model
+    from edge.classifier.model import Model
 
-# As edge.runtime and edge.preprocess have them, which cannot be imported without numpy.
+# As runtime.py and preprocess.py have them, which cannot be imported without numpy.
 RUNTIMES = ("litert", "tflite")
 RESIZES = ("squash", "crop", "pad")
 FILTERS = ("antialias", "bilinear", "nearest")
@@ -231,10 +231,10 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     """
     from dataclasses import replace
 
+    from edge.classifier.known import ensure_sound
+    from edge.classifier.model import Model
     from edge.commands.tuning import way
-    from edge.known import ensure_sound
-    from edge.model import Model
-    from edge.preprocess import Normalization
+    from edge.image.preprocess import Normalization
 
     how = way(args.model, args.runtime, args.threads)
     ensure_sound(how.path, how.runtime)
@@ -258,8 +258,8 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
 
 
 def _measured(path: Path, runtime: str) -> int | None:
+    from edge.classifier.threads import measured_threads
     from edge.errors import ModelError
-    from edge.threads import measured_threads
 
     try:
         return measured_threads(path, runtime)

@@ -13,16 +13,16 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from edge.classify import UNKNOWN, Result, classify
+from edge.classifier.classify import UNKNOWN, Result, classify
+from edge.classifier.model import Model
 from edge.commands import complain
 from edge.commands.answers import WIDEST_LABEL, Writer, writer
 from edge.commands.arguments import in_pixels, open_model, threshold_of
 from edge.commands.progress import Progress
 from edge.commands.terminal import is_terminal, width_of
 from edge.errors import EdgeError, ImageError, SourceError, one_line
-from edge.model import Model
-from edge.photos import Frame, files, listed, photos
-from edge.preprocess import InputSpec, read_image
+from edge.image.preprocess import InputSpec, read_image
+from edge.sources.photos import Frame, files, listed, photos
 
 if TYPE_CHECKING:
     from edge.commands.choice import Choice
@@ -184,8 +184,8 @@ def _ahead(
     if number < 2 or args.jobs == 1 or in_pixels(args.roi):
         yield from frames
         return
-    from edge.ahead import ahead
     from edge.cores import usable_cores
+    from edge.sources.ahead import ahead
 
     yield from ahead(frames, input, jobs=args.jobs or usable_cores())
 

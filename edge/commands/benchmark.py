@@ -14,19 +14,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge import __version__, tuned
+from edge import __version__
 from edge.benchmark import compare, drawn_picture, plot, recommend, soak, tables
 from edge.benchmark.measure import Plan, measure
 from edge.benchmark.report import Findings, findings
 from edge.benchmark.worker import Combination, Worker, threads_of
+from edge.classifier import tuned
+from edge.classifier.model import models_folder, shipped_models
+from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
 from edge.commands import complain, run
 from edge.commands.arguments import add_normalize_argument, count, threads_list
 from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
-from edge.model import models_folder, shipped_models
-from edge.preprocess import Normalization, Picture, read_image
-from edge.runtime import RUNTIMES, default_num_threads, installed_runtimes
+from edge.image.preprocess import Normalization, Picture, read_image
 
 NAME = "edge-benchmark"
 STREAM_S = 10.0

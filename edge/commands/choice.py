@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.classify import UNKNOWN, Result, rank
+from edge.classifier.classify import UNKNOWN, Result, rank
 from edge.errors import ConfigurationError
 
 

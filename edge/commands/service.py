@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import TextIO
 
 from edge import board
+from edge.classifier.model import Model
+from edge.classifier.trial import Trying
 from edge.commands import complain
 from edge.commands.tuning import Way, way
-from edge.configuration import CAMERA, Configuration
 from edge.errors import ConfigurationError, EdgeError
-from edge.model import Model
-from edge.mqtt.settings import MqttSettings
-from edge.photos import Frame, Waiting
-from edge.reload import Demands, Reloading
-from edge.sinks.jsonlines import JsonLines
-from edge.sinks.latest import Latest
-from edge.sinks.results import Results
-from edge.sinks.snapshots import Snapshots, SnapshotSettings
-from edge.trial import Trying
-from edge.vitals import Vitals
-from edge.watch import Rules, Sink
-from edge.web.settings import WebSettings
+from edge.service.configuration import CAMERA, Configuration
+from edge.service.health import Vitals
+from edge.service.mqtt.settings import MqttSettings
+from edge.service.reload import Demands, Reloading
+from edge.service.sinks.jsonlines import JsonLines
+from edge.service.sinks.latest import Latest
+from edge.service.sinks.results import Results
+from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
+from edge.service.watch import Rules, Sink
+from edge.service.web.settings import WebSettings
+from edge.sources.photos import Frame, Waiting
 
 NAME = "edge-watch"
 
@@ -41,10 +41,10 @@ def say(line: str) -> None:
 def open_source(configuration: Configuration) -> Iterable[Frame | Waiting]:
     """Where frames come from. Raises: SourceError."""
     if configuration.source == CAMERA:
-        from edge.camera import Camera
+        from edge.sources.camera import Camera
 
         return Camera(configuration.camera)
-    from edge.replay import replay
+    from edge.sources.replay import replay
 
     give_up_s = configuration.give_up_s if configuration.repeat else 0.0
     return replay(Path(configuration.source), repeat=configuration.repeat, give_up_s=give_up_s)
@@ -124,8 +124,8 @@ def _systemd_folder(name: str) -> str:
 
 def _web(settings: WebSettings, service: Service) -> Sink:
     with _needing("web"):
-        from edge.web.sink import Web
-        from edge.web.station import Station
+        from edge.service.web.sink import Web
+        from edge.service.web.station import Station
     folder = settings.dataset or f"{_systemd_folder('STATE_DIRECTORY') or '.'}/dataset"
     station = Station(
         settings, service.vitals, service.models, service.rules, service.ask, Path(folder)
@@ -135,7 +135,7 @@ def _web(settings: WebSettings, service: Service) -> Sink:
 
 def _mqtt(settings: MqttSettings, service: Service) -> Sink:
     with _needing("mqtt"):
-        from edge.mqtt.sink import Mqtt
+        from edge.service.mqtt.sink import Mqtt
     return Mqtt(settings, service.vitals, say)
 
 
@@ -144,11 +144,11 @@ def check_extras(configuration: Configuration) -> None:
     if configuration.web.listen:
         configuration.web.token()
         with _needing("web"):
-            import_module("edge.web.sink")
+            import_module("edge.service.web.sink")
     if configuration.mqtt.url:
         configuration.mqtt.password()
         with _needing("mqtt"):
-            import_module("edge.mqtt.sink")
+            import_module("edge.service.mqtt.sink")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from edge.commands.terminal import width_of
 from edge.errors import EdgeError, one_line
 
 if TYPE_CHECKING:
-    from edge.classify import Result
+    from edge.classifier.classify import Result
 
 LARGEST_MATRIX = 12  # labels; of more, the most common mistakes are told
 MISTAKES = 10

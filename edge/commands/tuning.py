@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = "tuned.json"  # edge.tuned.NAME, without importing it
+FILE = "tuned.json"  # edge.classifier.tuned.NAME, without importing it
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Way:
 
 def way(model: Path | None, runtime: str, threads: int | None) -> Way:
     """Fill in what was not chosen: no model, runtime "auto", threads None."""
+    from edge.classifier.model import default_model
     from edge.files import settings_places
-    from edge.model import default_model
 
     if any(map(os.path.isfile, settings_places(FILE))):
         return _tuned_way(model, runtime, threads)
@@ -29,9 +29,9 @@ def way(model: Path | None, runtime: str, threads: int | None) -> Way:
 
 
 def _tuned_way(model: Path | None, runtime: str, threads: int | None) -> Way:
-    from edge import tuned  # slow to import, and rarely needed
-    from edge.model import default_model
-    from edge.runtime import installed_runtimes
+    from edge.classifier import tuned  # slow to import, and rarely needed
+    from edge.classifier.model import default_model
+    from edge.classifier.runtime import installed_runtimes
 
     found = tuned.read()
     if not model and found and Path(found.model).is_file():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import __version__
+from edge.classifier.trial import try_model
 from edge.commands import complain, run
 from edge.commands.service import (
     NAME,
@@ -25,14 +26,13 @@ from edge.commands.service import (
     open_source,
     say,
 )
-from edge.configuration import HELP, KEYS, Configuration, Key, build, of_text, printed, read
-from edge.delivery import Delivery
 from edge.errors import ConfigurationError
-from edge.notify import Notifier
-from edge.pace import Pace
-from edge.trial import try_model
-from edge.vitals import Watched, vital_signs
-from edge.watch import Rules, watch
+from edge.service.configuration import HELP, KEYS, Configuration, Key, build, of_text, printed, read
+from edge.service.delivery import Delivery
+from edge.service.health import Watched, vital_signs
+from edge.service.pace import Pace
+from edge.service.systemd import Notifier
+from edge.service.watch import Rules, watch
 
 EXAMPLES = """\
 JSON lines on stdout: one for each change of state ("event"), and for every Nth result. Each option

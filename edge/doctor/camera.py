@@ -92,7 +92,7 @@ def nodes(context: Context) -> Finding:
         return Finding(NOT_HERE, "none of /dev/video*, /dev/media*, /dev/dma_heap/*, /dev/vcio")
     names = [str(path) for path in paths]
     code = (
-        "import json; from edge.camera_faults import unopened; "
+        "import json; from edge.sources.camera_faults import unopened; "
         f"print(json.dumps(unopened({names!r})))"
     )
     outcome = try_code(code, NODES_TIMEOUT_S)

@@ -30,7 +30,7 @@ PACKAGES = (
     ("numpy", "numpy", "1.24"),
     ("Pillow", "PIL", "9.4"),
 )
-# Names, packages and modules, as edge.runtime has them, which cannot be imported without numpy.
+# Names, packages and modules, as runtime.py has them, which cannot be imported without numpy.
 RUNTIMES = (
     ("litert", "ai-edge-litert", "ai_edge_litert"),
     ("tflite", "tflite-runtime", "tflite_runtime"),

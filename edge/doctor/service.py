@@ -122,7 +122,10 @@ def _tried(path: Path | None, runtime: str) -> dict[str, Any]:
 
 def describe(path: str | None, runtime: str) -> dict[str, Any]:
     """Load and prove a model, and say what it is, or what is wrong with it."""
-    from edge.model import Model, default_model  # needs numpy, which may be what is broken
+    from edge.classifier.model import (
+        Model,
+        default_model,
+    )  # needs numpy, which may be what is broken
 
     file = Path(path) if path else default_model()
     try:

@@ -1,0 +1,1 @@
+"""Folders of photos: scanned, checked, split, decoded once."""

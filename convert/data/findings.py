@@ -1,0 +1,197 @@
+"""What is wrong with a folder of photos, and what to do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from convert.data.dataset import HELD_OUT, SETS
+from convert.data.examine import Examined, Folder
+from convert.data.near_duplicates import LOOK, group
+from edge.errors import one_line
+
+IMBALANCE = 3  # times as many photos of the largest class as of the smallest
+MOST_NAMED = 6  # files in one line; JSON has all
+LEVELS = ("note", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is worth knowing: what it is about, what is the matter, what to do."""
+
+    level: str  # of LEVELS; an error makes a training impossible, or its figures worthless
+    kind: str  # one word, for programs
+    subject: str
+    fault: str
+    remedy: str
+    files: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return one_line(f"{self.level}: {self.subject}: {self.fault}; {self.remedy}")
+
+
+def find(folder: Folder, image_size: int) -> list[Finding]:
+    """Find all that is wrong, errors last.
+
+    Args:
+        folder: what was examined.
+        image_size: shorter side of what the network sees, in pixels.
+    """
+    found = [
+        *_layout(folder),
+        *_classes(folder),
+        *_unreadable(folder),
+        *_pictures(folder, image_size),
+        *_balance(folder),
+        *_alike(folder),
+    ]
+    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def look_alikes(folder: Folder) -> list[list[Examined]]:
+    """Groups of two or more photos that look alike, or are the same."""
+    photos = [photo for photo in folder.photos if photo.sha256]
+    looks = np.array([photo.look for photo in photos], LOOK)
+    groups: dict[int, list[Examined]] = {}
+    for photo, number in zip(photos, group([p.sha256 for p in photos], looks), strict=True):
+        groups.setdefault(int(number), []).append(photo)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def leaks(members: Sequence[Examined]) -> bool:
+    """Whether photos that look alike lie in more than one set."""
+    return len({photo.set for photo in members}) > 1
+
+
+def _layout(folder: Folder) -> Iterator[Finding]:
+    for name in folder.hidden:
+        yield Finding("note", "hidden", name, "is a hidden folder", "it is ignored", (name,))
+    for name in folder.unknown:
+        remedy = f"it is ignored; the sets are named {', '.join(SETS)}"
+        yield Finding("warning", "unknown-folder", name, "is none of the sets", remedy, (name,))
+    for name in folder.strays:
+        remedy = "it is ignored; put it into the folder of its class"
+        yield Finding("warning", "stray", name, "lies in no class folder", remedy, (name,))
+    for name in folder.others:
+        yield Finding("warning", "no-picture", name, "is no picture", "it is ignored", (name,))
+    for name in folder.closed:
+        yield Finding("error", "closed", name, "cannot be read", "change its rights", (name,))
+
+
+def _classes(folder: Folder) -> Iterator[Finding]:
+    if "train" not in folder.labels:
+        remedy = "name the folder of training photos train"
+        yield Finding("error", "no-train", "train", "is not there", remedy)
+    train = next(iter(folder.labels.values()))
+    if len(train) < 2:
+        fault = f"has {len(train)} class folder{'s' * (len(train) != 1)}"
+        remedy = "put the photos of each of two or more classes into a folder of its own"
+        yield Finding("error", "classes", str(folder.path), fault, remedy)
+    first = next(iter(folder.labels))
+    for name, labels in folder.labels.items():
+        for label in sorted(set(labels) ^ set(train)):
+            has, lacks = (name, first) if label in labels else (first, name)
+            fault = f"is a class of {has}, not of {lacks}"
+            remedy = "make the class folders of all sets the same"
+            yield Finding("error", "classes-differ", f"{has}/{label}", fault, remedy)
+        counts = Counter(photo.label for photo in folder.photos if photo.set == name)
+        for label in labels:
+            if not counts[label]:
+                place = f"{name}/{label}" if len(folder.labels) > 1 else label
+                remedy = "add photos, or remove it"
+                yield Finding("error", "empty-class", place, "has no picture in it", remedy)
+
+
+def _unreadable(folder: Folder) -> Iterator[Finding]:
+    for photo in folder.photos:
+        if photo.fault:
+            yield Finding(
+                "error",
+                "unreadable",
+                photo.name,
+                photo.fault,
+                "remove or replace it",
+                (photo.name,),
+            )
+
+
+def _pictures(folder: Folder, image_size: int) -> Iterator[Finding]:
+    read = [photo for photo in folder.photos if not photo.fault]
+    turned = [photo.name for photo in read if photo.orientation != 1]
+    if turned:
+        subject = f"{len(turned)} of {len(read)} photos"
+        fault = f"are stored turned, upright by their EXIF orientation: {_some(turned)}"
+        remedy = "nothing: training and the device turn them the same way"
+        yield Finding("note", "orientation", subject, fault, remedy, tuple(turned))
+    small = [photo.name for photo in read if min(photo.size) < image_size]
+    if small:
+        subject = f"{len(small)} of {len(read)} photos"
+        fault = f"are smaller than the {image_size} pixels that the network sees: {_some(small)}"
+        remedy = "give larger ones, or a smaller --image-size"
+        yield Finding("warning", "small", subject, fault, remedy, tuple(small))
+
+
+def _balance(folder: Folder) -> Iterator[Finding]:
+    name = "train" if "train" in folder.labels else next(iter(folder.labels))
+    counts = Counter(photo.label for photo in folder.photos if photo.set == name)
+    if len(counts) < 2:
+        return
+    (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
+    if many >= IMBALANCE * few:
+        fault = f"has {many} photos of {most}, {few} of {least} (1:{many / few:.1f})"
+        remedy = f"training weighs the classes to even it out; more photos of {least} are better"
+        yield Finding("warning", "imbalance", name, fault, remedy)
+
+
+def _alike(folder: Folder) -> Iterator[Finding]:
+    groups = look_alikes(folder)
+    for members in groups:
+        yield _alike_finding(members)
+    missing = [name for name in HELD_OUT if name not in folder.labels]
+    if not missing or "train" not in folder.labels:
+        return
+    photos = [photo for photo in folder.photos if photo.set == "train" and not photo.fault]
+    for label, count in Counter(photo.label for photo in photos).items():
+        of_label = [[p for p in members if p.label == label] for members in groups]
+        different = count - sum(len(members) - 1 for members in of_label if members)
+        if different <= len(missing):
+            fault = f"has {different} photo{'s' * (different != 1)} that differ"
+            remedy = f"add photos: {' and '.join(missing)} are drawn from them as well"
+            yield Finding("error", "too-few", label, fault, remedy)
+
+
+def _alike_finding(members: Sequence[Examined]) -> Finding:
+    names = tuple(sorted(photo.name for photo in members))
+    same = len({photo.sha256 for photo in members}) == 1
+    how = "are the same photo" if same else "look alike"
+    subject = _some(names)
+    labels = {photo.label for photo in members}
+    if leaks(members):
+        sets = [name for name in SETS if name in {photo.set for photo in members}]
+        fault = f"{how}, in {' and '.join(sets)}: a leak"
+        return Finding("error", "leak", subject, fault, "keep those of one set", names)
+    copies = Counter(photo.sha256 for photo in members)
+    across = {
+        photo.sha256: {p.label for p in members if p.sha256 == photo.sha256}
+        for photo in members
+        if copies[photo.sha256] > 1
+    }
+    if any(len(of_copy) > 1 for of_copy in across.values()):
+        fault = f"are the same photo, of the classes {' and '.join(sorted(labels))}"
+        return Finding("error", "two-labels", subject, fault, "keep the right one", names)
+    if len(labels) > 1:
+        fault = f"{how}, of the classes {' and '.join(sorted(labels))}"
+        return Finding(
+            "warning", "two-labels", subject, fault, "look whether both are right", names
+        )
+    remedy = "keep one, if the others tell nothing new (a split keeps them together)"
+    return Finding("warning", "duplicate" if same else "look-alike", subject, how, remedy, names)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of many names."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -1,0 +1,1 @@
+"""What scores on labelled photos are worth."""

@@ -1,0 +1,49 @@
+"""What a .tflite file answers to photos, by the very code that runs on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from convert.data.dataset import labels_of
+from convert.data.photo import Photo
+from convert.measure.scores import Accuracy, Labels, Scores, accuracy
+from edge.classifier.classify import classify
+from edge.classifier.model import Model
+from edge.sources.photos import photos as frames_of
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
+class Evaluation:
+    """A model's scores of a set of photos, and its p50 latency here."""
+
+    scores: Scores  # (n, num_labels), in label order
+    labels: Labels  # (n,), the photos' own
+    invoke_p50_ms: float
+    preprocess_p50_ms: float
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Accuracy of the top category, before any threshold."""
+        return accuracy(self.scores, self.labels)
+
+
+def evaluate(path: Path, photos: Sequence[Photo], name: str, runtime: str = "auto") -> Evaluation:
+    """Classify photos with edge, file by file, as the device does; `name` is for the progress bar.
+
+    Raises: ImageError, ModelError, RuntimeMissingError.
+    """
+    with Model(path, runtime=runtime) as model:
+        scores = np.empty((len(photos), len(model.labels)), np.float32)
+        times = np.empty((len(photos), 2))  # milliseconds: invoke, preprocess
+        frames = frames_of([photo.path for photo in photos])
+        for row, frame in enumerate(tqdm(frames, name, len(photos), unit="photo")):
+            result = classify(model, frame, top_k=0)
+            scores[row, [c.index for c in result.categories]] = [c.score for c in result.categories]
+            times[row] = result.invoke_ms, result.preprocess_ms
+    invoke_p50_ms, preprocess_p50_ms = np.median(times, axis=0).tolist()
+    return Evaluation(scores, labels_of(photos), invoke_p50_ms, preprocess_p50_ms)

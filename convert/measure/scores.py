@@ -1,0 +1,250 @@
+"""Arithmetic on scores: what a model's answers on labelled photos are worth.
+
+Everywhere: `scores` is (n, num_labels) float32, one row for each photo; `labels` is (n,) int64. The
+answer to a photo is its top category; among equals the lower index leads, as in
+`edge.classifier.classify`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
+LEAST_SCORE = 1e-7  # an int8 score of 0 is not certain, and has no logarithm
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How many photos have their label as the top category, before any threshold."""
+
+    correct: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """Share of correct ones, in [0, 1]."""
+        return self.correct / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval (Wilson 1927, https://doi.org/10.2307/2276774)."""
+        z, n, p = 1.959964, self.total, self.value
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        # At 0 and 1 an end is the value itself, but for rounding.
+        return min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half))
+
+    def __str__(self) -> str:
+        """`0.912 (0.889 to 0.931)`."""
+        low, high = self.interval
+        return f"{self.value:.3f} ({low:.3f} to {high:.3f})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same photos."""
+
+    agreement: float  # share of photos to which both give one answer
+    mcnemar_p: float  # chance of a difference this large between equally accurate models
+    largest_change: float  # of any score of any photo
+    lost: int  # photos that the reference alone answers rightly
+    gained: int  # photos that the other alone answers rightly
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One label's figures; 0 where there is nothing to divide by."""
+
+    precision: float  # share of the answers with this label that are right
+    recall: float  # share of this label's photos that are answered with it
+    f1: float  # harmonic mean of the two
+    count: int  # photos of this label
+    answers: int  # photos answered with this label
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A score below which the answer is "unknown"."""
+
+    value: float
+    precision: float  # of the label with the lowest, among the photos still answered
+    coverage: float  # share of photos still answered
+    wanted: float  # the precision that was asked for
+
+    @property
+    def reached(self) -> bool:
+        """Whether every label has the wanted precision."""
+        return self.precision >= self.wanted
+
+
+@dataclass(frozen=True)
+class AtThreshold:
+    """A model's answers when those below a threshold count as "unknown"."""
+
+    coverage: float  # share of photos answered
+    precision: float  # share of the answers that are right; 0 where there is none
+    false_alarms: tuple[float, ...]  # per label: share of other labels' photos answered with it
+
+
+def answers(scores: Scores) -> Labels:
+    """Return each photo's top category, (n,)."""
+    return np.argmax(scores, axis=1)
+
+
+def accuracy(scores: Scores, labels: Labels) -> Accuracy:
+    """Count the photos whose top category is their label."""
+    return Accuracy(int((answers(scores) == labels).sum()), len(labels))
+
+
+def compare(reference: Scores, scores: Scores, labels: Labels) -> Comparison:
+    """Compare two models photo by photo; the reference comes first."""
+    theirs, ours = answers(reference), answers(scores)
+    lost = int(((theirs == labels) & (ours != labels)).sum())
+    gained = int(((theirs != labels) & (ours == labels)).sum())
+    return Comparison(
+        agreement=float((theirs == ours).mean()),
+        mcnemar_p=mcnemar_p(lost, gained),
+        largest_change=float(np.abs(scores - reference).max()),
+        lost=lost,
+        gained=gained,
+    )
+
+
+def mcnemar_p(lost: int, gained: int) -> float:
+    """Return the exact two-sided p of McNemar's test: a coin tossed for each discordant photo.
+
+    Source: McNemar 1947, https://doi.org/10.1007/BF02295996; exact by the binomial distribution.
+    """
+    tosses = lost + gained
+    ways, tail = 1, 0
+    for heads in range(min(lost, gained) + 1):
+        tail += ways  # of C(tosses, heads)
+        ways = ways * (tosses - heads) // (heads + 1)
+    return min(1.0, 2 * tail / 2**tosses)  # whole numbers: no overflow, however many photos
+
+
+def confusion(scores: Scores, labels: Labels) -> NDArray[np.int64]:
+    """Count photos by label (row) and answer (column): (num_labels, num_labels)."""
+    num_labels = scores.shape[1]
+    cells = np.bincount(labels * num_labels + answers(scores), minlength=num_labels**2)
+    return cells.reshape(num_labels, num_labels)
+
+
+def per_class(scores: Scores, labels: Labels) -> tuple[ClassScores, ...]:
+    """Return each label's precision, recall and F1, one against the rest."""
+    table = confusion(scores, labels)
+    right, counts, given = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    precision, recall = _ratio(right, given), _ratio(right, counts)
+    f1 = _ratio(2 * right, given + counts)
+    columns = zip(precision, recall, f1, counts, given, strict=True)
+    return tuple(
+        ClassScores(float(p), float(r), float(f), int(c), int(g)) for p, r, f, c, g in columns
+    )
+
+
+def log_scores(scores: Scores) -> NDArray[np.float64]:
+    """Return the logarithms of scores, of which a softmax gives the scores again."""
+    return np.log(np.maximum(scores.astype(np.float64), LEAST_SCORE))
+
+
+def tempered(scores: Scores, temperature: float) -> Scores:
+    """Return the scores that the logits divided by a temperature would give, (n, num_labels).
+
+    softmax(log p / T) is softmax(z / T), and for two labels sigmoid(z / T).
+    """
+    return np.exp(_log_softmax(log_scores(scores) / temperature)).astype(np.float32)
+
+
+def fit_temperature(logits: NDArray[Any], labels: Labels) -> float:
+    """Find the temperature at which the labels are likeliest; above 1 the scores were too sure.
+
+    Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599. The likelihood has one hill along
+    log T, which a golden section climbs. Where every answer is right it climbs for ever towards
+    certainty, so that nothing can be learned: 1.
+
+    Args:
+        logits: (n, num_labels), or `log_scores`, which differ from them by a constant a photo.
+        labels: (n,).
+
+    Returns: a temperature in [0.05, 20].
+    """
+    logits = np.asarray(logits, np.float64)
+    if bool((answers(logits) == labels).all()):
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        likely = _log_softmax(logits / math.exp(log_temperature))
+        return -float(likely[np.arange(len(labels)), labels].mean())
+
+    low, high = math.log(LEAST_TEMPERATURE), math.log(MOST_TEMPERATURE)
+    return math.exp(_golden_section(loss, low, high))
+
+
+def choose_threshold(scores: Scores, labels: Labels, precision: float) -> Threshold:
+    """Find the smallest threshold at which every label's answers are as precise as wanted.
+
+    A label that is ever answered must stay so: silence is no precision. Where no threshold
+    suffices, the one with the best lowest precision is returned; `Threshold.reached` tells.
+    """
+    given, top = answers(scores), scores.max(axis=1)
+    levels = np.unique(np.append(top, np.float32(0.0)))  # ascending; nothing changes between them
+    lowest = np.ones(len(levels))
+    for label in np.unique(given):
+        own = np.sort(top[given == label])
+        right = np.sort(top[(given == label) & (labels == label)])
+        answered = len(own) - np.searchsorted(own, levels)
+        correct = len(right) - np.searchsorted(right, levels)
+        lowest = np.minimum(lowest, _ratio(correct, answered))
+    enough = np.flatnonzero(lowest >= precision)
+    best = int(enough[0]) if len(enough) else int(np.argmax(lowest))
+    coverage = float((top >= levels[best]).mean())
+    return Threshold(float(levels[best]), float(lowest[best]), coverage, precision)
+
+
+def at_threshold(scores: Scores, labels: Labels, value: float) -> AtThreshold:
+    """Measure the answers at or above a threshold."""
+    given, answered = answers(scores), scores.max(axis=1) >= value
+    false = np.bincount(given[answered & (given != labels)], minlength=scores.shape[1])
+    others = len(labels) - np.bincount(labels, minlength=scores.shape[1])
+    return AtThreshold(
+        coverage=float(answered.mean()),
+        precision=float(_ratio((answered & (given == labels)).sum(), answered.sum())),
+        false_alarms=tuple(_ratio(false, others).tolist()),
+    )
+
+
+def _ratio(part: Any, whole: Any) -> NDArray[np.float64]:
+    """Divide; 0 where there is nothing to divide by."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def _golden_section(loss: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a function with one valley is lowest (Kiefer 1953)."""
+    shrink = (math.sqrt(5) - 1) / 2
+    left, right = high - shrink * (high - low), low + shrink * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    while high - low > 1e-4:  # of log T
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - shrink * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + shrink * (high - low)
+            at_right = loss(right)
+    return (low + high) / 2

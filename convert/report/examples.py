@@ -1,0 +1,58 @@
+"""Sheets of photos with a model's answers, right and wrong marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.measure.scores import Labels, Scores, answers
+from convert.report.sheet import sheet
+from edge.image.preprocess import Pixels
+
+MOST_PHOTOS = 20  # the tutorial's
+COLUMNS = 5
+
+
+def sample(labels: Labels, seed: int = 0, count: int = MOST_PHOTOS) -> NDArray[np.int64]:
+    """Choose photos, seeded: each label in turn gives one, as long as it has any; (n,) indices."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(labels))
+    turn = np.zeros(len(labels), np.int64)  # a photo is its label's first, second, ...
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        turn[own] = np.arange(len(own))
+    return order[np.argsort(turn[order], kind="stable")][:count]
+
+
+def mistakes(scores: Scores, labels: Labels, count: int = MOST_PHOTOS) -> NDArray[np.int64]:
+    """Return the wrong answers, those with the highest scores first: (n,) indices."""
+    wrong = np.flatnonzero(answers(scores) != labels)
+    return wrong[np.argsort(-scores[wrong].max(axis=1), kind="stable")][:count]
+
+
+def answers_png(
+    pixels: Pixels,
+    scores: Scores,
+    labels: Labels,
+    names: Sequence[str],
+    indices: NDArray[np.int64],
+) -> bytes:
+    """Lay out photos with their answers; a wrong one is marked, and told what it is.
+
+    Args:
+        pixels: (n, h, w, 3) uint8.
+        scores: (n, num_labels).
+        labels: (n,).
+        names: of the labels.
+        indices: of the photos to show; one or more.
+    """
+    given = answers(scores)
+    tiles, marks = [], []
+    for index in indices.tolist():
+        right = given[index] == labels[index]
+        caption = f"{scores[index].max():.2f} {names[given[index]]}"
+        tiles.append((pixels[index], caption if right else f"{caption}, is {names[labels[index]]}"))
+        marks.append("right" if right else "wrong")
+    return sheet(tiles, columns=COLUMNS, marks=marks)

@@ -1,0 +1,291 @@
+"""The report as one HTML file that needs nothing beside it: report.html, and its pictures."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+from convert.measure.curves import macro, one_against_rest, reliability
+from convert.measure.scores import answers
+from convert.report import examples, plots, tables
+from convert.report.page_style import STYLE
+from convert.report.report import Report, plain
+from edge.errors import one_line
+
+# Nothing is fetched and nothing runs, whatever a label says.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def pictures(report: Report) -> dict[str, bytes]:
+    """Draw the report's pictures: the content of a PNG file by its name in OUT.
+
+    mistakes.png is absent where no answer is wrong, augmentation.png where none was given.
+    """
+    val, names = report.chosen.val, report.labels
+    shown = report.val_pixels, val.scores, val.labels, names
+    found = {
+        "history.png": plots.history_png(report.history),
+        "confusion.png": plots.confusion_png(val.scores, val.labels, names),
+        "roc.png": plots.roc_png(val.scores, val.labels, names),
+        "reliability.png": plots.reliability_png(
+            report.keras_val, val.scores, val.labels, report.temperature
+        ),
+        "predictions.png": examples.answers_png(*shown, examples.sample(val.labels)),
+        "variants.png": plots.variants_png(report.variants, report.chosen, report.keras_accuracy),
+    }
+    wrong = examples.mistakes(val.scores, val.labels)
+    if len(wrong):
+        found["mistakes.png"] = examples.answers_png(*shown, wrong)
+    if report.augmentation_png:
+        found["augmentation.png"] = report.augmentation_png
+    return found
+
+
+def report_html(report: Report, pictures: Mapping[str, bytes]) -> bytes:
+    """Write the page; `pictures` are those of `pictures(report)`, and go into it."""
+
+    def picture(name: str, alt: Callable[[Report], str]) -> str:
+        return _figure(pictures[name], alt(report)) if name in pictures else ""
+
+    sections = {
+        "Variants": _table("The variants", tables.variant_rows(report.variants)) + _notes(report),
+        "Threshold": _paragraph(tables.threshold_words(report.threshold))
+        + _table("With and without the threshold", tables.threshold_rows(report)),
+        "Training": picture("history.png", _history_alt),
+        "Confusion": picture("confusion.png", _confusion_alt) + _pairs(report),
+        "ROC and precision": picture("roc.png", _roc_alt),
+        "Reliability": _paragraph(tables.temperature_words(report))
+        + picture("reliability.png", _reliability_alt),
+        "Predictions": _paragraph("Photos of val, drawn from every label in turn.")
+        + picture("predictions.png", _predictions_alt),
+        "Worst mistakes": _mistakes(report, picture("mistakes.png", _mistakes_alt)),
+        "Augmentation": picture("augmentation.png", lambda _: "Augmented training photos."),
+        "Size, latency, accuracy": picture("variants.png", _variants_alt),
+        "Labels": _paragraph(tables.few_labels(report, "with the lowest F1 on val"))
+        + _table(f"Figures of {report.chosen.name}, by label", tables.class_rows(report)),
+        "Network": _code(report.summary, "model.summary()"),
+        "Photos": _photos(report),
+        "Command": _code(report.command, "the command") + _config(report),
+    }
+    body = "".join(_section(title, content) for title, content in sections.items() if content)
+    links = "".join(
+        f'<li><a href="#{_anchor(title)}">{escape(title)}</a></li>'
+        for title, content in sections.items()
+        if content
+    )
+    name = escape(one_line(report.name))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{name}: report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{name}</h1>{_verdict(report)}</header>\n"
+        f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n<main>{body}</main>\n'
+        "</body>\n</html>\n"
+    ).encode()
+
+
+def _verdict(report: Report) -> str:
+    """What to ship and why, and the figures that matter."""
+    chosen, at = report.chosen, report.at_threshold("val")
+    figures = {
+        "accuracy on test": str(chosen.test.accuracy) if chosen.test else "not measured",
+        "accuracy on val": str(chosen.val.accuracy),
+        "photos": ", ".join(f"{name} {sum(n.values()):,}" for name, n in report.counts.items()),
+        "size": f"{chosen.size_bytes / 1000:,.0f} kB",
+        "invoke p50, on this workstation": f"{chosen.val.invoke_p50_ms:.2f} ms",
+        f"at threshold {report.threshold.value:.4g}, on val": (
+            f"answers {100 * at.coverage:.1f} %, of these right {100 * at.precision:.1f} %"
+        ),
+    }
+    items = "".join(
+        f"<div><dt>{escape(term)}</dt><dd>{escape(value)}</dd></div>"
+        for term, value in figures.items()
+    )
+    reason = escape(one_line(report.reason))
+    return f'<p class="verdict">{reason[:1].upper()}{reason[1:]}.</p><dl>{items}</dl>'
+
+
+def _notes(report: Report) -> str:
+    """What the variants' table does not say."""
+    runtimes = sorted({runtime for v in report.variants for runtime in v.runtimes})
+    layers = [
+        f"Worst layers of {v.name}: {', '.join(v.worst_layers)}."
+        for v in report.variants
+        if v.worst_layers
+    ]
+    notes = [
+        tables.float_words(report),
+        f"The Keras model: {report.keras_accuracy} on val.",
+        *report.failures,
+        *layers,
+        "Accuracy is that of the top category, before any threshold, measured by edge on the files "
+        "themselves. Whatever is chosen is chosen on val; test is measured once for that.",
+        f"Latency is this workstation's ({', '.join(runtimes)}); measure it on the device with "
+        "edge-benchmark.",
+    ]
+    return "".join(_paragraph(note) for note in notes)
+
+
+def _pairs(report: Report) -> str:
+    found = tables.confused_pairs(report, 10)
+    if not found:
+        return _paragraph("No answer on val is wrong.")
+    rows = [("label", "answer", "photos"), *((a, b, str(count)) for a, b, count in found)]
+    return _table("The commonest mistakes", rows)
+
+
+def _mistakes(report: Report, picture: str) -> str:
+    if not picture:
+        return _paragraph("No answer on val is wrong.")
+    val = report.chosen.val
+    given = answers(val.scores)
+    lines = [
+        f"{report.val_names[i]}: {report.labels[given[i]]}, {val.scores[i].max():.3f}"
+        for i in examples.mistakes(val.scores, val.labels).tolist()
+        if report.val_names
+    ]
+    items = "".join(f"<li>{escape(one_line(line))}</li>" for line in lines)
+    words = "Wrong answers on val with the highest scores. Look at each: is its folder right?"
+    return _paragraph(words) + picture + (f"<ol>{items}</ol>" if items else "")
+
+
+def _photos(report: Report) -> str:
+    return (
+        _paragraph(tables.few_labels(report, "with the fewest training photos"))
+        + _table("Photos of each label and set", tables.count_rows(report))
+        + f"<p>Fingerprint of the data set: <code>{escape(report.fingerprint)}</code></p>"
+    )
+
+
+def _config(report: Report) -> str:
+    text = json.dumps(plain(report.config), indent=2, ensure_ascii=False)
+    return f"<details><summary>Configuration</summary>{_code(text, 'configuration')}</details>"
+
+
+# --- what a picture shows, for those who do not see it
+
+
+def _history_alt(report: Report) -> str:
+    best = min(report.history, key=lambda row: row["val_loss"])
+    return (
+        f"Accuracy and loss on train and val over {len(report.history)} epochs. The loss on val is "
+        f"lowest in epoch {best['epoch']:g}; accuracy on val is {best['val_accuracy']:.3f} there."
+    )
+
+
+def _confusion_alt(report: Report) -> str:
+    wrong = sum(count for _, _, count in tables.confused_pairs(report, len(report.labels) ** 2))
+    total = report.chosen.val.accuracy.total
+    return (
+        f"Labels against answers on val: {total - wrong} of {total} photos are right. The "
+        "commonest mistakes follow as a table."
+    )
+
+
+def _roc_alt(report: Report) -> str:
+    val = report.chosen.val
+    roc, precision = macro(one_against_rest(val.scores, val.labels))
+    return (
+        f"ROC and precision-recall curves on val. Mean of the labels: area {roc.area:.3f}, average "
+        f"precision {precision.area:.3f}."
+    )
+
+
+def _reliability_alt(report: Report) -> str:
+    val = report.chosen.val
+    before = reliability(report.keras_val, val.labels).error
+    after = reliability(val.scores, val.labels).error
+    return (
+        "Share of right answers by score, on val. The expected calibration error is "
+        f"{before:.3f} before the temperature and {after:.3f} after it."
+    )
+
+
+def _predictions_alt(report: Report) -> str:
+    val = report.chosen.val
+    shown = examples.sample(val.labels)
+    right = int((answers(val.scores[shown]) == val.labels[shown]).sum())
+    return (
+        f"{len(shown)} photos of val with their answers: {right} right, {len(shown) - right} wrong."
+    )
+
+
+def _mistakes_alt(report: Report) -> str:
+    shown = examples.mistakes(report.chosen.val.scores, report.chosen.val.labels)
+    return f"The {len(shown)} wrong answers on val with the highest scores."
+
+
+def _variants_alt(report: Report) -> str:
+    return (
+        f"Accuracy on val of {len(report.variants)} variants against size and latency; the first "
+        "table has the figures."
+    )
+
+
+# --- HTML
+
+
+def _anchor(title: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in title.lower())
+
+
+def _section(title: str, content: str) -> str:
+    anchor = _anchor(title)
+    return (
+        f'<section aria-labelledby="{anchor}"><h2 id="{anchor}">{escape(title)}</h2>'
+        f"{content}</section>\n"
+    )
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(one_line(text))}</p>" if text else ""
+
+
+def _code(text: str, name: str) -> str:
+    return f'<pre tabindex="0" role="region" aria-label="{escape(name)}">{escape(text)}</pre>'
+
+
+def _table(caption: str, rows: Sequence[Sequence[str]]) -> str:
+    """A table that scrolls by itself where the screen is narrow."""
+    columns = zip(*rows[1:], strict=True)
+    kinds = ["" if all(map(_is_figure, column)) else ' class="text"' for column in columns]
+
+    def cells(row: Sequence[str], tag: str) -> list[str]:
+        each = zip(kinds, row, strict=True)
+        return [f"<{tag}{kind}>{_kept(cell)}</{tag.split()[0]}>" for kind, cell in each]
+
+    header = "".join(cells(rows[0], 'th scope="col"'))
+    body = "".join(
+        "<tr>" + cells(row, 'th scope="row"')[0] + "".join(cells(row, "td")[1:]) + "</tr>"
+        for row in rows[1:]
+    )
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{header}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _is_figure(cell: str) -> bool:
+    """A figure stays on one line; text may take several."""
+    return cell[:1].isdigit() or cell.startswith(("<0", tables.NONE))
+
+
+def _kept(text: str) -> str:
+    """Escape text; a per cent sign stays with its number."""
+    return escape(one_line(text)).replace(" %", "&nbsp;%")
+
+
+def _figure(png: bytes, alt: str) -> str:
+    width, height = struct.unpack(">II", png[16:24])  # of the IHDR chunk, which is the first
+    data = base64.b64encode(png).decode()
+    return (
+        f'<div class="scroll picture" tabindex="0" role="region" aria-label="picture">'
+        f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" width="{width}" '
+        f'height="{height}"{" class=wide" if width > 640 else ""}></div>'
+    )

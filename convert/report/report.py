@@ -1,0 +1,248 @@
+"""What a run found: a Report, what it recommends, and its card.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from convert.measure.evaluate import Evaluation
+from convert.measure.scores import (
+    Accuracy,
+    AtThreshold,
+    ClassScores,
+    Comparison,
+    Scores,
+    Threshold,
+    accuracy,
+    at_threshold,
+    compare,
+    per_class,
+    tempered,
+)
+from edge.image.preprocess import Pixels
+
+MOST_LOST = 0.01  # of validation accuracy, for a smaller file
+ABOUT = 1.1  # sizes and times this close count as equal
+REAL = 0.05  # below this p a difference is taken to be more than chance
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
+class Variant:
+    """One converted file with what was measured of it."""
+
+    name: str  # a key of convert.tflite.quantize.VARIANTS
+    file: str
+    size_bytes: int
+    sha256: str
+    val: Evaluation
+    test: Evaluation | None  # None: not chosen on val, so not measured
+    runtimes: tuple[str, ...]  # on which its golden vectors hold
+    comparison: Comparison | None  # with the Keras model, on val
+    worst_layers: tuple[str, ...] = ()  # of its quantization, where it lost more than a point
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything that report.md, card.json and report.html tell."""
+
+    name: str
+    command: str  # how to say it again; no path in it
+    labels: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]  # photos of each set and label
+    fingerprint: str
+    config: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]]  # a row for each epoch
+    summary: str  # model.summary()
+    keras_val: Scores  # (num_val, num_labels) of the Keras model, before the temperature
+    temperature: float  # fitted on val, folded into every file
+    variants: tuple[Variant, ...]
+    failures: tuple[str, ...]  # a line for each variant that could not be made
+    chosen: Variant
+    reason: str
+    threshold: Threshold  # of the chosen variant's scores on val
+    val_pixels: Pixels  # (num_val, h, w, 3), in the order of val
+    val_names: tuple[str, ...] = ()  # of the val photos, label/file; told in report.html only
+    augmentation_png: bytes | None = None
+
+    @property
+    def keras_accuracy(self) -> Accuracy:
+        """The Keras model's accuracy on val; no temperature changes it."""
+        return accuracy(self.keras_val, self.chosen.val.labels)
+
+    @property
+    def keras_val_tempered(self) -> Scores:
+        """The Keras model's scores on val as the files should give them, (num_val, num_labels)."""
+        return tempered(self.keras_val, self.temperature)
+
+    @property
+    def sets(self) -> dict[str, Evaluation]:
+        """The sets on which the chosen variant was measured."""
+        measured = {"val": self.chosen.val, "test": self.chosen.test}
+        return {name: found for name, found in measured.items() if found is not None}
+
+    def at_threshold(self, name: str) -> AtThreshold:
+        """Return the chosen variant's figures at the threshold, on "val" or "test"."""
+        found = self.sets[name]
+        return at_threshold(found.scores, found.labels, self.threshold.value)
+
+    def per_class(self, name: str) -> tuple[ClassScores, ...]:
+        """Return the chosen variant's figures of each label, on "val" or "test"."""
+        return per_class(self.sets[name].scores, self.sets[name].labels)
+
+    @property
+    def against_float32(self) -> Comparison | None:
+        """The chosen variant against float32 on test, photo by photo, where both were measured."""
+        reference = next((v.test for v in self.variants if v.name == "float32"), None)
+        ours = self.chosen.test
+        if reference is None or ours is None or reference is ours:
+            return None
+        return compare(reference.scores, ours.scores, ours.labels)
+
+
+def recommend(variants: Sequence[Variant]) -> tuple[Variant, str]:
+    """Choose, on validation alone, the smallest file within a point of the best; say why.
+
+    Of files about as small the fastest is taken, and of those about as fast the smallest: a few
+    bytes are no reason, nor is the noise of a clock.
+    """
+    best = max(variants, key=lambda v: (v.val.accuracy.correct, -v.size_bytes))
+    most_lost = MOST_LOST * best.val.accuracy.total + 1e-9
+    close = [v for v in variants if best.val.accuracy.correct - v.val.accuracy.correct <= most_lost]
+    small = _about_least(close, lambda v: v.size_bytes)
+    fast = _about_least(small, lambda v: v.val.invoke_p50_ms)
+    chosen = min(fast, key=lambda v: v.size_bytes)
+    which = "the smallest" if len(small) == 1 else "the fastest of the smallest"
+    reason = (
+        f"ship {chosen.file}: {which} within {100 * MOST_LOST:g} point of the best on validation "
+        f"({_figures(chosen)}"
+    )
+    if chosen is best:
+        return chosen, f"{reason}); it is the best itself"
+    paired = compare(best.val.scores, chosen.val.scores, chosen.val.labels)
+    words = _in_words(paired, best.name, best.val.accuracy.total)
+    return chosen, f"{reason}; {best.name}: {_figures(best)}); {words}"
+
+
+def _about_least(variants: Sequence[Variant], figure: Callable[[Variant], float]) -> list[Variant]:
+    least = min(map(figure, variants))
+    return [variant for variant in variants if figure(variant) <= ABOUT * least]
+
+
+def _figures(variant: Variant) -> str:
+    return (
+        f"{variant.val.accuracy.value:.3f}, {variant.size_bytes / 1000:,.0f} kB, "
+        f"{variant.val.invoke_p50_ms:.1f} ms"
+    )
+
+
+def _in_words(paired: Comparison, other: str, total: int) -> str:
+    """The evidence of a paired comparison, as a clause."""
+    if not paired.lost + paired.gained:
+        return f"both are right on the same of the {total} photos"
+    verdict = "more than chance" if paired.mcnemar_p < REAL else "chance explains it"
+    return (
+        f"of {total} photos it alone is right on {paired.gained}, {other} alone on {paired.lost} "
+        f"(McNemar's p {p_words(paired.mcnemar_p)}: {verdict})"
+    )
+
+
+def p_words(p: float) -> str:
+    """Write a p value: three digits are more than it is worth."""
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def largest_drop(keras: Accuracy, variants: Sequence[Variant]) -> float:
+    """Return how many points the worst of some variants lies below the Keras model on val.
+
+    It is below 0 where all of them are better.
+    """
+    return max(100 * (keras.value - variant.val.accuracy.value) for variant in variants)
+
+
+def card_json(report: Report) -> dict[str, Any]:
+    """Collect what a model card must say; no path and no photo is in it."""
+    return {
+        "name": report.name,
+        "command": report.command,
+        "labels": list(report.labels),
+        "data": {"fingerprint": report.fingerprint, "photos": plain(report.counts)},
+        "config": plain(report.config),
+        "recommended": report.chosen.file,
+        "recommendation": report.reason,
+        "runtimes": sorted({runtime for v in report.variants for runtime in v.runtimes}),
+        "keras_val_accuracy": accuracy_json(report.keras_accuracy),
+        "temperature": round(report.temperature, 4),
+        "threshold": _threshold(report),
+        "per_label": {
+            label: {name: _rounded(asdict(report.per_class(name)[i])) for name in report.sets}
+            for i, label in enumerate(report.labels)
+        },
+        "test_against_float32": _comparison(report.against_float32),
+        "variants": [_variant(variant) for variant in report.variants],
+    }
+
+
+def accuracy_json(found: Accuracy) -> dict[str, Any]:
+    """One accuracy as JSON takes it."""
+    low, high = found.interval
+    return {
+        "correct": found.correct,
+        "total": found.total,
+        "accuracy": round(found.value, 4),
+        "interval_95": [round(low, 4), round(high, 4)],
+    }
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    return {
+        "variant": variant.name,
+        "file": variant.file,
+        "size_bytes": variant.size_bytes,
+        "sha256": variant.sha256,
+        "golden_vectors_hold_on": list(variant.runtimes),
+        "invoke_p50_ms": round(variant.val.invoke_p50_ms, 3),
+        "preprocess_p50_ms": round(variant.val.preprocess_p50_ms, 3),
+        "val_accuracy": accuracy_json(variant.val.accuracy),
+        "test_accuracy": accuracy_json(variant.test.accuracy) if variant.test else None,
+        "val_against_keras": _comparison(variant.comparison),
+        "worst_layers": list(variant.worst_layers),
+    }
+
+
+def _threshold(report: Report) -> dict[str, Any]:
+    measured = {}
+    for name in report.sets:
+        found = report.at_threshold(name)
+        alarms = [round(share, 4) for share in found.false_alarms]
+        measured[name] = {
+            "coverage": round(found.coverage, 4),
+            "precision": round(found.precision, 4),
+            "false_alarms": dict(zip(report.labels, alarms, strict=True)),
+        }
+    return {
+        "value": report.threshold.value,
+        "wanted_precision": report.threshold.wanted,
+        "reached_on_val": report.threshold.reached,
+        **measured,
+    }
+
+
+def _comparison(found: Comparison | None) -> dict[str, Any] | None:
+    return None if found is None else _rounded(asdict(found))
+
+
+def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: round(v, 4) if isinstance(v, float) else v for name, v in figures.items()}
+
+
+def plain(value: Any) -> Any:
+    """Make what JSON takes of a configuration; of a path only the name is told."""
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value

@@ -1,0 +1,158 @@
+"""The report's tables and sentences as text, for Markdown and HTML alike; headers come first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convert.measure.scores import ClassScores, Comparison, Threshold, confusion
+from convert.report.report import Report, Variant, p_words
+
+MOST_LABELS = 20  # in a table; of more, the worst are told
+NONE = "–"  # not measured, or nothing to divide by
+
+Rows = list[tuple[str, ...]]
+
+
+def variant_rows(variants: Sequence[Variant]) -> Rows:
+    """Tell what each variant is and can do; test was measured for what was chosen on val only."""
+    header = (
+        "variant",
+        "kB",
+        "accuracy on val (95 %)",
+        "agrees with Keras",
+        "McNemar's p",
+        "largest change",
+        "invoke p50 ms",
+        "accuracy on test (95 %)",
+    )
+    return [header] + [
+        (
+            v.name,
+            f"{v.size_bytes / 1000:.0f}",
+            str(v.val.accuracy),
+            *_compared(v.comparison),
+            f"{v.val.invoke_p50_ms:.2f}",
+            str(v.test.accuracy) if v.test else NONE,
+        )
+        for v in variants
+    ]
+
+
+def _compared(found: Comparison | None) -> tuple[str, str, str]:
+    if found is None:
+        return NONE, NONE, NONE
+    return f"{found.agreement:.3f}", p_words(found.mcnemar_p), f"{found.largest_change:.3f}"
+
+
+def class_rows(report: Report) -> Rows:
+    """Tell the chosen variant's figures of each label; of many, the worst by F1 on val."""
+    found = {name: report.per_class(name) for name in report.sets}
+    figures = ("photos", "precision", "recall", "F1")
+    header = ("label", *(f"{figure}, {name}" for name in found for figure in figures))
+    order = list(range(len(report.labels)))
+    if len(order) > MOST_LABELS:
+        order = sorted(order, key=lambda i: (found["val"][i].f1, i))[:MOST_LABELS]
+    return [header] + [
+        (report.labels[i], *(text for scores in found.values() for text in _figures(scores[i])))
+        for i in order
+    ]
+
+
+def _figures(found: ClassScores) -> tuple[str, ...]:
+    precision = f"{found.precision:.3f}" if found.answers else NONE
+    recall = f"{found.recall:.3f}" if found.count else NONE
+    f1 = f"{found.f1:.3f}" if found.count + found.answers else NONE
+    return str(found.count), precision, recall, f1
+
+
+def threshold_rows(report: Report) -> Rows:
+    """Tell accuracy, and apart from it what holds at the threshold."""
+    header = (
+        "set",
+        "accuracy, no threshold (95 %)",
+        "coverage",
+        "precision of answers",
+        "most false alarms",
+    )
+    rows = [header]
+    for name, found in report.sets.items():
+        at = report.at_threshold(name)
+        worst = max(range(len(report.labels)), key=lambda i: at.false_alarms[i])
+        alarms = f"{100 * at.false_alarms[worst]:.1f} % ({report.labels[worst]})"
+        shares = f"{at.coverage:.3f}", f"{at.precision:.3f}"
+        rows.append((name, str(found.accuracy), *shares, alarms))
+    return rows
+
+
+def count_rows(report: Report) -> Rows:
+    """Tell how many photos each set has; of many labels, of those with the fewest for training."""
+    train = report.counts["train"]
+    labels = list(report.labels)
+    if len(labels) > MOST_LABELS:
+        labels = sorted(labels, key=lambda label: train[label])[:MOST_LABELS]
+    totals = tuple(str(sum(counts.values())) for counts in report.counts.values())
+    return [
+        ("label", *report.counts),
+        *((label, *(str(counts[label]) for counts in report.counts.values())) for label in labels),
+        ("all", *totals),
+    ]
+
+
+def confused_pairs(report: Report, most: int = MOST_LABELS) -> list[tuple[str, str, int]]:
+    """Return the commonest mistakes of the chosen variant on val: label, answer, photos."""
+    table = confusion(report.chosen.val.scores, report.chosen.val.labels)
+    found = [
+        (report.labels[true], report.labels[answer], int(table[true, answer]))
+        for true, answer in zip(*table.nonzero(), strict=True)
+        if true != answer
+    ]
+    return sorted(found, key=lambda pair: -pair[2])[:most]
+
+
+def few_labels(report: Report, how: str) -> str:
+    """Say that a table tells only some of the labels, or nothing."""
+    if len(report.labels) <= MOST_LABELS:
+        return ""
+    return f"Of {len(report.labels)} labels, the {MOST_LABELS} {how}; card.json has all."
+
+
+def threshold_words(threshold: Threshold) -> str:
+    """Say what the threshold is, and whether it keeps its promise."""
+    wanted = f"{100 * threshold.wanted:g} %"
+    unknown = f'Below a score of {threshold.value:.4g} the answer is "unknown"'
+    if threshold.value == 0:
+        unknown = "The threshold is 0: every photo is answered"
+    if threshold.reached:
+        return (
+            f"{unknown}. It is the smallest threshold at which, on validation, {wanted} or more of "
+            "every label's answers are right."
+        )
+    return (
+        f"{unknown}. No threshold makes {wanted} of every label's answers right on validation; "
+        f"this one comes closest: {100 * threshold.precision:.1f} % for the worst label."
+    )
+
+
+def temperature_words(report: Report) -> str:
+    """Say what the temperature is, and what it tells of the network."""
+    words = f"Temperature {report.temperature:.3f}, fitted on val and folded into every file"
+    if report.temperature > 1:
+        return f"{words}: by itself the network is surer than it is right."
+    if report.temperature < 1:
+        return f"{words}: by itself the network is less sure than it is right."
+    return f"{words}: the scores are the network's own."
+
+
+def float_words(report: Report) -> str:
+    """Compare the chosen variant with float32 on test, in words; empty where there is nothing."""
+    found = report.against_float32
+    if found is None or report.chosen.test is None:
+        return ""
+    total = report.chosen.test.accuracy.total
+    points = 100 * (found.gained - found.lost) / total
+    return (
+        f"Against float32 on the {total} photos of test, {report.chosen.name} is {points:+.1f} "
+        f"points: {found.gained} photos are right with it alone, {found.lost} with float32 alone "
+        f"(McNemar's p {p_words(found.mcnemar_p)}); the answers agree on "
+        f"{100 * found.agreement:.1f} %."
+    )

@@ -1,0 +1,220 @@
+"""python -m convert preview: see what the augmentation makes of photos before training with it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convert.errors import DatasetError, OutputError
+from convert.files import write
+from convert.names import AUGMENTATIONS
+from convert.report.sheet import sheet
+from edge.commands import complain
+from edge.commands.arguments import count
+from edge.errors import ImageError, SourceError
+from edge.image.preprocess import Pixels, Size, encode_jpeg, resized
+from edge.sources.photos import files
+
+if TYPE_CHECKING:
+    from convert.training.augment import Augmentation
+
+NAME = "convert preview"
+OF_A_PHOTO, OF_EACH_PHOTO = 30, 7  # variations
+MOST_ROWS = 24  # of a sheet: photos of all classes
+PHOTOS_OF_A_CLASS = 3
+QUALITY = 95  # of the JPEG files: what is seen in them should be the augmentation's
+
+DESCRIPTION = "Show what the augmentation makes of your photos: exactly what the network will see."
+EXAMPLES = """\
+Of one PHOTO, FOLDER gets its variations as JPEG files, named after the photo's folder (its class),
+and one sheet of them, the original first. Of a folder of classes it gets one sheet, with a row for
+a few photos of each class.
+
+augmentations, each with the kinds of the one after it:
+  scratch   camera's, cropped far more: for a network without pretrained weights
+  camera    exposure, contrast, white balance, blur, noise, JPEG: what a cheap camera does
+  tutorial  rotation, shifts, shear, zoom, left and right
+  none      nothing
+
+Is the thing still in every variation, and would you still name it so? Else lower the strength.
+
+examples:
+  python -m convert preview photos/hotdog/4.jpg
+  python -m convert preview photos/hotdog/4.jpg --augmentation tutorial -o tutorial-preview
+  python -m convert preview photos --strength 0.5 --image-size 224
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the preview, and what its help says."""
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "photos", type=Path, metavar="PHOTO|PHOTOS", help="a photo, or a folder of classes"
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("preview"),
+        metavar="FOLDER",
+        help="where the files go (default: preview)",
+    )
+    parser.add_argument(
+        "--count",
+        type=count,
+        metavar="N",
+        help=f"variations (default: {OF_A_PHOTO}; in a folder {OF_EACH_PHOTO} of each photo)",
+    )
+    parser.add_argument(
+        "--augmentation",
+        choices=AUGMENTATIONS,
+        default="camera",
+        help="which one (default: camera)",
+    )
+    parser.add_argument(
+        "--strength",
+        type=_strength,
+        default=1.0,
+        metavar="FACTOR",
+        help="of everything in it: 0.5 is half as far (default: 1.0)",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=_size,
+        default=(300, 300),
+        metavar="N|HxW",
+        help="what the network sees, in pixels (default: 300)",
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default=0, metavar="N", help="another draws others (default: 0)"
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Write the variations, and say on stdout what was written; return the exit status.
+
+    Raises: DatasetError, ImageError, OutputError.
+    """
+    from convert.training.augment import Augmentation
+
+    chosen = getattr(Augmentation, arguments.augmentation)().scaled(arguments.strength)
+    if arguments.photos.is_dir():
+        return _preview_folder(arguments, chosen)
+    _preview_photo(arguments, chosen)
+    return 0
+
+
+def _preview_photo(arguments: argparse.Namespace, augmentation: Augmentation) -> None:
+    photo, out = arguments.photos, arguments.out
+    original = resized(photo, arguments.image_size)
+    _refuse_inside(out, photo.resolve().parent, "the photo's own folder")
+    label = photo.resolve().parent.name.lstrip(".") or "photo"
+    number = arguments.count or OF_A_PHOTO
+    varied = variations(original, augmentation, number, arguments.seed)
+    names = [f"{label}-{index + 1:0{len(str(number))}}.jpg" for index in range(number)]
+    _make(out)
+    for name, pixels in zip(names, varied, strict=True):
+        write(out / name, encode_jpeg(pixels, QUALITY))
+    tiles = [(original, "the original"), *zip(varied, names, strict=True)]
+    write(out / f"{label}-sheet.png", sheet(tiles))
+    print(f"{out / f'{label}-*.jpg'}: {number} variation{'s' if number > 1 else ''} of {photo}")
+    print(out / f"{label}-sheet.png")
+
+
+def _preview_folder(arguments: argparse.Namespace, augmentation: Augmentation) -> int:
+    """One sheet of a few photos of each class; a photo that cannot be read is named."""
+    _refuse_inside(arguments.out, arguments.photos.resolve(), "the photos")
+    number = arguments.count or OF_EACH_PHOTO
+    tiles: list[tuple[Pixels, str]] = []
+    unreadable = 0
+    for label, photo in chosen_photos(arguments.photos, arguments.seed):
+        try:
+            original = resized(photo, arguments.image_size)
+        except ImageError as error:
+            complain(NAME, error)
+            unreadable += 1
+            continue
+        varied = variations(original, augmentation, number, arguments.seed)
+        tiles += [(original, f"{label}: {photo.name}"), *((pixels, "") for pixels in varied)]
+    if not tiles:
+        raise DatasetError(arguments.photos, "no photo can be read", "replace the files")
+    _make(arguments.out)
+    write(arguments.out / "sheet.png", sheet(tiles, columns=1 + number))
+    print(arguments.out / "sheet.png")
+    return 1 if unreadable else 0
+
+
+def variations(
+    pixels: Pixels, augmentation: Augmentation, number: int, seed: int
+) -> tuple[Pixels, ...]:
+    """Draw variations of one (h, w, 3) picture; a greater number begins with the same ones."""
+    from convert.training.augment import augment
+
+    draws = (np.random.default_rng((seed, index)) for index in range(number))
+    return tuple(augment(pixels, augmentation, random) for random in draws)
+
+
+def chosen_photos(folder: Path, seed: int) -> list[tuple[str, Path]]:
+    """Choose (label, photo) for the rows of a sheet, by class, seeded. Raises: DatasetError."""
+    classes = _classes(folder / "train" if (folder / "train").is_dir() else folder)
+    if len(classes) > MOST_ROWS:
+        complain(NAME, f"{folder}: the first {MOST_ROWS} of {len(classes)} classes are shown")
+    each = max(1, min(PHOTOS_OF_A_CLASS, MOST_ROWS // len(classes)))
+    chosen = []
+    for label, root in classes[:MOST_ROWS]:
+        try:
+            found = list(files(root, recursive=True))
+        except SourceError as error:
+            raise DatasetError(root, error.fault, "add photos, or remove it") from error
+        picked = np.random.default_rng(seed).permutation(len(found))[:each]
+        chosen += [(label, found[index]) for index in sorted(picked)]
+    return chosen
+
+
+def _classes(root: Path) -> Sequence[tuple[str, Path]]:
+    """(label, folder) by name, hidden ones left out; a folder of photos alone is one class."""
+    found = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+    return [(path.name, path) for path in found] or [(root.resolve().name, root)]
+
+
+def _refuse_inside(out: Path, folder: Path, what: str) -> None:
+    """Variations among the photos would be scanned as photos, and spoil every split."""
+    if out.resolve().is_relative_to(folder):
+        fault = f"lies inside {what}, where a training would take them for photos"
+        raise OutputError(out, fault, "give -o a folder outside of it")
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fault = f"cannot be made ({error.strerror})"
+        raise OutputError(out, fault, "give another -o") from error
+
+
+def _strength(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 10.0:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 10. Received: {text}")
+    return value
+
+
+def _size(text: str) -> Size:
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and 16 <= int(side) <= 4096 for side in sides):
+        raise argparse.ArgumentTypeError(f"must be like 128 or 96x128. Received: {text}")
+    return int(sides[0]), int(sides[-1])
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 2^32 - 1. Received: {text}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""A trained network becomes .tflite files: converted, inspected, verified."""

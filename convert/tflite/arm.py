@@ -1,0 +1,61 @@
+"""--verify-arm: what was made is tried on emulated ARM, by the scripts of a checkout."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from convert.errors import ConversionError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCRIPT = ROOT / "deploy" / "testbed" / "test-arm.sh"
+OPTION = "--verify-arm"
+DIFFERS = 1  # the script's exit status where ARM answers otherwise; another is no judgement
+
+
+def check_tools() -> None:
+    """Look for all that it needs, before hours are spent on a training. Raises: ConversionError."""
+    if not SCRIPT.is_file():
+        fault = f"needs a checkout of the project: {SCRIPT.name} is not here"
+        raise ConversionError(OPTION, fault, "git clone it, and give the command there")
+    status, said = _run("--check")
+    if status:
+        raise ConversionError(OPTION, "cannot be done here", said)
+
+
+def verify_on_arm(models: Sequence[Path]) -> list[str]:
+    """Compare labels, scores and golden vectors with x86-64's; return what is not as wanted.
+
+    A table goes to stderr.
+    """
+    words = ["--quick", *(str(model.resolve()) for model in models)]
+    status, said = _run(*words)
+    if not status:
+        return []
+    fault = "a file answers otherwise on ARM, see the table above"
+    remedy = "do not ship it: convert another variant, or another network"
+    if status != DIFFERS:
+        fault = f"could not be done ({said}), and says nothing of the files"
+        again = shlex.join([f"PYTHON={sys.executable}", str(SCRIPT.relative_to(ROOT)), *words])
+        remedy = f"mend that, and try them again: cd {shlex.quote(str(ROOT))} && sudo {again}"
+    return [str(ConversionError(OPTION, fault, remedy))]
+
+
+def _run(*words: str) -> tuple[int, str]:
+    """Let the script speak to stderr; return its exit status and what it said last."""
+    command = [str(SCRIPT), *words]
+    environment = os.environ | {"PYTHON": sys.executable}
+    last = deque([""], maxlen=1)
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=sys.stderr, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+            last.append(line.strip())
+    return process.returncode, last[0] or f"exit status {process.returncode}"

@@ -1,0 +1,200 @@
+"""The variants of a trained network: converted, checked, measured by edge, told of themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from convert.data import dataset as datasets
+from convert.data.cache import decode
+from convert.data.dataset import Dataset
+from convert.errors import ConversionError, OutputError
+from convert.files import write
+from convert.job import Run, say
+from convert.measure.evaluate import Evaluation, evaluate
+from convert.measure.scores import Scores, choose_threshold, compare, tempered
+from convert.report.report import Variant, accuracy_json
+from convert.tflite import quantize
+from convert.tflite.diagnose import worst_layers
+from convert.tflite.embed import embed
+from convert.tflite.inspect import inspect
+from convert.tflite.verify import golden_vectors
+from convert.training import networks
+from edge import __version__
+from edge.classifier.metadata import read_metadata
+from edge.errors import EdgeError
+from edge.image.preprocess import PREPROCESSING_VERSION, Normalization
+
+# Rescaling is in the graph: pixels go in as they are.
+PIXELS_AS_THEY_ARE = Normalization(mean=0.0, std=1.0)
+DIAGNOSED = 1.0  # points lost to quantization from which the worst layers are looked for
+DIAGNOSIS_PHOTOS = 32
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What every variant is made and measured with."""
+
+    job: Run
+    dataset: Dataset
+    keras_val: Scores
+    temperature: float
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A converted file that has been measured on val, but does not say so yet."""
+
+    variant: Variant
+    content: bytes  # as it was converted
+    facts: dict[str, Any]  # for edge.json
+
+
+def for_converter(
+    job: Run, dataset: Dataset, model: keras.Model, temperature: float, folder: Path
+) -> tuple[Path, Path]:
+    """Write the inference graph and the calibration photos for the converting processes."""
+    device = networks.for_device(model, temperature=temperature, alpha=job.config.alpha)
+    # Keras's own signature would leave the batch open.
+    signature = [tf.TensorSpec(device.input_shape, tf.float32, name="pixels")]
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            device.export(str(folder / "saved_model"), verbose=False, input_signature=signature)
+    except tf.errors.OpError as error:  # its own kind of OSError, with a stack in its message
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        fault = f"cannot be written ({'No space left on device' if full else error.message})"
+        raise OutputError(job.out, fault, "free some space, or give another -o") from error
+    chosen = datasets.calibration_photos(dataset.train, job.calibration_photos, job.config.seed)
+    pixels = decode(dataset.train, job.config.image_size, job.cache, "train")
+    np.save(folder / "calibration.npy", pixels[chosen])
+    lines = [
+        f"{dataset.train[i].sha256}  {dataset.train[i].path.relative_to(job.photos)}\n"
+        for i in chosen
+    ]
+    write(job.out / "calibration.txt", "".join(lines).encode("utf-8", "surrogateescape"))
+    return folder / "saved_model", folder / "calibration.npy"
+
+
+def convert_all(
+    basis: Basis, saved_model: Path, calibration: Path, folder: Path
+) -> tuple[list[Draft], list[str]]:
+    """Convert and measure each variant; one that fails is told, and the rest goes on."""
+    drafts, failures = [], []
+    for name in basis.job.variants:
+        say(f"convert {name}")
+        try:
+            quantize.convert(saved_model, calibration, name, folder / name)
+            drafts.append(_draft(basis, name, folder / name))
+        except EdgeError as error:
+            failures.append(str(error))
+            say(str(error))
+    return drafts, failures
+
+
+def _draft(basis: Basis, name: str, converted: Path) -> Draft:
+    """Check a converted file, try it on each runtime, and measure it on val."""
+    job, dataset, content = basis.job, basis.dataset, converted.read_bytes()
+    inspect(content, name)
+    facts: dict[str, Any] = {
+        "format": 1,
+        "edge_classify": __version__,
+        "network": job.config.network,
+        "variant": name,
+        "labels": list(dataset.labels),
+        "preprocessing": {
+            "version": PREPROCESSING_VERSION,
+            "resize": "squash",
+            "filter": "antialias",
+        },
+        "data": {"fingerprint": dataset.fingerprint, "photos": dataset.counts()},
+        "operators": [list(o) for o in read_metadata(content, name).operators],
+        "temperature": round(basis.temperature, 4),  # folded into the last layer already
+    }
+    path = _embedded(basis, converted.with_suffix(".tflite"), content, facts)
+    golden = golden_vectors(path)
+    for fault in golden.faults:
+        say(f"{name}: {fault}")
+    if golden.crashes:  # it would take this process along, and the device's
+        raise ConversionError(name, golden.crashes[0], "leave it out")
+    if not golden.runtimes:
+        raise ConversionError(name, "runs on no installed runtime", "leave it out")
+    val = evaluate(path, dataset.val, f"{name} on val")
+    threshold = choose_threshold(val.scores, val.labels, job.threshold_precision)
+    facts |= {
+        "golden": golden.as_dict(),
+        "runtimes": list(golden.runtimes),
+        "threshold": threshold.value,  # rounded, it would refuse the photo that it comes from
+    }
+    # The files are compared with what Keras gives once the temperature is in it.
+    reference = tempered(basis.keras_val, basis.temperature)
+    variant = Variant(
+        name=name,
+        file=f"{job.name}-{name}.tflite",
+        size_bytes=len(content),
+        sha256="",
+        val=val,
+        test=None,
+        runtimes=golden.runtimes,
+        comparison=compare(reference, val.scores, val.labels),
+    )
+    return Draft(variant, content, facts)
+
+
+def finish(basis: Basis, draft: Draft, chosen: str, folder: Path) -> Draft:
+    """Measure what was chosen on test, look into what lost much, and put the file into OUT."""
+    job, dataset, variant = basis.job, basis.dataset, draft.variant
+    accuracies = {"val": accuracy_json(variant.val.accuracy)}
+    test: Evaluation | None = None
+    if variant.name in (chosen, "float32"):  # float32 beside it, to see what quantization costs
+        path = folder / f"{variant.name}.tflite"
+        test = evaluate(path, dataset.test, f"{variant.name} on test")
+        accuracies["test"] = accuracy_json(test.accuracy)
+    facts = draft.facts | {"accuracy": accuracies}
+    path = _embedded(basis, job.out / variant.file, draft.content, facts)
+    content = path.read_bytes()
+    finished = dataclasses.replace(
+        variant,
+        test=test,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        worst_layers=_diagnosed(basis, variant, folder),
+    )
+    return dataclasses.replace(draft, variant=finished, facts=facts)
+
+
+def _diagnosed(basis: Basis, variant: Variant, folder: Path) -> tuple[str, ...]:
+    """Name the layers that quantization hurt most, where it cost more than a point."""
+    labels = datasets.labels_of(basis.dataset.val)
+    right = int((basis.keras_val.argmax(1) == labels).sum())
+    lost = 100 * (right - variant.val.accuracy.correct) / len(labels)
+    reference = folder / "float32"
+    if lost <= DIAGNOSED or variant.name == "float32" or not reference.exists():
+        return ()
+    pixels = np.load(folder / "calibration.npy", mmap_mode="r")[:DIAGNOSIS_PHOTOS]
+    try:
+        return worst_layers(reference, folder / variant.name, pixels)
+    except EdgeError as error:  # the model is no worse for it
+        say(str(error))
+        return ()
+
+
+def _embedded(basis: Basis, path: Path, content: bytes, facts: dict[str, Any]) -> Path:
+    """Write a model file that says these facts of itself."""
+    described = embed(
+        content,
+        name=basis.job.name,
+        labels=basis.dataset.labels,
+        normalization=PIXELS_AS_THEY_ARE,
+        edge=facts,
+    )
+    write(path, described)
+    return path

@@ -1,0 +1,152 @@
+"""The training's input: shuffled, weighted, augmented batches without end; plain batches once."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import gc
+import os
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+import numpy as np
+import tensorflow as tf
+
+from convert.training.augment import Augmentation, augment
+from edge.image.preprocess import Pixels
+
+# A batch is drawn by its step alone, so that threads may make them in any order. More of them than
+# this would only hold more batches in memory: one thread feeds most networks.
+THREADS = min(4, os.cpu_count() or 1)
+AHEAD = 2  # batches that wait, ready
+LOW = 19  # the priority that gives way to all others
+
+# The first number after the seed: what is drawn from it. Else an order could repeat a picture's.
+ORDER, PICTURE = 0, 1
+
+
+def augmented(
+    pixels: Pixels,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    *,
+    augmentation: Augmentation,
+    batch_size: int,
+    seed: int,
+    first_step: int = 0,
+) -> tf.data.Dataset:
+    """Yield batches without end, every photo once per epoch, each epoch in a new order.
+
+    The batch of a step depends on seed and step only: not on the threads, nor on where it started.
+
+    Args:
+        pixels: (num_photos, h, w, 3) uint8, best mapped from a file.
+        labels: (num_photos,) integers.
+        weights: (num_photos,) of the samples.
+        first_step: where to go on: 0, or how many batches an earlier run has had.
+
+    Yields: (batch_size, h, w, 3) uint8, (batch_size,) int64 labels, (batch_size,) float32 weights.
+    """
+    labels, weights = labels.astype(np.int64), weights.astype(np.float32)
+
+    @functools.lru_cache(maxsize=4)
+    def order(epoch: int) -> np.ndarray:
+        """Shuffle the photos' indices for an epoch."""
+        return np.random.default_rng((seed, ORDER, epoch)).permutation(len(pixels))
+
+    def batch(step: int) -> tuple[np.ndarray, ...]:
+        """Make the augmented batch of a step: pixels, labels, weights."""
+        made = _aligned((batch_size, *pixels.shape[1:]))
+        chosen = np.empty(batch_size, np.int64)
+        for row in range(batch_size):
+            epoch, place = divmod(int(step) * batch_size + row, len(pixels))
+            chosen[row] = order(epoch)[place]
+            random = np.random.default_rng((seed, PICTURE, int(step), row))
+            made[row] = augment(pixels[chosen[row]], augmentation, random)
+        return made, labels[chosen], weights[chosen]
+
+    steps = tf.data.Dataset.counter(first_step)
+    return _made(steps, batch, (tf.uint8, tf.int64, tf.float32), batch_size, pixels.shape[1:])
+
+
+def plain(pixels: Pixels, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
+    """Yield (n, h, w, 3) uint8 and (n,) int64 labels once, in order; the last batch may be smaller.
+
+    Its length is known, so that nobody warns of data that ran out.
+    """
+    labels = labels.astype(np.int64)
+
+    def batch(step: int) -> tuple[np.ndarray, ...]:
+        """Make the plain batch of a step: pixels, labels."""
+        chosen = slice(int(step) * batch_size, (int(step) + 1) * batch_size)
+        made = _aligned((len(labels[chosen]), *pixels.shape[1:]))
+        made[:] = pixels[chosen]
+        return made, labels[chosen]
+
+    steps = tf.data.Dataset.range(-(-len(pixels) // batch_size))
+    return _made(steps, batch, (tf.uint8, tf.int64), None, pixels.shape[1:])
+
+
+def _made(
+    steps: tf.data.Dataset,
+    batch: Callable[[int], tuple[np.ndarray, ...]],
+    dtypes: tuple[tf.DType, ...],
+    batch_size: int | None,
+    picture: tuple[int, int, int],
+) -> tf.data.Dataset:
+    """Make each step's batch ahead, in threads, and yield the batches in order."""
+
+    def aside(step: int) -> tuple[np.ndarray, ...]:
+        """Make a batch in what time the network's operators leave of the cores."""
+        _give_way()
+        return batch(step)
+
+    def tensors(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        made = tf.numpy_function(aside, [step], dtypes)
+        for tensor, shape in zip(made, (picture, (), ()), strict=False):
+            tensor.set_shape((batch_size, *shape))
+        return tuple(made)
+
+    options = tf.data.Options()
+    # Threads of their own: in TensorFlow's, they would keep the network's operators waiting.
+    options.threading.private_threadpool_size = THREADS
+    options.autotune.enabled = False
+    return steps.map(tensors, THREADS, deterministic=True).prefetch(AHEAD).with_options(options)
+
+
+def _give_way() -> None:
+    """Lower this thread's priority.
+
+    An operator is done when the slower of its threads is: one that shares its core with us holds
+    up the others as well. Where Linux has no such priority, nothing is lost but that time.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW)
+
+
+@atexit.register
+def _end_iterators() -> None:
+    """End what still makes batches: a thread that Python's own end cuts off aborts the process.
+
+    An iterator waits for its threads when its resource goes. After an error or Ctrl-C, it and the
+    frames that a traceback keeps may hold it, out of reach but for the garbage collector.
+    """
+    for thing in gc.get_objects():
+        if type(thing) is TracebackType:
+            with contextlib.suppress(RuntimeError):  # it still runs
+                thing.tb_frame.clear()
+        elif tf.data.Iterator in type(thing).__mro__:
+            vars(thing).pop("_iterator_resource", None)
+
+
+ALIGNMENT = 64  # bytes; TensorFlow takes such arrays as they are, and copies others
+
+
+def _aligned(shape: tuple[int, ...]) -> Pixels:
+    """Make an uninitialized uint8 array that becomes a tensor without a copy."""
+    size = int(np.prod(shape))
+    room = np.empty(size + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + size].reshape(shape)

@@ -1,0 +1,303 @@
+"""Train a network on a data set, and keep the weights of its best epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from convert.data.cache import decode
+from convert.data.dataset import Dataset, labels_of
+from convert.training import networks
+from convert.training.batches import augmented, plain
+from convert.training.checkpoint import Checkpoint
+from convert.training.interrupt import between_batches
+from convert.training.precision import chosen_precision
+from convert.training.recipes import Recipe
+from convert.training.teacher import Teacher
+from convert.training.weights import load_weights
+from edge.image.preprocess import Pixels, Size
+
+HEAD_BATCH_SIZE = 256
+HEAD_LEARNING_RATE = 3e-3
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run is."""
+
+    network: str
+    image_size: Size
+    recipe: Recipe
+    alpha: float = 1.0  # width of a backbone
+    weights: str = "none"  # "imagenet", "none" or a file
+    precision: str = "auto"  # to compute in: "float32", "bfloat16", or what is faster here
+    teacher: str = ""  # a .tflite file to learn from, beside the labels
+    seed: int = 0
+
+
+def train(
+    dataset: Dataset,
+    config: TrainConfig,
+    weights: np.ndarray,
+    cache: Path,
+    checkpoint: Checkpoint,
+) -> keras.Model:
+    """Decode, augment, train; the weights of the epoch with the lowest validation loss are kept.
+
+    Args:
+        dataset: its test photos are not touched.
+        config: what to train, and how.
+        weights: (num_train_photos,) how much each photo counts, before class weights.
+        cache: folder for decoded photos.
+        checkpoint: where each epoch and the history are kept, and where to go on.
+
+    Returns: the network, with the weights of its best epoch.
+
+    Raises: DatasetError, WeightsError, TrainingError, ModelError. KeyboardInterrupt passes through,
+        after the best weights so far are kept.
+    """
+    keras.utils.set_random_seed(config.seed)
+    teacher = Teacher(Path(config.teacher), dataset.labels) if config.teacher else None
+    train_pixels = decode(dataset.train, config.image_size, cache, "train")
+    val_pixels = decode(dataset.val, config.image_size, cache, "val")
+    labels, val_labels = labels_of(dataset.train), labels_of(dataset.val)
+    if config.recipe.class_weights:
+        weights = weights * class_weights(labels, len(dataset.labels))[labels]
+    steps = config.recipe.steps_per_epoch or -(-len(labels) // config.recipe.batch_size)
+    with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result
+        model = _network(config, len(dataset.labels))
+        model.summary()
+        if not checkpoint.epochs_done:
+            _train_head(model, (train_pixels, labels, weights), (val_pixels, val_labels), config)
+        _compile(model, config.recipe, steps)
+        checkpoint.restore(model)
+        first_step = checkpoint.epochs_done * steps
+        train_batches = _batches((train_pixels, labels, weights), config, first_step, teacher)
+        val_batches = plain(val_pixels, val_labels, config.recipe.batch_size)
+        _fit(model, train_batches, val_batches, steps, config.recipe, checkpoint)
+    return model
+
+
+def _batches(
+    train_set: tuple[Pixels, np.ndarray, np.ndarray],
+    config: TrainConfig,
+    first_step: int,
+    teacher: Teacher | None,
+) -> tf.data.Dataset:
+    batches = augmented(
+        *train_set,
+        augmentation=config.recipe.augmentation,
+        batch_size=config.recipe.batch_size,
+        seed=config.seed,
+        first_step=first_step,
+    )
+    return teacher.teach(batches) if teacher else batches
+
+
+def class_weights(labels: np.ndarray, num_labels: int) -> np.ndarray:
+    """Weights (num_labels,) that let every class count the same: mean 1 over the photos."""
+    counts = np.bincount(labels, minlength=num_labels)
+    return len(labels) / (num_labels * counts)
+
+
+def _network(config: TrainConfig, num_labels: int) -> keras.Model:
+    """Build the network, its backbone's weights loaded, its lower layers frozen."""
+    precision = chosen_precision(config.precision, lambda p: _built(config, num_labels, p))
+    model = _built(config, num_labels, precision)
+    load_weights(model, config.network, alpha=config.alpha, source=config.weights)
+    return model
+
+
+def network_of(config: TrainConfig, num_labels: int) -> keras.Model:
+    """Build the network of a training, float32, to load trained weights into."""
+    return _built(config, num_labels, "float32")
+
+
+def _built(config: TrainConfig, num_labels: int, precision: str) -> keras.Model:
+    model = networks.build(
+        config.network,
+        config.image_size,
+        num_labels,
+        alpha=config.alpha,
+        precision=precision,
+        for_training=True,
+    )
+    base = networks.backbone_of(model)
+    if base is not None:
+        frozen = round((1 - config.recipe.fine_tune) * len(base.layers))
+        for index, layer in enumerate(base.layers):
+            # Batch normalization stays as it is: its scale adds nothing to what the convolution
+            # beside it can learn, and costs a third of the step.
+            if index < frozen or isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+    return model
+
+
+def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
+    total = steps * recipe.epochs
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
+    if recipe.falling:
+        rising = round(recipe.warmup * total)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if rising else recipe.learning_rate,
+            max(1, total - rising),
+            warmup_target=recipe.learning_rate if rising else None,
+            warmup_steps=rising,
+        )
+    # Over a quarter of the training at most: in a short one, it would still hold its beginning.
+    momentum = max(0.0, min(recipe.average, 1 - 4 / total))
+    averaging = {"use_ema": bool(recipe.average), "ema_momentum": momentum}
+    if recipe.optimizer == "rmsprop":
+        optimizer = keras.optimizers.RMSprop(rate, **averaging)
+    else:
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **averaging)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    # Not compiled by XLA: on a processor that takes minutes and gains nothing.
+    accuracy = keras.metrics.MeanMetricWrapper(_right, "accuracy")
+    model.compile(
+        optimizer, _loss(model, recipe.label_smoothing), metrics=[accuracy], jit_compile=False
+    )
+
+
+def _right(targets: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    """Whether the top category is the target's, which a teacher may make any number."""
+    if scores.shape[1] == 1:
+        wanted = tf.cast(targets, tf.float32)[:, 0] > 0.5
+        return tf.cast(wanted == (scores[:, 0] > 0.5), tf.float32)
+    return tf.cast(tf.argmax(targets, 1) == tf.argmax(scores, 1), tf.float32)
+
+
+def _loss(model: keras.Model, smoothing: float) -> keras.losses.Loss:
+    if model.output_shape[1] == 1:
+        return keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+    return keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+
+
+def _fit(
+    model: keras.Model,
+    train_batches: tf.data.Dataset,
+    val_batches: tf.data.Dataset,
+    steps: int,
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+) -> None:
+    """Train from where the checkpoint stands, and leave the best weights in the model."""
+    outputs = model.output_shape[1]
+
+    def as_the_loss_wants(pixels: tf.Tensor, labels: tf.Tensor, *weights: tf.Tensor) -> tuple:
+        return (pixels, _columns(labels, outputs), *weights)
+
+    callbacks: list[keras.callbacks.Callback] = [checkpoint.callback(recipe.patience)]
+    if recipe.average:
+        callbacks.append(keras.callbacks.SwapEMAWeights())  # validate with the averaged weights
+    try:
+        with between_batches() as interrupt:
+            model.fit(
+                train_batches.map(as_the_loss_wants),
+                steps_per_epoch=steps,
+                initial_epoch=min(checkpoint.epochs_done, recipe.epochs),
+                epochs=recipe.epochs,
+                validation_data=val_batches.map(as_the_loss_wants),
+                callbacks=[*callbacks, interrupt],
+                shuffle=False,  # shuffled already
+                verbose="auto" if sys.stderr.isatty() else 2,
+            )
+    finally:
+        checkpoint.restore_best(model)
+
+
+def _columns(labels: tf.Tensor, outputs: int) -> tf.Tensor:
+    """(n,) labels as (n, 1) for a sigmoid, or (n, outputs), one of them 1, for a softmax.
+
+    A teacher's targets are (n, num_labels) already.
+    """
+    if labels.shape.rank == 2:
+        return labels[:, 1:] if outputs == 1 else labels
+    return labels[:, None] if outputs == 1 else tf.one_hot(labels, outputs)
+
+
+def _train_head(
+    model: keras.Model,
+    train_set: tuple[Pixels, np.ndarray, np.ndarray],
+    val_set: tuple[Pixels, np.ndarray],
+    config: TrainConfig,
+) -> None:
+    """Train the last layer alone, on features computed once: a start that fine-tuning can trust.
+
+    With a head of random weights, the first steps would spoil what the backbone knows.
+    """
+    if not config.recipe.head_epochs or networks.backbone_of(model) is None:
+        return
+    body = keras.Model(model.input, model.layers[-2].output)
+    features = [_features(body, pixels, name) for pixels, name in _named(train_set, val_set)]
+    head = keras.Sequential([keras.Input(features[0].shape[1:]), _like(model.layers[-1])])
+    loss = _loss(model, config.recipe.label_smoothing)
+    head.compile(
+        keras.optimizers.Adam(HEAD_LEARNING_RATE), loss, metrics=["accuracy"], jit_compile=False
+    )
+    _, labels, weights = train_set
+    train_columns, val_columns = (
+        np.asarray(_columns(tf.constant(of), model.output_shape[1])) for of in (labels, val_set[1])
+    )
+    best = keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True)
+    with between_batches() as interrupt:
+        head.fit(
+            features[0],
+            train_columns,
+            sample_weight=weights,
+            batch_size=HEAD_BATCH_SIZE,
+            epochs=config.recipe.head_epochs,
+            validation_data=(features[1], val_columns),
+            callbacks=[best, interrupt],
+            verbose=0,
+        )
+    model.layers[-1].set_weights(head.layers[-1].get_weights())
+    accuracy = head.evaluate(features[1], val_columns, verbose=0)[1]
+    print(f"convert: the head alone: {accuracy:.3f} on val", file=sys.stderr, flush=True)
+
+
+def _named(train_set: tuple, val_set: tuple) -> Iterator[tuple[Pixels, str]]:
+    yield train_set[0], "train"
+    yield val_set[0], "val"
+
+
+def _features(body: keras.Model, pixels: Pixels, name: str) -> np.ndarray:
+    """Compute (n, num_features) float32 of (n, h, w, 3) pixels."""
+    print(f"convert: features of {name}", file=sys.stderr, flush=True)
+    nothing = np.zeros(len(pixels), np.int64)
+    batches = plain(pixels, nothing, 32).map(lambda x, _: x)
+    verbose = "auto" if sys.stderr.isatty() else 0
+    with between_batches() as interrupt:
+        return np.asarray(body.predict(batches, verbose=verbose, callbacks=[interrupt]), np.float32)
+
+
+def _like(layer: keras.layers.Layer) -> keras.layers.Layer:
+    return type(layer).from_config(layer.get_config())
+
+
+def scores_of(model: keras.Model, pixels: Pixels) -> np.ndarray:
+    """Score (n, h, w, 3) pixels with the Keras model: (n, num_labels) float32."""
+    nothing = np.zeros(len(pixels), np.int64)
+    batches = plain(pixels, nothing, 32).map(lambda x, _: x)
+    with between_batches() as interrupt:
+        scores = np.asarray(model.predict(batches, verbose=0, callbacks=[interrupt]), np.float32)
+    return np.concatenate([1 - scores, scores], 1) if scores.shape[1] == 1 else scores
+
+
+def history_csv(history: Sequence[Mapping[str, Any]]) -> str:
+    """Write the history as CSV: a row for each epoch."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return stream.getvalue()

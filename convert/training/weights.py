@@ -1,0 +1,73 @@
+"""ImageNet weights for a backbone: from Keras's download, from a file, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from convert.errors import WeightsError
+from convert.training.networks import NETWORKS, backbone, backbone_of
+
+IMAGENET, NONE = "imagenet", "none"
+_PUBLISHED = (224, 224)  # the size of which weights exist; they fit any other without a top
+_NUM_CLASSES = 1000  # of a file that has its top
+
+
+def load_weights(model: keras.Model, name: str, *, alpha: float, source: str) -> None:
+    """Load a backbone's weights into a network that was built with `networks.build`.
+
+    Args:
+        model: its last layer stays as it is.
+        name: a key of NETWORKS.
+        alpha: the backbone's width.
+        source: "imagenet", "none", or the path of a weights file of keras.applications, with or
+            without its top.
+
+    Raises: WeightsError.
+    """
+    base = backbone_of(model)
+    if source == NONE or base is None:
+        return
+    found = _download(name, alpha) if source == IMAGENET else _read(Path(source), name, alpha)
+    if NETWORKS[name].convention.bgr:  # we give red first; the file's first layer wants blue
+        found[0] = found[0][:, :, ::-1]
+    base.set_weights(found)
+
+
+def _download(name: str, alpha: float) -> list[np.ndarray]:
+    try:
+        return backbone(name, _PUBLISHED, alpha, weights="imagenet").get_weights()
+    # Keras raises a bare Exception where the address cannot be reached.
+    except Exception as error:
+        raise WeightsError(
+            f"the ImageNet weights of {name}",
+            "cannot be downloaded (no network?)",
+            "give --weights FILE, or --network small, which is trained from scratch",
+        ) from error
+
+
+def _read(path: Path, name: str, alpha: float) -> list[np.ndarray]:
+    if not path.is_file():
+        raise WeightsError(path, "no such weights file", "check the path")
+    if path.suffix not in (".h5", ".keras"):
+        raise WeightsError(path, "is no weights file of Keras", "give a .h5 file")
+    base = backbone(name, _PUBLISHED, alpha)
+    wanted = len(base.get_weights())
+    reasons = []
+    for options in ({}, {"include_top": True, "classes": _NUM_CLASSES}):
+        candidate = backbone(name, _PUBLISHED, alpha, **options) if options else base
+        try:
+            candidate.load_weights(path)
+        # h5py and Keras each have several ways of saying that a file does not fit.
+        except (ValueError, OSError, KeyError, TypeError) as error:
+            reasons.append(str(error))
+        else:
+            return candidate.get_weights()[:wanted]
+    if "signature" in reasons[0] or "truncated" in reasons[0]:
+        raise WeightsError(path, "is damaged, or no HDF5 file", "copy it again")
+    width = f" --alpha {alpha:g}" if len(NETWORKS[name].alphas) > 1 else ""
+    raise WeightsError(
+        path, f"does not fit --network {name}{width}", "give the file of this network and width"
+    )

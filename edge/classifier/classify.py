@@ -1,0 +1,103 @@
+"""Classify one frame: its categories, best first, and how long that took."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.classifier.model import Model
+from edge.image.preprocess import Prepared
+from edge.sources.photos import Frame
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Category:
+    """One label with its score in [0, 1]."""
+
+    index: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a model says of one frame."""
+
+    source: str
+    label: str  # of the best category; "unknown" where its score is below the threshold
+    score: float  # of the best category
+    categories: tuple[Category, ...]  # best first
+    preprocess_ms: float  # decode, resize, quantize and copy
+    invoke_ms: float
+    model: str  # the file's name
+    runtime: str
+    captured_at: datetime
+    scores: NDArray[np.float32] = field(repr=False, compare=False)  # (num_labels,), in label order
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON takes; scores to 6 digits, times to microseconds."""
+        return {
+            "source": self.source,
+            "label": self.label,
+            "score": round(self.score, 6),
+            "categories": [
+                {"index": c.index, "label": c.label, "score": round(c.score, 6)}
+                for c in self.categories
+            ],
+            "preprocess_ms": round(self.preprocess_ms, 3),
+            "invoke_ms": round(self.invoke_ms, 3),
+            "model": self.model,
+            "runtime": self.runtime,
+            "captured_at": self.captured_at.isoformat(timespec="milliseconds"),
+        }
+
+
+def classify(model: Model, frame: Frame, *, top_k: int = 1, threshold: float = 0.0) -> Result:
+    """Classify a frame.
+
+    Args:
+        model: the classifier.
+        frame: from `edge.sources.photos` or a camera.
+        top_k: how many categories to return; 0 is all.
+        threshold: below this score of the best category, the label is "unknown".
+
+    Raises: ImageError where the frame cannot be decoded.
+    """
+    ahead_ms = frame.picture.prepare_ms if isinstance(frame.picture, Prepared) else 0.0
+    started = time.perf_counter()
+    model.load_input(frame.picture)
+    loaded = time.perf_counter()
+    scores = model.invoke()
+    invoked = time.perf_counter()
+    categories = rank(scores, model.labels, top_k)
+    best = categories[0]
+    return Result(
+        source=frame.source,
+        label=best.label if best.score >= threshold else UNKNOWN,
+        score=best.score,
+        categories=categories,
+        preprocess_ms=(loaded - started) * 1000 + ahead_ms,
+        invoke_ms=(invoked - loaded) * 1000,
+        model=model.path.name,
+        runtime=model.runtime,
+        captured_at=frame.captured_at,
+        scores=scores,
+    )
+
+
+def rank(
+    scores: NDArray[np.float32], labels: tuple[str, ...], top_k: int = 0
+) -> tuple[Category, ...]:
+    """Order (num_labels,) scores best first; among equals the lower index leads; 0 keeps all."""
+    if top_k == 1:  # the usual case, without sorting a thousand
+        best = int(scores.argmax())
+        return (Category(best, labels[best], float(scores[best])),)
+    order = np.argsort(-scores, kind="stable")[: top_k or None]
+    return tuple(Category(int(i), labels[i], float(scores[i])) for i in order)

@@ -1,0 +1,244 @@
+"""A .tflite image classifier, loaded and checked; the only class of the device with state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.classifier import golden
+from edge.classifier.inputs import input_spec
+from edge.classifier.labels import fit, given_labels
+from edge.classifier.metadata import Metadata, read_metadata
+from edge.classifier.outputs import OutputSpec, are_outside, choose_output
+from edge.classifier.runtime import (
+    OpenInterpreter,
+    default_num_threads,
+    native_chatter,
+    open_interpreter,
+)
+from edge.errors import ModelError
+from edge.image.preprocess import (
+    PREPROCESSING_VERSION,
+    Framing,
+    Normalization,
+    Picture,
+    fill,
+    seen,
+)
+
+DEFAULT_MODEL = "hotdog.tflite"
+
+
+def models_folder() -> Path:
+    """Where the shipped models lie: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def default_model() -> Path:
+    """The model that is used when none is named."""
+    return models_folder() / DEFAULT_MODEL
+
+
+def shipped_models() -> list[Path]:
+    """All models that ship, by name."""
+    return sorted(models_folder().glob("*.tflite"))
+
+
+def read_model(path: Path) -> bytes:
+    """Read a model file. Raises: ModelError."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a FIFO would be waited for
+            raise ModelError(path, "is not a regular file", "give a .tflite file")
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(path, "no such model file", "check the path") from error
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+        raise ModelError(path, fault, "give a .tflite file") from error
+    if not content:
+        raise ModelError(path, "is empty", "copy the file again")
+    return content
+
+
+class Model:
+    """An image classifier; close it, or use it as a context manager.
+
+    For one thread at a time, whichever it is: pictures go into the model's own memory, and scores
+    come out of it. Threads that classify at the same time need a model each.
+
+    Loading trusts the file, as the native runtimes do, and a damaged one can end the process:
+    `edge.classifier.known.ensure_sound` tries a file of unknown origin in a process of its own.
+
+    Attributes: `path`; `labels`, one for each score; `input` and `output`, the tensors; `metadata`,
+    what the file says of itself; `runtime`, its name and version; `warnings`, what is odd about the
+    model; `notes`, how its answers are understood.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        num_threads: int | None = None,
+        runtime: str = "auto",
+        verbose: bool = False,
+        labels: str | os.PathLike[str] | Sequence[str] | None = None,
+        normalization: Normalization | None = None,
+        framing: Framing | None = None,
+    ) -> None:
+        """Load a model, and check that it is one that can be used.
+
+        Args:
+            path: a .tflite file; None is the shipped default.
+            num_threads: threads of one invoke; None is one a core, at most 4.
+            runtime: "litert", "tflite", or "auto", the first of them that is installed.
+            verbose: let the native runtime write to stderr.
+            labels: a label file (see `labels.py`), or the labels; None is what the model carries.
+            normalization: of pixels 0..255, for a float32 or int8 input; None is what the model
+                says. A uint8 input takes pixels as they are.
+            framing: which part of a picture the model sees; None is what the model says.
+
+        Raises: ModelError, RuntimeMissingError.
+        """
+        self.path = default_model() if path is None else Path(path)
+        given = () if labels is None else given_labels(labels)
+        content = read_model(self.path)
+        self.metadata: Metadata = read_metadata(content, self.path)
+        opened = open_interpreter(
+            content,
+            self.path,
+            runtime=runtime,
+            num_threads=num_threads or default_num_threads(),
+            verbose=verbose,
+        )
+        self._opened: OpenInterpreter | None = opened
+        self.runtime = opened.runtime
+        self.input = input_spec(self.path, opened.inputs(), self.metadata, normalization, framing)
+        names, outputs = given or self.metadata.labels, opened.outputs()
+        output = choose_output(self.path, outputs, self.metadata.ends, names)
+        self.labels, fitted = _fitted(self.path, names, output.num_outputs)
+        # The first invoke prepares the kernels, and is where a runtime tells of it.
+        with native_chatter(shown=verbose):
+            self.output = self._judged(output)
+        self.warnings = tuple(filter(None, (fitted, _version_warning(self.metadata))))
+        self.notes = _notes(self.output, len(outputs))
+        if normalization and self.input.dtype == np.uint8:
+            self.notes += ("a uint8 input takes pixels as they are, whatever their normalization",)
+
+    def _judged(self, output: OutputSpec) -> OutputSpec:
+        """Invoke, and find out by the values whether they are logits where the graph does not tell.
+
+        Raises: ModelError.
+        """
+        self.load_input(np.zeros((*self.input.size, 3), np.uint8))
+        self._interpreter.invoke()
+        if output.are_logits is not None:
+            return output
+        outside = False
+        for seed in range(golden.NUM_GOLDEN):
+            self.load_input(golden.draw(seed, self.input.size))
+            self._interpreter.invoke()
+            outside |= are_outside(output.real(self._interpreter.view(output)))
+        return replace(output, are_logits=outside)
+
+    def load_input(self, picture: Picture) -> None:
+        """Preprocess a picture straight into the interpreter's input buffer. Raises: ImageError."""
+        pixels = seen(picture, self.input)
+        # The interpreter refuses to invoke while a view of its buffer exists; what fails while one
+        # does would keep it in its traceback.
+        fill(self._interpreter.view(self.input), pixels, self.input)
+
+    def invoke(self) -> NDArray[np.float32]:
+        """Run the model on what was loaded: (num_labels,) float32 scores in [0, 1].
+
+        Raises: ModelError.
+        """
+        self._interpreter.invoke()
+        values = self.output.real(self._interpreter.view(self.output))
+        try:
+            return self.output.probabilities(values)
+        except ValueError as error:
+            fault = f"its outputs are not probabilities ({error})"
+            raise ModelError(self.path, fault, "end it in a sigmoid or softmax") from error
+
+    def scores(self, picture: Picture) -> NDArray[np.float32]:
+        """Classify a picture: (num_labels,) float32 scores in [0, 1].
+
+        Raises: ImageError, ModelError.
+        """
+        self.load_input(picture)
+        return self.invoke()
+
+    def verify(self) -> int:
+        """Invoke the golden vectors that the file carries, and return how many hold.
+
+        Raises: ModelError where one gives other scores here than where the model was made.
+        """
+        vectors = self.metadata.edge.get("golden", {})
+        tolerance = vectors.get("tolerance", 0.0)
+        for seed, expected in enumerate(vectors.get("scores", [])):
+            scores = self.scores(golden.draw(seed, self.input.size))
+            alike = len(expected) == len(scores)
+            change = float(np.abs(scores - np.float32(expected)).max()) if alike else 1.0
+            if not change <= tolerance:
+                raise ModelError(
+                    self.path,
+                    f"golden vector {seed} is off by {change:.4f} on {self.runtime} "
+                    f"(at most {tolerance:.4f} is right)",
+                    "copy the file again, or use another runtime",
+                )
+        return len(vectors.get("scores", []))
+
+    def close(self) -> None:
+        """Give the interpreter's memory back; the model cannot be used after that."""
+        self._opened = None
+
+    @property
+    def _interpreter(self) -> OpenInterpreter:
+        if self._opened is None:
+            raise ValueError("the model is closed")
+        return self._opened
+
+    def __enter__(self) -> Self:
+        """Return the model itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the model."""
+        self.close()
+
+
+def _fitted(path: Path, labels: tuple[str, ...], num_outputs: int) -> tuple[tuple[str, ...], str]:
+    """A label for each score, and what is odd about them. Raises: ModelError."""
+    try:
+        return fit(labels, num_outputs)
+    except ValueError as error:
+        fault = f"its labels and outputs disagree ({error})"
+        raise ModelError(path, fault, "give the right labels, or convert it with them") from error
+
+
+def _version_warning(metadata: Metadata) -> str:
+    version = metadata.edge.get("preprocessing", {}).get("version", PREPROCESSING_VERSION)
+    if version == PREPROCESSING_VERSION:
+        return ""
+    return (
+        f"the model was trained under version {version} of the preprocessing, this is version "
+        f"{PREPROCESSING_VERSION}; train it again, or expect small differences"
+    )
+
+
+def _notes(output: OutputSpec, num_outputs: int) -> tuple[str, ...]:
+    found = []
+    if num_outputs > 1:
+        found.append(f"of {num_outputs} outputs, {output.shape} holds the answer")
+    if output.are_logits:
+        function = "a softmax" if output.num_outputs > 1 else "a sigmoid"
+        found.append(f"the model gives logits; {function} makes them probabilities")
+    return tuple(found)

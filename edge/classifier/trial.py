@@ -1,0 +1,212 @@
+"""Tries a model in a process of its own: one that crashes its runtime must not take us along.
+
+The process may take MOST_MEMORY_BYTES beyond what the runtime itself takes, and a few times the
+model's size: offsets gone wrong can ask for any amount.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.classifier.metadata import read_metadata
+from edge.classifier.model import Model, read_model
+from edge.classifier.runtime import chosen_runtime, native_chatter, open_interpreter
+from edge.errors import EdgeError, ModelError
+
+RUNS = 10
+TIMEOUT_S = 60.0  # a model of hundreds of megabytes loads in less, from an SD card too
+MOST_MEMORY_BYTES = 1 << 30
+COPIES = 4  # of the weights: the file's content, and what a runtime packs anew
+REMEDY = "copy the file again, or use another runtime"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a model that works has shown."""
+
+    labels: tuple[str, ...]
+    runtime: str  # such as "ai-edge-litert 2.3.0"
+    golden: int  # golden vectors that hold; 0: it carries none
+    invoke_p50_ms: float
+
+
+def try_model(path: Path, *, runtime: str = "auto", num_threads: int | None = None) -> Trial:
+    """Load a model in a process of its own, invoke it, and verify it.
+
+    Raises: ModelError, also where the runtime crashes or hangs; RuntimeMissingError's line as one.
+    """
+    with Trying(path, runtime=runtime, num_threads=num_threads) as trying:
+        return trying.wait()
+
+
+class Trying:
+    """A trial under way; close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        runtime: str = "auto",
+        num_threads: int | None = None,
+        timeout_s: float = TIMEOUT_S,
+        once: bool = False,
+    ) -> None:
+        """Start the process; `once`: only invoke, whatever the model is for.
+
+        Raises: ModelError where that cannot be.
+        """
+        self._path, self._timeout_s = path, timeout_s
+        self._until_s = time.monotonic() + timeout_s
+        how = "once" if once else "verify"
+        words = [
+            sys.executable,
+            "-m",
+            "edge.classifier.trial",
+            how,
+            str(path),
+            runtime,
+            str(num_threads or 0),
+        ]
+        environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        # glibc fills memory that is new or given back with this: what reads astray then crashes
+        # here, where it might have been lucky, and not later in the process that takes the model.
+        environment["MALLOC_PERTURB_"] = "165"
+        try:
+            # Not a pipe, which holds up who fills it, as thousands of labels do.
+            self._answer = tempfile.TemporaryFile()  # noqa: SIM115
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=self._answer,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError as error:
+            fault = f"cannot be tried ({error.strerror})"
+            raise ModelError(path, fault, "check free memory, and the space in /tmp") from error
+
+    def poll(self) -> Trial | None:
+        """Return the outcome, or None while it goes on. Raises: ModelError."""
+        status = self._process.poll()
+        if status is None:
+            if time.monotonic() < self._until_s:
+                return None
+            self.close()
+            raise ModelError(self._path, f"does not answer within {self._timeout_s:g} s", REMEDY)
+        said = self._said()
+        if "fault" in said:
+            raise ModelError(said["subject"], said["fault"], said["remedy"])
+        if status or not said:
+            how = f"status {status}" if status > 0 else signal.Signals(-status).name
+            raise ModelError(self._path, f"crashes the runtime ({how})", REMEDY)
+        return Trial(**said | {"labels": tuple(said["labels"])})
+
+    def wait(self) -> Trial:
+        """Return the outcome once it is there. Raises: ModelError."""
+        while not (done := self.poll()):
+            time.sleep(0.005)
+        return done
+
+    def _said(self) -> dict[str, Any]:
+        self._answer.seek(0)
+        try:
+            said: dict[str, Any] = json.loads(self._answer.read() or b"{}")
+        except ValueError:  # it died in the midst of it
+            return {}
+        return said
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._answer.close()
+
+    def __enter__(self) -> Trying:
+        """Return the trial itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def main(how: str, path: str, runtime: str, num_threads: str) -> None:
+    """Be the process: print what there is to say as JSON."""
+    try:
+        chosen_runtime(runtime)  # imports it: what that takes is not the model's
+        _limit_memory(Path(path))
+        tried = {"once": _invoked, "verify": _verified}[how]
+        said = asdict(tried(Path(path), runtime, int(num_threads) or None))
+    except EdgeError as error:
+        said = {"subject": error.subject, "fault": error.fault, "remedy": error.remedy}
+    except MemoryError:
+        fault = f"needs more than {MOST_MEMORY_BYTES >> 20} MB of memory"
+        said = {"subject": path, "fault": fault, "remedy": REMEDY}
+    print(json.dumps(said))
+
+
+def _limit_memory(path: Path) -> None:
+    """Bound this process's address space, where the system tells how much of it is taken."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + MOST_MEMORY_BYTES + COPIES * path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    except (ImportError, OSError, ValueError):  # no Linux, no such file, or a tighter limit is set
+        return
+
+
+def _invoked(path: Path, runtime: str, num_threads: int | None) -> Trial:
+    """Load a model and invoke it on noise, without asking what it is for."""
+    content = read_model(path)
+    labels = read_metadata(content, path).labels
+    opened = open_interpreter(
+        content, path, runtime=runtime, num_threads=num_threads or 1, verbose=False
+    )
+    random = np.random.default_rng(0)
+    for spec in opened.inputs():
+        if spec.dtype.kind in "fiu":
+            view = opened.view(spec)
+            view[...] = random.integers(0, 100, view.shape).astype(spec.dtype)
+            del view
+    started = time.perf_counter()
+    with native_chatter(shown=False):
+        opened.invoke()
+    for spec in opened.outputs():
+        opened.view(spec)
+    return Trial(labels, opened.runtime, 0, (time.perf_counter() - started) * 1000)
+
+
+def _verified(path: Path, runtime: str, num_threads: int | None) -> Trial:
+    with Model(path, runtime=runtime, num_threads=num_threads) as model:
+        return _tried(model)
+
+
+def _tried(model: Model) -> Trial:
+    golden = model.verify()
+    model.load_input(np.full((*model.input.size, 3), 127, np.uint8))
+    times = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        model.invoke()
+        times.append((time.perf_counter() - started) * 1000)
+    return Trial(model.labels, model.runtime, golden, statistics.median(times))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""An image becomes the input tensor: geometry, decoding, preprocessing."""

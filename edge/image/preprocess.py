@@ -1,0 +1,322 @@
+"""The one definition of preprocessing: a photo or a frame becomes the model's input tensor.
+
+Training, calibration, evaluation, files and camera frames all come through here, so that what was
+trained is what runs. A change of the policy that moves a pixel raises PREPROCESSING_VERSION, which
+every model file carries: how files are decoded is said in decode.py, which part is seen and by
+which filter in framing.py. Unless a model wants it otherwise, that is all of the picture, brought
+to the input's size regardless of the aspect ("squash") by Pillow's bilinear filter, whose support
+grows with the reduction ("antialias").
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edge.cores import usable_cores
+from edge.errors import ImageError
+from edge.image.decode import Pixels, encode_jpeg, opened
+from edge.image.framing import WHOLE, Box, Framing, Size
+from edge.tensor import TensorSpec, quantize
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+__all__ = [  # of the modules below, what others find here
+    "Framing",
+    "Pixels",
+    "Size",
+    "encode_jpeg",
+]
+
+PREPROCESSING_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What a model wants done to pixels 0..255: `(pixel - mean) / std`."""
+
+    mean: float = 0.0
+    std: float = 1.0
+
+
+@dataclass(frozen=True)
+class InputSpec(TensorSpec):
+    """A model's input tensor, and how pixels get into it.
+
+    Its shape is (1, height, width, channels) with 3 channels (RGB) or 1 (grey), or leaves the one
+    channel out, or that and the 1 in front.
+
+    Without a normalization, quantized pixels go in as they are (int8: shifted by 128), which is the
+    convention of all TFLite image tools.
+    """
+
+    normalization: Normalization | None = None
+    framing: Framing = WHOLE
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the picture that the model sees."""
+        height, width = self.shape[-2:] if len(self.shape) < 4 else self.shape[1:3]
+        return height, width
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for grey."""
+        return self.shape[3] if len(self.shape) == 4 else 1
+
+    @functools.cached_property
+    def pixel_table(self) -> NDArray[Any]:
+        """What each pixel value 0..255 becomes: (256,) of the input's dtype.
+
+        A pixel has only 256 values, so that normalization and quantization are one table look-up.
+        """
+        pixels = np.arange(256)
+        if self.dtype == np.uint8:
+            return pixels.astype(np.uint8)
+        if self.normalization is None:
+            return (pixels - 128 if self.dtype == np.int8 else pixels).astype(self.dtype)
+        real = (pixels - self.normalization.mean) / self.normalization.std
+        return quantize(real, self)
+
+    @functools.cached_property
+    def takes_pixels(self) -> bool:
+        """Whether pixels go in unchanged, except for their dtype."""
+        return bool(np.array_equal(self.pixel_table, np.arange(256)))
+
+    @functools.cached_property
+    def takes_shifted_pixels(self) -> bool:
+        """Whether pixels go in less 128."""
+        return bool(np.array_equal(self.pixel_table, np.arange(-128, 128)))
+
+    @functools.cached_property
+    def mean_and_std(self) -> tuple[np.float32, np.float32] | None:
+        """What gives the very table in float32 arithmetic, and faster; None where it differs."""
+        if self.normalization is None or self.dtype != np.float32:
+            return None
+        mean, std = np.float32(self.normalization.mean), np.float32(self.normalization.std)
+        pixels = np.arange(256, dtype=np.float32)
+        return (mean, std) if np.array_equal((pixels - mean) / std, self.pixel_table) else None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture with what one model will see of it, made ahead of time by `prepare`."""
+
+    picture: Pixels | Path | bytes
+    input: InputSpec  # of the model
+    outcome: Pixels | ImageError  # (h, w, 3) or grey (h, w), or why there is none
+    prepare_ms: float  # how long that took, in whichever thread
+
+
+# Decoded (a camera frame), still encoded (a file's path or content), or prepared.
+Picture = Pixels | Path | bytes | Prepared
+
+
+def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Make the input tensor of a picture.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB upright, a path or the content of an image file, or prepared.
+        input: the model's input.
+        out: where to write, of the input's shape and dtype; a new array where it is None.
+
+    Returns: the tensor, of the input's shape and dtype.
+    Raises: ImageError.
+    """
+    tensor = np.empty(input.shape, input.dtype) if out is None else out
+    fill(tensor, seen(picture, input), input)
+    return tensor
+
+
+def fill(tensor: NDArray[Any], pixels: Pixels, input: InputSpec) -> None:
+    """Write what `seen` gave into a tensor of the input's shape, the fastest way there is."""
+    pixels = pixels.reshape(tensor.shape)  # which adds axes of one element
+    if input.takes_pixels:
+        tensor[...] = pixels
+    elif input.takes_shifted_pixels and input.dtype == np.int8:
+        np.bitwise_xor(pixels, np.uint8(128), out=tensor.view(np.uint8))  # wraps as it should
+    elif input.mean_and_std:
+        mean, std = input.mean_and_std
+        tensor[...] = pixels
+        np.subtract(tensor, mean, out=tensor)
+        np.divide(tensor, std, out=tensor)
+    elif input.dtype.itemsize == 1:
+        bytes_ = pixels.tobytes().translate(input.pixel_table.tobytes())
+        tensor[...] = np.frombuffer(bytes_, input.dtype).reshape(pixels.shape)
+    else:
+        # mode="clip" lets numpy write into `out` directly; no index can be out of range.
+        np.take(input.pixel_table, pixels, out=tensor, mode="clip")
+
+
+def prepare(picture: Picture, input: InputSpec) -> Prepared:
+    """Do all of `preprocess` that needs no tensor; a bad picture fails once it is preprocessed."""
+    original = picture.picture if isinstance(picture, Prepared) else picture
+    started = time.perf_counter()
+    outcome: Pixels | ImageError
+    try:
+        outcome = seen(original, input)
+    except ImageError as error:
+        outcome = error
+    return Prepared(original, input, outcome, (time.perf_counter() - started) * 1000)
+
+
+def seen(picture: Picture, input: InputSpec) -> Pixels:
+    """Return what the model sees: (h, w, 3) RGB, or grey (h, w). Raises: ImageError."""
+    if isinstance(picture, Prepared):
+        if picture.input != input:  # for another model than this one
+            return seen(picture.picture, input)
+        if isinstance(picture.outcome, ImageError):
+            raise picture.outcome
+        return picture.outcome
+    return resized(picture, input.size, input.framing, channels=input.channels)
+
+
+def resized(picture: Picture, size: Size, framing: Framing = WHOLE, *, channels: int = 3) -> Pixels:
+    """Decode a picture where it is encoded, and bring it to a size.
+
+    Returns: (*size, 3) uint8 RGB; (*size,) grey where `channels` is 1.
+    Raises: ImageError.
+    """
+    if isinstance(picture, Prepared):
+        picture = picture.picture
+    if isinstance(picture, np.ndarray):
+        return resize(picture, size, framing, channels=channels)
+    with opened(picture, functools.partial(framing.suffices, input=size)) as image:
+        return np.asarray(_framed(image, size, framing, channels))
+
+
+def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: int = 3) -> Pixels:
+    """Bring (H, W, 3) uint8 RGB to a size: (*size, 3), or grey (*size,) where `channels` is 1."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
+        raise ImageError(
+            "a frame",
+            f"must be (height, width, 3) uint8. Received: {pixels.shape} {pixels.dtype}",
+            "give RGB pixels",
+        )
+    if pixels.shape[:2] == size and framing.roi is None and not framing.rotate and channels == 3:
+        return pixels
+    if framing == WHOLE and channels == 3 and _halves_agree(pixels.shape[:2], size):
+        return _in_halves(pixels, size)
+    return np.asarray(_framed(Image.fromarray(pixels), size, framing, channels))
+
+
+def read_image(picture: Picture, at_least: Size | None = None) -> Pixels:
+    """Decode a picture to upright RGB.
+
+    Args:
+        picture: a path, the content of an image file, either of them prepared, or pixels, which
+            are returned as they are.
+        at_least: (height, width) that suffices: a JPEG is then decoded at a smaller scale that
+            still covers it. All of its pixels where it is None.
+
+    Returns: (height, width, 3) uint8 RGB.
+    Raises: ImageError.
+    """
+    if isinstance(picture, Prepared):
+        picture = picture.picture
+    if isinstance(picture, np.ndarray):
+        return picture
+    with opened(picture, lambda _: at_least) as image:
+        return np.asarray(image)
+
+
+_CLOCKWISE = {
+    90: Image.Transpose.ROTATE_270,  # Pillow counts the other way round
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
+}
+
+
+def _framed(image: Image.Image, size: Size, framing: Framing, channels: int) -> Image.Image:
+    """What the model sees of an upright RGB picture, at the input's size."""
+    if channels == 1:
+        image = image.convert("L")
+    if framing.rotate:
+        image = image.transpose(_CLOCKWISE[framing.rotate])
+    box = framing.part((image.height, image.width), size)
+    top, left, target = framing.landing(box, size)
+    part = _resize(image, box, target, framing.filter)
+    if target == size:
+        return part
+    padded = Image.new(part.mode, size[::-1])
+    padded.paste(part, (left, top))
+    return padded
+
+
+def _resize(image: Image.Image, box: Box, size: Size, filter: str) -> Image.Image:
+    """Bring a part of a picture to a size; nothing outside of the part is looked at."""
+    height, width = size
+    # The antialiasing filter would reach beyond the part's edges, hence the crop.
+    cut = (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]))
+    if cut != (0, 0, *image.size):
+        image = image.crop(cut)
+    left, top, right, bottom = box[0] - cut[0], box[1] - cut[1], box[2] - cut[0], box[3] - cut[1]
+    if filter == "bilinear":
+        affine = ((right - left) / width, 0, left, 0, (bottom - top) / height, top)
+        by = Image.Transform.AFFINE
+        return image.transform((width, height), by, affine, Image.Resampling.BILINEAR)
+    nearest = filter == "nearest"
+    method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
+    return image.resize((width, height), method, (left, top, right, bottom))
+
+
+# A camera's frame is resized in two halves at once: a third of the time is saved, and that is most
+# of its way to the model. Below so many pixels the threads would cost what they save.
+LEAST_HALVED = 100_000
+
+
+@functools.lru_cache(maxsize=8)
+def _halves_agree(source: Size, size: Size) -> bool:
+    """Whether two halves give the very pixels of the whole: tried once on noise, for each size.
+
+    Pillow resizes one axis, then the other. From 13.0 on, which comes first depends on the sizes.
+    """
+    if usable_cores() < 2 or source[0] % 2 or size[0] % 2 or source[0] * source[1] < LEAST_HALVED:
+        return False
+    noise = np.random.default_rng(0).integers(0, 256, (*source, 3), np.uint8)
+    whole = np.asarray(_framed(Image.fromarray(noise), size, WHOLE, 3))
+    return bool(np.array_equal(_in_halves(noise, size), whole))
+
+
+def _in_halves(pixels: Pixels, size: Size) -> Pixels:
+    """Resize (H, W, 3), the upper half in a thread of its own; H and the new height are even."""
+    resized = np.empty((*size, 3), np.uint8)
+    middle = size[0] // 2
+    upper = _second_thread().submit(_half, pixels, 0, resized[:middle])
+    try:
+        _half(pixels, 1, resized[middle:])
+    finally:
+        upper.result()
+    return resized
+
+
+def _half(pixels: Pixels, index: int, out: Pixels) -> None:
+    """Resize the upper (0) or lower (1) half of (H, W, 3) into `out`, (h / 2, w, 3)."""
+    height, width = pixels.shape[:2]
+    first, last = index * height // 2, (index + 1) * height // 2
+    reach = math.ceil(max(1.0, height / 2 / len(out))) + 1  # of the filter, beyond the half
+    top, bottom = max(0, first - reach), min(height, last + reach)
+    image = Image.fromarray(pixels[top:bottom])
+    box = (0, first - top, width, last - top)
+    out[...] = image.resize((out.shape[1], len(out)), Image.Resampling.BILINEAR, box)
+
+
+@functools.cache
+def _second_thread() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # not for those who resize no frame
+
+    return ThreadPoolExecutor(1, thread_name_prefix="resize")
+
+
+if hasattr(os, "register_at_fork"):  # a thread does not go into a forked process
+    os.register_at_fork(after_in_child=_second_thread.cache_clear)

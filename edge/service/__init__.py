@@ -1,0 +1,1 @@
+"""The service: its loop, what steadies its results, its sinks, its configuration."""

@@ -1,0 +1,300 @@
+"""The service's configuration: a TOML file, every key of which is also an option.
+
+The keys are the fields of the dataclasses below and of those that each part of the service has;
+what a value must be is said by its annotation, what it may be by its class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge.classifier.runtime import RUNTIMES
+from edge.errors import ConfigurationError, EdgeError, checked
+from edge.service.mqtt.settings import MqttSettings
+from edge.service.pace import PaceSettings
+from edge.service.sinks.results import ResultsSettings
+from edge.service.sinks.snapshots import SnapshotSettings
+from edge.service.steady import SteadySettings
+from edge.service.web.settings import WebSettings
+from edge.sources.camera import CameraSettings
+
+REMEDY = "see edge-watch --help, or start from edge-watch --print-config"
+CAMERA = "camera"  # the source that is no path
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that can be said of the service."""
+
+    source: str = CAMERA
+    model: str = ""
+    threads: int | None = None
+    runtime: str = "auto"
+    fps: float | None = None
+    repeat: bool = False
+    threshold: float | None = None
+    every: int = 1
+    latest: str = ""
+    give_up_s: float = 20.0
+    max_temperature: float = 80.0
+    max_memory_mb: int = 400
+    camera: CameraSettings = field(default_factory=CameraSettings)
+    steady: SteadySettings = field(default_factory=SteadySettings)
+    snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
+    results: ResultsSettings = field(default_factory=ResultsSettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError."""
+        if self.runtime not in ("auto", *RUNTIMES):
+            fault = f"must be one of auto, {', '.join(RUNTIMES)}. Received: {self.runtime!r}"
+            raise ConfigurationError("runtime", fault, REMEDY)
+        if not self.source:
+            raise ConfigurationError("source", "must be camera, a folder or a pattern", REMEDY)
+        if self.threads is not None:
+            checked("threads", self.threads, 1, 256)
+        if self.threshold is not None:
+            checked("threshold", self.threshold, 0.0, 1.0)
+        if self.fps is not None:
+            checked("fps", self.fps, 0.0, 1000.0)
+        checked("every", self.every, 0, 1_000_000)
+        checked("give_up_s", self.give_up_s, 0.0, 86400.0)
+        checked("max_temperature", self.max_temperature, 0.0, 200.0)
+        checked("max_memory_mb", self.max_memory_mb, 0, 1_000_000)
+
+    @property
+    def pace(self) -> PaceSettings:
+        """The rate: a camera's is 2 frames a second unless another is asked for."""
+        usual = 2.0 if self.source == CAMERA else 0.0
+        return PaceSettings(usual if self.fps is None else self.fps, self.max_temperature)
+
+
+# What --help says; edge-watch --print-config writes it beside each key.
+HELP = {
+    "source": "camera, or a folder or pattern of pictures",
+    "model": "a .tflite classifier (unset: the shipped one)",
+    "threads": "of one invoke (unset: one a core, up to 4)",
+    "runtime": f"auto, {' or '.join(RUNTIMES)}",
+    "fps": "classified frames a second at most; 0 is no limit (unset: 2 for a camera)",
+    "repeat": "begin a folder again at its end, for ever",
+    "threshold": "below this score a frame is unknown (unset: the model's own)",
+    "every": "print every Nth result beside the changes; 0 prints changes alone",
+    "latest": "file that holds the newest result (unset: latest.json in systemd's runtime folder)",
+    "give_up_s": "how long a folder that repeats may be missing",
+    "max_temperature": "above so many degrees Celsius the rate falls; 0 is no limit",
+    "max_memory_mb": "above so much the service ends, to be started afresh; 0 is no limit",
+    "camera.number": "which camera, as rpicam-hello --list-cameras counts",
+    "camera.width": "of a frame, in pixels",
+    "camera.height": "of a frame, in pixels",
+    "camera.deadline_s": "without a frame for so long, the camera is opened again",
+    "camera.give_up_s": "and the service ends, to be started afresh, after so long",
+    "camera.rotate": "degrees clockwise: 0, 90, 180 or 270",
+    "camera.flip": "none, horizontal, vertical or both, after rotating",
+    "camera.roi": "x, y, width, height of the part to look at, as shares of the picture",
+    "camera.controls": "libcamera's controls by name, as a table (an option takes JSON)",
+    "steady.smoothing": "weight of the newest frame, up to 1",
+    "steady.enter": "smoothed score at which a label becomes the state (unset: the threshold)",
+    "steady.leave": "smoothed score below which it is left (unset: enter - 0.1, or half of it)",
+    "steady.frames": "frames in a row that must say so",
+    "steady.hold_s": "a state lasts at least so many seconds",
+    "snapshots.folder": "where pictures are kept (unset: none are; people may be in them)",
+    "snapshots.on": "occasions: change, label, low",
+    "snapshots.labels": "labels of interest",
+    "snapshots.below": "score under which a picture is of interest, on low",
+    "snapshots.every_s": "seconds between two pictures, but on change",
+    "snapshots.max_files": "pictures kept at most; the oldest goes first",
+    "snapshots.max_mb": "megabytes kept at most",
+    "results.file": "JSON lines of all results (unset: none)",
+    "results.max_mb": "megabytes before it is begun anew",
+    "results.keep": "how many older files stay",
+    "web.listen": "[HOST:]PORT of the live page; HOST is 127.0.0.1 unless told (unset: none)",
+    "web.token_file": "file whose first line allows its controls (unset: $EDGE_WEB_TOKEN, or none)",
+    "web.dataset": "folder of frames kept as a label (unset: dataset, in systemd's state folder)",
+    "web.dataset_max_files": "photos in it at most; none is ever removed",
+    "web.dataset_max_mb": "megabytes in it at most",
+    "web.stream_fps": "frames a second at most that are encoded for those who look",
+    "mqtt.url": "mqtt[s]://[user@]host[:port][/topic] of the broker (unset: none)",
+    "mqtt.password_file": "file whose first line is the password (unset: $EDGE_MQTT_PASSWORD)",
+    "mqtt.ca_file": "certificates that the broker's may be signed by (unset: the system's)",
+    "mqtt.device": "in every topic (unset: the machine's name)",
+    "mqtt.discovery": "Home Assistant's prefix; empty: it is told nothing",
+    "mqtt.queue": "events that wait for the broker at most; the oldest goes first",
+    "mqtt.state_every_s": "seconds after which the state is told again while it is the same",
+    "mqtt.pictures": "send the pictures of changes as well (people may be in them)",
+}
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the configuration."""
+
+    section: str  # "" at the top
+    name: str
+    kind: str  # its annotation
+    default: Any
+
+    @property
+    def dotted(self) -> str:
+        """Its name with its section."""
+        return f"{self.section}.{self.name}" if self.section else self.name
+
+
+def _keys() -> Iterator[Key]:
+    whole = Configuration()
+    for of_top in dataclasses.fields(Configuration):
+        value = getattr(whole, of_top.name)
+        if not dataclasses.is_dataclass(value):
+            yield Key("", of_top.name, str(of_top.type), value)
+            continue
+        for of_section in dataclasses.fields(value):
+            default = getattr(value, of_section.name)
+            yield Key(of_top.name, of_section.name, str(of_section.type), default)
+
+
+KEYS = {key.dotted: key for key in _keys()}
+SECTIONS = tuple(dict.fromkeys(key.section for key in KEYS.values() if key.section))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a file's values by dotted name. Raises: ConfigurationError."""
+    try:
+        content = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+        raise ConfigurationError(path, fault, "check the path and its rights") from error
+    except (ValueError, RecursionError) as error:  # TOML's own is one of the former
+        raise ConfigurationError(path, f"is not TOML ({error})", "mend that line") from error
+    values = {}
+    for name, value in content.items():
+        if name in SECTIONS and isinstance(value, dict):
+            values.update({f"{name}.{inner}": v for inner, v in value.items()})
+        else:
+            values[name] = value
+    for dotted, value in values.items():
+        if dotted in SECTIONS:
+            fault = f"must be a table, [{dotted}]. Received: {value!r}"
+            raise ConfigurationError(dotted, fault, REMEDY)
+        if dotted not in KEYS:
+            near = difflib.get_close_matches(dotted, (*KEYS, *SECTIONS), 1)
+            remedy = f"did you mean {near[0]}?" if near else REMEDY
+            raise ConfigurationError(path, f"has an unknown key {dotted}", remedy)
+        values[dotted] = _typed(KEYS[dotted], value)
+    return values
+
+
+def build(values: Mapping[str, Any]) -> Configuration:
+    """Make a configuration of values by dotted name; the rest is default.
+
+    Raises: ConfigurationError.
+    """
+    parts: dict[str, dict[str, Any]] = {section: {} for section in ("", *SECTIONS)}
+    for dotted, value in values.items():
+        parts[KEYS[dotted].section][KEYS[dotted].name] = value
+    makers: dict[str, Any] = {f.name: f.default_factory for f in dataclasses.fields(Configuration)}
+    try:
+        sections = {name: makers[name](**parts[name]) for name in SECTIONS}
+        return Configuration(**parts[""], **sections)
+    except ConfigurationError:
+        raise
+    except EdgeError as error:
+        raise ConfigurationError(error.subject, error.fault, error.remedy) from error
+
+
+def _typed(key: Key, value: Any) -> Any:
+    """Take a TOML value as the key's kind. Raises: ConfigurationError."""
+    if key.kind.endswith("None") and value == "auto":
+        return None
+    what, fits, turned = _KINDS[key.kind.removesuffix(" | None")]
+    if not fits(value):
+        raise ConfigurationError(key.dotted, f"must be {what}. Received: {value!r}", REMEDY)
+    return turned(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (_is_whole(value) and abs(value) < 2**63)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_control(value: Any) -> bool:
+    """Whether libcamera may know what to do with it: a table or a date it does not."""
+    return isinstance(value, bool | int | float | str) or _is_list_of(_is_control)(value)
+
+
+def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value  # no path has one in it
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_control, value.values()))
+
+
+_KINDS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
+    "str": ("a text", _is_text, str),
+    "bool": ("true or false", lambda value: isinstance(value, bool), bool),
+    "int": ("a whole number", _is_whole, int),
+    "float": ("a number", _is_number, float),
+    "tuple[str, ...]": ("a list of texts", _is_list_of(_is_text), tuple),
+    "tuple[float, ...]": ("a list of numbers", _is_list_of(_is_number), tuple),
+    "Mapping[str, Any]": ("a table of numbers, texts and lists", _is_table, dict),
+}
+# An option's text as the value that a file would hold; ValueError where it is none.
+_OF_TEXT: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "tuple[str, ...]": lambda text: [part for part in text.split(",") if part],
+    "tuple[float, ...]": lambda text: [float(part) for part in text.split(",") if part],
+    "Mapping[str, Any]": json.loads,
+}
+
+
+def of_text(key: Key, text: str) -> Any:
+    """Read an option's text as the key's kind. Raises: ConfigurationError."""
+    value: Any = text
+    with contextlib.suppress(ValueError, RecursionError):
+        value = _OF_TEXT[key.kind.removesuffix(" | None")](text)
+    return _typed(key, value)
+
+
+def printed(configuration: Configuration) -> str:
+    """Write a configuration as TOML, what each key means beside it; what is unset as a comment."""
+    lines = []
+    for key in KEYS.values():
+        of = getattr(configuration, key.section) if key.section else configuration
+        value = getattr(of, key.name)
+        if key.section and f"[{key.section}]" not in lines:
+            lines += ["", f"[{key.section}]"]
+        if key.kind.startswith("Mapping"):
+            lines += [f"# {key.name}: {HELP[key.dotted]}", f"{key.name} = {_toml(value)}"]
+        elif value is None:
+            lines.append(f"# {key.name} =  # {HELP[key.dotted]}")
+        else:
+            lines.append(f"{key.name} = {_toml(value)}  # {HELP[key.dotted]}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, str):  # as JSON, but that TOML wants U+007F escaped as well
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)

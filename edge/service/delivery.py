@@ -1,0 +1,110 @@
+"""Keeps a sink that fails from ending the loop: tried again with growing pauses, and counted."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from edge.errors import one_line
+from edge.service.sinks import ReaderGoneError
+from edge.service.watch import Sighting, Sink
+
+MOST_LATE = 1000  # changes of state that wait for a sink; the oldest goes first
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+
+
+class Delivery:
+    """A sink that is independent of what it delivers to.
+
+    While its sink fails, results are let go; changes of state wait, without their pictures.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        report: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args: where it delivers to, what takes a line about failures, and the time to go by."""
+        self._failures, self._lost = 0, 0
+        self._sink, self._report, self._monotonic = sink, report, monotonic
+        self._late: deque[Sighting] = deque()
+        self._pause_s, self._retry_s = 0.0, 0.0
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Deliver what waits, then this. Raises: ReaderGoneError, when stdout's reader left."""
+        # Somebody who asks for a picture is not told to wait.
+        if self._pause_s and not sighting.wanted and self._monotonic() < self._retry_s:
+            self._keep(sighting)
+            return
+        try:
+            self._catch_up()
+            self._sink(sighting)
+        except ReaderGoneError:
+            raise
+        except Exception as error:  # whatever a sink's client raises, frames go on
+            self._failed(error)
+            self._keep(sighting)
+            return
+        if self._pause_s:
+            self._pause_s = 0.0
+            counts = f"{self.failures} failures in all, {self.lost} changes lost"
+            self._report(f"{self.name}: works again ({counts})")
+
+    def close(self) -> None:
+        """Deliver what still waits, as far as that goes, and close the sink if it can be."""
+        try:
+            self._catch_up()
+        except Exception as error:
+            self._lost += len(self._late)
+            self._report(f"{self.name}: {_text(error)}; {self.lost} changes lost")
+        try:
+            getattr(self._sink, "close", lambda: None)()
+        except Exception as error:
+            self._failures += 1
+            self._report(f"{self.name}: {_text(error)}")
+
+    def _catch_up(self) -> None:
+        while self._late:
+            self._sink(self._late[0])
+            self._late.popleft()
+
+    @property
+    def failures(self) -> int:
+        """How often it has failed since it began, or has counted itself what fails behind it."""
+        return self._failures + getattr(self._sink, "failures", 0)
+
+    @property
+    def lost(self) -> int:
+        """Changes of state that could not wait any longer, here or in the sink's own queue."""
+        return self._lost + getattr(self._sink, "lost", 0)
+
+    @property
+    def trouble(self) -> str:
+        """What is the matter with it now; "" for nothing."""
+        return f"{self.name} fails" if self._pause_s else getattr(self._sink, "trouble", "")
+
+    @property
+    def name(self) -> str:
+        """The sink's."""
+        return getattr(self._sink, "name", type(self._sink).__name__)
+
+    def _keep(self, sighting: Sighting) -> None:
+        if not sighting.change:
+            return
+        if len(self._late) == MOST_LATE:
+            self._late.popleft()
+            self._lost += 1
+        self._late.append(sighting.late())
+
+    def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s or FIRST_PAUSE_S)
+        self._retry_s = self._monotonic() + self._pause_s
+        self._report(f"{self.name}: {_text(error)}; tried again in {self._pause_s:g} s")
+
+
+def _text(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) else ""  # str() adds number and path
+    return one_line(said or str(error) or type(error).__name__)

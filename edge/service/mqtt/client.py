@@ -1,0 +1,229 @@
+"""A connection to a broker that comes back by itself, and events that wait for it.
+
+The client library has a thread for the network, this module one for what is sent: the service's
+loop only lays events down, whatever the broker does.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.errors import ConfigurationError, one_line
+from edge.service.mqtt.messages import OFFLINE, ONLINE
+from edge.service.mqtt.settings import Broker
+
+KEEPALIVE_S = 30
+CONNECT_S = 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = (1, 3), (20, 40)  # between two attempts; drawn
+IN_FLIGHT = 20  # events that are on their way, unacknowledged
+CLOSE_S = 0.8  # for what still waits
+
+
+class Client:
+    """Publishes events at least once, in order, and other messages as long as there is a broker."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        password: str,
+        *,
+        ca_file: str,
+        availability: str,
+        queue: int,
+        report: Callable[[str], None],
+    ) -> None:
+        """Begin to connect. Raises: ConfigurationError where the certificates cannot be read.
+
+        Args:
+            broker: where and as whom.
+            password: "" for none.
+            ca_file: certificates to trust; "" is the system's.
+            availability: the topic of the last will.
+            queue: how many events wait at most.
+            report: takes a line when the connection changes.
+        """
+        self.name = f"mqtt {broker.host}:{broker.port}"
+        self.lost = 0  # events that could not wait any longer
+        self.failures = 0  # connections that were lost, or not made
+        self.trouble = ""  # why there is none; "" while there is one
+        self._availability, self._queue, self._report = availability, queue, report
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._flying: set[int] = set()  # the library's numbers of events on their way
+        self._early: set[int] | None = None  # those that arrive while one is handed over
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._connected = self._closing = False
+        self._work: deque[Callable[[], None]] = deque()
+        self.greet: Callable[[], None] = lambda: None  # what to tell a broker that is new to us
+        self.heard: Callable[[str, bytes], None] = lambda topic, payload: None
+        self._topics: tuple[str, ...] = ()
+        self._paho = self._made(broker, password, ca_file)
+        self._thread = threading.Thread(target=self._send, name="mqtt", daemon=True)
+
+    def start(self, topics: tuple[str, ...]) -> None:
+        """Connect, in the background, and listen to topics; `heard` takes what comes."""
+        self._topics = topics
+        self._thread.start()
+        self._paho.loop_start()
+
+    def event(self, topic: str, payload: bytes) -> None:
+        """Have an event published at least once; the oldest that waits makes room."""
+        with self._lock:
+            if len(self._waiting) >= self._queue:
+                self._waiting.popleft()
+                self.lost += 1
+            self._waiting.append((topic, payload))
+        self._wake.set()
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do something in the sending thread while there is a broker; otherwise it is let go."""
+        if self._connected:
+            self._work.append(work)
+            self._wake.set()
+
+    def tell(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
+        """Publish now, in the sending thread: lost where the connection is."""
+        self._paho.publish(topic, payload, qos=0, retain=retain)
+
+    def close(self) -> None:
+        """Publish what waits, as far as that goes in CLOSE_S, and say good-bye."""
+        until = time.monotonic() + CLOSE_S
+        while self._connected and (self._waiting or self._flying) and time.monotonic() < until:
+            self._wake.set()
+            time.sleep(0.01)
+        self._closing = True
+        self._wake.set()
+        if self._connected:
+            left = self._paho.publish(self._availability, OFFLINE, qos=1, retain=True)
+            left.wait_for_publish(max(0.1, until - time.monotonic()))
+            self._paho.disconnect()
+            self._paho.loop_stop()  # once that is sent: else the broker would tell the will
+        with self._lock:
+            self.lost += len(self._waiting) + len(self._flying)
+
+    def _made(self, broker: Broker, password: str, ca_file: str) -> paho.Client:
+        client = paho.Client(CallbackAPIVersion.VERSION2)
+        client.connect_timeout = CONNECT_S
+        client.will_set(self._availability, OFFLINE, qos=1, retain=True)
+        if broker.user:
+            client.username_pw_set(broker.user, password or None)
+        if broker.tls:
+            client.tls_set_context(_trusting(ca_file))
+        # A whole house comes back at once after a power cut: not all in the same second.
+        client.reconnect_delay_set(random.randint(*FIRST_PAUSE_S), random.randint(*LONGEST_PAUSE_S))
+        client.max_inflight_messages_set(IN_FLIGHT)
+        client.on_socket_open = _at_once
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.connect_async(broker.host, broker.port, KEEPALIVE_S)
+        return client
+
+    # --- in the sending thread
+
+    def _send(self) -> None:
+        while not self._closing:
+            self._wake.wait()
+            self._wake.clear()
+            while self._work and self._connected:
+                self._work.popleft()()
+            self._pump()
+
+    def _pump(self) -> None:
+        """Hand over events that wait, while few are on their way."""
+        while self._connected:
+            with self._lock:
+                if not self._waiting or len(self._flying) >= IN_FLIGHT:
+                    return
+                topic, payload = self._waiting.popleft()
+                self._early = set()
+            # Without the lock, for which the library's thread may wait while it holds its own.
+            number = self._paho.publish(topic, payload, qos=1).mid
+            with self._lock:
+                if number not in self._early:
+                    self._flying.add(number)
+                self._early = None
+
+    # --- in the client library's thread
+
+    def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            self._failed(str(reason).lower())
+            return
+        for topic in self._topics:
+            client.subscribe(topic, qos=1)
+        client.publish(self._availability, ONLINE, qos=1, retain=True)
+        self._connected = True
+        self._changed("")
+        self._work.clear()
+        self.soon(self.greet)
+
+    def _on_connect_fail(self, client: Any, data: Any) -> None:
+        # It is called while the exception is handled, which it is not given.
+        self._failed(_told(sys.exception()))
+
+    def _on_disconnect(
+        self, client: Any, data: Any, flags: Any, reason: Any, properties: Any
+    ) -> None:
+        was, self._connected = self._connected, False
+        if was and not self._closing:
+            self._failed("the connection was lost")
+
+    def _on_publish(self, client: Any, data: Any, mid: int, reason: Any, properties: Any) -> None:
+        with self._lock:
+            self._flying.discard(mid)
+            if self._early is not None:
+                self._early.add(mid)
+        self._wake.set()
+
+    def _on_message(self, client: Any, data: Any, message: Any) -> None:
+        self.heard(message.topic, message.payload)
+
+    def _failed(self, why: str) -> None:
+        self.failures += 1
+        self._changed(why)
+
+    def _changed(self, trouble: str) -> None:
+        """Tell a change, once; not every attempt."""
+        before, self.trouble = self.trouble, trouble and f"{self.name}: {trouble}"
+        if self.trouble == before:
+            return
+        if trouble:
+            self._report(f"{self.trouble}; it is tried again, and events wait")
+        elif before:
+            self._report(f"{self.name}: works again ({self.lost} events lost)")
+
+
+def _at_once(client: Any, data: Any, connection: Any) -> None:
+    """Have small messages sent as they come: an event waited 40 ms for the last one's receipt."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ValueError) as error:  # ssl's own is the former
+        remedy = "give the certificate of the authority that signed the broker's, as PEM"
+        raise ConfigurationError(f"mqtt.ca_file {ca_file}", _told(error), remedy) from error
+
+
+def _told(error: BaseException | None) -> str:
+    """What went wrong, as people say it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused ({error.verify_message})"
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(error.strerror.lower())
+    return one_line(str(error)).lower() or type(error).__name__

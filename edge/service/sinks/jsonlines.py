@@ -1,0 +1,28 @@
+"""Writes changes of state, and every Nth result, as JSON lines: for the journal, or a program."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from edge.service.sinks import ReaderGoneError
+from edge.service.watch import Sighting
+
+
+class JsonLines:
+    """One line for each, flushed, so that a reader sees it at once."""
+
+    name = "stdout"
+
+    def __init__(self, stream: TextIO, every: int = 1) -> None:
+        """Args: where to write, which stays open; each how many results one is told (0: none)."""
+        self._stream, self._every = stream, every
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Write one sighting, if it is to be told. Raises: ReaderGoneError, OSError."""
+        if not sighting.change and (not self._every or sighting.number % self._every):
+            return
+        try:
+            self._stream.write(sighting.line + "\n")
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise ReaderGoneError(*error.args) from error

@@ -1,0 +1,25 @@
+"""Keeps the newest sighting in a file that other programs can read at any time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.files import replace_file
+from edge.service.watch import Sighting
+
+
+class Latest:
+    """A file that is always whole; best in memory, such as systemd's runtime directory."""
+
+    def __init__(self, path: Path) -> None:
+        """Args: the file."""
+        self.name = str(path)
+        self._path = path
+        self._number = 0  # of the newest that is in it
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Replace the file. Raises: OSError."""
+        if sighting.number < self._number:  # a late one: there is a newer
+            return
+        replace_file(self._path, sighting.line.encode(), durable=False)
+        self._number = sighting.number

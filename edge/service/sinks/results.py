@@ -1,0 +1,83 @@
+"""Keeps all sightings in a file of JSON lines that is begun anew before it grows too large."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import checked
+from edge.service.watch import Sighting
+
+
+@dataclass(frozen=True)
+class ResultsSettings:
+    """The configuration's [results] section."""
+
+    file: str = ""  # JSON lines; "": none
+    max_mb: float = 10.0  # when to begin anew
+    keep: int = 3  # older files beside it: FILE.1 is the newest of them
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError."""
+        checked("results.max_mb", self.max_mb, 0.001, 1e6)
+        checked("results.keep", self.keep, 0, 1000)
+
+
+class Results:
+    """A rotating file; each line is written whole."""
+
+    def __init__(self, settings: ResultsSettings) -> None:
+        """Args: which file, and how large. It is opened when there is something to write."""
+        self.name = settings.file
+        self._path, self._settings = Path(settings.file), settings
+        self._file: int | None = None  # descriptor
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Write one sighting. Raises: OSError, after which the next call opens the file again."""
+        line = sighting.line.encode() + b"\n"
+        try:
+            size = self._open()
+            if size and size + len(line) > self._settings.max_mb * 1e6:
+                self._rotate()
+                size = self._open()
+            self._write(line, size)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> int:
+        """Have the file open, also where somebody has taken it away; return its bytes."""
+        if self._file is not None and not os.fstat(self._file).st_nlink:
+            self.close()
+        if self._file is None:
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._file = os.open(self._path, flags, 0o640)
+            size = os.fstat(self._file).st_size
+            if size and os.pread(self._file, 1, size - 1) != b"\n":  # the power failed in a line
+                self._write(b"\n", size)
+        return os.fstat(self._file).st_size
+
+    def _write(self, line: bytes, size: int) -> None:
+        """Append a line; one that a full disk cuts short is taken back."""
+        assert self._file is not None
+        if os.write(self._file, line) < len(line):
+            os.ftruncate(self._file, size)
+            raise OSError(28, os.strerror(28), str(self._path))
+
+    def _rotate(self) -> None:
+        self.close()
+        names = [
+            self._path,
+            *(Path(f"{self._path}.{n}") for n in range(1, self._settings.keep + 1)),
+        ]
+        names[-1].unlink(missing_ok=True)
+        for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
+            if newer.exists():
+                newer.replace(older)

@@ -1,0 +1,156 @@
+"""Keeps pictures of what was seen, within quotas; off unless asked for: people are in them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.errors import ConfigurationError, checked
+from edge.files import replace_file
+from edge.image.preprocess import encode_jpeg, read_image
+from edge.service.watch import Sighting
+
+OCCASIONS = ("change", "label", "low", "asked")
+# What `_name` makes, and nothing else: pictures that others put into the folder are left alone.
+OURS = re.compile(r"\d{8}T\d{6}\.\d{3}Z-\d{6,}-.*-[01]\.\d\d\.(jpg|json)")
+
+
+@dataclass(frozen=True)
+class SnapshotSettings:
+    """The configuration's [snapshots] section."""
+
+    folder: str = ""  # where they go; "": none are taken
+    on: tuple[str, ...] = ("change",)  # "change", "label" (one of `labels`), "low" (score)
+    labels: tuple[str, ...] = ()  # for "label"; and a change counts only to one of them, if any
+    below: float = 0.5  # what "low" is
+    every_s: float = 10.0  # at most so often on "label" and "low"
+    max_files: int = 1000  # pictures; the oldest goes first
+    max_mb: float = 200.0  # of pictures and their JSON
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError."""
+        checked("snapshots.below", self.below, 0.0, 1.0)
+        checked("snapshots.every_s", self.every_s, 0.0, 86400.0)
+        checked("snapshots.max_files", self.max_files, 1, 1_000_000)
+        checked("snapshots.max_mb", self.max_mb, 0.1, 1e6)
+        for occasion in self.on:
+            if occasion not in OCCASIONS[:3]:
+                fault = f"must be of {', '.join(OCCASIONS[:3])}. Received: {occasion!r}"
+                raise ConfigurationError("snapshots.on", fault, "change it, or leave it out")
+
+
+@dataclass
+class _Kept:
+    """The pictures in the folder, oldest first, and their bytes with their JSON."""
+
+    sizes: deque[tuple[Path, int]] = field(default_factory=deque)
+    total: int = 0
+
+
+class Snapshots:
+    """A folder of JPEGs, with name, scores and time in a JSON file beside each."""
+
+    def __init__(
+        self, settings: SnapshotSettings, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Args: when and where, and the time to go by. The folder is made when it is needed."""
+        self.name = f"snapshots in {settings.folder}"
+        self._settings, self._monotonic = settings, monotonic
+        self._folder = Path(settings.folder)
+        self._kept: _Kept | None = None  # not looked at yet
+        self._last_s = -settings.every_s
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Keep the sighting's picture, if there is an occasion. Raises: OSError, ImageError."""
+        if sighting.frame is None:  # delivered late
+            return
+        occasion = self._occasion(sighting)
+        if occasion:
+            self._save(sighting, occasion)
+
+    def _occasion(self, sighting: Sighting) -> str:
+        """Why to keep this one; "" for no reason."""
+        settings = self._settings
+        if sighting.wanted:
+            return "asked"
+        of_interest = sighting.state in settings.labels
+        if sighting.change and "change" in settings.on and (of_interest or not settings.labels):
+            return "change"
+        if self._monotonic() - self._last_s < settings.every_s:
+            return ""
+        if "label" in settings.on and of_interest:
+            return "label"
+        if "low" in settings.on and sighting.result.score < settings.below:
+            return "low"
+        return ""
+
+    def _save(self, sighting: Sighting, occasion: str) -> None:
+        assert sighting.frame is not None
+        jpeg = encode_jpeg(read_image(sighting.frame.picture))
+        record = json.dumps(sighting.as_dict() | {"occasion": occasion}).encode()
+        try:
+            self._put(self._folder / _name(sighting), jpeg, record)
+        except OSError:
+            self._kept = None  # the folder may be another one now: it is looked at anew
+            raise
+        self._last_s = self._monotonic()
+
+    def _put(self, path: Path, jpeg: bytes, record: bytes) -> None:
+        kept, size = self._look(), len(jpeg) + len(record)
+        self._make_room(kept, size)
+        replace_file(path.with_suffix(".json"), record)
+        try:
+            replace_file(path, jpeg)
+        except OSError:
+            path.with_suffix(".json").unlink(missing_ok=True)
+            raise
+        kept.sizes.append((path, size))
+        kept.total += size
+
+    def _look(self) -> _Kept:
+        """See, once, what earlier runs have left; halves of pairs are cleared away."""
+        if self._kept is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            kept = _Kept()
+            for path in sorted(self._folder.iterdir()):
+                name = path.name.removeprefix(".").removesuffix(".partial")
+                if not OURS.fullmatch(name):
+                    continue
+                if path.suffix == ".jpg":
+                    size = _size(path) + _size(path.with_suffix(".json"))
+                    kept.sizes.append((path, size))
+                    kept.total += size
+                elif path.suffix == ".partial" or not path.with_suffix(".jpg").exists():
+                    path.unlink(missing_ok=True)
+            self._kept = kept
+        return self._kept
+
+    def _make_room(self, kept: _Kept, size: int) -> None:
+        settings = self._settings
+        while kept.sizes and (
+            len(kept.sizes) >= settings.max_files or kept.total + size > settings.max_mb * 1e6
+        ):
+            path, freed = kept.sizes[0]
+            for part in (path, path.with_suffix(".json")):
+                part.unlink(missing_ok=True)
+            kept.sizes.popleft()
+            kept.total -= freed
+
+
+def _name(sighting: Sighting) -> str:
+    """Time, number, state and score: names sort by time, and two are never the same."""
+    at = sighting.result.captured_at.strftime("%Y%m%dT%H%M%S.%f")[:-3]
+    label = "".join(c if c.isalnum() or c in "-_" else "_" for c in sighting.state)[:40]
+    return f"{at}Z-{sighting.number:06}-{label}-{sighting.result.score:.2f}.jpg"
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0

@@ -1,0 +1,131 @@
+"""A steady decision from a noisy stream: smoothing, two thresholds, several frames, a least time.
+
+An answer to one frame is a guess; people want to know when the scene has changed, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.classifier.classify import UNKNOWN
+from edge.errors import ConfigurationError, checked
+
+ENTER_UNLESS_KNOWN = 0.5  # where the model carries no threshold
+LEAVE_BELOW_ENTER = 0.1  # but never below half of enter, else a low one would never be left
+
+
+@dataclass(frozen=True)
+class SteadySettings:
+    """The configuration's [steady] section."""
+
+    smoothing: float = 0.5  # weight of the newest frame's scores; 1 looks at it alone
+    enter: float | None = None  # a label's smoothed score to become the state; None: the model's
+    leave: float | None = None  # below it the state is left; None: LEAVE_BELOW_ENTER
+    frames: int = 3  # in a row that must say so
+    hold_s: float = 1.0  # a state lasts at least so long
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError."""
+        checked("steady.smoothing", self.smoothing, 0.01, 1.0)
+        checked("steady.frames", self.frames, 1, 1000)
+        checked("steady.hold_s", self.hold_s, 0.0, 86400.0)
+        for name in ("enter", "leave"):
+            if getattr(self, name) is not None:
+                checked(f"steady.{name}", getattr(self, name), 0.0, 1.0)
+        if self.enter is not None and self.leave is not None and self.leave > self.enter:
+            fault = f"must not be above steady.enter ({self.enter:g}). Received: {self.leave:g}"
+            raise ConfigurationError("steady.leave", fault, "lower it, or leave it out")
+
+    def thresholds(self, of_model: float) -> tuple[float, float]:
+        """Return enter and leave for a model of this threshold (0: it carries none)."""
+        enter = self.enter
+        if enter is None:
+            enter = max(of_model or ENTER_UNLESS_KNOWN, self.leave or 0.0)
+        leave = max(enter / 2, enter - LEAVE_BELOW_ENTER) if self.leave is None else self.leave
+        return enter, leave
+
+
+@dataclass(frozen=True)
+class Change:
+    """The state changed."""
+
+    before: str
+    after: str
+    score: float  # the smoothed score of `after`; of the best label where that is unknown
+    lasted_s: float  # how long the state before lasted
+
+
+class Steady:
+    """The state of a stream: a label, or "unknown"."""
+
+    def __init__(
+        self, labels: tuple[str, ...], settings: SteadySettings, threshold: float = 0.0
+    ) -> None:
+        """Begin as "unknown".
+
+        Args:
+            labels: in the order of the scores.
+            settings: how steady.
+            threshold: the model's own, for what the settings leave open.
+        """
+        self.state = UNKNOWN
+        self.score = 0.0  # smoothed, of the state or else of the best label
+        self._settings = settings
+        self._smoothed: NDArray[np.float32] | None = None
+        self._candidate, self._in_a_row = UNKNOWN, 0
+        self._since_s: float | None = None
+        self.follow(labels, threshold)
+
+    def follow(self, labels: tuple[str, ...], threshold: float) -> None:
+        """Take the scores of another model: the state stays until its frames change it."""
+        self._labels = labels
+        self._enter, self._leave = self._settings.thresholds(threshold)
+        self.forget()
+
+    def update(self, scores: NDArray[np.float32], now_s: float) -> Change | None:
+        """Take a frame's (num_labels,) scores; return what they change.
+
+        Args:
+            scores: in [0, 1].
+            now_s: when the frame was captured, by a clock that does not jump.
+        """
+        if self._since_s is None:
+            self._since_s = now_s
+        weight = self._settings.smoothing
+        if self._smoothed is None:
+            self._smoothed = scores.copy()
+        else:
+            self._smoothed += weight * (scores - self._smoothed)
+        says, self.score = self._says(self._smoothed)
+        self._in_a_row = self._in_a_row + 1 if says == self._candidate else 1
+        self._candidate = says
+        lasted_s = now_s - self._since_s
+        if (
+            says == self.state
+            or self._in_a_row < self._settings.frames
+            or lasted_s < self._settings.hold_s
+        ):
+            return None
+        change = Change(self.state, says, self.score, lasted_s)
+        self.state, self._since_s = says, now_s
+        return change
+
+    def _says(self, smoothed: NDArray[np.float32]) -> tuple[str, float]:
+        """What the smoothed scores say, given the state: the label and its score.
+
+        The state comes first, else two labels that take turns around `enter` would flicker.
+        """
+        if self.state in self._labels:
+            score = float(smoothed[self._labels.index(self.state)])
+            if score >= self._leave:
+                return self.state, score
+        best = int(smoothed.argmax())
+        says = self._labels[best] if smoothed[best] >= self._enter else UNKNOWN
+        return says, float(smoothed[best])
+
+    def forget(self) -> None:
+        """Let go of the scores before a gap: the state stays until new ones change it."""
+        self._smoothed = None

@@ -1,0 +1,182 @@
+"""The service's loop: source -> classify -> steady -> sinks; systemd hears of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from edge.classifier.classify import Result, classify
+from edge.classifier.model import Model
+from edge.errors import ImageError
+from edge.service.pace import Pace
+from edge.service.steady import Change, Steady, SteadySettings
+from edge.service.systemd import Notifier
+from edge.sources.photos import Frame, Waiting
+
+TOP_K = 5  # categories in a record
+LONGEST_PAUSE_S = 1.0  # after pictures that cannot be read
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the service has seen at one frame."""
+
+    number: int  # of the frame, from 1
+    frame: Frame | None  # None once it is delivered late: its picture is gone
+    result: Result
+    state: str  # the steady one: a label, or "unknown"
+    change: Change | None  # of the state, by this frame
+    age_ms: float  # of the frame at its result
+    dropped: int  # frames that the source let go since the last one
+    wanted: bool = False  # somebody asked for this frame's picture
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON takes: the result's, and what the service adds."""
+        record = self.result.as_dict() | {
+            "frame": self.number,
+            "state": self.state,
+            "age_ms": round(self.age_ms, 3),
+            "dropped": self.dropped,
+        }
+        if self.change:
+            record["event"] = {
+                "from": self.change.before,
+                "to": self.change.after,
+                "score": round(self.change.score, 6),
+                "lasted_s": round(self.change.lasted_s, 3),
+            }
+        return record
+
+    @functools.cached_property
+    def line(self) -> str:
+        """One line of JSON, made once for all sinks."""
+        return json.dumps(self.as_dict())
+
+    def late(self) -> Sighting:
+        """The same without its picture, to be kept until it can be delivered."""
+        return replace(self, frame=None)
+
+
+Sink = Callable[[Sighting], None]
+
+
+class Models(Protocol):
+    """Where the loop's model comes from; it may be another one from frame to frame."""
+
+    @property
+    def model(self) -> Model:
+        """The model to classify with."""
+
+    def poll(self) -> bool:
+        """Look after it, between frames; return whether it is another one now."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How results become states."""
+
+    steady: SteadySettings
+    threshold: float | None = None  # of a label to be told; None: the model's own
+
+    def threshold_of(self, model: Model) -> float:
+        """Return the threshold that holds for a model."""
+        if self.threshold is not None:
+            return self.threshold
+        return float(model.metadata.edge.get("threshold") or 0.0)
+
+
+def watch(
+    source: Iterable[Frame | Waiting],
+    models: Models,
+    rules: Rules,
+    sinks: Sequence[Sink],
+    notifier: Notifier,
+    pace: Pace,
+    *,
+    asked: Callable[[], bool] = bool,
+    report: Callable[[str], None],
+) -> int:
+    """Classify frames until they end, and return how many were classified.
+
+    The watchdog is fed by classified frames, and by a source that is on its way back for a time
+    that has an end: a loop that turns without either is not alive.
+
+    Args:
+        source: a camera or `edge.sources.replay`.
+        models: the model, and what looks after it.
+        rules: how results become states.
+        sinks: where sightings go; `delivery.py` keeps one that fails from ending the loop.
+        notifier: tells systemd.
+        pace: how often.
+        asked: whether somebody wants the next frame's picture.
+        report: takes one line about what went wrong.
+    """
+    number, bad = 0, 0
+    steady = Steady(models.model.labels, rules.steady, rules.threshold_of(models.model))
+    for item in source:
+        if isinstance(item, Waiting):
+            steady.forget()
+            notifier.waiting(item.reason)
+            turns = pace.pause()  # the source itself has waited
+        else:
+            pace.begin()
+            if result := _result(models.model, item, rules, report):
+                number, bad = number + 1, 0
+                sighting = _sighting(number, item, result, steady, wanted=asked())
+                for sink in sinks:
+                    sink(sighting)
+                notifier.alive(_status(sighting, steady, pace, (models, *sinks)))
+                turns = pace.rest()
+            else:  # the next one is due at once, for this one was none
+                bad += 1
+                turns = pace.pause(_pause_s(bad))
+        for _ in turns:
+            if models.poll():
+                steady.follow(models.model.labels, rules.threshold_of(models.model))
+    return number
+
+
+def _result(
+    model: Model, frame: Frame, rules: Rules, report: Callable[[str], None]
+) -> Result | None:
+    try:
+        return classify(model, frame, top_k=TOP_K, threshold=rules.threshold_of(model))
+    except ImageError as error:
+        report(str(error))
+        return None
+
+
+def _sighting(
+    number: int, frame: Frame, result: Result, steady: Steady, *, wanted: bool
+) -> Sighting:
+    change = steady.update(result.scores, frame.captured_ns / 1e9)
+    return Sighting(
+        number=number,
+        frame=frame,
+        result=result,
+        state=steady.state,
+        change=change,
+        age_ms=(time.monotonic_ns() - frame.captured_ns) / 1e6,
+        dropped=frame.dropped,
+        wanted=wanted,
+    )
+
+
+def _status(sighting: Sighting, steady: Steady, pace: Pace, parts: Iterable[object]) -> str:
+    """One line: the state, the rate, the heat, and the `trouble` of whatever part has any."""
+    heat = "" if pace.celsius is None else f", {pace.celsius:.0f} Celsius"
+    troubles = "".join(f"; {trouble}" for part in parts if (trouble := _trouble(part)))
+    return f"{sighting.state} {steady.score:.2f}, {pace.fps:.1f} frames a second{heat}{troubles}"
+
+
+def _trouble(part: object) -> str:
+    return getattr(part, "trouble", "")
+
+
+def _pause_s(bad: int) -> float:
+    """How long to pause after so many bad pictures in a row: a bad source must not spin."""
+    return min(LONGEST_PAUSE_S, 0.01 * 2.0 ** min(bad, 7))

@@ -1,0 +1,125 @@
+"""What the page is told of: the newest sighting, the last minutes, the last changes.
+
+The loop writes, the server's thread reads. A frame costs the loop a few microseconds; all that is
+dearer waits until somebody asks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from edge.classifier.classify import Category
+from edge.service.steady import Change
+from edge.service.watch import Sighting
+
+HISTORY_S = 600.0
+POINT_S = 0.5  # between two points of the history
+LATENCIES = 500  # frames
+EVENTS = 50
+PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One frame's scores, for the chart."""
+
+    number: int
+    at: datetime
+    state: str
+    categories: tuple[Category, ...]  # best first
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON takes."""
+        scores = {category.label: round(category.score, 4) for category in self.categories}
+        at = round(self.at.timestamp(), 3)
+        return {"number": self.number, "at": at, "state": self.state, "scores": scores}
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of state."""
+
+    number: int  # of the frame that changed it
+    at: datetime
+    change: Change
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON takes; where its picture lies is for the server to say."""
+        return {
+            "at": self.at.isoformat(timespec="milliseconds"),
+            "frame": self.number,
+            "from": self.change.before,
+            "to": self.change.after,
+            "score": round(self.change.score, 4),
+            "lasted_s": round(self.change.lasted_s, 3),
+        }
+
+
+class Memory:
+    """What has been seen of late, within bounds."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Args: the time to go by."""
+        self.newest: Sighting | None = None
+        self.newest_s = monotonic()  # when it came, or since when it is waited for
+        self.dropped = 0  # frames that the source let go, since it began
+        self._monotonic = monotonic
+        self._lock = threading.Lock()  # a deque must not change while it is read through
+        self._point_s = -POINT_S
+        self._points: deque[Point] = deque(maxlen=round(HISTORY_S / POINT_S))
+        self._latencies: deque[tuple[float, float]] = deque(maxlen=LATENCIES)
+        self._events: deque[Event] = deque(maxlen=EVENTS)
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Take a sighting; one that comes late tells of its change alone."""
+        result, now = sighting.result, self._monotonic()
+        with self._lock:
+            if sighting.change:
+                self._events.append(Event(sighting.number, result.captured_at, sighting.change))
+            if sighting.frame is None:
+                return
+            self._latencies.append((result.invoke_ms, sighting.age_ms))
+            if now - self._point_s >= POINT_S:
+                self._point_s = now
+                self._points.append(
+                    Point(sighting.number, result.captured_at, sighting.state, result.categories)
+                )
+        self.dropped += sighting.dropped
+        self.newest, self.newest_s = sighting, now
+
+    @property
+    def silent_s(self) -> float:
+        """How long the newest sighting is ago, or the beginning."""
+        return self._monotonic() - self.newest_s
+
+    def points(self, since: int = 0) -> list[Point]:
+        """The points of the frames after that number, the oldest first."""
+        with self._lock:
+            return [point for point in self._points if point.number > since]
+
+    def events(self) -> list[Event]:
+        """The last changes, the newest first."""
+        with self._lock:
+            return list(reversed(self._events))
+
+    def latencies(self) -> dict[str, dict[str, float]] | None:
+        """Percentiles over the last frames, in milliseconds; None before the first."""
+        with self._lock:
+            samples = list(self._latencies)
+        if not samples:
+            return None
+        invoke, whole = zip(*samples, strict=True)
+        return {"invoke": _percentiles(invoke), "end_to_end": _percentiles(whole)}
+
+
+def _percentiles(samples: Sequence[float]) -> dict[str, float]:
+    values = np.percentile(samples, PERCENTILES)
+    return {f"p{p}": round(float(v), 3) for p, v in zip(PERCENTILES, values, strict=True)}

@@ -1,0 +1,188 @@
+"""What a monitor asks for: Prometheus's text format, by its own client library.
+
+In the loop numbers are counted and nothing more; text is made of them when somebody asks, in the
+thread of the one who asks.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from edge.board import Throttling
+from edge.classifier.classify import UNKNOWN
+from edge.service.health import Vitals
+from edge.service.watch import Sighting
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+# Seconds: from a small model on a workstation to a large one on a Pi Zero.
+INVOKE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+END_TO_END = (*INVOKE, 5.0, 10.0)
+# A monitor keeps a series for each label of each device: the labels seen first have theirs, the
+# others share one.
+MOST_LABELS = 100
+OTHERS = "(others)"
+
+
+class Metrics(Collector):
+    """Counts in the service's loop, in a microsecond; the rest is looked up when asked for."""
+
+    def __init__(self, vitals: Callable[[], Vitals], fresh: Callable[[], bool]) -> None:
+        """Args: how the service fares, and whether its newest result is fresh."""
+        self._vitals, self._fresh = vitals, fresh
+        self._results: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._invoke, self._whole = _Times(INVOKE), _Times(END_TO_END)
+        self._dropped = 0
+        self._captured_ns: int | None = None  # the newest frame's, by time.monotonic_ns()
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Count a sighting; one that comes late counts as its change alone."""
+        if sighting.change:
+            _count(self._events, sighting.change.after)
+        if sighting.frame is None:
+            return
+        _count(self._results, sighting.result.label)
+        self._invoke.add(sighting.result.invoke_ms / 1000)
+        self._whole.add(sighting.age_ms / 1000)
+        self._dropped += sighting.dropped
+        self._captured_ns = sighting.frame.captured_ns
+
+    def text(self) -> bytes:
+        """All of it now, in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each, where the machine tells it."""
+        vitals = self._vitals()
+        results, events = self._results, self._events
+        yield _labelled("results", "Frames by their label.", results, vitals.labels)
+        meaning = "Changes of the steady state, by what it became."
+        yield _labelled("events", meaning, events, vitals.labels)
+        yield self._invoke.family("invoke_seconds", "Time of the model's invoke.")
+        yield self._whole.family("end_to_end_seconds", "Age of a frame at its result.")
+        yield _gauge("fresh", "Whether there is a fresh result.", float(self._fresh()))
+        if self._captured_ns is not None:
+            age_s = (time.monotonic_ns() - self._captured_ns) / 1e9
+            yield _gauge("frame_age_seconds", "Age of the newest classified frame.", age_s)
+        yield _counter("frames_dropped", "Frames that the source let go.", self._dropped)
+        yield from _service(vitals)
+        yield from _board(vitals)
+        yield from _sinks(vitals)
+
+
+class _Times:
+    """How many times were how long."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        """Args: of the buckets, in seconds; what is longer than the last has one as well."""
+        self._bounds, self._counts = bounds, [0] * (len(bounds) + 1)
+        self._sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+        self._sum_s += seconds
+
+    def family(self, name: str, text: str) -> HistogramMetricFamily:
+        """What the client makes text of."""
+        bounds = [*map(str, self._bounds), "+Inf"]
+        buckets = list(zip(bounds, map(float, accumulate(list(self._counts))), strict=True))
+        return HistogramMetricFamily(f"edge_classify_{name}", text, buckets, self._sum_s)
+
+
+def _count(counts: Counter[str], label: str) -> None:
+    counts[label if label in counts or len(counts) < MOST_LABELS else OTHERS] += 1
+
+
+def _labelled(
+    name: str, text: str, counts: Mapping[str, int], labels: Iterable[str]
+) -> CounterMetricFamily:
+    """The counts, and 0 for what has not been seen: rates are then right from the first one on."""
+    there = dict(counts)
+    for label in (UNKNOWN, *labels):
+        if len(there) >= MOST_LABELS:
+            break
+        there.setdefault(label, 0)
+    family = CounterMetricFamily(f"edge_classify_{name}", text, labels=("label",))
+    for label, count in there.items():
+        family.add_metric((_plain(label),), count)
+    return family
+
+
+def _service(vitals: Vitals) -> Iterator[Metric]:
+    yield _gauge("up_seconds", "Since the service began.", vitals.up_s)
+    yield _gauge("frames_per_second", "Classified frames, of late.", vitals.fps)
+    waiting, refused = float(bool(vitals.waiting)), float(bool(vitals.trouble))
+    yield _gauge("source_waiting", "Whether the source gives no frame.", waiting)
+    yield _gauge("model_refused", "Whether a new model was refused.", refused)
+    yield _counter("camera_reopened", "Times the camera was opened again.", vitals.reopened)
+    yield InfoMetricFamily(
+        "edge_classify_model",
+        "The model in use; version is of its file's sha256 the beginning.",
+        {"name": _plain(vitals.model), "version": vitals.version, "runtime": vitals.runtime},
+    )
+
+
+def _board(vitals: Vitals) -> Iterator[Metric]:
+    if vitals.celsius is not None:
+        yield _gauge("temperature_celsius", "Of the processor.", vitals.celsius)
+    if vitals.throttling is not None:
+        yield _throttling(vitals.throttling)
+
+
+def _throttling(throttling: Throttling) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "edge_classify_throttled",
+        "Whether the firmware says so now, of heat and a weak supply.",
+        labels=("condition",),
+    )
+    for name in ("under_voltage", "frequency_capped", "throttled", "soft_limit"):
+        value = getattr(throttling, name)
+        if value is not None:
+            family.add_metric((name,), float(value))
+    return family
+
+
+def _sinks(vitals: Vitals) -> Iterator[CounterMetricFamily]:
+    failures = CounterMetricFamily(
+        "edge_classify_sink_failures", "Failed deliveries.", labels=("sink",)
+    )
+    lost = CounterMetricFamily(
+        "edge_classify_events_lost", "Changes that could not wait any longer.", labels=("sink",)
+    )
+    for name, sink in vitals.sinks.items():
+        failures.add_metric((_plain(name),), sink.failures)
+        lost.add_metric((_plain(name),), sink.lost)
+    yield failures
+    yield lost
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"edge_classify_{name}", text, value)
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"edge_classify_{name}", text, value)
+
+
+def _plain(text: str) -> str:
+    """The text as UTF-8 can have it: a file's name may be of other bytes."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,118 @@
+"""The live page's server: a thread of its own, from which the service's loop is only looked at.
+
+Tornado's loop serves all connections in one thread. What a client sends is bounded in size and in
+time, and so is how many there are; a slow one waits for itself alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from socket import socket
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from edge.service.web.handlers import ROUTES, Missing
+from edge.service.web.station import Station
+
+MOST_CONNECTIONS = 160
+LARGEST_HEADER = 16_384  # bytes
+LARGEST_BODY = 4096  # bytes: a label and a number
+IDLE_S = 20.0  # without a request, or with half of one
+BODY_S = 5.0  # for a body to arrive
+CLOSE_S = 1.0
+
+
+class Server:
+    """A server that runs from `start` to `close`."""
+
+    def __init__(self, station: Station) -> None:
+        """Args: what it tells of, and whom it asks."""
+        self._station = station
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.port = 0  # once it listens
+
+    def start(self, host: str, port: int) -> None:
+        """Listen, and serve in a thread. Raises: OSError where the address is not to be had."""
+        for name in ("tornado.access", "tornado.general"):  # anybody could fill the journal
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        sockets = bind_sockets(port, host)
+        self.port = sockets[0].getsockname()[1]
+        self._loop, listens = asyncio.new_event_loop(), threading.Event()
+        work = (self._loop, sockets, listens)
+        self._thread = threading.Thread(target=self._serve, args=work, name="web", daemon=True)
+        self._thread.start()
+        listens.wait(CLOSE_S)
+
+    def _serve(
+        self, loop: asyncio.AbstractEventLoop, sockets: list[socket], listens: threading.Event
+    ) -> None:
+        """Serve until the loop is stopped; the thread's own work."""
+        asyncio.set_event_loop(loop)
+
+        async def begin() -> None:  # tornado looks for the loop that runs
+            _server(self._station).add_sockets(sockets)
+
+        loop.run_until_complete(begin())
+        listens.set()
+        loop.run_forever()
+        for each in sockets:
+            each.close()
+
+    def call(self, work: Callable[..., None], *args: Any) -> None:
+        """Have the server's thread do something, soon."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(work, *args)
+
+    def close(self) -> None:
+        """End it; open connections are cut."""
+        if self._loop and self._thread:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(CLOSE_S)
+            self._loop = self._thread = None
+
+
+class _Bounded(HTTPServer):
+    """Refuses connections beyond a number: each costs memory and a file."""
+
+    def initialize(self, *args: Any, **options: Any) -> None:
+        """Begin without connections; tornado's own classes are made so."""
+        super().initialize(*args, **options)
+        self._streams: weakref.WeakSet[IOStream] = weakref.WeakSet()
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Serve a new connection, or close it."""
+        if sum(not each.closed() for each in self._streams) >= MOST_CONNECTIONS:
+            stream.close()
+            return
+        self._streams.add(stream)
+        super().handle_stream(stream, address)
+
+
+def _server(station: Station) -> HTTPServer:
+    return _Bounded(
+        _application(station),
+        max_header_size=LARGEST_HEADER,
+        max_body_size=LARGEST_BODY,
+        max_buffer_size=LARGEST_HEADER + LARGEST_BODY,
+        idle_connection_timeout=IDLE_S,
+        body_timeout=BODY_S,
+    )
+
+
+def _application(station: Station) -> Application:
+    return Application(
+        [(path, handler, {"station": station}) for path, handler in ROUTES],
+        default_handler_class=Missing,
+        default_handler_args={"station": station},
+        log_function=lambda handler: None,
+        compress_response=False,
+    )

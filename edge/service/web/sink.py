@@ -1,0 +1,55 @@
+"""The live page as a sink: what the service's loop has to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge.service.watch import Sighting
+from edge.service.web.server import Server
+from edge.service.web.settings import WebSettings
+from edge.service.web.station import Station
+
+
+class Web:
+    """Takes sightings, and serves them.
+
+    An address that is not to be had (taken, or not ours yet) fails the sink, not the service: it
+    is tried again.
+    """
+
+    def __init__(
+        self, settings: WebSettings, station: Station, report: Callable[[str], None]
+    ) -> None:
+        """Args: where to listen, what to tell of, and what takes a line about where that is."""
+        self.name = f"web page on {settings.listen}"
+        self._settings, self._station, self._report = settings, station, report
+        self._server: Server | None = None
+        self._fault: OSError | None = None
+        try:
+            self._start()  # before the first frame: the page tells why there is none
+        except OSError as error:
+            self._fault = error
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Take a sighting. Raises: OSError while the address is not to be had."""
+        fault, self._fault = self._fault, None
+        if fault:
+            raise fault
+        if self._server is None:
+            self._start()
+        self._station(sighting)
+        if self._server and sighting.change and sighting.frame:
+            self._server.call(self._station.pictures.keep_thumbnail, sighting)
+
+    def close(self) -> None:
+        """End the server."""
+        if self._server:
+            self._server.close()
+
+    def _start(self) -> None:
+        server = Server(self._station)
+        host, port = self._settings.address
+        server.start(host, port)
+        self._server = server
+        shown = f"[{host}]" if ":" in host else host
+        self._report(f"live page: http://{shown}:{server.port}/")

@@ -1,0 +1,140 @@
+"""What the server knows and may do: the documents that it gives, and whom it asks."""
+
+from __future__ import annotations
+
+import hmac
+import socket
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edge import __version__
+from edge.board import Throttling
+from edge.service.health import LoadedModel, Vitals
+from edge.service.watch import Rules, Sighting
+from edge.service.web.dataset import Dataset
+from edge.service.web.memory import Memory
+from edge.service.web.metrics import Metrics
+from edge.service.web.pictures import Pictures
+from edge.service.web.settings import WebSettings
+from edge.service.web.stream import Stream
+
+FRESH_S = 10.0  # a result is fresh for so long, or for FRESH_FRAMES at the rate of late
+FRESH_FRAMES = 3
+
+
+class Station:
+    """One service, as it is told over HTTP."""
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        vitals: Callable[[], Vitals],
+        models: LoadedModel,
+        rules: Rules,
+        ask: Callable[[], None],
+        folder: Path,
+    ) -> None:
+        """Gather it. Raises: ConfigurationError where the token cannot be had.
+
+        Args:
+            settings: the configuration's.
+            vitals: how the service fares.
+            models: the model in use.
+            rules: with its threshold.
+            ask: asks for the next frame's snapshot.
+            folder: of the frames that are kept as a label.
+        """
+        self.vitals, self.models, self.ask = vitals, models, ask
+        self.memory = Memory()
+        self.metrics = Metrics(vitals, self.is_fresh)
+        self.pictures = Pictures(lambda: self.memory.newest, settings.stream_fps)
+        self.stream = Stream(self.pictures, settings.stream_fps)
+        self.dataset = Dataset(
+            folder, max_files=settings.dataset_max_files, max_bytes=settings.dataset_max_mb * 1e6
+        )
+        self.device = socket.gethostname()
+        self.hosts = {"localhost", self.device.lower(), settings.address[0].lower()}
+        self._rules = rules
+        self._token = settings.token().encode()
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Take a sighting, in the service's loop."""
+        self.memory(sighting)
+        self.metrics(sighting)
+
+    @property
+    def has_controls(self) -> bool:
+        """Whether anything can be asked for with a token."""
+        return bool(self._token)
+
+    def admits(self, token: str) -> bool:
+        """Whether it is the token; that takes as long for a wrong one."""
+        return self.has_controls and hmac.compare_digest(token.encode(), self._token)
+
+    def is_called(self, host: str) -> bool:
+        """Whether a request's host is this machine: another site's name may lead here as well."""
+        return host in self.hosts or host.startswith(f"{self.device.lower()}.")
+
+    @property
+    def fresh_s(self) -> float:
+        """How long a result is fresh."""
+        fps = self.vitals().fps
+        return max(FRESH_S, FRESH_FRAMES / fps if fps else 0.0)
+
+    def is_fresh(self) -> bool:
+        """Whether there is a fresh result."""
+        return self.memory.newest is not None and self.memory.silent_s <= self.fresh_s
+
+    def fault(self) -> str:
+        """Why there is no fresh result, in one line; "" where there is one."""
+        if self.is_fresh():
+            return ""
+        waiting = self.vitals().waiting
+        return f"no result for {self.memory.silent_s:.0f} s" + (f": {waiting}" if waiting else "")
+
+    def latest(self) -> dict[str, Any]:
+        """All that there is to know now."""
+        vitals, newest = self.vitals(), self.memory.newest
+        return {
+            "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "device": self.device,
+            "edge_classify": __version__,
+            "fresh": self.is_fresh(),
+            "fresh_within_s": round(self.fresh_s, 1),
+            "silent_s": round(self.memory.silent_s, 1),
+            "sighting": newest.as_dict() if newest else None,
+            "threshold": self._rules.threshold_of(self.models.model),
+            "latency_ms": self.memory.latencies(),
+            "vitals": _vitals(vitals),
+            "dropped": self.memory.dropped,
+            "controls": self.has_controls,
+            "viewers": self.stream.viewers,
+        }
+
+    def events(self) -> list[dict[str, Any]]:
+        """The last changes, the newest first, with where their pictures are."""
+        told = []
+        for event in self.memory.events():
+            has = self.pictures.thumbnail(event.number) is not None
+            told.append(
+                event.as_dict() | {"picture": f"/events/{event.number}.jpg" if has else None}
+            )
+        return told
+
+
+def _vitals(vitals: Vitals) -> dict[str, Any]:
+    told = {
+        "up_s": round(vitals.up_s, 1),
+        "fps": round(vitals.fps, 2),
+        "throttling": _throttling(vitals.throttling),
+    }
+    return asdict(vitals) | told
+
+
+def _throttling(throttling: Throttling | None) -> dict[str, list[str]] | None:
+    if throttling is None:
+        return None
+    return {"now": list(throttling.now), "since_boot": list(throttling.since_boot)}

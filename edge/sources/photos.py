@@ -1,0 +1,209 @@
+"""Frames from image files: single ones, folders, globs, lists, and one on stdin."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from edge.errors import SourceError
+from edge.image.preprocess import Picture
+
+SUFFIXES = frozenset(
+    ".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .heic .heif .avif".split()
+)
+
+# What stdin may hold: an endless one must not fill the memory.
+LARGEST_PICTURE = 256_000_000  # bytes
+LARGEST_LIST = 64_000_000  # bytes; half a million paths
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture on its way to the model.
+
+    A file stays encoded until the model's input size is known, so that it is decoded at the
+    smallest scale that suffices; `read_image(frame.picture)` gives its pixels.
+    """
+
+    source: str  # a path, "-", or the camera's name
+    picture: Picture
+    captured_at: datetime  # when the source delivered it; UTC
+    captured_ns: int  # the same by time.monotonic_ns(): ages do not follow a clock that jumps
+    dropped: int = 0  # frames that the source let go since the last one it gave
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Instead of a frame: why there is none yet."""
+
+    reason: str  # one line
+
+
+def photos(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    recursive: bool = False,
+    literal: bool = False,
+    onerror: Callable[[SourceError], None] | None = None,
+) -> Iterator[Frame]:
+    """Yield a frame for each picture; a bad file fails only when it is classified.
+
+    Args:
+        paths: files, folders (their pictures, by name), glob patterns, or "-" for stdin.
+        recursive: descend into the folders' folders.
+        literal: take each path as a file's or folder's name, whatever is in it.
+        onerror: takes what stands in the way of a path; the others go on.
+
+    Raises: SourceError, where there is no `onerror`: a folder or pattern has no picture, or cannot
+        be read.
+    """
+    for path in paths:
+        if str(path) == "-" and not literal:
+            try:
+                content = _stdin("-", LARGEST_PICTURE)
+            except SourceError as error:
+                _tell(error, onerror)
+            else:
+                yield _frame("-", content)
+        else:
+            for file in files(path, recursive=recursive, literal=literal, onerror=onerror):
+                yield _frame(str(file), file)
+
+
+def files(
+    path: str | os.PathLike[str],
+    *,
+    recursive: bool = False,
+    literal: bool = False,
+    onerror: Callable[[SourceError], None] | None = None,
+) -> Iterator[Path]:
+    """Yield the picture files that a path, folder or pattern stands for, as `photos` does.
+
+    Raises: SourceError, where there is no `onerror`.
+    """
+    name = os.fspath(path)
+    found: Iterator[Path | SourceError]
+    if not name:
+        _tell(SourceError("''", "is an empty name", "check where it comes from"), onerror)
+        return
+    if _is_folder(Path(name)):
+        found = _pictures(Path(name), recursive)
+        remedy = "give a folder of pictures, or look into its folders (recursive)"
+    elif not literal and glob.has_magic(name) and not os.path.lexists(name):
+        found = _matches(name, recursive)
+        remedy = "check the pattern"
+    else:
+        yield Path(name)
+        return
+    empty = True
+    for item in found:
+        empty = False
+        if isinstance(item, SourceError):
+            _tell(item, onerror)
+        else:
+            yield item
+    if empty:
+        _tell(SourceError(path, "no picture in it", remedy), onerror)
+
+
+def listed(path: str) -> list[str]:
+    """Read a list of paths, "-" is stdin: NUL-separated where it has a NUL, else one a line.
+
+    It is read to its end first. Raises: SourceError.
+    """
+    try:
+        if path == "-":
+            content = _stdin("the list on stdin", LARGEST_LIST)
+        else:
+            with open(path, "rb") as stream:
+                content = _bounded(stream, path, LARGEST_LIST)
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+        raise SourceError(path, fault, "give a file of paths, one a line") from error
+    if b"\0" in content:
+        names = content.split(b"\0")
+    else:
+        names = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+        names[0] = names[0].removeprefix(codecs.BOM_UTF8)
+    found = [os.fsdecode(name) for name in names if name]
+    if not found:
+        raise SourceError(path, "no path in it", "give a file of paths, one a line")
+    return found
+
+
+def _stdin(subject: str, limit: int) -> bytes:
+    if sys.stdin is None:
+        raise SourceError(subject, "stdin is closed", "pipe something into it")
+    try:
+        return _bounded(sys.stdin.buffer, subject, limit)
+    except OSError as error:  # a folder
+        fault = f"cannot be read ({error.strerror})"
+        raise SourceError(subject, fault, "pipe something into it") from error
+
+
+def _bounded(stream: BinaryIO, subject: str, limit: int) -> bytes:
+    content = stream.read(limit + 1)
+    if len(content) > limit:
+        fault = f"is larger than {limit // 1_000_000} MB"
+        raise SourceError(subject, fault, "give less at a time")
+    return content
+
+
+def _tell(error: SourceError, onerror: Callable[[SourceError], None] | None) -> None:
+    if onerror is None:
+        raise error
+    onerror(error)
+
+
+def _matches(pattern: str, recursive: bool) -> Iterator[Path | SourceError]:
+    """What a pattern matches, by name; folders only where they are to be looked into."""
+    for name in sorted(glob.glob(pattern, recursive=True)):
+        if not _is_folder(Path(name)):
+            yield Path(name)
+        elif recursive:
+            yield from _pictures(Path(name), recursive)
+
+
+def _pictures(folder: Path, recursive: bool) -> Iterator[Path | SourceError]:
+    """Pictures of a folder by name, hidden ones left out; an error where one cannot be read."""
+    # Not by recursion: as deep as Python can call, a path can be deeper.
+    waiting: list[tuple[Path, bool, frozenset[tuple[int, int]]]] = [(folder, True, frozenset())]
+    while waiting:
+        path, is_folder, above = waiting.pop()
+        if not is_folder:
+            yield path
+            continue
+        try:
+            status = path.stat()
+            entries = sorted(path.iterdir(), reverse=True)
+        except OSError as error:
+            yield SourceError(path, f"cannot be read ({error.strerror})", "change its rights")
+            continue
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:  # a link to where we come from
+            continue
+        above |= {identity}
+        for entry in entries:
+            inner = _is_folder(entry)
+            wanted = recursive if inner else entry.suffix.lower() in SUFFIXES
+            if wanted and not entry.name.startswith("."):
+                waiting.append((entry, inner, above))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # nobody may look, or the name is too long: opening it will tell
+        return False
+
+
+def _frame(source: str, picture: Picture) -> Frame:
+    return Frame(source, picture, datetime.now(UTC), time.monotonic_ns())

@@ -1,0 +1,67 @@
+"""A folder of pictures as a source of frames: what a camera is to the service, without a camera."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from edge.errors import SourceError
+from edge.sources.photos import Frame, Waiting, photos
+
+LOOK_AGAIN_S = 0.5
+
+
+def replay(
+    path: Path, *, repeat: bool = False, give_up_s: float = 0.0
+) -> Iterator[Frame | Waiting]:
+    """Yield a file's, folder's or pattern's pictures; again and again, newly listed, if `repeat`.
+
+    Args:
+        path: what `edge.sources.photos.photos` takes, but "-".
+        repeat: begin again at the end, for ever.
+        give_up_s: how long to wait for a source that is not there, saying so.
+
+    Raises: SourceError where there is none for so long.
+    """
+    if not repeat:
+        yield from _wait_for(path, give_up_s)
+        yield from photos([path])
+        return
+    while True:
+        yield from _wait_for(path, give_up_s)
+        with suppress(SourceError):  # gone since a moment ago: it is waited for
+            yield from _round(path)
+
+
+def _round(path: Path) -> Iterator[Frame]:
+    """Yield what is there now; a picture that is gone since then ends it, for others may be too."""
+    for frame in photos([path]):
+        if not os.path.lexists(frame.source):
+            return
+        yield frame
+
+
+def _wait_for(path: Path, give_up_s: float) -> Iterator[Waiting]:
+    until = time.monotonic() + give_up_s
+    while fault := _fault(path):
+        if time.monotonic() >= until:
+            raise fault
+        yield Waiting(f"{fault.subject}: {fault.fault}")
+        time.sleep(LOOK_AGAIN_S)
+
+
+def _fault(path: Path) -> SourceError | None:
+    """Why there is no picture; None where there is one."""
+    if not os.path.lexists(path) and not glob.has_magic(str(path)):
+        return SourceError(path, "no such file or folder", "check the path")
+    try:
+        next(photos([path]))
+    except SourceError as error:
+        return error
+    except OSError as error:
+        return SourceError(path, f"cannot be read ({error.strerror})", "change its rights")
+    return None

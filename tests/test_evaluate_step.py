@@ -1,0 +1,82 @@
+"""`python -m convert evaluate`: what the card says of a file is what anybody measures again."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import run
+
+from convert.data.dataset import load
+
+
+@pytest.fixture(scope="module")
+def held_out(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/ and test/, as `converted` has drawn its sets from the photos."""
+    folder = tmp_path_factory.mktemp("held-out")
+    dataset = load(drawn, 0)
+    for name in ("train", "test"):
+        for photo in getattr(dataset, name):
+            place = folder / name / photo.path.parent.name
+            place.mkdir(parents=True, exist_ok=True)
+            (place / photo.path.name).symlink_to(photo.path)
+    return folder
+
+
+def test_the_accuracy_is_the_cards(held_out: Path, converted: Path) -> None:
+    card = json.loads((converted / "card.json").read_text())
+    variants = [v for v in card["variants"] if v.get("test_accuracy")]
+    models = [converted / variant["file"] for variant in variants]
+    done = run("-m", "convert", "evaluate", str(held_out / "test"), *map(str, models))
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"^(.+): accuracy ([\d.]+) .* on (\d+) photos$", done.stdout, re.MULTILINE)
+    assert found == [
+        (
+            str(model),
+            f"{variant['test_accuracy']['accuracy']:.3f}",
+            str(variant["test_accuracy"]["total"]),
+        )
+        for model, variant in zip(models, variants, strict=True)
+    ]
+    at_threshold = card["threshold"]["test"]
+    chosen = done.stdout.split(f"{converted / card['recommended']}: ")[1]
+    assert f"answers {100 * at_threshold['coverage']:.1f} %" in chosen
+    assert f"which {100 * at_threshold['precision']:.1f} % are right" in chosen
+    for label, share in at_threshold["false_alarms"].items():
+        assert f"false alarms, {label}: {100 * share:.1f} % of" in chosen
+
+
+def test_the_confusion_counts_every_photo(held_out: Path, model_path: Path) -> None:
+    done = run("-m", "convert", "evaluate", str(held_out), str(model_path))
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.splitlines()[-3:]
+    assert [row.split()[0] for row in rows] == ["cup", "fish", "key"]
+    assert sum(int(count) for row in rows for count in row.split()[1:]) == 15  # test, not train
+
+
+def test_another_set_is_measured_if_asked_for(held_out: Path, model_path: Path) -> None:
+    done = run("-m", "convert", "evaluate", str(held_out), str(model_path), "--set", "train")
+    assert "on 63 photos" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("{photos} {model} --set val", "has no val; give another --set"),
+        ("{photos}/nowhere {model}", "no such folder; give a folder with one folder per class"),
+        ("{photos} {photos}/none.tflite", "none.tflite: "),
+        ("{photos} {other}", "fish is no label of the model (cup, key); give the photos that it"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(
+    held_out: Path, model_path: Path, converted_two: Path, words: str, told: str
+) -> None:
+    other = converted_two / "model-int8.tflite"
+    line = words.format(photos=held_out, model=model_path, other=other).split()
+    done = run("-m", "convert", "evaluate", *line)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert told in done.stderr

@@ -1,0 +1,211 @@
+"""Look-alikes: what must match, what must not, and that many photos are no trouble."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from convert.data.near_duplicates import LOOK, SIDE, group, groups, look
+from convert.data.photo import Photo, sha256_of
+
+Change = Callable[[Image.Image], Image.Image]
+
+
+def photos_of(*paths: Path) -> list[Photo]:
+    return [Photo(path, 0, sha256_of(path)) for path in paths]
+
+
+def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """A picture with large and small shapes, as photos have: noise of every scale."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((size[1], size[0], 3), np.float32)
+    for cells in (3, 6, 12, 24, 48):
+        rough = Image.fromarray(random.integers(0, 256, (cells, cells, 3), np.uint8))
+        smooth = np.asarray(rough.resize(size, Image.Resampling.BICUBIC), np.float32)
+        total += (smooth - 128) / cells
+    return Image.fromarray(np.clip(128 + total / total.std() * 50, 0, 255).astype(np.uint8))
+
+
+def saved(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def crop(share: float) -> Change:
+    def change(image: Image.Image) -> Image.Image:
+        width, height = image.size
+        across, down = round(width * share / 2), round(height * share / 2)
+        return image.crop((across, down, width - across, height - down))
+
+    return change
+
+
+def compressed(image: Image.Image) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=25)
+    return Image.open(stream)
+
+
+CHANGES: dict[str, Change] = {
+    "smaller": lambda image: image.resize((90, 70)),
+    "larger": lambda image: image.resize((700, 500)),
+    "compressed": compressed,
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.15),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.8),
+    "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
+    "grey": lambda image: image.convert("L"),
+    "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "cropped by 3 %": crop(0.03),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_copy_looks_alike(name: str, tmp_path: Path) -> None:
+    originals = [saved(scene(seed), tmp_path / f"{seed}.png") for seed in range(8)]
+    copies = [saved(CHANGES[name](scene(seed)), tmp_path / f"{seed}-copy.png") for seed in range(8)]
+    numbers = groups(photos_of(*originals, *copies))
+    assert numbers.dtype == np.int64
+    assert numbers[:8].tolist() == numbers[8:].tolist()
+    assert len(set(numbers.tolist())) == 8
+
+
+def test_different_pictures_do_not_look_alike(tmp_path: Path) -> None:
+    paths = [saved(scene(seed, (64, 48)), tmp_path / f"{seed}.png") for seed in range(300)]
+    assert len(set(groups(photos_of(*paths)).tolist())) == 300
+
+
+def test_one_shape_in_other_colours_and_places_is_another_photo(drawn: Path) -> None:
+    paths = sorted(drawn.glob("*/*.jpg"))
+    assert len(set(groups(photos_of(*paths)).tolist())) == len(paths)
+
+
+def plain(colour: tuple[int, int, int], noise: float, seed: int) -> Image.Image:
+    random = np.random.default_rng(seed)
+    pixels = np.array(colour) + random.normal(0, noise, (60, 80, 3))
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("noise", [0, 1, 3])
+def test_plain_pictures_are_no_group(noise: float, tmp_path: Path) -> None:
+    colours = [(value, value // 2, 255 - value) for value in range(0, 250, 10)]
+    paths = [
+        saved(plain(colour, noise, seed), tmp_path / f"{seed}.png")
+        for seed, colour in enumerate(colours)
+    ]
+    assert len(set(groups(photos_of(*paths)).tolist())) == len(paths)
+
+
+def test_gradients_of_other_directions_are_no_group(tmp_path: Path) -> None:
+    paths = []
+    for angle in range(0, 360, 30):
+        down, across = np.mgrid[-1:1:60j, -1:1:80j]
+        slope = np.cos(np.radians(angle)) * across + np.sin(np.radians(angle)) * down
+        grey = np.clip(128 + 60 * slope, 0, 255).astype(np.uint8)
+        paths.append(saved(Image.fromarray(grey), tmp_path / f"{angle}.png"))
+    assert len(set(groups(photos_of(*paths)).tolist())) > len(paths) // 2
+
+
+def test_exact_copies_are_a_group_even_where_they_are_plain_or_unreadable(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        saved(Image.new("RGB", (50, 40), "red"), tmp_path / f"{name}-red.png")
+        (tmp_path / f"{name}-broken.jpg").write_bytes(b"no picture")
+    saved(Image.new("RGB", (50, 40), "blue"), tmp_path / "c-blue.png")
+    (tmp_path / "c-broken.jpg").write_bytes(b"another broken one")
+    a_broken, a_red, b_broken, b_red, blue, broken = groups(
+        photos_of(*sorted(tmp_path.iterdir()))
+    ).tolist()
+    assert a_broken == b_broken
+    assert a_red == b_red
+    assert len({a_broken, a_red, blue, broken}) == 4
+
+
+def test_a_chain_of_look_alikes_is_one_group(tmp_path: Path) -> None:
+    wide = scene(1, (400, 240))
+    frames = [wide.crop((4 * n, 0, 320 + 4 * n, 240)) for n in range(15)]  # a camera that turns
+    paths = [saved(frame, tmp_path / f"{n:02}.png") for n, frame in enumerate(frames)]
+    numbers = groups(photos_of(paths[0], paths[-1])).tolist()
+    assert numbers[0] != numbers[1]
+    assert len(set(groups(photos_of(*paths)).tolist())) == 1
+
+
+def test_order_and_names_do_not_matter(tmp_path: Path) -> None:
+    paths = [
+        saved(scene(seed // 2), tmp_path / f"{seed}.jpg", quality=60 + seed) for seed in range(8)
+    ]
+    photos = photos_of(*paths)
+    forwards, backwards = groups(photos), groups(photos[::-1])[::-1]
+    for numbers in (forwards, backwards):
+        assert [numbers[0] == number for number in numbers] == [True] * 2 + [False] * 6
+    assert len(set(zip(forwards.tolist(), backwards.tolist(), strict=True))) == 4
+
+
+def test_no_photo_is_no_group() -> None:
+    assert groups([]).shape == (0,)
+
+
+def test_what_was_computed_is_kept(tmp_path: Path) -> None:
+    paths = [
+        saved(scene(seed // 2), tmp_path / f"{seed}.jpg", quality=60 + seed) for seed in range(6)
+    ]
+    photos = photos_of(*paths)
+    first = groups(photos, tmp_path / "cache")
+    (kept,) = (tmp_path / "cache").iterdir()
+    for path in paths:
+        path.unlink()
+    assert groups(photos, tmp_path / "cache").tolist() == first.tolist()
+    kept.write_bytes(kept.read_bytes()[:100])  # cut short: computed anew, here from nothing
+    assert len(set(groups(photos, tmp_path / "cache").tolist())) == 6
+
+
+def test_a_photo_that_is_repaired_is_looked_at_again(tmp_path: Path) -> None:
+    good, other = (saved(scene(0), tmp_path / f"{q}.jpg", quality=q) for q in (60, 90))
+    photos = photos_of(good, other)
+    content = good.read_bytes()
+    good.unlink()
+    assert len(set(groups(photos, tmp_path / "cache").tolist())) == 2
+    good.write_bytes(content)
+    assert len(set(groups(photos, tmp_path / "cache").tolist())) == 1
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_ten_thousand_photos_are_compared_in_seconds(alike: bool) -> None:
+    random = np.random.default_rng(0)
+    looks = np.zeros(10_000, LOOK)
+    looks["bits"] = random.integers(0, 256, (1 if alike else 10_000, 32), np.uint8)
+    started = time.process_time()
+    numbers = group([f"{n:064x}" for n in range(10_000)], looks)
+    assert time.process_time() - started < 60
+    assert len(set(numbers.tolist())) == (1 if alike else 10_000)
+
+
+def test_a_look_is_of_the_pixels_alone() -> None:
+    pixels = np.asarray(scene(3).resize((SIDE, SIDE)))
+    assert look(pixels) == look(pixels.copy())
+    assert look(pixels) != look(255 - pixels)
+
+
+def test_real_photos_of_different_sets_do_not_look_alike(hotdog_photos: Path) -> None:
+    paths = [
+        p for name in ("test", "val") for p in sorted((hotdog_photos.parent / name).glob("*/*"))
+    ]
+    sets: dict[int, set[str]] = {}
+    for path, number in zip(paths, groups(photos_of(*paths)).tolist(), strict=True):
+        sets.setdefault(number, set()).add(path.parts[-3])
+    assert len(paths) > 1000
+    assert all(len(names) == 1 for names in sets.values())
+
+
+def test_real_photos_match_their_copies(hotdog_photos: Path, tmp_path: Path) -> None:
+    paths = sorted(hotdog_photos.glob("*/*.jpg"))[::12]
+    for number, path in enumerate(paths):
+        copy = crop(0.05)(Image.open(path)).resize((200, 160))
+        saved(copy, tmp_path / f"{number}.jpg", quality=50)
+    numbers = groups(photos_of(*paths, *(tmp_path / f"{n}.jpg" for n in range(len(paths)))))
+    found = np.mean(numbers[: len(paths)] == numbers[len(paths) :])
+    assert found > 0.95
