@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.data.dataset import labels_in
 from convert.data.near_duplicates import groups
 from convert.data.photo import Photo, sha256_of
+from convert.data.walk import walk_photos
 
 SEED = 0
 
@@ -82,10 +82,14 @@ def _folds(groups_of: dict[Path, int], listed: Sequence[Path], folds: int) -> di
 
 def _groups(root: Path) -> dict[Path, int]:
     """The group of look-alikes of each training photo."""
-    labels = labels_in(root / "train")
-    paths = sorted(root.glob("train/*/*"))
-    photos = [Photo(path, labels.index(path.parent.name), sha256_of(path)) for path in paths]
-    return {path: int(group) for path, group in zip(paths, groups(photos), strict=True)}
+    tree = walk_photos(root)
+    photos = [
+        Photo(file.path, tree.labels["train"].index(file.label), sha256_of(file.path))
+        for file in tree.files
+        if file.set == "train"
+    ]
+    found = groups(photos).tolist()
+    return {photo.path: group for photo, group in zip(photos, found, strict=True)}
 
 
 def _run(

@@ -92,8 +92,7 @@ def scan(job: Run) -> Dataset:
 
 def fit(job: Run, dataset: Dataset) -> Checkpoint:
     """Train, or go on with a training; its best epoch is kept in OUT/training."""
-    present = datasets.set_folders(job.photos)
-    drawn = [p for name in ("val", "test") if name not in present for p in getattr(dataset, name)]
+    drawn = [photo for name in dataset.drawn for photo in getattr(dataset, name)]
     weights = datasets.weigh(dataset.train, job.photos, job.weighed, drawn)
     checkpoint = Checkpoint(job.training, _about(job, dataset, weights), resume=job.resume)
     try:

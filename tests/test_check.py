@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convert.data.dataset import load
 from convert.errors import DatasetError
 from convert.steps import check
 from edge.errors import EdgeError
+from edge.image.decode import read_facts
+from edge.image.preprocess import read_image
 
 
 def photo(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
@@ -237,6 +240,41 @@ def test_orientations_and_small_photos_are_told(
     assert only(told, "small", "warning")["files"] == ["train/cup/small.png"]
     assert check.main(arguments(sets, "--image-size", "96")) == 0
     assert "smaller than" not in capsys.readouterr().out
+
+
+def test_the_orientation_is_the_one_by_which_training_turns(
+    sets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EXIF's or a TIFF's own; Pillow alone would also take the one that stands in XMP."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/">'
+    xmp += b'<rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    cup = sets / "train" / "cup"
+    photo(900).save(cup / "xmp.jpg", xmp=xmp)
+    photo(901).save(cup / "both.jpg", xmp=xmp, exif=exif)
+    photo(902).save(cup / "exif.png", exif=exif)
+    photo(903).save(cup / "stored.tiff", tiffinfo={0x0112: 6})
+    told = checked(sets, capsys)
+    assert told["orientations"] == {"1": 37, "6": 1, "8": 2}
+    turned = ["train/cup/both.jpg", "train/cup/exif.png", "train/cup/stored.tiff"]
+    assert only(told, "orientation", "note")["files"] == turned
+    for name in ("xmp.jpg", "both.jpg", "exif.png", "stored.tiff"):
+        facts, pixels = read_facts(cup / name), read_image(cup / name)
+        assert facts.size == pixels.shape[:2], name
+
+
+def test_check_and_training_find_the_same_photos_in_folders_that_link_to_each_other(
+    sets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in ("train/cup", "train/key", "test/key"):
+        (sets / place / "again").symlink_to(sets / place)
+        (sets / place / "all").symlink_to(sets)
+        (sets / place / "up").symlink_to("..")
+    told = checked(sets, capsys)
+    assert told["findings"] == []
+    assert told["photos"] == 36
+    assert told["counts"] == load(sets, 0).counts()
 
 
 def test_all_bad_things_are_told_in_one_run(sets: Path, capsys: pytest.CaptureFixture[str]) -> None:

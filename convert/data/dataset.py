@@ -16,12 +16,10 @@ import numpy as np
 from convert.data.near_duplicates import groups
 from convert.data.photo import Photo, sha256_of
 from convert.data.split import split
+from convert.data.walk import SETS, PhotoTree, walk_photos
 from convert.errors import DatasetError
 from convert.parallel import each
-from edge.errors import SourceError
-from edge.sources.photos import files
 
-SETS = ("train", "val", "test")
 HELD_OUT = {"val": 0.15, "test": 0.15}  # shares drawn from the photos where a set has no folder
 QUIET = 500  # files are hashed in a moment up to here; a bar would only flicker
 
@@ -34,6 +32,7 @@ class Dataset:
     train: tuple[Photo, ...]
     val: tuple[Photo, ...]
     test: tuple[Photo, ...]
+    drawn: tuple[str, ...] = ()  # sets that have no folder: their photos were train's
 
     @property
     def fingerprint(self) -> str:
@@ -66,59 +65,54 @@ def load(folder: Path, seed: int, cache: Path | None = None) -> Dataset:
 
     Raises: DatasetError.
     """
-    roots = set_folders(folder)
-    labels = labels_in(roots["train"])
-    for root in roots.values():
-        _refuse_other_labels(root, labels)
-    sets = _scan(roots, labels)
+    tree = walk_photos(folder)
+    labels = _labels_of(tree)
+    sets = _hashed(tree, labels)
     _refuse_copies(sets, labels)
     photos = [photo for scanned in sets.values() for photo in scanned]
     alike = dict(zip((p.sha256 for p in photos), groups(photos, cache).tolist(), strict=True))
     _warn_of_leaks(sets, alike, folder)
     whole = 1.0  # what is left of train
-    for name, share in HELD_OUT.items():
-        if name not in sets:
-            sets["train"], sets[name] = split(sets["train"], alike, share / whole, seed)
-            _refuse_lacks(sets, labels, folder, name)
-            whole -= share
-    return Dataset(labels, **{name: tuple(sets[name]) for name in SETS})
+    drawn = tuple(name for name in HELD_OUT if name not in sets)
+    for name in drawn:
+        sets["train"], sets[name] = split(sets["train"], alike, HELD_OUT[name] / whole, seed)
+        _refuse_lacks(sets, labels, folder, name)
+        whole -= HELD_OUT[name]
+    return Dataset(labels, *(tuple(sets[name]) for name in SETS), drawn=drawn)
 
 
-def set_folders(folder: Path) -> dict[str, Path]:
-    """Name the folders of train, val and test; the whole is train where there are none."""
-    if not folder.is_dir():
-        raise DatasetError(folder, "no such folder", "give a folder with one folder per class")
-    present = [name for name in SETS if (folder / name).is_dir()]
-    if present and "train" not in present:
+def _labels_of(tree: PhotoTree) -> tuple[str, ...]:
+    """The classes, the same in all sets, each with a photo. Raises: DatasetError."""
+    if tree.closed:
+        error = tree.closed[0]
+        raise DatasetError(error.subject, error.fault, error.remedy)
+    if "train" not in tree.labels:
         remedy = "name the folder of training photos train"
-        raise DatasetError(folder, f"has {', '.join(present)} but no train", remedy)
-    return {name: folder / name for name in present} if present else {"train": folder}
-
-
-def labels_in(root: Path) -> tuple[str, ...]:
-    """Folder names, sorted; hidden ones are no class."""
-    try:
-        folders = [p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    except OSError as error:
+        raise DatasetError(tree.path, f"has {', '.join(tree.labels)} but no train", remedy)
+    labels = tree.labels["train"]
+    if len(labels) < 2:
         raise DatasetError(
-            root, f"cannot be read ({error.strerror})", "change its rights"
-        ) from error
-    if len(folders) < 2:
-        raise DatasetError(
-            root,
-            f"must have a folder for each of two or more classes. Received: {sorted(folders)}",
+            tree.folder("train"),
+            f"must have a folder for each of two or more classes. Received: {list(labels)}",
             "put the photos of each class into a folder of its own",
         )
-    return tuple(sorted(folders))
+    for name in tree.labels:
+        _refuse_other_labels(tree, name)
+    filled = {(file.set, file.label) for file in tree.files}
+    for name, label in ((name, label) for name in tree.labels for label in labels):
+        if (name, label) not in filled:
+            empty = tree.folder(name) / label
+            raise DatasetError(empty, "no picture in it", "add photos, or remove it")
+    return labels
 
 
-def _refuse_other_labels(root: Path, labels: Sequence[str]) -> None:
-    found = set(labels_in(root))
-    lacks, adds = sorted(set(labels) - found), sorted(found - set(labels))
+def _refuse_other_labels(tree: PhotoTree, name: str) -> None:
+    found, labels = set(tree.labels[name]), set(tree.labels["train"])
+    lacks, adds = sorted(labels - found), sorted(found - labels)
     if lacks or adds:
         told = [f"lacks {_first(lacks)}"] * bool(lacks) + [f"adds {_first(adds)}"] * bool(adds)
         raise DatasetError(
-            root,
+            tree.folder(name),
             f"its classes differ from those of train: {' and '.join(told)}",
             "make the class folders of all sets the same",
         )
@@ -130,21 +124,14 @@ def _first(names: Sequence[str], count: int = 5) -> str:
     return ", ".join(map(repr, names[:count])) + more
 
 
-def _scan(roots: Mapping[str, Path], labels: Sequence[str]) -> dict[str, list[Photo]]:
-    """Find the photos of each set, and hash them, which notices every change."""
-    found = []
-    for name, root in roots.items():
-        for index, label in enumerate(labels):
-            try:
-                found += [(name, index, path) for path in files(root / label, recursive=True)]
-            except SourceError as error:
-                remedy = "add photos, or remove it"
-                raise DatasetError(root / label, error.fault, remedy) from error
-    sets: dict[str, list[Photo]] = {name: [] for name in roots}
-    paths = [path for _, _, path in found]
+def _hashed(tree: PhotoTree, labels: Sequence[str]) -> dict[str, list[Photo]]:
+    """The photos of each set, known by their content, which notices every change."""
+    index = {label: number for number, label in enumerate(labels)}
+    sets: dict[str, list[Photo]] = {name: [] for name in tree.labels}
+    paths = [file.path for file in tree.files]
     hashes = each(sha256_of, paths, "scan", bar=len(paths) > QUIET)
-    for (name, index, path), sha256 in zip(found, hashes, strict=True):
-        sets[name].append(Photo(path, index, sha256))
+    for file, sha256 in zip(tree.files, hashes, strict=True):
+        sets[file.set].append(Photo(file.path, index[file.label], sha256))
     return sets
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from convert.data.dataset import HELD_OUT, SETS
+from convert.data.dataset import HELD_OUT
 from convert.data.examine import Examined, Folder
 from convert.data.near_duplicates import LOOK, group
+from convert.data.walk import SETS, PhotoTree
 from edge.errors import one_line
 
 IMBALANCE = 3  # times as many photos of the largest class as of the smallest
@@ -41,7 +43,7 @@ def find(folder: Folder, image_size: int) -> list[Finding]:
         image_size: shorter side of what the network sees, in pixels.
     """
     found = [
-        *_layout(folder),
+        *_layout(folder.tree),
         *_classes(folder),
         *_unreadable(folder),
         *_pictures(folder, image_size),
@@ -66,32 +68,33 @@ def leaks(members: Sequence[Examined]) -> bool:
     return len({photo.set for photo in members}) > 1
 
 
-def _layout(folder: Folder) -> Iterator[Finding]:
-    for name in folder.hidden:
+def _layout(tree: PhotoTree) -> Iterator[Finding]:
+    for name in tree.hidden:
         yield Finding("note", "hidden", name, "is a hidden folder", "it is ignored", (name,))
-    for name in folder.unknown:
+    for name in tree.unknown:
         remedy = f"it is ignored; the sets are named {', '.join(SETS)}"
         yield Finding("warning", "unknown-folder", name, "is none of the sets", remedy, (name,))
-    for name in folder.strays:
+    for name in tree.strays:
         remedy = "it is ignored; put it into the folder of its class"
         yield Finding("warning", "stray", name, "lies in no class folder", remedy, (name,))
-    for name in folder.others:
+    for name in tree.others:
         yield Finding("warning", "no-picture", name, "is no picture", "it is ignored", (name,))
-    for name in folder.closed:
-        yield Finding("error", "closed", name, "cannot be read", "change its rights", (name,))
+    for error in tree.closed:
+        name = os.path.relpath(error.subject, tree.path)
+        yield Finding("error", "closed", name, error.fault, error.remedy, (name,))
 
 
 def _classes(folder: Folder) -> Iterator[Finding]:
-    if "train" not in folder.labels:
+    if "train" not in folder.tree.labels:
         remedy = "name the folder of training photos train"
         yield Finding("error", "no-train", "train", "is not there", remedy)
-    train = next(iter(folder.labels.values()))
+    train = next(iter(folder.tree.labels.values()))
     if len(train) < 2:
         fault = f"has {len(train)} class folder{'s' * (len(train) != 1)}"
         remedy = "put the photos of each of two or more classes into a folder of its own"
-        yield Finding("error", "classes", str(folder.path), fault, remedy)
-    first = next(iter(folder.labels))
-    for name, labels in folder.labels.items():
+        yield Finding("error", "classes", str(folder.tree.path), fault, remedy)
+    first = next(iter(folder.tree.labels))
+    for name, labels in folder.tree.labels.items():
         for label in sorted(set(labels) ^ set(train)):
             has, lacks = (name, first) if label in labels else (first, name)
             fault = f"is a class of {has}, not of {lacks}"
@@ -100,7 +103,7 @@ def _classes(folder: Folder) -> Iterator[Finding]:
         counts = Counter(photo.label for photo in folder.photos if photo.set == name)
         for label in labels:
             if not counts[label]:
-                place = f"{name}/{label}" if len(folder.labels) > 1 else label
+                place = f"{name}/{label}" if len(folder.tree.labels) > 1 else label
                 remedy = "add photos, or remove it"
                 yield Finding("error", "empty-class", place, "has no picture in it", remedy)
 
@@ -135,7 +138,7 @@ def _pictures(folder: Folder, image_size: int) -> Iterator[Finding]:
 
 
 def _balance(folder: Folder) -> Iterator[Finding]:
-    name = "train" if "train" in folder.labels else next(iter(folder.labels))
+    name = "train" if "train" in folder.tree.labels else next(iter(folder.tree.labels))
     counts = Counter(photo.label for photo in folder.photos if photo.set == name)
     if len(counts) < 2:
         return
@@ -150,8 +153,8 @@ def _alike(folder: Folder) -> Iterator[Finding]:
     groups = look_alikes(folder)
     for members in groups:
         yield _alike_finding(members)
-    missing = [name for name in HELD_OUT if name not in folder.labels]
-    if not missing or "train" not in folder.labels:
+    missing = [name for name in HELD_OUT if name not in folder.tree.labels]
+    if not missing or "train" not in folder.tree.labels:
         return
     photos = [photo for photo in folder.photos if photo.set == "train" and not photo.fault]
     for label, count in Counter(photo.label for photo in photos).items():

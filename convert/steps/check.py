@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
-from convert.data.dataset import SETS
 from convert.data.examine import Examined, Folder, examine
 from convert.data.findings import Finding, find, leaks, look_alikes
+from convert.data.walk import SETS
 from convert.errors import DatasetError
 from convert.files import write
 from convert.report.sheet import sheet
@@ -79,7 +79,7 @@ def _counts(folder: Folder) -> dict[str, dict[str, int]]:
     found = Counter((photo.set, photo.label) for photo in folder.photos)
     return {
         name: {label: found[name, label] for label in labels}
-        for name, labels in folder.labels.items()
+        for name, labels in folder.tree.labels.items()
     }
 
 

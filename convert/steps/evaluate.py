@@ -6,13 +6,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from convert.data.dataset import labels_in, set_folders
 from convert.data.photo import Photo, sha256_of
+from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
 from convert.measure.evaluate import evaluate
 from convert.measure.scores import at_threshold, confusion
 from edge.classifier.model import Model
-from edge.sources.photos import files
 
 EXAMPLES = """\
 PHOTOS holds one folder per class, named as the model's labels, or train/, val/ and test/ that hold
@@ -36,15 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Print accuracy, the figures at the model's own threshold, and the confusion, per model."""
-    roots = set_folders(arguments.photos)
-    if len(roots) > 1 and arguments.set not in roots:
-        raise DatasetError(arguments.photos, f"has no {arguments.set}", "give another --set")
-    root = roots.get(arguments.set, arguments.photos)
+    tree = walk_photos(arguments.photos)
+    of_set = arguments.set if tree.split else "train"
+    if of_set not in tree.labels:
+        raise DatasetError(arguments.photos, f"has no {of_set}", "give another --set")
     for path in arguments.models:
         with Model(path) as model:
             labels = model.labels
             threshold = float(model.metadata.edge.get("threshold") or 0.0)
-        found = evaluate(path, _photos(root, labels), path.name)
+        found = evaluate(path, _photos(tree, of_set, labels), path.name)
         answered = at_threshold(found.scores, found.labels, threshold)
         print(f"{path}: accuracy {found.accuracy} on {found.accuracy.total} photos")
         print(
@@ -58,17 +57,21 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _photos(root: Path, labels: Sequence[str]) -> list[Photo]:
-    """The photos of a folder of classes; each class must be one of the model's labels."""
-    unknown = [name for name in labels_in(root) if name not in labels]
+def _photos(tree: PhotoTree, of_set: str, labels: Sequence[str]) -> list[Photo]:
+    """The photos of a set; each class must be one of the model's labels."""
+    unknown = [name for name in tree.labels[of_set] if name not in labels]
     if unknown:
         fault = f"{unknown[0]} is no label of the model ({', '.join(labels[:5])})"
-        raise DatasetError(root, fault, "give the photos that it was made for")
-    return [
-        Photo(path, labels.index(label), sha256_of(path))
-        for label in labels_in(root)
-        for path in files(root / label, recursive=True)
+        raise DatasetError(tree.folder(of_set), fault, "give the photos that it was made for")
+    found = [
+        Photo(file.path, labels.index(file.label), sha256_of(file.path))
+        for file in tree.files
+        if file.set == of_set
     ]
+    if not found:
+        remedy = "give a folder with one folder per class"
+        raise DatasetError(tree.folder(of_set), "holds no photo of a class", remedy)
+    return found
 
 
 def _table(labels: Sequence[str], counts: list[list[int]]) -> str:

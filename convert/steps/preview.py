@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError, OutputError
 from convert.files import write
 from convert.names import AUGMENTATIONS
 from convert.report.sheet import sheet
 from edge.commands import complain
 from edge.commands.arguments import count
-from edge.errors import ImageError, SourceError
+from edge.errors import ImageError
 from edge.image.preprocess import Pixels, Size, encode_jpeg, resized
-from edge.sources.photos import files
 
 if TYPE_CHECKING:
     from convert.training.augment import Augmentation
@@ -161,25 +161,29 @@ def variations(
 
 def chosen_photos(folder: Path, seed: int) -> list[tuple[str, Path]]:
     """Choose (label, photo) for the rows of a sheet, by class, seeded. Raises: DatasetError."""
-    classes = _classes(folder / "train" if (folder / "train").is_dir() else folder)
+    classes = _classes(walk_photos(folder))
     if len(classes) > MOST_ROWS:
         complain(NAME, f"{folder}: the first {MOST_ROWS} of {len(classes)} classes are shown")
     each = max(1, min(PHOTOS_OF_A_CLASS, MOST_ROWS // len(classes)))
     chosen = []
-    for label, root in classes[:MOST_ROWS]:
-        try:
-            found = list(files(root, recursive=True))
-        except SourceError as error:
-            raise DatasetError(root, error.fault, "add photos, or remove it") from error
+    for label, found in islice(classes.items(), MOST_ROWS):
+        if not found:
+            raise DatasetError(folder, f"{label}: no picture in it", "add photos, or remove it")
         picked = np.random.default_rng(seed).permutation(len(found))[:each]
         chosen += [(label, found[index]) for index in sorted(picked)]
     return chosen
 
 
-def _classes(root: Path) -> Sequence[tuple[str, Path]]:
-    """(label, folder) by name, hidden ones left out; a folder of photos alone is one class."""
-    found = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
-    return [(path.name, path) for path in found] or [(root.resolve().name, root)]
+def _classes(tree: PhotoTree) -> dict[str, list[Path]]:
+    """The photos of each class, of train where there is one; photos alone are one class."""
+    of_set, labels = next(iter(tree.labels.items()))
+    if not labels:
+        return {tree.folder(of_set).resolve().name: [tree.path / name for name in tree.strays]}
+    classes: dict[str, list[Path]] = {label: [] for label in labels}
+    for file in tree.files:
+        if file.set == of_set:
+            classes[file.label].append(file.path)
+    return classes
 
 
 def _refuse_inside(out: Path, folder: Path, what: str) -> None:

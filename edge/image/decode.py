@@ -21,6 +21,7 @@ import stat
 import struct
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -60,10 +61,39 @@ def opened(source: Path | bytes, suffices: Suffices) -> Iterator[Image.Image]:
 
     Raises: ImageError, whichever way the file is bad.
     """
-    subject = "the given bytes" if isinstance(source, bytes) else source
+    with _identified(source) as image:
+        yield _upright_rgb(image, suffices, _named(source))
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an encoded picture says of itself, as decoding it goes by."""
+
+    format: str  # Pillow's name; what a camera calls MPO is a JPEG
+    size: Size  # (height, width), upright
+    orientation: int  # EXIF, 1..8
+
+
+def read_facts(source: Path | bytes) -> ImageFacts:
+    """Read the facts of a picture; only some kinds are decoded for that. Raises: ImageError."""
+    with _identified(source) as image:
+        kind, orientation = image.format or "", _orientation(image)
+        if kind in ("PNG", "TIFF"):  # see _upright_rgb
+            image.load()
+        if kind != "TIFF":  # which is turned now, and forgets that it was
+            orientation = _orientation(image)
+        lies = orientation >= 5 and kind != "TIFF"
+        size = (image.width, image.height) if lies else (image.height, image.width)
+        return ImageFacts("JPEG" if kind == "MPO" else kind, size, orientation)
+
+
+@contextlib.contextmanager
+def _identified(source: Path | bytes) -> Iterator[Image.Image]:
+    """Yield a picture before it is decoded. Raises: ImageError, whichever way it is bad."""
+    subject = _named(source)
     try:
         with _stream(source) as stream, _identify(stream, subject) as image:
-            yield _upright_rgb(image, suffices, subject)
+            yield image
     except ImageError:
         raise
     except FileNotFoundError as error:
@@ -76,6 +106,10 @@ def opened(source: Path | bytes, suffices: Suffices) -> Iterator[Image.Image]:
     except Exception as error:
         reason = str(error).strip() or type(error).__name__
         raise ImageError(subject, f"is damaged ({reason})", "replace the file") from error
+
+
+def _named(source: Path | bytes) -> object:
+    return "the given bytes" if isinstance(source, bytes) else source
 
 
 def _stream(source: Path | bytes) -> BinaryIO:
@@ -216,6 +250,9 @@ _TURNS = {
 
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8; 1 where there is none, or none that can be read."""
+    if image.format == "TIFF":  # the tag is its own
+        stored = cast(Any, image).tag_v2.get(_ORIENTATION_TAG, 1)
+        return stored if stored in _TURNS else 1
     exif = Image.Exif()  # image.getexif() would, in newer Pillow only, also take a JPEG's XMP
     try:
         exif.load(image.info.get("exif", b""))

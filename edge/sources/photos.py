@@ -174,28 +174,53 @@ def _matches(pattern: str, recursive: bool) -> Iterator[Path | SourceError]:
 
 def _pictures(folder: Path, recursive: bool) -> Iterator[Path | SourceError]:
     """Pictures of a folder by name, hidden ones left out; an error where one cannot be read."""
+    for entry in walk(folder, lambda _: recursive):
+        if isinstance(entry, SourceError):
+            yield entry
+        elif not entry.is_folder and is_picture(entry.path):
+            yield entry.path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a folder holds: a file, or a folder, which comes before what it holds itself."""
+
+    path: Path
+    is_folder: bool
+
+
+def walk(folder: Path, enter: Callable[[Path], bool]) -> Iterator[Entry | SourceError]:
+    """Yield all that is in a folder and below it, by name; an error for a folder that is closed.
+
+    Hidden folders are named, not entered; nor is one that links to a folder above itself.
+
+    Args:
+        folder: where to begin.
+        enter: whether to look into a folder, by its path.
+    """
     # Not by recursion: as deep as Python can call, a path can be deeper.
-    waiting: list[tuple[Path, bool, frozenset[tuple[int, int]]]] = [(folder, True, frozenset())]
+    waiting: list[tuple[Entry, frozenset[tuple[int, int]]]] = [(Entry(folder, True), frozenset())]
     while waiting:
-        path, is_folder, above = waiting.pop()
-        if not is_folder:
-            yield path
-            continue
+        entry, above = waiting.pop()
+        path = entry.path
+        if path != folder:
+            yield entry
+            if not entry.is_folder or path.name.startswith(".") or not enter(path):
+                continue
         try:
             status = path.stat()
-            entries = sorted(path.iterdir(), reverse=True)
+            inner = sorted(path.iterdir(), reverse=True)
         except OSError as error:
             yield SourceError(path, f"cannot be read ({error.strerror})", "change its rights")
             continue
         identity = (status.st_dev, status.st_ino)
-        if identity in above:  # a link to where we come from
-            continue
-        above |= {identity}
-        for entry in entries:
-            inner = _is_folder(entry)
-            wanted = recursive if inner else entry.suffix.lower() in SUFFIXES
-            if wanted and not entry.name.startswith("."):
-                waiting.append((entry, inner, above))
+        if identity not in above:  # else a link to where we come from
+            waiting += [(Entry(one, _is_folder(one)), above | {identity}) for one in inner]
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its name; hidden ones are not meant."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _is_folder(path: Path) -> bool:
