@@ -19,6 +19,7 @@ from edge.commands import complain
 from edge.commands.tuning import Way, way
 from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import CAMERA, Configuration
+from edge.service.folders import FolderError
 from edge.service.health import Vitals
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.reload import Demands, Reloading
@@ -115,6 +116,26 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
         yield _web(configuration.web, service)
     if configuration.mqtt.url:
         yield _mqtt(configuration.mqtt, service)
+
+
+def unwritable(configuration: Configuration) -> Iterator[EdgeError]:
+    """Try to write to each folder that the configuration names, and yield what went wrong."""
+    for folder in configuration.folders:
+        try:
+            folder.check()
+        except FolderError as error:
+            yield error
+
+
+def tell_folders(configuration: Configuration) -> None:
+    """Say at the start which folders cannot be written, and how to see the pictures."""
+    faults = list(unwritable(configuration))
+    for fault in faults:
+        say(str(fault))
+    for folder in configuration.folders:
+        copy = folder.how_to_see() if folder.key == "snapshots.folder" else ""
+        if copy and folder.path not in {Path(fault.subject) for fault in faults}:
+            say(f"pictures are kept in {folder.path}; to copy them to your home: {copy}")
 
 
 def _systemd_folder(name: str) -> str:

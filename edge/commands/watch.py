@@ -25,6 +25,8 @@ from edge.commands.service import (
     make_sinks,
     open_source,
     say,
+    tell_folders,
+    unwritable,
 )
 from edge.errors import ConfigurationError
 from edge.service.configuration import HELP, KEYS, Configuration, Key, build, of_text, printed, read
@@ -86,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         "--print-config", action="store_true", help="print the configuration as TOML, and end"
     )
     parser.add_argument(
-        "--check", action="store_true", help="try configuration and model, and end; no camera"
+        "--check",
+        action="store_true",
+        help="try configuration, model and writing to the folders it names, and exit; no camera",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -138,6 +142,12 @@ def _check(configuration: Configuration) -> int:
     trial = try_model(path, runtime=how.runtime, num_threads=how.threads)
     _known_labels(configuration, trial.labels)
     check_extras(configuration)
+    faults = 0
+    for line in unwritable(configuration):
+        faults += 1
+        complain(NAME, line)
+    if faults:
+        return 1
     golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
     labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
     print(f"configuration: good\n{path}: good ({labels}; {golden}; {trial.runtime}; ", end="")
@@ -174,6 +184,7 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         models = stack.enter_context(closing(load_model(configuration, verbose=verbose)))
         _known_labels(configuration, models.model.labels)
         signal.signal(signal.SIGHUP, lambda *_: models.ask())
+        tell_folders(configuration)
         source, sinks = open_source(configuration), list[Delivery]()
         watched = Watched(source)
         rules = Rules(configuration.steady, configuration.threshold)

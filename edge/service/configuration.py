@@ -18,6 +18,7 @@ from typing import Any
 
 from edge.classifier.runtime import RUNTIMES
 from edge.errors import ConfigurationError, EdgeError, checked
+from edge.service.folders import Folder
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.pace import PaceSettings
 from edge.service.sinks.results import ResultsSettings
@@ -76,6 +77,20 @@ class Configuration:
         """The rate: a camera's is 2 frames a second unless another is asked for."""
         usual = 2.0 if self.source == CAMERA else 0.0
         return PaceSettings(usual if self.fps is None else self.fps, self.max_temperature)
+
+    @property
+    def folders(self) -> list[Folder]:
+        """The folders that it names for the service to write to."""
+        kept = self.web.dataset if self.web.listen else ""
+        file = Path(self.results.file)
+        results = Folder("results.file", file.parent, file=file.name)
+        named = (
+            (self.snapshots.folder, Folder("snapshots.folder", Path(self.snapshots.folder), True)),
+            (self.results.file, results),
+            (self.latest, Folder("latest", Path(self.latest).parent)),
+            (kept, Folder("web.dataset", Path(kept), True)),
+        )
+        return [folder for name, folder in named if name]
 
 
 # What --help says; edge-watch --print-config writes it beside each key.

@@ -6,7 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from edge.errors import one_line
+from edge.errors import EdgeError, one_line
+from edge.service.folders import Folder
 from edge.service.sinks import ReaderGoneError
 from edge.service.watch import Sighting, Sink
 
@@ -39,15 +40,15 @@ class Delivery:
             self._keep(sighting)
             return
         try:
-            self._catch_up()
-            self._sink(sighting)
+            wrote = self._catch_up()
+            wrote |= self._sink(sighting) is not False
         except ReaderGoneError:
             raise
         except Exception as error:  # whatever a sink's client raises, frames go on
             self._failed(error)
             self._keep(sighting)
             return
-        if self._pause_s:
+        if self._pause_s and wrote:
             self._pause_s = 0.0
             counts = f"{self.failures} failures in all, {self.lost} changes lost"
             self._report(f"{self.name}: works again ({counts})")
@@ -58,17 +59,20 @@ class Delivery:
             self._catch_up()
         except Exception as error:
             self._lost += len(self._late)
-            self._report(f"{self.name}: {_text(error)}; {self.lost} changes lost")
+            self._report(f"{self.name}: {self._text(error)}; {self.lost} changes lost")
         try:
             getattr(self._sink, "close", lambda: None)()
         except Exception as error:
             self._failures += 1
-            self._report(f"{self.name}: {_text(error)}")
+            self._report(f"{self.name}: {self._text(error)}")
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> bool:
+        """Deliver what waits; return whether any of it was written."""
+        wrote = False
         while self._late:
-            self._sink(self._late[0])
+            wrote |= self._sink(self._late[0]) is not False
             self._late.popleft()
+        return wrote
 
     @property
     def failures(self) -> int:
@@ -102,9 +106,15 @@ class Delivery:
         self._failures += 1
         self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s or FIRST_PAUSE_S)
         self._retry_s = self._monotonic() + self._pause_s
-        self._report(f"{self.name}: {_text(error)}; tried again in {self._pause_s:g} s")
+        self._report(f"{self.name}: {self._text(error)}; tried again in {self._pause_s:g} s")
 
-
-def _text(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) else ""  # str() adds number and path
-    return one_line(said or str(error) or type(error).__name__)
+    def _text(self, error: Exception) -> str:
+        """Say what went wrong, and the remedy where the folder that it writes to explains it."""
+        folder = getattr(self._sink, "folder", None)
+        if isinstance(folder, Folder) and isinstance(error, OSError):
+            error = folder.fault(error)
+            return f"{error.fault}; {error.remedy}"
+        if isinstance(error, EdgeError):
+            return str(error)
+        said = error.strerror if isinstance(error, OSError) else ""  # str() adds number and path
+        return one_line(said or str(error) or type(error).__name__)

@@ -61,7 +61,8 @@ class Sighting:
         return replace(self, frame=None)
 
 
-Sink = Callable[[Sighting], None]
+# A sink returns False where it had nothing to write: that proves nothing about its writing.
+Sink = Callable[[Sighting], bool | None]
 
 
 class Models(Protocol):

@@ -17,12 +17,13 @@ class JsonLines:
         """Args: where to write, which stays open; each how many results one is told (0: none)."""
         self._stream, self._every = stream, every
 
-    def __call__(self, sighting: Sighting) -> None:
-        """Write one sighting, if it is to be told. Raises: ReaderGoneError, OSError."""
+    def __call__(self, sighting: Sighting) -> bool:
+        """Write one sighting, if it is due; return whether. Raises: ReaderGoneError, OSError."""
         if not sighting.change and (not self._every or sighting.number % self._every):
-            return
+            return False
         try:
             self._stream.write(sighting.line + "\n")
             self._stream.flush()
         except BrokenPipeError as error:
             raise ReaderGoneError(*error.args) from error
+        return True

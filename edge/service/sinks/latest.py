@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.files import replace_file
+from edge.service.folders import Folder
 from edge.service.watch import Sighting
 
 
@@ -13,13 +14,14 @@ class Latest:
 
     def __init__(self, path: Path) -> None:
         """Args: the file."""
-        self.name = str(path)
+        self.name, self.folder = str(path), Folder("latest", path.parent)
         self._path = path
         self._number = 0  # of the newest that is in it
 
-    def __call__(self, sighting: Sighting) -> None:
-        """Replace the file. Raises: OSError."""
+    def __call__(self, sighting: Sighting) -> bool:
+        """Replace the file, unless it is newer; return whether. Raises: OSError."""
         if sighting.number < self._number:  # a late one: there is a newer
-            return
+            return False
         replace_file(self._path, sighting.line.encode(), durable=False)
         self._number = sighting.number
+        return True

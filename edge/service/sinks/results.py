@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import checked
+from edge.service.folders import Folder
 from edge.service.watch import Sighting
 
 
@@ -31,6 +32,7 @@ class Results:
         """Args: which file, and how large. It is opened when there is something to write."""
         self.name = settings.file
         self._path, self._settings = Path(settings.file), settings
+        self.folder = Folder("results.file", self._path.parent)
         self._file: int | None = None  # descriptor
 
     def __call__(self, sighting: Sighting) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from edge.errors import ConfigurationError, checked
 from edge.files import replace_file
 from edge.image.preprocess import encode_jpeg, read_image
+from edge.service.folders import Folder
 from edge.service.watch import Sighting
 
 OCCASIONS = ("change", "label", "low", "asked")
@@ -53,8 +54,23 @@ class _Kept:
     total: int = 0
 
 
+@dataclass(frozen=True)
+class _Snapshot:
+    """A picture that is to be written."""
+
+    path: Path
+    jpeg: bytes
+    record: bytes  # the JSON beside it
+    number: int  # of its frame
+    is_change: bool
+
+
 class Snapshots:
-    """A folder of JPEGs, with name, scores and time in a JSON file beside each."""
+    """A folder of JPEGs, with name, scores and time in a JSON file beside each.
+
+    The newest picture that could not be written is kept in memory and written at the next call, so
+    that the folder is known to work again only when a picture is in it.
+    """
 
     def __init__(
         self, settings: SnapshotSettings, monotonic: Callable[[], float] = time.monotonic
@@ -63,16 +79,32 @@ class Snapshots:
         self.name = f"snapshots in {settings.folder}"
         self._settings, self._monotonic = settings, monotonic
         self._folder = Path(settings.folder)
+        self.folder = Folder("snapshots.folder", self._folder, is_made=True)
+        self.lost = 0  # pictures that could not be kept
+        self._unwritten: _Snapshot | None = None
+        self._written = 0  # number of the newest frame whose picture is in the folder
         self._kept: _Kept | None = None  # not looked at yet
         self._last_s = -settings.every_s
 
-    def __call__(self, sighting: Sighting) -> None:
-        """Keep the sighting's picture, if there is an occasion. Raises: OSError, ImageError."""
-        if sighting.frame is None:  # delivered late
-            return
+    def __call__(self, sighting: Sighting) -> bool:
+        """Keep the sighting's picture, if there is an occasion; return whether one was written.
+
+        Raises: OSError, ImageError.
+        """
         occasion = self._occasion(sighting)
-        if occasion:
-            self._save(sighting, occasion)
+        if occasion and sighting.frame is None:  # delivered late: its picture is here, or gone
+            is_here = self._unwritten and self._unwritten.number == sighting.number
+            self.lost += not is_here and sighting.number != self._written
+        elif occasion:
+            made = self._make(sighting, occasion)
+            if self._unwritten and not self._unwritten.is_change:  # a change comes again, late
+                self.lost += 1
+            self._unwritten = made
+        if self._unwritten is None:
+            return False
+        self._write(self._unwritten)
+        self._unwritten = None
+        return True
 
     def _occasion(self, sighting: Sighting) -> str:
         """Why to keep this one; "" for no reason."""
@@ -90,27 +122,31 @@ class Snapshots:
             return "low"
         return ""
 
-    def _save(self, sighting: Sighting, occasion: str) -> None:
+    def _make(self, sighting: Sighting, occasion: str) -> _Snapshot:
         assert sighting.frame is not None
         jpeg = encode_jpeg(read_image(sighting.frame.picture))
         record = json.dumps(sighting.as_dict() | {"occasion": occasion}).encode()
+        path = self._folder / _name(sighting)
+        return _Snapshot(path, jpeg, record, sighting.number, sighting.change is not None)
+
+    def _write(self, made: _Snapshot) -> None:
         try:
-            self._put(self._folder / _name(sighting), jpeg, record)
+            self._put(made)
         except OSError:
             self._kept = None  # the folder may be another one now: it is looked at anew
             raise
-        self._last_s = self._monotonic()
+        self._last_s, self._written = self._monotonic(), made.number
 
-    def _put(self, path: Path, jpeg: bytes, record: bytes) -> None:
-        kept, size = self._look(), len(jpeg) + len(record)
+    def _put(self, made: _Snapshot) -> None:
+        kept, size = self._look(), len(made.jpeg) + len(made.record)
         self._make_room(kept, size)
-        replace_file(path.with_suffix(".json"), record)
+        replace_file(made.path.with_suffix(".json"), made.record)
         try:
-            replace_file(path, jpeg)
+            replace_file(made.path, made.jpeg)
         except OSError:
-            path.with_suffix(".json").unlink(missing_ok=True)
+            made.path.with_suffix(".json").unlink(missing_ok=True)
             raise
-        kept.sizes.append((path, size))
+        kept.sizes.append((made.path, size))
         kept.total += size
 
     def _look(self) -> _Kept:
