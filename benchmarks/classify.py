@@ -47,7 +47,8 @@ from edge.commands.arguments import count
 from edge.errors import EdgeError
 from edge.image.preprocess import Picture, read_image
 from edge.sources.ahead import ahead
-from edge.sources.photos import Frame, photos
+from edge.sources.frame import Frame
+from edge.sources.photos import photos
 
 NAME = "classify"
 MOBILENET = TEST_DATA / "peers" / "tflite-support" / "mobilenet_v1_0.25_224_quant.tflite"

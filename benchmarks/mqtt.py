@@ -34,9 +34,9 @@ from edge.errors import EdgeError
 from edge.service.health import Vitals
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.mqtt.sink import Mqtt
+from edge.service.sighting import Sighting
 from edge.service.steady import Change
-from edge.service.watch import Sighting
-from edge.sources.photos import Frame
+from edge.sources.frame import Frame
 
 NAME = "mqtt"
 PAUSE_S = 0.02  # between two events

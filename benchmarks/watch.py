@@ -44,14 +44,16 @@ from edge.errors import EdgeError
 from edge.image.preprocess import Picture, Size
 from edge.service import systemd as notify
 from edge.service.delivery import Delivery
+from edge.service.guard import MemoryGuard
+from edge.service.models import ModelRequirements, ModelStore
 from edge.service.pace import Pace, PaceSettings
-from edge.service.reload import Demands, Reloading
+from edge.service.sighting import Sighting, Sink
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.steady import SteadySettings
 from edge.service.watch import Rules, watch
-from edge.sources.photos import Frame
+from edge.sources.frame import Frame
 
 NAME = "watch"
 SMALL = "hotdog-small.tflite"
@@ -150,6 +152,17 @@ class Marks:
         self._began = Span(time.perf_counter(), time.thread_time())  # our own time is left out
 
 
+class Mark(Sink):
+    """Marks the end of what came before it."""
+
+    def __init__(self, marks: Marks, what: str) -> None:
+        self._marks, self._what = marks, what
+
+    def __call__(self, sighting: Sighting) -> None:
+        """Mark."""
+        self._marks.end(self._what)
+
+
 class MarkedModel(Model):
     """A model that marks where preprocessing and invoking end."""
 
@@ -204,13 +217,16 @@ def frames_timed(path: Path, size: Size, number: int, folder: Path) -> list[dict
             "latest.json": Latest(folder / "latest.json"),
             "snapshots": Snapshots(SnapshotSettings(str(folder / "snapshots"))),
         }
-        marked = [lambda _: marks.end("rank and steady")]
+        marked = [Mark(marks, "rank and steady")]
         for what, sink in sinks.items():
-            marked += [Delivery(sink, ignore), lambda _, what=what: marks.end(what)]
-        models = Reloading(path, lambda path: MarkedModel(path, marks), _try, Demands(), ignore)
+            marked += [Delivery(sink, ignore), Mark(marks, what)]
+        models = ModelStore(
+            path, lambda path: MarkedModel(path, marks), _try, ModelRequirements(), ignore
+        )
         with closing(models), closing(MarkedNotifier(environment, marks)) as notifier:
             pace = Pace(PaceSettings(max_temperature=80.0), board.temperature, ignore)
-            watch(frames(), models, Rules(SteadySettings()), marked, notifier, pace, report=ignore)
+            rules, guard = Rules(SteadySettings()), MemoryGuard(400)
+            watch(frames(), models, rules, marked, notifier, pace, guard=guard, report=ignore)
     return marks.frames[-number:]
 
 

@@ -34,15 +34,17 @@ from edge.commands.arguments import count
 from edge.image.preprocess import encode_jpeg
 from edge.service.delivery import Delivery
 from edge.service.health import Watched, vital_signs
+from edge.service.models import ModelRequirements, ModelStore
 from edge.service.pace import Pace, PaceSettings
-from edge.service.reload import Demands, Reloading
+from edge.service.sighting import Sighting
 from edge.service.steady import SteadySettings
-from edge.service.watch import Rules, Sighting
+from edge.service.watch import Rules
 from edge.service.web.handlers import STATIC
 from edge.service.web.settings import WebSettings
 from edge.service.web.sink import Web
 from edge.service.web.station import Station
-from edge.sources.photos import Frame
+from edge.sources.frame import Frame
+from edge.sources.replay import Replay
 
 NAME = "web"
 SIZE = (480, 640)
@@ -90,9 +92,9 @@ def _nobody(folder: Path, frames: int) -> float:
     noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
     with ExitStack() as stack:
         pace = Pace(PaceSettings(), lambda: None, lambda _: None)
-        reloading = Reloading(default_model(), Model, Trying, Demands(), lambda _: None)
-        models = stack.enter_context(closing(reloading))
-        vitals = vital_signs(Watched([]), pace, models, [])
+        store = ModelStore(default_model(), Model, Trying, ModelRequirements(), lambda _: None)
+        models = stack.enter_context(closing(store))
+        vitals = vital_signs(Watched(Replay(folder)), pace, models, [])
         settings, rules = WebSettings(listen="127.0.0.1:0"), Rules(SteadySettings())
         station = Station(settings, vitals, models, rules, lambda: None, folder)
         web = stack.enter_context(closing(Web(settings, station, lambda _: None)))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
 
 from edge.classifier.classify import Category, Result
 from edge.image.preprocess import Picture
+from edge.service.sighting import Sighting, Sink
 from edge.service.steady import Change
-from edge.service.watch import Sighting
-from edge.sources.photos import Frame
+from edge.sources.frame import Frame
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 PIXELS = np.full((48, 64, 3), 90, np.uint8)
@@ -41,3 +42,13 @@ def sighting(
     )
     change = Change("unknown", state, score, 3.5) if changed else None
     return Sighting(number, Frame("here", picture, at, 0), result, state, change, 4.5, 0, wanted)
+
+
+class Taker(Sink):
+    """A sink that hands sightings to a function."""
+
+    def __init__(self, take: Callable[[Sighting], None], name: str = "function") -> None:
+        self.name, self._take = name, take
+
+    def __call__(self, sighting: Sighting) -> None:
+        self._take(sighting)

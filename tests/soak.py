@@ -29,6 +29,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sightings import Taker
 from soak_faults import BAD, Faulty, Frames, ModelFile, Scene, Systemd, key
 
 from edge import board
@@ -38,15 +39,17 @@ from edge.commands import complain, run
 from edge.commands.arguments import count
 from edge.errors import EdgeError, SourceError
 from edge.service.delivery import Delivery
+from edge.service.guard import MemoryGuard
+from edge.service.models import ModelRequirements, ModelStore
 from edge.service.pace import Pace, PaceSettings
-from edge.service.reload import Demands, Reloading
+from edge.service.sighting import Sighting
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results, ResultsSettings
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.steady import SteadySettings
 from edge.service.systemd import Notifier
-from edge.service.watch import Rules, Sighting, watch
+from edge.service.watch import Rules, watch
 
 NAME = "soak"
 FLAT_MB = 5.0
@@ -112,8 +115,11 @@ class Soak:
         with ExitStack() as stack:
             notifier = stack.enter_context(closing(Notifier(self.systemd.environment)))
             clock = self.scene.clock
-            opening = (_open, _try, Demands(), self.report, clock)
-            models = stack.enter_context(closing(Reloading(self.file.path, *opening)))
+            requirements = ModelRequirements()
+            store = ModelStore(
+                self.file.path, _open, _try, requirements, self.report, monotonic=clock
+            )
+            models = stack.enter_context(closing(store))
             expected = stack.enter_context((self.folder / "expected.jsonl").open("a"))
             stream = stack.enter_context((self.folder / "stdout.jsonl").open("a"))
             faulty = self._sinks(stream)
@@ -134,7 +140,16 @@ class Soak:
 
             frames = self.scene.play(self.random.randint(1, self.frames // 5), models, faulty)
             pace = Pace(PaceSettings(), board.temperature, self.report)
-            watch(frames, models, RULES, [note, *sinks], notifier, pace, report=self.report)
+            watch(
+                frames,
+                models,
+                RULES,
+                [Taker(note), *sinks],
+                notifier,
+                pace,
+                guard=MemoryGuard(0),
+                report=self.report,
+            )
 
     def _sinks(self, stream: object) -> list[Faulty]:
         """The service's sinks, each of which fails in its own way."""
@@ -160,7 +175,7 @@ class Soak:
         self.lost += sink.lost
         self.counted["failures of sinks"] += sink.failures
 
-    def _look(self, models: Reloading) -> None:
+    def _look(self, models: ModelStore) -> None:
         """Look at the process now and then, but not while a model is tried or changes."""
         if self.scene.number % self.sample_every or not self.file.settled:
             return

@@ -20,9 +20,9 @@ from edge.classifier import golden
 from edge.classifier.model import models_folder
 from edge.errors import SourceError
 from edge.image.preprocess import Picture, read_image, resize
-from edge.service.reload import Reloading
-from edge.service.watch import Sighting, Sink
-from edge.sources.photos import Frame, Waiting
+from edge.service.models import ModelStore
+from edge.service.sighting import Sighting, Sink
+from edge.sources.frame import Frame, Waiting
 
 HOTDOG = Path(__file__).parent / "data" / "hotdog.jpg"
 MODELS = ("hotdog-small.tflite", "hotdog-tutorial.tflite")
@@ -95,7 +95,7 @@ _BAD: tuple[Picture, ...] = (
 )
 
 
-class Faulty:
+class Faulty(Sink):
     """A sink that raises, before or after its work, is slow, or loses its folder.
 
     It writes down each change of state that its sink has taken, for a look when all is over.
@@ -200,7 +200,7 @@ class ModelFile:
         """Whether nothing is to become of the file any more."""
         return self._awaited is None
 
-    def change(self, models: Reloading) -> None:
+    def change(self, models: ModelStore) -> None:
         """Change the file, and await what is right."""
         kind = "mended"
         if self._good:
@@ -260,7 +260,7 @@ class Scene:
         return self.number * FRAME_S
 
     def play(
-        self, length: int, models: Reloading, sinks: list[Faulty]
+        self, length: int, models: ModelStore, sinks: list[Faulty]
     ) -> Iterator[Frame | Waiting]:
         """Yield a life's frames. Raises: SourceError, as a camera that does not come back."""
         end = self.number + length

@@ -27,7 +27,8 @@ from edge.image.preprocess import (
     read_image,
 )
 from edge.sources.ahead import HELD, ahead
-from edge.sources.photos import Frame, photos
+from edge.sources.frame import Frame
+from edge.sources.photos import photos
 
 INPUT = InputSpec(
     0, (1, 64, 96, 3), np.dtype(np.float32), 0.0, 0, Normalization(127.5, 127.5), Framing("crop")

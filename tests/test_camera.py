@@ -31,7 +31,7 @@ from edge.sources.camera_format import (
     pixels_of,
     turn_of,
 )
-from edge.sources.photos import Frame, Waiting
+from edge.sources.frame import Frame, Waiting
 
 SECOND_NS = 10**9
 

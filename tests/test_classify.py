@@ -13,7 +13,8 @@ import pytest
 from edge.classifier.classify import UNKNOWN, Category, classify, rank
 from edge.classifier.model import Model
 from edge.errors import ImageError
-from edge.sources.photos import Frame, photos
+from edge.sources.frame import Frame
+from edge.sources.photos import photos
 
 LABELS = ("a", "b", "c", "d")
 AGREED = "source label score categories preprocess_ms invoke_ms model runtime captured_at".split()

@@ -8,11 +8,11 @@ import pytest
 from sightings import sighting
 
 from edge.service.delivery import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_LATE, Delivery
+from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
-from edge.service.watch import Sighting
 
 
-class Flaky:
+class Flaky(Sink):
     """A sink that fails as long as `error` says so; what it took, in order."""
 
     name = "flaky"
@@ -189,11 +189,3 @@ def test_a_sink_that_cannot_be_closed_ends_nothing(at: Setting) -> None:
     lines: list[str] = []
     Delivery(Stuck(), lines.append).close()
     assert lines == ["flaky: Input/output error"]
-
-
-def test_a_plain_function_is_a_sink() -> None:
-    taken: list[Sighting] = []
-    delivery = Delivery(taken.append, pytest.fail)
-    delivery(sighting())
-    delivery.close()
-    assert len(taken) == 1

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from model_copies import SMALL, damaged, relabelled
 
 from edge.classifier.model import Model
 from edge.classifier.trial import Trial, Trying
-from edge.errors import ModelError
-from edge.service.reload import LOOK_S, RESTED_S, Demands, Reloading
+from edge.errors import ConfigurationError, ModelError
+from edge.service.models import ModelCopies, ModelRequirements, ModelStore, model_version
+from edge.service.reload import LOOK_S, RESTED_S
 
 TIMEOUT_S = 60.0
 
@@ -23,12 +25,20 @@ TIMEOUT_S = 60.0
 class Running:
     """A model that is looked after; what was tried, and what was said."""
 
-    def __init__(self, path: Path, demands: Demands) -> None:
+    def __init__(
+        self, path: Path, requirements: ModelRequirements, copies: ModelCopies | None = None
+    ) -> None:
         self.path, self.now_s = path, 100.0
         self.lines: list[str] = []
         self.trials: list[Trying] = []
-        self.models = Reloading(
-            path, Model, self._try, demands, self.lines.append, lambda: self.now_s
+        self.models = ModelStore(
+            path,
+            Model,
+            self._try,
+            requirements,
+            self.lines.append,
+            copies=copies,
+            monotonic=lambda: self.now_s,
         )
 
     def _try(self, path: Path) -> Trying:
@@ -51,22 +61,22 @@ class Running:
         """Take turns until the trial has ended; return whether the model is another one."""
         assert self.trials, "no trial was started"
         until = time.monotonic() + TIMEOUT_S
-        while not (changed := self.models.poll()) and self.models._trying:
+        while not (changed := self.models.poll()) and self.models._trials.is_running:
             assert time.monotonic() < until
             time.sleep(0.01)
         return changed
 
 
 @pytest.fixture
-def demands() -> Demands:
-    return Demands()
+def requirements() -> ModelRequirements:
+    return ModelRequirements()
 
 
 @pytest.fixture
-def running(tmp_path: Path, demands: Demands) -> Iterator[Running]:
+def running(tmp_path: Path, requirements: ModelRequirements) -> Iterator[Running]:
     path = tmp_path / "model.tflite"
     path.write_bytes(SMALL.read_bytes())
-    found = Running(path, demands)
+    found = Running(path, requirements)
     yield found
     found.models.close()
 
@@ -174,14 +184,14 @@ def test_a_file_that_is_gone_is_told_once_and_found_again(running: Running) -> N
 
 def test_labels_that_the_configuration_names_must_be_there() -> None:
     trial = Trial(("cup", "fish"), "none", 4, 20.0)
-    Demands(("cup",), 20.0).check(Path("m"), trial)
+    ModelRequirements(("cup",), 20.0).check(Path("m"), trial)
     with pytest.raises(ModelError, match="lacks label 'key', which the configuration names"):
-        Demands(("cup", "key")).check(Path("m"), trial)
+        ModelRequirements(("cup", "key")).check(Path("m"), trial)
     with pytest.raises(ModelError, match="takes 20 ms, at most 15 will do"):
-        Demands((), 15.0).check(Path("m"), trial)
+        ModelRequirements((), 15.0).check(Path("m"), trial)
 
 
-@pytest.mark.parametrize("demands", [Demands(labels=("nothotdog",))])
+@pytest.mark.parametrize("requirements", [ModelRequirements(labels=("nothotdog",))])
 def test_a_model_that_lacks_one_is_refused(running: Running) -> None:
     running.replace(relabelled(["fish", "chips"]))
     running.models.ask()
@@ -194,7 +204,7 @@ def test_a_model_that_lacks_one_is_refused(running: Running) -> None:
 def test_closing_ends_a_trial(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(SMALL.read_bytes())
-    running = Running(path, Demands())
+    running = Running(path, ModelRequirements())
     running.models.ask()
     running.turns(0.5)
     running.models.close()
@@ -203,4 +213,114 @@ def test_closing_ends_a_trial(tmp_path: Path) -> None:
 
 def test_the_first_model_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model file"):
-        Running(tmp_path / "absent.tflite", Demands())
+        Running(tmp_path / "absent.tflite", ModelRequirements())
+
+
+class Start:
+    """A start of the service with copies of models that passed validation."""
+
+    def __init__(self, path: Path, copies: ModelCopies, *labels: str) -> None:
+        self.lines: list[str] = []
+        self.trials: list[Path] = []
+        requirements = ModelRequirements(labels)
+        with closing(
+            ModelStore(path, Model, self._try, requirements, self.lines.append, copies=copies)
+        ) as store:
+            self.labels, self.name = store.model.labels, store.model.path.name
+            self.version, self.trouble = store.version, store.trouble
+
+    def _try(self, path: Path) -> Trying:
+        self.trials.append(path)
+        return Trying(path)
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> ModelCopies:
+    return ModelCopies(tmp_path / "state" / "models")
+
+
+def test_a_start_with_a_file_that_is_rejected_runs_the_last_good_one(
+    tmp_path: Path, copies: ModelCopies
+) -> None:
+    path = tmp_path / "mine.tflite"
+    path.write_bytes(relabelled(["fish", "chips"]))
+    good = Start(path, copies)
+    assert (good.lines, good.trouble, good.trials) == ([], "", [path])
+    content = path.read_bytes()
+    for bad in (content[: len(content) // 2], damaged(), b"", b"not a model"):
+        path.write_bytes(bad)
+        start = Start(path, copies)
+        assert (start.labels, start.version) == (good.labels, good.version)
+        assert start.name == "mine.tflite"
+        assert start.trouble.startswith(f"{path}: ")
+        assert f"the last model that passed validation runs: {tmp_path}/state/" in start.lines[0]
+    path.unlink()
+    assert Start(path, copies).trouble == f"{path}: no such model file"
+    path.write_bytes(content)
+    again = Start(path, copies)
+    assert (again.trouble, again.trials) == ("", [])  # it was tried before
+
+
+def test_a_start_with_a_model_that_lacks_a_label_runs_the_last_that_has_it(
+    tmp_path: Path, copies: ModelCopies
+) -> None:
+    path = tmp_path / "mine.tflite"
+    path.write_bytes(relabelled(["fish", "chips"]))
+    with pytest.raises(ConfigurationError, match="no label 'cup', only fish, chips"):
+        Start(path, copies, "cup")
+    Start(path, copies, "fish")
+    path.write_bytes(relabelled(["bird", "chips"]))
+    start = Start(path, copies, "fish")
+    assert start.labels == ("fish", "chips")
+    assert "no label 'fish'" in start.trouble
+
+
+def test_the_one_before_is_kept_too_and_a_damaged_copy_is_passed_over(
+    tmp_path: Path, copies: ModelCopies
+) -> None:
+    path = tmp_path / "mine.tflite"
+    for name in "abc":
+        path.write_bytes(relabelled([name, "other"]))
+        Start(path, copies)
+    newest, before = copies
+    newest.write_bytes(newest.read_bytes()[:-1])  # by the card
+    path.write_bytes(b"")
+    assert Start(path, copies).labels == ("b", "other")
+    path.write_bytes(relabelled(["c", "other"]))
+    Start(path, copies)
+    assert [model_version(copy) for copy in copies] == [newest.parent.name, before.parent.name]
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_newest_the_oldest(
+    tmp_path: Path, copies: ModelCopies
+) -> None:
+    path = tmp_path / "mine.tflite"
+    for name in "abc":
+        path.write_bytes(relabelled([name, "other"]))
+        copies.add(path)
+        if name == "a":
+            os.utime(next(iter(copies)).parent, (4e9, 4e9))
+    with Model(next(iter(copies))) as model:
+        assert model.labels[0] == "c"
+
+
+def test_a_model_that_was_swapped_in_is_kept(tmp_path: Path, copies: ModelCopies) -> None:
+    path = tmp_path / "mine.tflite"
+    path.write_bytes(SMALL.read_bytes())
+    running = Running(path, ModelRequirements(), copies)
+    running.replace(relabelled(["fish", "chips"]))
+    running.models.ask()
+    running.turns(0.5)
+    assert running.settled()
+    running.models.close()
+    path.unlink()
+    assert Start(path, copies).labels == ("fish", "chips")
+
+
+def test_without_room_for_a_copy_the_service_runs(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"a file, no folder")
+    path = tmp_path / "mine.tflite"
+    path.write_bytes(SMALL.read_bytes())
+    start = Start(path, ModelCopies(tmp_path / "state"))
+    assert start.labels == ("hotdog", "nothotdog")
+    assert "cannot be kept" in start.lines[0]

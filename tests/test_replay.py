@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import SourceError
-from edge.sources.photos import Frame, Waiting
+from edge.sources.frame import Frame, Waiting
 from edge.sources.replay import LOOK_AGAIN_S, replay
 
 

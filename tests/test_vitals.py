@@ -6,19 +6,21 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
-from sightings import PIXELS, sighting
+from sightings import PIXELS, Taker, sighting
 
 from edge.classifier.model import Model, default_model
 from edge.classifier.trial import Trying
 from edge.service.delivery import Delivery
 from edge.service.health import Failures, Watched, vital_signs
+from edge.service.models import ModelRequirements, ModelStore
 from edge.service.pace import Pace, PaceSettings
-from edge.service.reload import Demands, Reloading
-from edge.sources.photos import Frame, Waiting
+from edge.sources.frame import Frame, Source, Waiting
+from edge.sources.replay import Replay
 
 
-class Shaky:
+class Shaky(Source):
     """A source that was opened three times."""
 
     openings = 3
@@ -36,9 +38,9 @@ def test_vitals_are_those_of_the_parts() -> None:
     now, path = 0.0, default_model()
     pace = Pace(PaceSettings(), lambda: 51.5, lambda _: None, monotonic=lambda: now)
     source, sinks = Watched(Shaky()), list[Delivery]()
-    with closing(Reloading(path, Model, Trying, Demands(), lambda _: None)) as models:
+    with closing(ModelStore(path, Model, Trying, ModelRequirements(), lambda _: None)) as models:
         read = vital_signs(source, pace, models, sinks, lambda: now)
-        sinks.append(Delivery(full_disk, lambda _: None))
+        sinks.append(Delivery(Taker(full_disk), lambda _: None))
         before = read()
         reasons = []
         for moment in range(2):
@@ -59,4 +61,4 @@ def test_vitals_are_those_of_the_parts() -> None:
 
 
 def test_a_source_that_is_not_opened_is_not_opened_again() -> None:
-    assert Watched([]).reopened == 0
+    assert Watched(Replay(Path("photos"))).reopened == 0

@@ -16,18 +16,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from model_copies import SMALL, relabelled
+from sightings import Taker
 
 from edge.classifier.model import Model
 from edge.errors import SourceError
 from edge.image.preprocess import Pixels, read_image
 from edge.service.delivery import Delivery
+from edge.service.guard import MemoryGuard
 from edge.service.pace import Pace, PaceSettings
+from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.steady import SteadySettings
 from edge.service.systemd import Notifier
-from edge.service.watch import Rules, Sighting, Sink, watch
-from edge.sources.photos import Frame, Waiting, photos
+from edge.service.watch import Rules, watch
+from edge.sources.frame import Frame, Waiting
+from edge.sources.photos import photos
 
 AT_ONCE = SteadySettings(smoothing=1.0, frames=1, hold_s=0.0)
 HOTDOG = read_image(Path(__file__).parent / "data" / "hotdog.jpg")
@@ -36,6 +40,8 @@ GREY = np.full((48, 64, 3), 128, np.uint8)
 
 class Models:
     """The models that the loop has, one after the other: after each frame comes the next."""
+
+    trouble = ""
 
     def __init__(self, *models: Model) -> None:
         self.model, *self._next = models
@@ -68,9 +74,10 @@ class Loop:
                 source,
                 self.models,
                 Rules(self.steady, threshold),
-                [self.seen.append, *sinks],
+                [Taker(self.seen.append), *sinks],
                 notifier,
                 Pace(PaceSettings(self.fps), lambda: None, self.lines.append),
+                guard=MemoryGuard(0),
                 asked=asked,
                 report=self.lines.append,
             )
@@ -125,7 +132,7 @@ def heard(listener: socket.socket) -> list[list[str]]:
 
 def test_every_result_reaches_every_sink_in_order(model: Model, photo_folder: Path) -> None:
     loop, second = Loop(model), list[Sighting]()
-    assert loop.run(photos([photo_folder]), second.append) == 12
+    assert loop.run(photos([photo_folder]), Taker(second.append)) == 12
     assert loop.seen == second
     assert [found.number for found in second] == list(range(1, 13))
     paths = sorted(photo_folder.glob("*.jpg"))
@@ -193,7 +200,7 @@ def test_a_sink_that_fails_is_told_in_the_status(model: Model, systemd: socket.s
         raise OSError(28, "No space left on device")
 
     loop = Loop(model)
-    delivery = Delivery(full, loop.lines.append)
+    delivery = Delivery(Taker(full), loop.lines.append)
     loop.run([frame()], delivery, environment={"NOTIFY_SOCKET": systemd.getsockname()})
     ((*_, status),) = heard(systemd)
     assert status.endswith(" frames a second; function fails")

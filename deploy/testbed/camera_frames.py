@@ -23,7 +23,7 @@ from edge.classifier.classify import classify
 from edge.classifier.model import Model
 from edge.errors import EdgeError
 from edge.sources.camera import Camera, CameraSettings
-from edge.sources.photos import Frame
+from edge.sources.frame import Frame
 
 NUM_FRAMES = 3
 NUM_BARS = 8

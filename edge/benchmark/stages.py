@@ -15,7 +15,7 @@ from edge.classifier.classify import classify, rank
 from edge.classifier.model import Model
 from edge.image.decode import encode_jpeg, opened
 from edge.image.preprocess import InputSpec, Picture, prepare
-from edge.sources.photos import Frame
+from edge.sources.frame import Frame
 
 DRAWN_SIZE = (480, 640)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from edge.classifier.classify import classify
 from edge.classifier.model import Model
 from edge.errors import SourceError
 from edge.sources.camera import Camera, CameraSettings
-from edge.sources.photos import Frame, Waiting
-from edge.sources.replay import replay
+from edge.sources.frame import Source, Waiting
+from edge.sources.replay import Replay
 
 CAMERA = "camera"
 
@@ -40,14 +40,14 @@ def stream(model: Model, source: str, seconds: float, ended: Callable[[], bool])
     Raises: SourceError, ImageError, ConfigurationError.
     """
     if source != CAMERA:
-        return _streamed(model, replay(Path(source), repeat=True), source, seconds, ended)
+        return _streamed(model, Replay(Path(source), repeat=True), source, seconds, ended)
     with closing(Camera(CameraSettings())) as camera:
         return _streamed(model, camera, source, seconds, ended)
 
 
 def _streamed(
     model: Model,
-    frames: Iterable[Frame | Waiting],
+    frames: Source,
     source: str,
     seconds: float,
     ended: Callable[[], bool],

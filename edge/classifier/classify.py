@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge.classifier.model import Model
 from edge.image.preprocess import Prepared
-from edge.sources.photos import Frame
+from edge.sources.frame import Frame
 
 UNKNOWN = "unknown"
 

@@ -22,7 +22,8 @@ from edge.commands.progress import Progress
 from edge.commands.terminal import is_terminal, width_of
 from edge.errors import EdgeError, ImageError, SourceError, one_line
 from edge.image.preprocess import InputSpec, read_image
-from edge.sources.photos import Frame, files, listed, photos
+from edge.sources.frame import Frame
+from edge.sources.photos import files, listed, photos
 
 if TYPE_CHECKING:
     from edge.commands.choice import Choice

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
-from edge import board
 from edge.classifier.model import Model
 from edge.classifier.trial import Trying
 from edge.commands import complain
@@ -21,15 +20,16 @@ from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import CAMERA, Configuration
 from edge.service.folders import FolderError
 from edge.service.health import Vitals
+from edge.service.models import ModelCopies, ModelRequirements, ModelStore
 from edge.service.mqtt.settings import MqttSettings
-from edge.service.reload import Demands, Reloading
+from edge.service.sighting import Sink
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
-from edge.service.watch import Rules, Sink
+from edge.service.watch import Rules
 from edge.service.web.settings import WebSettings
-from edge.sources.photos import Frame, Waiting
+from edge.sources.frame import Source
 
 NAME = "edge-watch"
 
@@ -39,16 +39,16 @@ def say(line: str) -> None:
     complain(NAME, line)
 
 
-def open_source(configuration: Configuration) -> Iterable[Frame | Waiting]:
+def open_source(configuration: Configuration) -> Source:
     """Where frames come from. Raises: SourceError."""
     if configuration.source == CAMERA:
         from edge.sources.camera import Camera
 
         return Camera(configuration.camera)
-    from edge.sources.replay import replay
+    from edge.sources.replay import Replay
 
     give_up_s = configuration.give_up_s if configuration.repeat else 0.0
-    return replay(Path(configuration.source), repeat=configuration.repeat, give_up_s=give_up_s)
+    return Replay(Path(configuration.source), repeat=configuration.repeat, give_up_s=give_up_s)
 
 
 def chosen_way(configuration: Configuration) -> Way:
@@ -57,24 +57,15 @@ def chosen_way(configuration: Configuration) -> Way:
     return way(model, configuration.runtime, configuration.threads)
 
 
-def look_after(configuration: Configuration) -> Callable[[], float | None]:
-    """Return what reads the temperature, and ends the service when it takes too much memory.
-
-    Stock Raspberry Pi OS has no memory controller, so that MemoryMax= of the unit does nothing.
-    """
-
-    def look() -> float | None:
-        memory, limit = board.process_memory(), configuration.max_memory_mb
-        if limit and memory and memory.rss_bytes > limit * 1e6:
-            fault = f"takes {memory.rss_bytes / 1e6:.0f} MB, more than max_memory_mb = {limit}"
-            raise EdgeError(NAME, fault, "it is to be started afresh; tell us if that comes often")
-        return board.temperature()
-
-    return look
+def model_requirements(configuration: Configuration) -> ModelRequirements:
+    """What a model must be besides right."""
+    fps = configuration.pace.fps
+    # Twice the time that there is: during its trial the running model takes its share.
+    return ModelRequirements(configuration.snapshots.labels, 2 * 1000 / fps if fps else None)
 
 
-def load_model(configuration: Configuration, *, verbose: bool) -> Reloading:
-    """The model, and what looks after it. Raises: ModelError, RuntimeMissingError."""
+def load_model(configuration: Configuration, *, verbose: bool) -> ModelStore:
+    """Load the model. Raises: ModelError, RuntimeMissingError, ConfigurationError."""
     how = chosen_way(configuration)
 
     def open_model(path: Path) -> Model:
@@ -86,10 +77,10 @@ def load_model(configuration: Configuration, *, verbose: bool) -> Reloading:
     def start_trial(path: Path) -> Trying:
         return Trying(path, runtime=how.runtime, num_threads=how.threads)
 
-    fps = configuration.pace.fps
-    # Twice the time that there is: during its trial the running model takes its share.
-    demands = Demands(configuration.snapshots.labels, 2 * 1000 / fps if fps else None)
-    return Reloading(how.path, open_model, start_trial, demands, say)
+    state = _systemd_folder("STATE_DIRECTORY")
+    copies = ModelCopies(Path(state) / "models") if state else None
+    requirements = model_requirements(configuration)
+    return ModelStore(how.path, open_model, start_trial, requirements, say, copies=copies)
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ class Service:
     """What sinks tell of beside sightings."""
 
     vitals: Callable[[], Vitals]
-    models: Reloading
+    models: ModelStore
     rules: Rules
     ask: Callable[[], None]  # for the next frame's picture
 

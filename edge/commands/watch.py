@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge import __version__
+from edge import __version__, board
 from edge.classifier.trial import try_model
 from edge.commands import complain, run
 from edge.commands.service import (
@@ -21,18 +21,19 @@ from edge.commands.service import (
     check_extras,
     chosen_way,
     load_model,
-    look_after,
     make_sinks,
+    model_requirements,
     open_source,
     say,
     tell_folders,
     unwritable,
 )
-from edge.errors import ConfigurationError
 from edge.service.configuration import HELP, KEYS, Configuration, Key, build, of_text, printed, read
 from edge.service.delivery import Delivery
+from edge.service.guard import MemoryGuard
 from edge.service.health import Watched, vital_signs
 from edge.service.pace import Pace
+from edge.service.sighting import Sink
 from edge.service.systemd import Notifier
 from edge.service.watch import Rules, watch
 
@@ -140,7 +141,7 @@ def _check(configuration: Configuration) -> int:
     how = chosen_way(configuration)
     path = how.path
     trial = try_model(path, runtime=how.runtime, num_threads=how.threads)
-    _known_labels(configuration, trial.labels)
+    model_requirements(configuration).check_labels(trial.labels)
     check_extras(configuration)
     faults = 0
     for line in unwritable(configuration):
@@ -153,14 +154,6 @@ def _check(configuration: Configuration) -> int:
     print(f"configuration: good\n{path}: good ({labels}; {golden}; {trial.runtime}; ", end="")
     print(f"{trial.invoke_p50_ms:.1f} ms)")
     return 0
-
-
-def _known_labels(configuration: Configuration, labels: Sequence[str]) -> None:
-    """Raises: ConfigurationError where a label is named that the model lacks."""
-    for label in configuration.snapshots.labels:
-        if label not in labels:
-            fault = f"the model has no label {label!r}, only {', '.join(labels[:5])}"
-            raise ConfigurationError("snapshots.labels", fault, "change it, or the model")
 
 
 def _serve(configuration: Configuration, *, verbose: bool) -> int:
@@ -179,20 +172,19 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         signal.signal(signal.SIGUSR1, asked.ask)
         notifier = stack.enter_context(closing(Notifier()))
         stack.callback(notifier.stopping)
-        pace = Pace(configuration.pace, look_after(configuration), say)
+        pace = Pace(configuration.pace, board.temperature, say)
         notifier.allow_for(1 / configuration.pace.fps if configuration.pace.fps else 0.0)
         models = stack.enter_context(closing(load_model(configuration, verbose=verbose)))
-        _known_labels(configuration, models.model.labels)
         signal.signal(signal.SIGHUP, lambda *_: models.ask())
         tell_folders(configuration)
-        source, sinks = open_source(configuration), list[Delivery]()
-        watched = Watched(source)
+        source, sinks = Watched(open_source(configuration)), list[Sink]()
         rules = Rules(configuration.steady, configuration.threshold)
-        service = Service(vital_signs(watched, pace, models, sinks), models, rules, asked.ask)
+        service = Service(vital_signs(source, pace, models, sinks), models, rules, asked.ask)
         for sink in make_sinks(configuration, service):
             sinks.append(stack.enter_context(closing(Delivery(sink, say))))
-        stack.callback(getattr(source, "close", lambda: None))
-        watch(watched, models, rules, sinks, notifier, pace, asked=asked, report=report)
+        stack.enter_context(closing(source))
+        guard = MemoryGuard(configuration.max_memory_mb)
+        watch(source, models, rules, sinks, notifier, pace, guard=guard, asked=asked, report=report)
     return 1 if faults or any(sink.failures for sink in sinks) else 0
 
 

@@ -7,15 +7,14 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.errors import EdgeError, one_line
-from edge.service.folders import Folder
+from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
-from edge.service.watch import Sighting, Sink
 
 MOST_LATE = 1000  # changes of state that wait for a sink; the oldest goes first
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 
-class Delivery:
+class Delivery(Sink):
     """A sink that is independent of what it delivers to.
 
     While its sink fails, results are let go; changes of state wait, without their pictures.
@@ -28,6 +27,7 @@ class Delivery:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args: where it delivers to, what takes a line about failures, and the time to go by."""
+        self.name = sink.name or type(sink).__name__
         self._failures, self._lost = 0, 0
         self._sink, self._report, self._monotonic = sink, report, monotonic
         self._late: deque[Sighting] = deque()
@@ -54,14 +54,14 @@ class Delivery:
             self._report(f"{self.name}: works again ({counts})")
 
     def close(self) -> None:
-        """Deliver what still waits, as far as that goes, and close the sink if it can be."""
+        """Deliver what still waits, as far as that goes, and close the sink."""
         try:
             self._catch_up()
         except Exception as error:
             self._lost += len(self._late)
             self._report(f"{self.name}: {self._text(error)}; {self.lost} changes lost")
         try:
-            getattr(self._sink, "close", lambda: None)()
+            self._sink.close()
         except Exception as error:
             self._failures += 1
             self._report(f"{self.name}: {self._text(error)}")
@@ -77,22 +77,17 @@ class Delivery:
     @property
     def failures(self) -> int:
         """How often it has failed since it began, or has counted itself what fails behind it."""
-        return self._failures + getattr(self._sink, "failures", 0)
+        return self._failures + self._sink.failures
 
     @property
     def lost(self) -> int:
         """Changes of state that could not wait any longer, here or in the sink's own queue."""
-        return self._lost + getattr(self._sink, "lost", 0)
+        return self._lost + self._sink.lost
 
     @property
     def trouble(self) -> str:
         """What is the matter with it now; "" for nothing."""
-        return f"{self.name} fails" if self._pause_s else getattr(self._sink, "trouble", "")
-
-    @property
-    def name(self) -> str:
-        """The sink's."""
-        return getattr(self._sink, "name", type(self._sink).__name__)
+        return f"{self.name} fails" if self._pause_s else self._sink.trouble
 
     def _keep(self, sighting: Sighting) -> None:
         if not sighting.change:
@@ -110,9 +105,8 @@ class Delivery:
 
     def _text(self, error: Exception) -> str:
         """Say what went wrong, and the remedy where the folder that it writes to explains it."""
-        folder = getattr(self._sink, "folder", None)
-        if isinstance(folder, Folder) and isinstance(error, OSError):
-            error = folder.fault(error)
+        if self._sink.folder and isinstance(error, OSError):
+            error = self._sink.folder.fault(error)
             return f"{error.fault}; {error.remedy}"
         if isinstance(error, EdgeError):
             return str(error)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from edge import board
 from edge.board import Throttling
-from edge.classifier.model import Model
+from edge.service.models import ModelStore
 from edge.service.pace import Pace
-from edge.sources.photos import Frame, Waiting
+from edge.service.sighting import Sink
+from edge.sources.frame import Frame, Source, Waiting
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Vitals:
     trouble: str  # why a new model was refused; "" for nothing
 
 
-class Watched:
+class Watched(Source):
     """A source that remembers why it gives no frame."""
 
-    def __init__(self, source: Iterable[Frame | Waiting]) -> None:
+    def __init__(self, source: Source) -> None:
         """Args: the source itself."""
         self.waiting = ""  # "" while frames come
         self._source = source
@@ -54,49 +54,21 @@ class Watched:
             self.waiting = item.reason if isinstance(item, Waiting) else ""
             yield item
 
+    def close(self) -> None:
+        """Close it."""
+        self._source.close()
+
     @property
     def reopened(self) -> int:
         """How often it was opened again; a folder is not opened."""
-        return max(0, getattr(self._source, "openings", 0) - 1)
-
-
-class LoadedModel(Protocol):
-    """What there is to know of the model in use: `edge.service.reload.Reloading`."""
-
-    @property
-    def model(self) -> Model:
-        """The model."""
-
-    @property
-    def version(self) -> str:
-        """Its version."""
-
-    @property
-    def trouble(self) -> str:
-        """Why a new one was refused."""
-
-
-class FailingSink(Protocol):
-    """What counts its failures: `edge.service.delivery.Delivery`."""
-
-    @property
-    def name(self) -> str:
-        """The sink's."""
-
-    @property
-    def failures(self) -> int:
-        """Since it began."""
-
-    @property
-    def lost(self) -> int:
-        """Changes of state."""
+        return max(0, self._source.openings - 1)
 
 
 def vital_signs(
     source: Watched,
     pace: Pace,
-    models: LoadedModel,
-    sinks: Collection[FailingSink],
+    models: ModelStore,
+    sinks: Collection[Sink],
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Callable[[], Vitals]:
     """Return what reads how the service fares, in any thread, in well below a millisecond.

@@ -2,78 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
 
 from edge.classifier.classify import Result, classify
 from edge.classifier.model import Model
 from edge.errors import ImageError
+from edge.service.guard import MemoryGuard
+from edge.service.models import ModelStore
 from edge.service.pace import Pace
-from edge.service.steady import Change, Steady, SteadySettings
+from edge.service.sighting import Sighting, Sink
+from edge.service.steady import Steady, SteadySettings
 from edge.service.systemd import Notifier
-from edge.sources.photos import Frame, Waiting
+from edge.sources.frame import Frame, Waiting
 
 TOP_K = 5  # categories in a record
 LONGEST_PAUSE_S = 1.0  # after pictures that cannot be read
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """What the service has seen at one frame."""
-
-    number: int  # of the frame, from 1
-    frame: Frame | None  # None once it is delivered late: its picture is gone
-    result: Result
-    state: str  # the steady one: a label, or "unknown"
-    change: Change | None  # of the state, by this frame
-    age_ms: float  # of the frame at its result
-    dropped: int  # frames that the source let go since the last one
-    wanted: bool = False  # somebody asked for this frame's picture
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what JSON takes: the result's, and what the service adds."""
-        record = self.result.as_dict() | {
-            "frame": self.number,
-            "state": self.state,
-            "age_ms": round(self.age_ms, 3),
-            "dropped": self.dropped,
-        }
-        if self.change:
-            record["event"] = {
-                "from": self.change.before,
-                "to": self.change.after,
-                "score": round(self.change.score, 6),
-                "lasted_s": round(self.change.lasted_s, 3),
-            }
-        return record
-
-    @functools.cached_property
-    def line(self) -> str:
-        """One line of JSON, made once for all sinks."""
-        return json.dumps(self.as_dict())
-
-    def late(self) -> Sighting:
-        """The same without its picture, to be kept until it can be delivered."""
-        return replace(self, frame=None)
-
-
-# A sink returns False where it had nothing to write: that proves nothing about its writing.
-Sink = Callable[[Sighting], bool | None]
-
-
-class Models(Protocol):
-    """Where the loop's model comes from; it may be another one from frame to frame."""
-
-    @property
-    def model(self) -> Model:
-        """The model to classify with."""
-
-    def poll(self) -> bool:
-        """Look after it, between frames; return whether it is another one now."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +37,13 @@ class Rules:
 
 def watch(
     source: Iterable[Frame | Waiting],
-    models: Models,
+    models: ModelStore,
     rules: Rules,
     sinks: Sequence[Sink],
     notifier: Notifier,
     pace: Pace,
     *,
+    guard: MemoryGuard,
     asked: Callable[[], bool] = bool,
     report: Callable[[str], None],
 ) -> int:
@@ -107,12 +53,13 @@ def watch(
     that has an end: a loop that turns without either is not alive.
 
     Args:
-        source: a camera or `edge.sources.replay`.
+        source: a camera, or a folder.
         models: the model, and what looks after it.
         rules: how results become states.
         sinks: where sightings go; `delivery.py` keeps one that fails from ending the loop.
         notifier: tells systemd.
         pace: how often.
+        guard: ends the service before it takes too much memory.
         asked: whether somebody wants the next frame's picture.
         report: takes one line about what went wrong.
     """
@@ -130,12 +77,13 @@ def watch(
                 sighting = _sighting(number, item, result, steady, wanted=asked())
                 for sink in sinks:
                     sink(sighting)
-                notifier.alive(_status(sighting, steady, pace, (models, *sinks)))
+                notifier.alive(_status(sighting, steady, pace, models, sinks))
                 turns = pace.rest()
             else:  # the next one is due at once, for this one was none
                 bad += 1
                 turns = pace.pause(_pause_s(bad))
         for _ in turns:
+            guard.poll()
             if models.poll():
                 steady.follow(models.model.labels, rules.threshold_of(models.model))
     return number
@@ -167,15 +115,14 @@ def _sighting(
     )
 
 
-def _status(sighting: Sighting, steady: Steady, pace: Pace, parts: Iterable[object]) -> str:
+def _status(
+    sighting: Sighting, steady: Steady, pace: Pace, models: ModelStore, sinks: Sequence[Sink]
+) -> str:
     """One line: the state, the rate, the heat, and the `trouble` of whatever part has any."""
     heat = "" if pace.celsius is None else f", {pace.celsius:.0f} Celsius"
-    troubles = "".join(f"; {trouble}" for part in parts if (trouble := _trouble(part)))
-    return f"{sighting.state} {steady.score:.2f}, {pace.fps:.1f} frames a second{heat}{troubles}"
-
-
-def _trouble(part: object) -> str:
-    return getattr(part, "trouble", "")
+    troubles = (models.trouble, *(sink.trouble for sink in sinks))
+    said = "".join(f"; {trouble}" for trouble in troubles if trouble)
+    return f"{sighting.state} {steady.score:.2f}, {pace.fps:.1f} frames a second{heat}{said}"
 
 
 def _pause_s(bad: int) -> float:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from edge.image.preprocess import InputSpec, prepare
-from edge.sources.photos import Frame
+from edge.sources.frame import Frame
 
 # Per thread: one picture that it is at, one that waits for it, so that it never waits itself.
 HELD = 2

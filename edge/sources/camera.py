@@ -32,7 +32,7 @@ from edge.sources.camera_format import (
     pixels_of,
     turn_of,
 )
-from edge.sources.photos import Frame, Waiting
+from edge.sources.frame import Frame, Source, Waiting
 
 __all__ = ["Camera", "CameraSettings", "Device", "Picamera", "Shot", "open_picamera"]
 
@@ -64,7 +64,7 @@ class Device(Protocol):
         """Give the camera back; more than once does no harm."""
 
 
-class Camera:
+class Camera(Source):
     """A source of frames that opens its camera again when it fails, and ends when that is no use.
 
     Iterating yields the frame that the camera makes next, never one that has waited: what it made

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from edge.errors import SourceError
 from edge.image.preprocess import Picture
+from edge.sources.frame import Frame
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .heic .heif .avif".split()
@@ -23,28 +24,6 @@ SUFFIXES = frozenset(
 # What stdin may hold: an endless one must not fill the memory.
 LARGEST_PICTURE = 256_000_000  # bytes
 LARGEST_LIST = 64_000_000  # bytes; half a million paths
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture on its way to the model.
-
-    A file stays encoded until the model's input size is known, so that it is decoded at the
-    smallest scale that suffices; `read_image(frame.picture)` gives its pixels.
-    """
-
-    source: str  # a path, "-", or the camera's name
-    picture: Picture
-    captured_at: datetime  # when the source delivered it; UTC
-    captured_ns: int  # the same by time.monotonic_ns(): ages do not follow a clock that jumps
-    dropped: int = 0  # frames that the source let go since the last one it gave
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Instead of a frame: why there is none yet."""
-
-    reason: str  # one line
 
 
 def photos(

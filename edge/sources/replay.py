@@ -10,9 +10,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.errors import SourceError
-from edge.sources.photos import Frame, Waiting, photos
+from edge.sources.frame import Frame, Source, Waiting
+from edge.sources.photos import photos
 
 LOOK_AGAIN_S = 0.5
+
+
+class Replay(Source):
+    """A file, folder or pattern as a source: see `replay`."""
+
+    def __init__(self, path: Path, *, repeat: bool = False, give_up_s: float = 0.0) -> None:
+        """Args: as for `replay`."""
+        self._path, self._repeat, self._give_up_s = path, repeat, give_up_s
+
+    def __iter__(self) -> Iterator[Frame | Waiting]:
+        """Yield its pictures. Raises: SourceError."""
+        return replay(self._path, repeat=self._repeat, give_up_s=self._give_up_s)
 
 
 def replay(

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge import __version__
 from edge.service.health import Vitals
-from edge.service.watch import Sighting
+from edge.service.sighting import Sighting
 
 ONLINE, OFFLINE = b"online", b"offline"
 

@@ -14,12 +14,12 @@ from edge.service.health import Vitals
 from edge.service.mqtt import messages
 from edge.service.mqtt.client import Client
 from edge.service.mqtt.settings import MqttSettings
-from edge.service.watch import Sighting
+from edge.service.sighting import Sighting, Sink
 
 PICTURE_AT_LEAST = (480, 640)
 
 
-class Mqtt:
+class Mqtt(Sink):
     """Tells a broker each change of state, and the state itself now and then."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where sightings go: each sink is a callable that takes a Sighting, and may have close()."""
+"""Where sightings go: each is a `Sink`."""
 
 
 class ReaderGoneError(BrokenPipeError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
-from edge.service.watch import Sighting
 
 
-class JsonLines:
+class JsonLines(Sink):
     """One line for each, flushed, so that a reader sees it at once."""
 
     name = "stdout"

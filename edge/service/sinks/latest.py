@@ -6,10 +6,10 @@ from pathlib import Path
 
 from edge.files import replace_file
 from edge.service.folders import Folder
-from edge.service.watch import Sighting
+from edge.service.sighting import Sighting, Sink
 
 
-class Latest:
+class Latest(Sink):
     """A file that is always whole; best in memory, such as systemd's runtime directory."""
 
     def __init__(self, path: Path) -> None:

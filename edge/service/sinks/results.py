@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.errors import checked
 from edge.service.folders import Folder
-from edge.service.watch import Sighting
+from edge.service.sighting import Sighting, Sink
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ResultsSettings:
         checked("results.keep", self.keep, 0, 1000)
 
 
-class Results:
+class Results(Sink):
     """A rotating file; each line is written whole."""
 
     def __init__(self, settings: ResultsSettings) -> None:

@@ -15,7 +15,7 @@ from edge.errors import ConfigurationError, checked
 from edge.files import replace_file
 from edge.image.preprocess import encode_jpeg, read_image
 from edge.service.folders import Folder
-from edge.service.watch import Sighting
+from edge.service.sighting import Sighting, Sink
 
 OCCASIONS = ("change", "label", "low", "asked")
 # What `_name` makes, and nothing else: pictures that others put into the folder are left alone.
@@ -65,7 +65,7 @@ class _Snapshot:
     is_change: bool
 
 
-class Snapshots:
+class Snapshots(Sink):
     """A folder of JPEGs, with name, scores and time in a JSON file beside each.
 
     The newest picture that could not be written is kept in memory and written at the next call, so
@@ -80,7 +80,7 @@ class Snapshots:
         self._settings, self._monotonic = settings, monotonic
         self._folder = Path(settings.folder)
         self.folder = Folder("snapshots.folder", self._folder, is_made=True)
-        self.lost = 0  # pictures that could not be kept
+        self._lost = 0  # pictures that could not be kept
         self._unwritten: _Snapshot | None = None
         self._written = 0  # number of the newest frame whose picture is in the folder
         self._kept: _Kept | None = None  # not looked at yet
@@ -94,17 +94,22 @@ class Snapshots:
         occasion = self._occasion(sighting)
         if occasion and sighting.frame is None:  # delivered late: its picture is here, or gone
             is_here = self._unwritten and self._unwritten.number == sighting.number
-            self.lost += not is_here and sighting.number != self._written
+            self._lost += not is_here and sighting.number != self._written
         elif occasion:
             made = self._make(sighting, occasion)
             if self._unwritten and not self._unwritten.is_change:  # a change comes again, late
-                self.lost += 1
+                self._lost += 1
             self._unwritten = made
         if self._unwritten is None:
             return False
         self._write(self._unwritten)
         self._unwritten = None
         return True
+
+    @property
+    def lost(self) -> int:
+        """Pictures that could not be kept."""
+        return self._lost
 
     def _occasion(self, sighting: Sighting) -> str:
         """Why to keep this one; "" for no reason."""

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from edge.classifier.classify import Category
+from edge.service.sighting import Sighting
 from edge.service.steady import Change
-from edge.service.watch import Sighting
 
 HISTORY_S = 600.0
 POINT_S = 0.5  # between two points of the history

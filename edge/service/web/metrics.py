@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 from edge.board import Throttling
 from edge.classifier.classify import UNKNOWN
 from edge.service.health import Vitals
-from edge.service.watch import Sighting
+from edge.service.sighting import Sighting
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Seconds: from a small model on a workstation to a large one on a Pi Zero.

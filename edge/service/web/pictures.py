@@ -12,7 +12,7 @@ from edge.classifier.model import Model
 from edge.errors import EdgeError
 from edge.image.decode import encode_png
 from edge.image.preprocess import encode_jpeg, read_image, resize, seen
-from edge.service.watch import Sighting
+from edge.service.sighting import Sighting
 
 AT_LEAST = (480, 640)  # a photo of a folder is decoded at the smallest scale that covers this
 SHOWN = 30  # frames that can still be kept as a label once they were shown

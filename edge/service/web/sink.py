@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge.service.watch import Sighting
+from edge.service.sighting import Sighting, Sink
 from edge.service.web.server import Server
 from edge.service.web.settings import WebSettings
 from edge.service.web.station import Station
 
 
-class Web:
+class Web(Sink):
     """Takes sightings, and serves them.
 
     An address that is not to be had (taken, or not ours yet) fails the sink, not the service: it

@@ -12,8 +12,10 @@ from typing import Any
 
 from edge import __version__
 from edge.board import Throttling
-from edge.service.health import LoadedModel, Vitals
-from edge.service.watch import Rules, Sighting
+from edge.service.health import Vitals
+from edge.service.models import ModelStore
+from edge.service.sighting import Sighting
+from edge.service.watch import Rules
 from edge.service.web.dataset import Dataset
 from edge.service.web.memory import Memory
 from edge.service.web.metrics import Metrics
@@ -32,7 +34,7 @@ class Station:
         self,
         settings: WebSettings,
         vitals: Callable[[], Vitals],
-        models: LoadedModel,
+        models: ModelStore,
         rules: Rules,
         ask: Callable[[], None],
         folder: Path,

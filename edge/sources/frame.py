@@ -1,0 +1,52 @@
+"""What a source yields, and what a source is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from edge.image.preprocess import Picture
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image on its way to the model.
+
+    A file stays encoded until the model's input size is known, so that it is decoded at the
+    smallest scale that suffices; `read_image(frame.picture)` gives its pixels.
+
+    A frame is captured once for all zones of its camera, so that the zone is a Sighting's.
+    """
+
+    source: str  # a path, "-", or the camera's name
+    picture: Picture
+    captured_at: datetime  # when the source delivered it; UTC
+    captured_ns: int  # the same by time.monotonic_ns(): ages do not follow a clock that jumps
+    dropped: int = 0  # frames that the source let go since the last one it gave
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Instead of a frame: why there is none yet."""
+
+    reason: str  # one line
+
+
+class Source(ABC):
+    """Where a service's frames come from; subclasses define `__iter__`.
+
+    One that has no frame yields Waiting, at least once a second and for a bounded time: the
+    service's loop then serves signals and feeds the watchdog. A source that is lost for good
+    raises SourceError.
+    """
+
+    openings = 0  # how often it was opened, failed attempts included; a folder is not opened
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame | Waiting]:
+        """Yield frames as they come. Raises: SourceError."""
+
+    def close(self) -> None:  # noqa: B027  # a folder has nothing to give back
+        """Give back what it holds; the iteration ends."""
