@@ -27,6 +27,7 @@ EVERYTHING = Configuration(
     threads=3,
     runtime="litert",
     fps=0.1,
+    follow=True,
     repeat=True,
     threshold=1.0,
     every=0,

@@ -22,6 +22,7 @@ VITALS = Vitals(
     up_s=5.0,
     fps=2.0,
     waiting="",
+    idle=False,
     reopened=3,
     celsius=51.5,
     throttling=Throttling(under_voltage=True, throttled=False),

@@ -384,3 +384,24 @@ def test_it_leaves_when_it_takes_too_much_memory(pictures: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert re.search(r"takes \d+ MB, more than max_memory_mb = 10; ", line)
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_folder_that_is_followed_is_classified_once_then_new_pictures(
+    services: list[Service], pictures: Path, tmp_path: Path
+) -> None:
+    options = ("--source", pictures, "--follow", "-m", SMALL, "--results-file", tmp_path / "seen")
+    services.append(service := Service(tmp_path, *options))
+    service.until("^waiting: no new picture$")
+    with (pictures / "c.jpg").open("wb") as slow:
+        content = PICTURE.read_bytes()
+        for start in range(0, len(content), len(content) // 5):
+            slow.write(content[start : start + len(content) // 5])
+            slow.flush()
+            time.sleep(0.3)
+    service.until("c.jpg is still being written$")
+    service.until("frames a second")
+    service.until("^waiting: no new picture$")
+    assert service.ended(signal.SIGTERM) == 0
+    assert service.said == ""
+    records = [json.loads(line) for line in (tmp_path / "seen").read_text().splitlines()]
+    assert [Path(record["source"]).name for record in records] == ["a.jpg", "b.jpg", "c.jpg"]

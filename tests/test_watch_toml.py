@@ -10,7 +10,7 @@ from conftest import ROOT
 from edge.service.configuration import KEYS, build, read
 
 SHIPPED = ROOT / "deploy" / "watch.toml"
-OF_THE_SERVICE = {"repeat": True, "every": 0}  # where it differs from edge-watch's own defaults
+OF_THE_SERVICE = {"follow": True, "every": 0}  # where it differs from edge-watch's own defaults
 
 
 def uncommented(tmp_path: Path) -> Path:

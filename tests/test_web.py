@@ -108,6 +108,15 @@ def test_health_is_bad_while_nothing_comes(tmp_path: Path) -> None:
         )
         latest = service.document("/latest.json")
         assert latest["sighting"] is None and latest["latency_ms"] is None
+
+
+def test_a_folder_without_a_new_picture_is_healthy(tmp_path: Path) -> None:
+    (tmp_path / "incoming").mkdir()
+    options = ("--no-repeat", "--follow")
+    with watching(tmp_path, tmp_path / "incoming", *options) as service:
+        until(lambda: service.get("/healthz")[0].status == 200)
+        vitals = service.document("/latest.json")["vitals"]
+        assert (vitals["waiting"], vitals["idle"]) == ("no new picture", True)
         assert service.get("/frame.jpg")[0].status == service.get("/input.png")[0].status == 404
 
 

@@ -64,7 +64,7 @@ size_mb() { du -sk /opt/edge-classify | awk '{ printf "%.1f", $1 / 1024 }'; }
 is_small() { awk -v size="$(size_mb)" -v limit="$size_limit_mb" 'BEGIN { exit !(size < limit) }'; }
 
 starts_on_frames() {
-    sed -i "s|^source = .*|source = \"$frames\"|; s|^#fps = .*|fps = 1.0|; s|^#model = .*|model = \"$small\"|" "$config"
+    sed -i "s|^source = .*|source = \"$frames\"|; s|^#fps = .*|fps = 1.0|; s|^#repeat = .*|repeat = true|; s|^#model = .*|model = \"$small\"|" "$config"
     systemctl restart $unit && within 90 works
 }
 

@@ -42,7 +42,7 @@ state_is() { [ "$(systemctl show --property ActiveState --value "$unit")" = "$1"
 status_says() { systemctl show --property StatusText --value "$unit" | grep -q -- "$1"; }
 
 set_source() {
-    sed -i 's|^source = .*|source = "/srv/frames"|' "$config"
+    sed -i 's|^source = .*|source = "/srv/frames"|; s|^#repeat = .*|repeat = true|' "$config"
     grep -qx 'source = "/srv/frames"' "$config"
 }
 

@@ -110,7 +110,7 @@ is_confined() {
 }
 
 starts_on_frames() {
-    sed -i "s|^source = .*|source = \"$frames\"|; s|^#fps = .*|fps = 5.0|" "$config"
+    sed -i "s|^source = .*|source = \"$frames\"|; s|^#fps = .*|fps = 5.0|; s|^#repeat = .*|repeat = true|" "$config"
     systemctl stop $unit
     from=$(now_ms)
     systemctl start $unit

@@ -45,10 +45,13 @@ def open_source(configuration: Configuration) -> Source:
         from edge.sources.camera import Camera
 
         return Camera(configuration.camera)
+    from edge.sources.follow import Follow
     from edge.sources.replay import Replay
 
-    give_up_s = configuration.give_up_s if configuration.repeat else 0.0
-    return Replay(Path(configuration.source), repeat=configuration.repeat, give_up_s=give_up_s)
+    path, give_up_s = Path(configuration.source), configuration.give_up_s
+    if configuration.repeat:
+        return Replay(path, repeat=True, give_up_s=give_up_s)
+    return Follow(path, give_up_s=give_up_s) if configuration.follow else Replay(path)
 
 
 def chosen_way(configuration: Configuration) -> Way:

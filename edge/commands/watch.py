@@ -46,6 +46,7 @@ next frame's picture. A model file that changes is loaded by itself, once it has
 
 examples:
   edge-watch --source photos/                            each picture once
+  edge-watch --source incoming/ --follow                 and then each that is new or changes
   edge-watch --source photos/ --repeat --fps 1           as a camera would, one frame a second
   edge-watch --every 0 --snapshots-folder seen           a camera; changes alone, and their pictures
   edge-watch --web 8080                                  and a live page: http://127.0.0.1:8080/

@@ -40,6 +40,7 @@ class Configuration:
     threads: int | None = None
     runtime: str = "auto"
     fps: float | None = None
+    follow: bool = False
     repeat: bool = False
     threshold: float | None = None
     every: int = 1
@@ -100,11 +101,12 @@ HELP = {
     "threads": "of one invoke (unset: one a core, up to 4)",
     "runtime": f"auto, {' or '.join(RUNTIMES)}",
     "fps": "classified frames a second at most; 0 is no limit (unset: 2 for a camera)",
-    "repeat": "begin a folder again at its end, for ever",
+    "follow": "classify a folder's pictures once, then wait for new and changed ones",
+    "repeat": "begin a folder again at its end, for ever, for demonstrations; overrides follow",
     "threshold": "below this score a frame is unknown (unset: the model's own)",
     "every": "print every Nth result beside the changes; 0 prints changes alone",
     "latest": "file that holds the newest result (unset: latest.json in systemd's runtime folder)",
-    "give_up_s": "how long a folder that repeats may be missing",
+    "give_up_s": "seconds that a folder may be missing, with follow or repeat",
     "max_temperature": "above so many degrees Celsius the rate falls; 0 is no limit",
     "max_memory_mb": "above so much the service ends, to be started afresh; 0 is no limit",
     "camera.number": "which camera, as rpicam-hello --list-cameras counts",

@@ -29,6 +29,7 @@ class Vitals:
     up_s: float  # since it began
     fps: float  # of late; 0 before the second frame
     waiting: str  # why there is no frame; "" while they come
+    idle: bool  # there is no frame because nothing is new
     reopened: int  # how often the source was opened again
     celsius: float | None  # of the processor
     throttling: Throttling | None  # None: the machine does not say
@@ -45,13 +46,14 @@ class Watched(Source):
 
     def __init__(self, source: Source) -> None:
         """Args: the source itself."""
-        self.waiting = ""  # "" while frames come
+        self.waiting, self.idle = "", False  # "" while frames come
         self._source = source
 
     def __iter__(self) -> Iterator[Frame | Waiting]:
         """Yield what the source does."""
         for item in self._source:
             self.waiting = item.reason if isinstance(item, Waiting) else ""
+            self.idle = isinstance(item, Waiting) and item.idle
             yield item
 
     def close(self) -> None:
@@ -89,6 +91,7 @@ def vital_signs(
             up_s=monotonic() - began_s,
             fps=pace.fps,
             waiting=source.waiting,
+            idle=source.idle,
             reopened=source.reopened,
             celsius=pace.celsius,
             throttling=board.throttling(),

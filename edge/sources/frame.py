@@ -32,6 +32,7 @@ class Waiting:
     """Instead of a frame: why there is none yet."""
 
     reason: str  # one line
+    idle: bool = False  # nothing is wrong: there is nothing new, and that has no bound
 
 
 class Source(ABC):

@@ -130,7 +130,7 @@ def _labelled(
 def _service(vitals: Vitals) -> Iterator[Metric]:
     yield _gauge("up_seconds", "Since the service began.", vitals.up_s)
     yield _gauge("frames_per_second", "Classified frames, of late.", vitals.fps)
-    waiting, refused = float(bool(vitals.waiting)), float(bool(vitals.trouble))
+    waiting, refused = float(bool(vitals.waiting) and not vitals.idle), float(bool(vitals.trouble))
     yield _gauge("source_waiting", "Whether the source gives no frame.", waiting)
     yield _gauge("model_refused", "Whether a new model was refused.", refused)
     yield _counter("camera_reopened", "Times the camera was opened again.", vitals.reopened)

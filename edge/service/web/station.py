@@ -91,10 +91,11 @@ class Station:
         return self.memory.newest is not None and self.memory.silent_s <= self.fresh_s
 
     def fault(self) -> str:
-        """Why there is no fresh result, in one line; "" where there is one."""
-        if self.is_fresh():
+        """Why there is no fresh result, in one line; "" where there is one, or nothing is new."""
+        vitals = self.vitals()
+        if self.is_fresh() or vitals.idle:
             return ""
-        waiting = self.vitals().waiting
+        waiting = vitals.waiting
         return f"no result for {self.memory.silent_s:.0f} s" + (f": {waiting}" if waiting else "")
 
     def latest(self) -> dict[str, Any]:
