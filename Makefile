@@ -8,8 +8,12 @@ export EDGE_TEST_DATA
 # exec: make hands a signal to what it started, and a shell between would keep it from the script.
 TESTBED = exec env PYTHON=$(CURDIR)/$(BIN)/python deploy/testbed/
 
+# A file's tests stay together, for they share what was made for the first.
+PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-arm-quick test-arm test-service test-card test-camera test-web test-mqtt soak fuzz benchmark instrument release sample clean
+.PHONY: help demo test test-quick lint test-arm-quick test-arm test-service test-card test-camera test-web test-mqtt soak fuzz benchmark instrument release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -17,10 +21,11 @@ help:  ## list the targets
 demo: $(VENV)/ready  ## draw photos, train, convert, measure, classify what was held out (4 minutes)
 	$(BIN)/python -m convert.demo
 
-test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root nor hardware
-	EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python \
-	EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support \
-	$(BIN)/python -m pytest
+test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root nor hardware (6 minutes on two cores)
+	$(IN_VENVS) $(PYTEST)
+
+test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what needs neither TensorFlow nor a network (a minute)
+	$(IN_VENVS) PYTHONPATH=$(CURDIR)/tests/without_tensorflow $(PYTEST) -m 'not tensorflow and not network'
 
 lint: $(VENV)/ready  ## ruff, mypy (strict on edge), the import rule, shellcheck
 	$(BIN)/ruff check .

@@ -2,32 +2,91 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from selection import needs_tensorflow
 
 from convert.data.drawn import draw_photos
 
 ROOT = Path(__file__).resolve().parent.parent
+USER_HOME = Path.home()  # which is not that of the tests
+USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or USER_HOME / ".cache")
+PROGRAMS = ROOT / "tests" / "programs"  # what tests run in processes of their own
 # Where the tests run in the background, a shell has SIGINT ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 TEST_DATA = (ROOT / os.environ.get("EDGE_TEST_DATA", "../shared")).resolve()
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs TensorFlow, and begin with it: the longest files first, beside each other."""
+    order = {}
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        slow = needs_tensorflow(item.path)
+        if slow or TRAINED.intersection(fixtures):
+            item.add_marker("tensorflow")
+        order[item.path] = (not slow, -item.path.stat().st_size, item.path)
+    items.sort(key=lambda item: order[item.path])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home of this worker's own: what is kept in the user's, or in another's, decides no test.
+
+    But what only saves time is taken from the user's: pip's cache and matplotlib's list of fonts.
+    """
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_CACHE_DIR", os.environ.get("PIP_CACHE_DIR") or str(USER_CACHE / "pip"))
+        patch.setenv(
+            "MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(USER_CACHE / "matplotlib")
+        )
+        patch.setenv("HOME", str(folder))
+        for name in ("CACHE", "CONFIG", "DATA", "STATE"):
+            patch.delenv(f"XDG_{name}_HOME", raising=False)
+        yield folder
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder of the whole run: the first worker that asks fills it, the others wait for that."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / f"shared-{name}"
+    failed = folder.with_suffix(".failed")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if failed.exists():
+            pytest.fail(f"{name}: {failed.read_text()}")
+        if not folder.exists():
+            folder.mkdir()
+            try:
+                make(folder)
+            except BaseException as error:
+                failed.write_text(str(error))
+                raise
+    return folder
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of drawn photos: cup, fish and key, 30 each."""
-    folder = tmp_path_factory.mktemp("drawn")
-    draw_photos(folder, per_class=30, size=96, seed=7)
-    return folder
+    return once(
+        tmp_path_factory,
+        "drawn",
+        lambda folder: draw_photos(folder, per_class=30, size=96, seed=7),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -44,29 +103,32 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Quick to train: from scratch, and no time spent on measuring which precision is faster.
 SMALL = "--network small --image-size 64 --recipe scratch --precision float32".split()
 TUTORIAL = "--network tutorial --image-size 96 --recipe scratch --precision float32".split()
+TRAINED = {"converted", "converted_two"}  # fixtures that need TensorFlow
 
 
 @pytest.fixture(scope="session")
 def converted(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """OUT of a whole run on three classes: the small network, every variant, 4 epochs."""
-    out = tmp_path_factory.mktemp("converted")
-    return convert(drawn, out, *SMALL, "--epochs", "4", "--quantize", "all")
+    options = [*SMALL, "--epochs", "4", "--quantize", "all"]
+    return once(tmp_path_factory, "converted", lambda out: convert(drawn, out, *options))
 
 
 @pytest.fixture(scope="session")
 def two_photos(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two of the drawn classes: cup and key."""
-    photos = tmp_path_factory.mktemp("two")
-    for label in ("cup", "key"):
-        (photos / label).symlink_to(drawn / label)
-    return photos
+
+    def link(photos: Path) -> None:
+        for label in ("cup", "key"):
+            (photos / label).symlink_to(drawn / label)
+
+    return once(tmp_path_factory, "two", link)
 
 
 @pytest.fixture(scope="session")
 def converted_two(two_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """OUT of a whole run on two classes: the tutorial's network, one sigmoid, every variant."""
-    out = tmp_path_factory.mktemp("converted-two")
-    return convert(two_photos, out, *TUTORIAL, "--epochs", "4", "--quantize", "all")
+    options = [*TUTORIAL, "--epochs", "4", "--quantize", "all"]
+    return once(tmp_path_factory, "converted-two", lambda out: convert(two_photos, out, *options))
 
 
 @pytest.fixture(scope="session")
@@ -91,10 +153,10 @@ def convert(photos: Path, out: Path, *options: str) -> Path:
     return out
 
 
-def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Run this Python with arguments, in the checkout, output captured as text."""
     options = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 600} | options
-    return subprocess.run([sys.executable, *arguments], **options)
+    return subprocess.run([sys.executable, *map(str, arguments)], **options)
 
 
 @dataclass(frozen=True)
@@ -111,26 +173,6 @@ class Said:
         return [line for line in self.stderr.splitlines() if line.startswith("convert: ")]
 
 
-_COMMANDS = """
-import contextlib, io, json, subprocess, sys
-from convert.__main__ import main
-said = []
-for argv in json.loads(sys.argv[1]):
-    if argv[0] == "!":
-        done = subprocess.run(argv[1:], capture_output=True, text=True)
-        said.append([done.returncode, done.stdout, done.stderr])
-        continue
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        try:
-            status = main(argv)
-        except SystemExit as error:
-            status = error.code
-    said.append([status, stdout.getvalue(), stderr.getvalue()])
-open(sys.argv[2], "w").write(json.dumps(said))
-"""
-
-
 def commands(folder: Path, *argvs: list[object], **options: object) -> list[Said]:
     """Run `python -m convert` on each list of arguments, in one process: TensorFlow starts once.
 
@@ -139,7 +181,7 @@ def commands(folder: Path, *argvs: list[object], **options: object) -> list[Said
     """
     path = folder / "said.json"
     words = json.dumps([[str(word) for word in argv] for argv in argvs])
-    done = run("-c", _COMMANDS, words, str(path), **options)
+    done = run(PROGRAMS / "convert_commands.py", words, path, **options)
     assert done.returncode == 0, done.stderr
     return [Said(*said) for said in json.loads(path.read_text())]
 

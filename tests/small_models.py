@@ -1,18 +1,18 @@
-"""The files that tests/make_converted.py makes, made once for all who ask."""
+"""The files that tests/programs/make_converted.py makes, made once for all who ask."""
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
-from conftest import run
+import pytest
+from conftest import PROGRAMS, once, run
 
 
-@functools.cache
-def small_models_in(folder: Path) -> Path:
-    """Make them in a subfolder, and return it."""
-    out = folder / "small-models"
-    out.mkdir()
-    done = run("tests/make_converted.py", str(out))
+def small_models_of(factory: pytest.TempPathFactory) -> Path:
+    """The folder that they are in."""
+    return once(factory, "small-models", _make)
+
+
+def _make(folder: Path) -> None:
+    done = run(PROGRAMS / "make_converted.py", folder)
     assert done.returncode == 0, done.stderr
-    return out

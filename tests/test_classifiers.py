@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import run
+from conftest import PROGRAMS, run
 
 from edge.classifier import golden
 from edge.classifier.classify import rank
@@ -43,16 +43,16 @@ REFUSED = {
 LOGITS = "logits one-logit log-softmax average-of-logits four-axes-logits logits-int8".split()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def classifiers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of what tests/make_classifiers.py makes."""
+    """A folder of what tests/programs/make_classifiers.py makes."""
     out = tmp_path_factory.mktemp("classifiers")
-    done = run("-m", "tests.make_classifiers", str(out))
+    done = run(PROGRAMS / "make_classifiers.py", out)
     assert done.returncode == 0, done.stderr
     return out
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def expected(classifiers: Path) -> dict[str, Any]:
     """By a model's name, of each picture, of each output, TensorFlow's values."""
     return json.loads((classifiers / "expected.json").read_text())

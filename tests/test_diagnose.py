@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import small_models_in
+from small_models import small_models_of
 
 from convert.errors import ConversionError
 from convert.tflite.diagnose import Lost, layer_name, worst_layers
@@ -15,8 +15,8 @@ from convert.tflite.diagnose import Lost, layer_name, worst_layers
 
 @pytest.fixture(scope="module")
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What tests/make_converted.py makes."""
-    return small_models_in(tmp_path_factory.getbasetemp())
+    """What tests/programs/make_converted.py makes."""
+    return small_models_of(tmp_path_factory)
 
 
 def worst(small_models: Path, network: str, **options: int) -> tuple[str, ...]:

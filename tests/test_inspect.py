@@ -8,7 +8,7 @@ import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from conftest import run
-from small_models import small_models_in
+from small_models import small_models_of
 
 from convert.errors import ConversionError
 from convert.tflite.inspect import NEWEST_VERSIONS, inspect
@@ -17,8 +17,8 @@ from convert.tflite.quantize import VARIANTS
 
 @pytest.fixture(scope="module")
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What tests/make_converted.py makes."""
-    return small_models_in(tmp_path_factory.getbasetemp())
+    """What tests/programs/make_converted.py makes."""
+    return small_models_of(tmp_path_factory)
 
 
 def fault(path: Path, variant: str) -> str:

@@ -13,12 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, USER_HOME, run
 
 WORKSTATION_ONLY = {"tensorflow", "keras", "matplotlib"}
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".heic")
 CARD = ROOT / "models" / "hotdog.json"
 MOST_LOST = 0.005  # of the recorded accuracy: another runtime, another decoder
+pytestmark = pytest.mark.network  # pip installs what the wheel needs
+
 Install = Path  # a virtual environment's bin folder
 
 
@@ -26,7 +28,7 @@ def python_of(version: str) -> str | None:
     """A Python of this version, where there is one."""
     candidates = [
         shutil.which(f"python{version}"),
-        *sorted(glob.glob(str(Path.home() / f".pyenv/versions/{version}*/bin/python"))),
+        *sorted(glob.glob(str(USER_HOME / f".pyenv/versions/{version}*/bin/python"))),
     ]
     for candidate in filter(None, candidates):
         # A shim of pyenv runs only with its version named.
@@ -47,7 +49,7 @@ def call(*command: str | Path, **options: object) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
@@ -58,7 +60,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Install]:
     """Give an environment by name: "3.11", "3.13" (the wheel alone), "editable"; made once."""
     made: dict[str, Install] = {}

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import small_models_in
+from conftest import USER_CACHE
+from small_models import small_models_of
 
 from convert.tflite.embed import embed
 from edge.classifier import golden
@@ -46,9 +47,8 @@ with vision.ImageClassifier.create_from_options(options) as classifier:
 @pytest.fixture(scope="module")
 def mediapipe() -> Path:
     """The folder with MediaPipe and what it needs; skips where pip cannot install it."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     name = f"{MEDIAPIPE.replace('==', '-')}-python{sys.version_info.major}.{sys.version_info.minor}"
-    folder = cache / "edge-classify-tests" / name
+    folder = USER_CACHE / "edge-classify-tests" / name
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as partial:
@@ -118,7 +118,7 @@ def test_it_agrees_on_the_models_that_ship(mediapipe: Path, tmp_path: Path, path
 
 def test_it_reads_awkward_labels(mediapipe: Path, tmp_path: Path, tmp_path_factory) -> None:
     labels = ["a, b", 'the "c"', "d\ne", " f ", "gâteau", "漢", "g;h", "i\tj", "k'l", "m|n"]
-    small = small_models_in(tmp_path_factory.getbasetemp())
+    small = small_models_of(tmp_path_factory)
     content = (small / "ten-int8.tflite").read_bytes()
     as_they_are = Normalization(0.0, 1.0)
     path = tmp_path / "model.tflite"

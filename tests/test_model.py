@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, run
+from conftest import PROGRAMS, ROOT, run
 
 from edge.classifier.model import Model
 from edge.classifier.runtime import RUNTIMES, installed_runtimes
@@ -28,11 +28,11 @@ with Model(model, runtime=runtime) as model:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def foreign(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small models that others might give us."""
     out = tmp_path_factory.mktemp("foreign")
-    done = run("-m", "tests.make_foreign", str(out), str(model_path))
+    done = run(PROGRAMS / "make_foreign.py", out, model_path)
     assert done.returncode == 0, done.stderr
     return out
 

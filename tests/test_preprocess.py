@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import run
+from conftest import PROGRAMS, run
 from numpy.typing import NDArray
 from pictures import (
     ORIENTATION,
@@ -784,7 +784,7 @@ def kinds(large: bytes) -> dict[str, bytes]:
 def tensors(python: Path, folder: Path, out: Path) -> dict[str, NDArray[np.uint8]]:
     """What an environment makes of a folder, with this checkout's code."""
     done = subprocess.run(
-        [python, ROOT / "tests" / "tensors.py", folder, out],
+        [python, PROGRAMS / "tensors.py", folder, out],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         cwd=ROOT,
         capture_output=True,

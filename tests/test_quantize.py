@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from conftest import run
-from small_models import small_models_in
+from small_models import small_models_of
 
 from convert.errors import ConversionError
 from convert.tflite.embed import embed
@@ -23,8 +23,8 @@ CLOSE = {"float32": 1e-4, "float16": 5e-3, "dynamic": 0.02, "int8": 0.05, "int8-
 
 @pytest.fixture(scope="module")
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What tests/make_converted.py makes."""
-    return small_models_in(tmp_path_factory.getbasetemp())
+    """What tests/programs/make_converted.py makes."""
+    return small_models_of(tmp_path_factory)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -1,6 +1,6 @@
 """Preprocess a folder of pictures and save the tensors, to compare two environments' pixels.
 
-Usage: python tests/tensors.py FOLDER OUT.npz
+Usage: python tests/programs/tensors.py FOLDER OUT.npz
 
 OUT.npz holds, under each picture's file name, its input tensor at 96 x 96, uint8.
 """

@@ -1,4 +1,4 @@
-"""Write small models that others might give us: python tests/make_foreign.py OUT MODEL.
+"""Write small models that others might give us: python tests/programs/make_foreign.py OUT MODEL.
 
 In a process of its own, for TensorFlow and a TFLite runtime do not go together. MODEL is a
 converted one; some of the files are it, saying other things of itself.

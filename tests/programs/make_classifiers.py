@@ -1,4 +1,4 @@
-"""Write small classifiers in others' shapes: python -m tests.make_classifiers OUT.
+"""Write small classifiers in others' shapes: python tests/programs/make_classifiers.py OUT.
 
 In a process of its own, for TensorFlow and a TFLite runtime do not go together. None says anything
 of itself. A float input wants pixels 0..1; OUT/expected.json holds, by a model's name, the values

@@ -1,4 +1,4 @@
-"""Convert small networks, well and badly: python tests/make_converted.py OUT.
+"""Convert small networks, well and badly: python tests/programs/make_converted.py OUT.
 
 In a process of its own, for TensorFlow and a TFLite runtime do not go together; all in one, for
 TensorFlow takes seconds to start. OUT/calibration.npy holds the pictures.
