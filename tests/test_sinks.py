@@ -175,6 +175,21 @@ def test_a_line_that_the_power_cut_short_spoils_no_other(tmp_path: Path) -> None
     assert (first, torn, json.loads(last)["frame"]) == ('{"frame": 1}', '{"fra', 2)
 
 
+@pytest.mark.parametrize("kept", [b"", b'{"frame": 1}\n', b'{"frame": 1}\n{"fra'])
+@pytest.mark.parametrize("nulls", [1, 65536, 200_000])
+def test_nulls_that_a_power_cut_left_at_the_end_are_removed(
+    tmp_path: Path, kept: bytes, nulls: int
+) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(kept + bytes(nulls))
+    sink = results(path)
+    sink(sighting(2))
+    sink.close()
+    ended = kept if not kept or kept.endswith(b"\n") else kept + b"\n"
+    assert path.read_bytes().startswith(ended)
+    assert json.loads(path.read_bytes().removeprefix(ended))["frame"] == 2
+
+
 def test_a_file_that_somebody_took_away_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     sink = results(path)

@@ -10,6 +10,8 @@ from edge.errors import checked
 from edge.service.folders import Folder
 from edge.service.sighting import Sighting, Sink
 
+CHUNK_BYTES = 65536
+
 
 @dataclass(frozen=True)
 class ResultsSettings:
@@ -61,10 +63,25 @@ class Results(Sink):
         if self._file is None:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._file = os.open(self._path, flags, 0o640)
-            size = os.fstat(self._file).st_size
-            if size and os.pread(self._file, 1, size - 1) != b"\n":  # the power failed in a line
-                self._write(b"\n", size)
+            self._repair_end()
         return os.fstat(self._file).st_size
+
+    def _repair_end(self) -> None:
+        """Remove the NULs that a power cut left at the end, and end the line that it halved.
+
+        ext4 keeps a file's new size and loses what was appended: up to 95,754 NULs were seen.
+        """
+        assert self._file is not None
+        size = end = os.fstat(self._file).st_size
+        while end:
+            start = max(0, end - CHUNK_BYTES)
+            end = start + len(os.pread(self._file, end - start, start).rstrip(b"\0"))
+            if end > start:
+                break
+        if end < size:
+            os.ftruncate(self._file, end)
+        if end and os.pread(self._file, 1, end - 1) != b"\n":
+            self._write(b"\n", end)
 
     def _write(self, line: bytes, size: int) -> None:
         """Append a line; one that a full disk cuts short is taken back."""
