@@ -27,7 +27,7 @@ test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root no
 test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what needs neither TensorFlow nor a network (a minute)
 	$(IN_VENVS) PYTHONPATH=$(CURDIR)/tests/without_tensorflow $(PYTEST) -m 'not tensorflow and not network'
 
-lint: $(VENV)/ready  ## ruff, mypy (strict on edge), the import rule, shellcheck
+lint: $(VENV)/ready  ## ruff, mypy (strict), the import rule, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

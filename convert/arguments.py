@@ -163,19 +163,20 @@ def run_of(args: argparse.Namespace) -> Any:
     """Make the Run of the arguments; imports TensorFlow. Raises: WeightsError."""
     from convert.job import Run
 
-    export = {
+    export: dict[str, Any] = {
         "variants": getattr(args, "quantize", ()),
         "calibration_photos": getattr(args, "calibration_photos", 0),
         "threshold_precision": getattr(args, "threshold_precision", 0.0),
         "max_drop": getattr(args, "max_drop", None),
         "verify_arm": getattr(args, "verify_arm", False),
     }
+    config: Any = _config(args) if "network" in args else None  # export: that of OUT's training
     return Run(
         photos=args.photos,
         out=args.out,
         name=args.name,
         command=args.command,
-        config=_config(args) if "network" in args else None,  # export: what OUT was trained with
+        config=config,
         weighed=tuple(getattr(args, "weigh", ())),
         resume=getattr(args, "resume", True),
         **export,

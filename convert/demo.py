@@ -51,7 +51,7 @@ def _classify(model: Path, folder: Path) -> float:
     results = [json.loads(line) for line in done.stdout.splitlines()]
     for result in results[:: HELD_OUT_PER_CLASS // 2]:
         print(f"  {result['source']}  {result['label']} {result['score']:.3f}")
-    right = sum(Path(r["source"]).parent.name == r.get("label") for r in results)
+    right = sum(str(r.get("label")) == Path(r["source"]).parent.name for r in results)
     return right / (3 * HELD_OUT_PER_CLASS)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.data import dataset as datasets
 from convert.data.cache import decode
@@ -108,7 +109,7 @@ def fit(job: Run, dataset: Dataset) -> Checkpoint:
     return checkpoint
 
 
-def _about(job: Run, dataset: Dataset, weights: np.ndarray) -> dict[str, Any]:
+def _about(job: Run, dataset: Dataset, weights: NDArray[np.float32]) -> dict[str, Any]:
     """What makes one training equal to another."""
     config = dataclasses.asdict(job.config)
     config["weights"] = Path(job.config.weights).name  # no path in what may be published

@@ -22,8 +22,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.data.photo import Photo, content_of
 from convert.errors import DatasetError, OutputError
@@ -50,7 +52,8 @@ def decode(photos: Sequence[Photo], size: Size, cache: Path, name: str) -> Pixel
             if not path.exists():
                 _complete(path, photos, size, name)
                 _remove_older(path, f"{name}{_kind(size)}")
-            return np.load(path, mmap_mode="r")
+            pixels: Pixels = np.load(path, mmap_mode="r")
+            return pixels
     except OSError as error:
         megabytes = (len(photos) * _row_bytes(size) >> 20) + 1
         remedy = f"free {megabytes} MB, or give another -o; what is done is kept"
@@ -129,7 +132,7 @@ def _known(path: Path, size: Size) -> dict[str, _Source]:
     return known
 
 
-def _records(path: Path) -> np.ndarray:
+def _records(path: Path) -> NDArray[np.void]:
     """(n,) RECORD; a last one that was cut short is left out."""
     content = path.read_bytes()
     return np.frombuffer(content, RECORD, count=len(content) // RECORD.itemsize)
@@ -139,7 +142,8 @@ def _header(num_photos: int, size: Size) -> bytes:
     """What an .npy file begins with; numpy pads it to the same length for any number of photos."""
     stream = io.BytesIO()
     facts = {"descr": "|u1", "fortran_order": False, "shape": (num_photos, *size, 3)}
-    np.lib.format.write_array_header_1_0(stream, facts)
+    write_header: Any = np.lib.format.write_array_header_1_0  # untyped in some versions
+    write_header(stream, facts)
     return stream.getvalue()
 
 

@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.data.near_duplicates import groups
 from convert.data.photo import Photo, sha256_of
@@ -78,7 +79,8 @@ def load(folder: Path, seed: int, cache: Path | None = None) -> Dataset:
         sets["train"], sets[name] = split(sets["train"], alike, HELD_OUT[name] / whole, seed)
         _refuse_lacks(sets, labels, folder, name)
         whole -= HELD_OUT[name]
-    return Dataset(labels, *(tuple(sets[name]) for name in SETS), drawn=drawn)
+    train, val, test = (tuple(sets[name]) for name in SETS)
+    return Dataset(labels, train, val, test, drawn)
 
 
 def _labels_of(tree: PhotoTree) -> tuple[str, ...]:
@@ -180,7 +182,7 @@ def weigh(
     root: Path,
     lists: Sequence[tuple[Path, float]],
     elsewhere: Iterable[Photo] = (),
-) -> np.ndarray:
+) -> NDArray[np.float32]:
     """Weights of photos, (num_photos,) float32: 1, times the factor of each list that names it.
 
     Args:
@@ -218,7 +220,7 @@ def _lines(path: Path) -> list[str]:
     return [line.rstrip("\r") for line in text.split("\n")]
 
 
-def labels_of(photos: Sequence[Photo]) -> np.ndarray:
+def labels_of(photos: Sequence[Photo]) -> NDArray[np.int64]:
     """(num_photos,) int64 label indices."""
     return np.array([photo.label for photo in photos], np.int64)
 

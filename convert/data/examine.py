@@ -6,9 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from convert.data.near_duplicates import SIDE, UNREADABLE, look
+from convert.data.near_duplicates import SIDE, UNREADABLE, Look, look
 from convert.data.walk import PhotoFile, PhotoTree, walk_photos
 from convert.parallel import each
 from edge.errors import ImageError
@@ -25,9 +23,7 @@ class Examined(PhotoFile):
     format: str = ""
     size: Size = (0, 0)  # upright
     orientation: int = 1  # EXIF, 1..8
-    look: np.ndarray = field(
-        default_factory=UNREADABLE.copy, compare=False
-    )  # () convert.data.near_duplicates.LOOK
+    look: Look = field(default_factory=UNREADABLE.copy, compare=False)  # ()
 
 
 @dataclass(frozen=True)

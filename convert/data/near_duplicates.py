@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.data.photo import Photo
 from convert.files import write
@@ -37,12 +38,13 @@ LOOK = np.dtype(
         ("plain", "?"),  # has no shape of its own
     ]
 )
+Look = NDArray[np.void]  # of LOOK
 KNOWN = np.dtype([("sha256", "V32"), ("look", LOOK)])
 UNREADABLE = np.zeros((), LOOK)
 UNREADABLE["plain"] = True
 
 
-def groups(photos: Sequence[Photo], cache: Path | None = None) -> np.ndarray:
+def groups(photos: Sequence[Photo], cache: Path | None = None) -> NDArray[np.int64]:
     """Number the photos so that look-alikes have the same number: (num_photos,) int64.
 
     A photo that cannot be read looks like its exact copies only. Neither order nor names matter.
@@ -62,7 +64,7 @@ def groups(photos: Sequence[Photo], cache: Path | None = None) -> np.ndarray:
     return group(hashes, np.array([known[sha256] for sha256 in hashes], LOOK))
 
 
-def look(pixels: Pixels) -> np.ndarray:
+def look(pixels: Pixels) -> Look:
     """See what is compared of a picture: () LOOK.
 
     Args:
@@ -79,7 +81,7 @@ def look(pixels: Pixels) -> np.ndarray:
     return seen
 
 
-def group(sha256: Sequence[str], looks: np.ndarray) -> np.ndarray:
+def group(sha256: Sequence[str], looks: Look) -> NDArray[np.int64]:
     """Group photos by their looks, (n,) LOOK, and their content: (n,) int64."""
     _, numbers = np.unique(np.array(sha256, "U64"), return_inverse=True)
     shaped = np.flatnonzero(~looks["plain"])  # what has no shape would all look alike
@@ -102,14 +104,14 @@ def group(sha256: Sequence[str], looks: np.ndarray) -> np.ndarray:
     return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
 
 
-def _look_at(photo: Photo) -> np.ndarray:
+def _look_at(photo: Photo) -> Look:
     try:
         return look(resized(photo.path, (SIDE, SIDE)))
     except ImageError:
         return UNREADABLE  # whoever decodes it for training names it
 
 
-def _cosines() -> np.ndarray:
+def _cosines() -> NDArray[np.float32]:
     """The lowest frequencies of the discrete cosine transform (II): (FREQUENCIES, SIDE)."""
     centres = np.arange(SIDE) + 0.5
     return np.cos(np.pi / SIDE * np.arange(FREQUENCIES)[:, None] * centres).astype(np.float32)
@@ -120,32 +122,33 @@ COSINES = _cosines()
 MIRROR = np.tile(np.array([1, -1], np.float32), FREQUENCIES * FREQUENCIES // 2)[1:]
 
 
-def _signs(bits: np.ndarray) -> np.ndarray:
+def _signs(bits: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, 32) uint8 -> (n, 255) float32 of 1 and -1: their products count what agrees."""
-    return np.unpackbits(bits, axis=1)[:, 1:].astype(np.float32) * 2 - 1
+    signs: NDArray[np.float32] = np.unpackbits(bits, axis=1)[:, 1:].astype(np.float32) * 2 - 1
+    return signs
 
 
-def _colour_distance(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _colour_distance(one: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean difference, 0..255, of one map of colours and (n, ...) others, mirrored or not."""
     straight, mirrored = (
         2 * np.abs(others - turned).mean((1, 2, 3)) for turned in (one, one[:, ::-1])
     )
-    return np.minimum(straight, mirrored)
+    distance: NDArray[np.float32] = np.minimum(straight, mirrored)
+    return distance
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+def _load(path: Path) -> dict[str, Look]:
     """What an earlier run kept; nothing where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            kept = np.lib.format.read_array(file, allow_pickle=False)
+        kept = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return {}
-    if kept.dtype != KNOWN or kept.ndim != 1:
+    if not isinstance(kept, np.ndarray) or kept.dtype != KNOWN or kept.ndim != 1:
         return {}
     return {row["sha256"].tobytes().hex(): row["look"] for row in kept}
 
 
-def _save(path: Path, known: dict[str, np.ndarray]) -> None:
+def _save(path: Path, known: dict[str, Look]) -> None:
     rows = np.zeros(len(known), KNOWN)
     for row, (sha256, seen) in zip(rows, known.items(), strict=True):
         row["sha256"], row["look"] = bytes.fromhex(sha256), seen

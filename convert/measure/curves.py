@@ -115,7 +115,8 @@ def _steps(x: NDArray[np.float64], curve: Curve) -> NDArray[np.float64]:
     Source: Manning et al. 2008, Introduction to Information Retrieval, section 8.4.
     """
     best = np.maximum.accumulate(curve.y[::-1])[::-1]
-    return best[np.minimum(np.searchsorted(curve.x, x), len(best) - 1)]
+    found: NDArray[np.float64] = best[np.minimum(np.searchsorted(curve.x, x), len(best) - 1)]
+    return found
 
 
 def _mean_area(curves: Iterable[Curve]) -> float:

@@ -97,7 +97,7 @@ class AtThreshold:
 
 def answers(scores: Scores) -> Labels:
     """Return each photo's top category, (n,)."""
-    return np.argmax(scores, axis=1)
+    return np.asarray(np.argmax(scores, axis=1), np.int64)
 
 
 def accuracy(scores: Scores, labels: Labels) -> Accuracy:
@@ -129,7 +129,7 @@ def mcnemar_p(lost: int, gained: int) -> float:
     for heads in range(min(lost, gained) + 1):
         tail += ways  # of C(tosses, heads)
         ways = ways * (tosses - heads) // (heads + 1)
-    return min(1.0, 2 * tail / 2**tosses)  # whole numbers: no overflow, however many photos
+    return min(1.0, float(2 * tail / 2**tosses))  # whole numbers: no overflow, however many photos
 
 
 def confusion(scores: Scores, labels: Labels) -> NDArray[np.int64]:
@@ -153,7 +153,7 @@ def per_class(scores: Scores, labels: Labels) -> tuple[ClassScores, ...]:
 
 def log_scores(scores: Scores) -> NDArray[np.float64]:
     """Return the logarithms of scores, of which a softmax gives the scores again."""
-    return np.log(np.maximum(scores.astype(np.float64), LEAST_SCORE))
+    return np.asarray(np.log(np.maximum(scores.astype(np.float64), LEAST_SCORE)), np.float64)
 
 
 def tempered(scores: Scores, temperature: float) -> Scores:
@@ -225,12 +225,12 @@ def at_threshold(scores: Scores, labels: Labels, value: float) -> AtThreshold:
 def _ratio(part: Any, whole: Any) -> NDArray[np.float64]:
     """Divide; 0 where there is nothing to divide by."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0), np.float64)
 
 
 def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float64)
 
 
 def _golden_section(loss: Callable[[float], float], low: float, high: float) -> float:

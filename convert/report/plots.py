@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.measure.curves import Curve, macro, micro, one_against_rest, reliability
 from convert.measure.scores import Accuracy, Labels, Scores, confusion
@@ -69,7 +70,7 @@ def confusion_png(scores: Scores, labels: Labels, names: Sequence[str]) -> bytes
     return _pairs(table, names) if len(names) > MOST_CELLS else _matrix(table, names)
 
 
-def _matrix(table: np.ndarray, names: Sequence[str]) -> bytes:
+def _matrix(table: NDArray[np.int64], names: Sequence[str]) -> bytes:
     count, ticks = len(names), [_short(name, 20) for name in names]
     longest = max(map(len, ticks))
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
@@ -90,7 +91,7 @@ def _matrix(table: np.ndarray, names: Sequence[str]) -> bytes:
     return stream.getvalue()
 
 
-def _pairs(table: np.ndarray, names: Sequence[str]) -> bytes:
+def _pairs(table: NDArray[np.int64], names: Sequence[str]) -> bytes:
     wrong = table - np.diag(np.diag(table))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
     pairs = [divmod(int(cell), len(names)) for cell in order if wrong.flat[cell]]

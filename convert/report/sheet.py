@@ -86,11 +86,11 @@ def _mark(draw: ImageDraw.ImageDraw, left: int, top: int, tile: int, mark: str) 
     x, y = right - side, top
     draw.rectangle((x, y, right, y + side), fill=colour)
     quarter = side / 4
-    strokes = {
+    strokes: dict[str, list[list[tuple[float, float]]]] = {
         "right": [[(1, 2.1), (1.8, 2.9), (3.1, 1.1)]],
         "wrong": [[(1, 1), (3, 3)], [(3, 1), (1, 3)]],
-    }[mark]
-    for stroke in strokes:
+    }
+    for stroke in strokes[mark]:
         points = [(x + quarter * across, y + quarter * down) for across, down in stroke]
         draw.line(points, fill=PAPER, width=max(2, side // 8), joint="curve")
 
@@ -121,7 +121,7 @@ def _elided(line: str, width: int) -> str:
 
 
 def _length(text: str) -> float:
-    return _font().getlength(text)
+    return float(_font().getlength(text))
 
 
 @functools.cache

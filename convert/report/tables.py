@@ -25,16 +25,19 @@ def variant_rows(variants: Sequence[Variant]) -> Rows:
         "invoke p50 ms",
         "accuracy on test (95 %)",
     )
-    return [header] + [
-        (
-            v.name,
-            f"{v.size_bytes / 1000:.0f}",
-            str(v.val.accuracy),
-            *_compared(v.comparison),
-            f"{v.val.invoke_p50_ms:.2f}",
-            str(v.test.accuracy) if v.test else NONE,
-        )
-        for v in variants
+    return [
+        header,
+        *(
+            (
+                v.name,
+                f"{v.size_bytes / 1000:.0f}",
+                str(v.val.accuracy),
+                *_compared(v.comparison),
+                f"{v.val.invoke_p50_ms:.2f}",
+                str(v.test.accuracy) if v.test else NONE,
+            )
+            for v in variants
+        ),
     ]
 
 
@@ -74,7 +77,7 @@ def threshold_rows(report: Report) -> Rows:
         "precision of answers",
         "most false alarms",
     )
-    rows = [header]
+    rows: Rows = [header]
     for name, found in report.sets.items():
         at = report.at_threshold(name)
         worst = max(range(len(report.labels)), key=lambda i: at.false_alarms[i])

@@ -144,7 +144,7 @@ class Activations:
         detail = self.names[name]
         values = self._interpreter.get_tensor(detail["index"]).astype(np.float32)
         scale, zero_point = detail["quantization"]
-        return (values - zero_point) * scale if scale else values
+        return np.asarray((values - zero_point) * scale if scale else values, np.float32)
 
 
 def layer_name(tensor: str) -> str:

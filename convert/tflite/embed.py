@@ -15,6 +15,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
 from edge.classifier.metadata import (
     AXIS_LABELS_FILE,
@@ -74,10 +75,10 @@ def _fact_by_fact(edge: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(facts) + "\n}\n"
 
 
-class _AlignedBuilder(flatbuffers.Builder):
+class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]  # has no types
     """Begins weights at multiples of 16 bytes: the schema demands it, its Python code forgets."""
 
-    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
+    def CreateNumpyVector(self, x: NDArray[Any]) -> int:  # noqa: N802
         self.Prep(16, x.nbytes)
         return int(super().CreateNumpyVector(x))
 

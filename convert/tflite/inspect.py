@@ -62,8 +62,8 @@ SHAPE_DTYPES = {"int32", "int64"}
 
 Operators = list[tuple[str, Any]]  # of one subgraph, in order, by name
 
-_OPERATORS = {number: name for name, number in vars(schema.BuiltinOperator).items()}
-_DTYPES = {number: name.lower() for name, number in vars(schema.TensorType).items()}
+_OPERATORS: dict[int, str] = {number: name for name, number in vars(schema.BuiltinOperator).items()}
+_DTYPES: dict[int, str] = {number: name.lower() for name, number in vars(schema.TensorType).items()}
 
 
 def inspect(content: bytes, variant: str) -> None:
@@ -152,7 +152,7 @@ def _is_about_shapes(subgraph: Any, name: str, operator: Any) -> bool:
 
 def _name(code: Any) -> str:
     # Codes above 127 do not fit the old field; the larger of the two is meant.
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    number = max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
     return _OPERATORS.get(number, f"number {number}")
 
 

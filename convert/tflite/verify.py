@@ -21,6 +21,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,7 +108,7 @@ def _judge(scores: Mapping[str, Scores], faults: list[str], by_reference: Scores
 def _answer(path: Path, runtime: str, *, reference: bool) -> int:
     """Print {runtime: scores} of the golden inputs."""
     if reference:
-        module = importlib.import_module(f"{RUNTIMES[runtime]}.interpreter")
+        module: Any = importlib.import_module(f"{RUNTIMES[runtime]}.interpreter")
         kernels = module.OpResolverType.BUILTIN_REF
         module.Interpreter = functools.partial(
             module.Interpreter, experimental_op_resolver_type=kernels

@@ -107,11 +107,11 @@ class Augmentation:
 def augment(pixels: Pixels, augmentation: Augmentation, random: np.random.Generator) -> Pixels:
     """Change one (h, w, 3) picture by what `random` draws; `pixels` stay as they are."""
     a = augmentation
-    matrix = affine(a, pixels.shape[:2], random)
+    matrix = affine(a, size_of(pixels), random)
     if not np.array_equal(matrix, _STILL):
         pixels = _transformed(pixels, matrix)
     if a.exposure or a.contrast or a.white_balance:
-        pixels = cv2.LUT(pixels, light(a, random))
+        pixels = np.asarray(cv2.LUT(pixels, light(a, random)), np.uint8)
     if a.blur and random.random() < a.blur_share:
         pixels = _blurred(pixels, a.blur * len(pixels), random)
     if a.noise and random.random() < a.noise_share:
@@ -169,24 +169,33 @@ def light(augmentation: Augmentation, random: np.random.Generator) -> NDArray[np
     return np.clip(values + 0.5, 0, 255).astype(np.uint8)
 
 
+def size_of(pixels: Pixels) -> Size:
+    """(height, width) of a picture."""
+    height, width, _ = pixels.shape
+    return height, width
+
+
 def _either_way(spread: float, random: np.random.Generator) -> float:
     return random.uniform(-spread, spread)
 
 
 def _transformed(pixels: Pixels, matrix: NDArray[np.float64]) -> Pixels:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(
-        pixels, matrix, pixels.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+    height, width = size_of(pixels)
+    warped = cv2.warpAffine(
+        pixels, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
+    return np.asarray(warped, np.uint8)
 
 
 def _blurred(pixels: Pixels, sigma: float, random: np.random.Generator) -> Pixels:
     """Out of focus or, every other time, moved along a line of the same spread."""
     sigma = random.uniform(sigma / 4, sigma)
     if random.random() < 0.5:
-        return cv2.GaussianBlur(pixels, (0, 0), sigma)
+        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
     half = sigma * math.sqrt(3)  # an even line of this half length has that sigma
-    return cv2.filter2D(pixels, -1, _line(half, random.uniform(0, math.pi)))
+    moved = cv2.filter2D(pixels, -1, _line(half, random.uniform(0, math.pi)))
+    return np.asarray(moved, np.uint8)
 
 
 def _line(half: float, angle: float) -> NDArray[np.float32]:
@@ -205,7 +214,7 @@ def _noisy(pixels: Pixels, deviation: float, random: np.random.Generator) -> Pix
     start = random.integers(len(supply) - pixels.size)
     noise = supply[start : start + pixels.size].reshape(pixels.shape)
     strength = random.uniform(deviation / 4, deviation) / NOISE_DEVIATION
-    return cv2.addWeighted(pixels, 1, noise, strength, 0, dtype=cv2.CV_8U)
+    return np.asarray(cv2.addWeighted(pixels, 1, noise, strength, 0, dtype=cv2.CV_8U), np.uint8)
 
 
 NOISE_DEVIATION = 30.0  # of the supply: int8 then cuts off beyond 4 sigma
@@ -215,13 +224,15 @@ NOISE_DEVIATION = 30.0  # of the supply: int8 then cuts off beyond 4 sigma
 def _noise_supply(picture: int) -> NDArray[np.int8]:
     """At least twice as many int8 values as a picture has, so that stretches differ."""
     values = np.random.default_rng(0).standard_normal(max(2 * picture, 1 << 20), np.float32)
-    return np.clip(np.rint(values * NOISE_DEVIATION), -127, 127).astype(np.int8)
+    supply: NDArray[np.int8] = np.clip(np.rint(values * NOISE_DEVIATION), -127, 127).astype(np.int8)
+    return supply
 
 
 def _reencoded(pixels: Pixels, quality: int) -> Pixels:
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _erased(pixels: Pixels, area: float, random: np.random.Generator) -> Pixels:
@@ -229,7 +240,7 @@ def _erased(pixels: Pixels, area: float, random: np.random.Generator) -> Pixels:
 
     Source: Zhong et al., Random Erasing Data Augmentation, 2017, https://arxiv.org/abs/1708.04896
     """
-    height, width = pixels.shape[:2]
+    height, width = size_of(pixels)
     aspect = 2 ** _either_way(1, random)  # of the picture's own
     h = min(height, round(height * math.sqrt(area * aspect)))
     w = min(width, round(width * math.sqrt(area / aspect)))

@@ -10,9 +10,11 @@ import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from convert.training.augment import Augmentation, augment
 from edge.image.preprocess import Pixels
@@ -26,11 +28,14 @@ LOW = 19  # the priority that gives way to all others
 # The first number after the seed: what is drawn from it. Else an order could repeat a picture's.
 ORDER, PICTURE = 0, 1
 
+Arrays = tuple[NDArray[Any], ...]  # of a batch
+Tensors = tuple[tf.Tensor, ...]
+
 
 def augmented(
     pixels: Pixels,
-    labels: np.ndarray,
-    weights: np.ndarray,
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float32],
     *,
     augmentation: Augmentation,
     batch_size: int,
@@ -52,11 +57,11 @@ def augmented(
     labels, weights = labels.astype(np.int64), weights.astype(np.float32)
 
     @functools.lru_cache(maxsize=4)
-    def order(epoch: int) -> np.ndarray:
+    def order(epoch: int) -> NDArray[np.int64]:
         """Shuffle the photos' indices for an epoch."""
         return np.random.default_rng((seed, ORDER, epoch)).permutation(len(pixels))
 
-    def batch(step: int) -> tuple[np.ndarray, ...]:
+    def batch(step: int) -> Arrays:
         """Make the augmented batch of a step: pixels, labels, weights."""
         made = _aligned((batch_size, *pixels.shape[1:]))
         chosen = np.empty(batch_size, np.int64)
@@ -71,14 +76,14 @@ def augmented(
     return _made(steps, batch, (tf.uint8, tf.int64, tf.float32), batch_size, pixels.shape[1:])
 
 
-def plain(pixels: Pixels, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
+def plain(pixels: Pixels, labels: NDArray[np.int64], batch_size: int) -> tf.data.Dataset:
     """Yield (n, h, w, 3) uint8 and (n,) int64 labels once, in order; the last batch may be smaller.
 
     Its length is known, so that nobody warns of data that ran out.
     """
     labels = labels.astype(np.int64)
 
-    def batch(step: int) -> tuple[np.ndarray, ...]:
+    def batch(step: int) -> Arrays:
         """Make the plain batch of a step: pixels, labels."""
         chosen = slice(int(step) * batch_size, (int(step) + 1) * batch_size)
         made = _aligned((len(labels[chosen]), *pixels.shape[1:]))
@@ -91,19 +96,19 @@ def plain(pixels: Pixels, labels: np.ndarray, batch_size: int) -> tf.data.Datase
 
 def _made(
     steps: tf.data.Dataset,
-    batch: Callable[[int], tuple[np.ndarray, ...]],
+    batch: Callable[[int], Arrays],
     dtypes: tuple[tf.DType, ...],
     batch_size: int | None,
-    picture: tuple[int, int, int],
+    picture: tuple[int, ...],
 ) -> tf.data.Dataset:
     """Make each step's batch ahead, in threads, and yield the batches in order."""
 
-    def aside(step: int) -> tuple[np.ndarray, ...]:
+    def aside(step: int) -> Arrays:
         """Make a batch in what time the network's operators leave of the cores."""
         _give_way()
         return batch(step)
 
-    def tensors(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def tensors(step: tf.Tensor) -> Tensors:
         made = tf.numpy_function(aside, [step], dtypes)
         for tensor, shape in zip(made, (picture, (), ()), strict=False):
             tensor.set_shape((batch_size, *shape))

@@ -138,7 +138,8 @@ class Checkpoint:
 
 def _read(folder: Path) -> dict[str, Any] | None:
     try:
-        return json.loads((folder / STATE).read_text())
+        state: dict[str, Any] = json.loads((folder / STATE).read_text())
+        return state
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -155,7 +156,7 @@ class _Memory(io.BytesIO):
         return "memory.weights.h5"
 
 
-class _Keep(keras.callbacks.Callback):
+class _Keep(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     def __init__(self, checkpoint: Checkpoint, patience: int | None) -> None:
         super().__init__()
         self._checkpoint, self._patience = checkpoint, patience

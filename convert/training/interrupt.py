@@ -17,7 +17,7 @@ from typing import Any
 import keras
 
 
-class Interrupt(keras.callbacks.Callback):
+class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Raises KeyboardInterrupt at the end of the batch in which it was asked for."""
 
     def __init__(self) -> None:

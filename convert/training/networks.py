@@ -159,7 +159,7 @@ def _tutorial_for_training(pixels: Any, scale: float) -> Any:
     return layers.Dense(512, activation="relu")(layers.Flatten()(x))
 
 
-class _PooledConvolution(layers.Conv2D):
+class _PooledConvolution(layers.Conv2D):  # type: ignore[misc]  # Keras has no types
     """A 3 x 3 convolution of `scale` times its input, bias, ReLU, and the largest of each four.
 
     Forward, the convolution does bias and ReLU by itself. Backward, both are left to the pooled
@@ -186,13 +186,13 @@ class _PooledConvolution(layers.Conv2D):
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
 
 
-@tf.custom_gradient
+@tf.custom_gradient  # type: ignore[untyped-decorator]
 def _relu_forward(summed: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """ReLU, whose gradient `_passing_back` has seen to."""
     return tf.nn.relu(summed), lambda upstream: upstream
 
 
-@tf.custom_gradient
+@tf.custom_gradient  # type: ignore[untyped-decorator]
 def _passing_back(pooled: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """The pooled values; backward, through their ReLU, and to the bias that was added before."""
 

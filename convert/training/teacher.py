@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from convert.errors import TrainingError
-from convert.measure.scores import Scores
-from convert.training.batches import THREADS
+from convert.measure.scores import Labels, Scores
+from convert.training.batches import THREADS, Tensors
 from edge.classifier.model import Model
 from edge.image.preprocess import Pixels
 
@@ -54,11 +54,12 @@ class Teacher:
         Yields: pixels and weights as they are; (n, num_labels) float32 targets, which add to 1.
         """
 
-        def targets(pixels: Pixels, labels: np.ndarray) -> Scores:
+        def targets(pixels: Pixels, labels: Labels) -> Scores:
             scores = self.scores(pixels)
-            return SHARE * scores + (1 - SHARE) * np.eye(scores.shape[1], dtype=np.float32)[labels]
+            certain = np.eye(scores.shape[1], dtype=np.float32)[labels]
+            return np.asarray(SHARE * scores + (1 - SHARE) * certain, np.float32)
 
-        def taught(pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple:
+        def taught(pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> Tensors:
             made = tf.numpy_function(targets, [pixels, labels], tf.float32)
             made.set_shape((pixels.shape[0], None))
             return pixels, made, weights

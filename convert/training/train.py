@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from convert.data.cache import decode
 from convert.data.dataset import Dataset, labels_of
+from convert.measure.scores import Labels, Scores
 from convert.training import networks
-from convert.training.batches import augmented, plain
+from convert.training.batches import Tensors, augmented, plain
 from convert.training.checkpoint import Checkpoint
 from convert.training.interrupt import between_batches
 from convert.training.precision import chosen_precision
@@ -29,6 +31,8 @@ from edge.image.preprocess import Pixels, Size
 
 HEAD_BATCH_SIZE = 256
 HEAD_LEARNING_RATE = 3e-3
+
+TrainSet = tuple[Pixels, Labels, NDArray[np.float32]]  # with each photo's weight
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class TrainConfig:
 def train(
     dataset: Dataset,
     config: TrainConfig,
-    weights: np.ndarray,
+    weights: NDArray[np.float32],
     cache: Path,
     checkpoint: Checkpoint,
 ) -> keras.Model:
@@ -89,7 +93,7 @@ def train(
 
 
 def _batches(
-    train_set: tuple[Pixels, np.ndarray, np.ndarray],
+    train_set: TrainSet,
     config: TrainConfig,
     first_step: int,
     teacher: Teacher | None,
@@ -104,10 +108,10 @@ def _batches(
     return teacher.teach(batches) if teacher else batches
 
 
-def class_weights(labels: np.ndarray, num_labels: int) -> np.ndarray:
+def class_weights(labels: Labels, num_labels: int) -> NDArray[np.float32]:
     """Weights (num_labels,) that let every class count the same: mean 1 over the photos."""
     counts = np.bincount(labels, minlength=num_labels)
-    return len(labels) / (num_labels * counts)
+    return (len(labels) / (num_labels * counts)).astype(np.float32)
 
 
 def _network(config: TrainConfig, num_labels: int) -> keras.Model:
@@ -194,7 +198,7 @@ def _fit(
     """Train from where the checkpoint stands, and leave the best weights in the model."""
     outputs = model.output_shape[1]
 
-    def as_the_loss_wants(pixels: tf.Tensor, labels: tf.Tensor, *weights: tf.Tensor) -> tuple:
+    def as_the_loss_wants(pixels: tf.Tensor, labels: tf.Tensor, *weights: tf.Tensor) -> Tensors:
         return (pixels, _columns(labels, outputs), *weights)
 
     callbacks: list[keras.callbacks.Callback] = [checkpoint.callback(recipe.patience)]
@@ -228,8 +232,8 @@ def _columns(labels: tf.Tensor, outputs: int) -> tf.Tensor:
 
 def _train_head(
     model: keras.Model,
-    train_set: tuple[Pixels, np.ndarray, np.ndarray],
-    val_set: tuple[Pixels, np.ndarray],
+    train_set: TrainSet,
+    val_set: tuple[Pixels, Labels],
     config: TrainConfig,
 ) -> None:
     """Train the last layer alone, on features computed once: a start that fine-tuning can trust.
@@ -239,7 +243,7 @@ def _train_head(
     if not config.recipe.head_epochs or networks.backbone_of(model) is None:
         return
     body = keras.Model(model.input, model.layers[-2].output)
-    features = [_features(body, pixels, name) for pixels, name in _named(train_set, val_set)]
+    features = [_features(body, train_set[0], "train"), _features(body, val_set[0], "val")]
     head = keras.Sequential([keras.Input(features[0].shape[1:]), _like(model.layers[-1])])
     loss = _loss(model, config.recipe.label_smoothing)
     head.compile(
@@ -266,12 +270,7 @@ def _train_head(
     print(f"convert: the head alone: {accuracy:.3f} on val", file=sys.stderr, flush=True)
 
 
-def _named(train_set: tuple, val_set: tuple) -> Iterator[tuple[Pixels, str]]:
-    yield train_set[0], "train"
-    yield val_set[0], "val"
-
-
-def _features(body: keras.Model, pixels: Pixels, name: str) -> np.ndarray:
+def _features(body: keras.Model, pixels: Pixels, name: str) -> NDArray[np.float32]:
     """Compute (n, num_features) float32 of (n, h, w, 3) pixels."""
     print(f"convert: features of {name}", file=sys.stderr, flush=True)
     nothing = np.zeros(len(pixels), np.int64)
@@ -285,7 +284,7 @@ def _like(layer: keras.layers.Layer) -> keras.layers.Layer:
     return type(layer).from_config(layer.get_config())
 
 
-def scores_of(model: keras.Model, pixels: Pixels) -> np.ndarray:
+def scores_of(model: keras.Model, pixels: Pixels) -> Scores:
     """Score (n, h, w, 3) pixels with the Keras model: (n, num_labels) float32."""
     nothing = np.zeros(len(pixels), np.int64)
     batches = plain(pixels, nothing, 32).map(lambda x, _: x)

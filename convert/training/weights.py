@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.errors import WeightsError
 from convert.training.networks import NETWORKS, backbone, backbone_of
@@ -13,6 +14,8 @@ from convert.training.networks import NETWORKS, backbone, backbone_of
 IMAGENET, NONE = "imagenet", "none"
 _PUBLISHED = (224, 224)  # the size of which weights exist; they fit any other without a top
 _NUM_CLASSES = 1000  # of a file that has its top
+
+Weights = list[NDArray[np.float32]]  # of a network, in Keras's order
 
 
 def load_weights(model: keras.Model, name: str, *, alpha: float, source: str) -> None:
@@ -36,9 +39,13 @@ def load_weights(model: keras.Model, name: str, *, alpha: float, source: str) ->
     base.set_weights(found)
 
 
-def _download(name: str, alpha: float) -> list[np.ndarray]:
+def _weights_of(model: keras.Model) -> Weights:
+    return list(model.get_weights())
+
+
+def _download(name: str, alpha: float) -> Weights:
     try:
-        return backbone(name, _PUBLISHED, alpha, weights="imagenet").get_weights()
+        return _weights_of(backbone(name, _PUBLISHED, alpha, weights="imagenet"))
     # Keras raises a bare Exception where the address cannot be reached.
     except Exception as error:
         raise WeightsError(
@@ -48,7 +55,7 @@ def _download(name: str, alpha: float) -> list[np.ndarray]:
         ) from error
 
 
-def _read(path: Path, name: str, alpha: float) -> list[np.ndarray]:
+def _read(path: Path, name: str, alpha: float) -> Weights:
     if not path.is_file():
         raise WeightsError(path, "no such weights file", "check the path")
     if path.suffix not in (".h5", ".keras"):
@@ -64,7 +71,7 @@ def _read(path: Path, name: str, alpha: float) -> list[np.ndarray]:
         except (ValueError, OSError, KeyError, TypeError) as error:
             reasons.append(str(error))
         else:
-            return candidate.get_weights()[:wanted]
+            return _weights_of(candidate)[:wanted]
     if "signature" in reasons[0] or "truncated" in reasons[0]:
         raise WeightsError(path, "is damaged, or no HDF5 file", "copy it again")
     width = f" --alpha {alpha:g}" if len(NETWORKS[name].alphas) > 1 else ""
