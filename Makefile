@@ -51,7 +51,7 @@ test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with 
 	$(TESTBED)test-camera.sh
 
 test-web: $(VENV)/ready  ## the live page in a browser, its server and metrics (Debian's chromium, prometheus)
-	EDGE_WEB_REQUIRED=1 $(BIN)/python -m pytest tests/test_web.py tests/test_page_live.py tests/test_metrics.py tests/test_fuzz_requests.py
+	EDGE_WEB_REQUIRED=1 $(BIN)/python -m pytest tests/test_web.py tests/test_proxy.py tests/test_page_live.py tests/test_metrics.py tests/test_fuzz_requests.py
 
 test-mqtt: $(VENV)/ready  ## events and states at a real broker, over passwords, TLS and restarts (Debian's mosquitto, mosquitto-clients)
 	EDGE_MQTT_REQUIRED=1 $(BIN)/python -m pytest tests/test_mqtt.py tests/test_doctor_network.py

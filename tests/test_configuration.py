@@ -49,7 +49,7 @@ EVERYTHING = Configuration(
     steady=SteadySettings(smoothing=1.0, enter=0.9, leave=0.2, frames=1, hold_s=0.0),
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
     results=ResultsSettings("results.jsonl", 1e6, 0),
-    web=WebSettings("[::]:8080", "token", "kept", 7, 3.5, 2.5),
+    web=WebSettings("[::]:8080", ("cam.example.org", "cam"), "token", "kept", 7, 3.5, 2.5),
     mqtt=MqttSettings("mqtts://a@b/c", "password", "ca.pem", "shed", "ha", 5, 1.5, True),
 )
 

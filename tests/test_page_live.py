@@ -20,7 +20,7 @@ from model_copies import relabelled
 from PIL import Image
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Response
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -69,6 +69,11 @@ class Looked:
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("response", self._note)
+
+    def _note(self, response: Response) -> None:
+        if response.status not in (200, 201, 202, 204, 401):
+            self.complaints.append(f"{response.status} {response.url}")
 
     def open(self, port: int) -> Page:
         self.page.goto(f"http://127.0.0.1:{port}/")

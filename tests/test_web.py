@@ -78,7 +78,7 @@ def test_changes_come_with_their_pictures(service: Watching) -> None:
         lambda: next((e for e in service.document("/events.json")["events"] if e["picture"]), None)
     )
     assert (event["from"], event["to"]) == ("unknown", "hotdog")
-    answer, content = service.get(event["picture"])
+    answer, content = service.get(f"/{event['picture']}")
     assert answer.getheader("Content-Type") == "image/jpeg"
     assert pixels(content).shape == (240, 320, 3)
     assert service.get("/events/999999.jpg")[0].status == 404
@@ -195,6 +195,79 @@ def test_a_name_that_is_not_ours_is_refused(service: Watching, host: str) -> Non
 )
 def test_names_and_addresses_of_ours_are_answered(service: Watching, host: str) -> None:
     assert service.get("/healthz", Host=host)[0].status == 200
+
+
+def test_further_names_are_answered_where_the_configuration_has_them(tmp_path: Path) -> None:
+    with watching(tmp_path, HOTDOG, "--fps", 5, "--web-hosts", "cam.example.org,cam") as service:
+        for host, status in (("cam.example.org", 200), ("CAM:8080", 200), ("x.example.org", 421)):
+            answer, content = service.get("/metrics", Host=host)
+            assert answer.status == status
+        assert b'[web] hosts = ["x.example.org"]' in content
+
+
+@pytest.mark.parametrize("path", ["/", "/latest.json", "/frame.jpg", "/stream.mjpg", "/metrics"])
+def test_head_is_get_without_the_body(service: Watching, path: str) -> None:
+    service.after(1)
+    answer, content = service.get(path, "HEAD")
+    assert (answer.status, content) == (200, b"")
+    if path != "/stream.mjpg":
+        kind = service.get(path)[0].getheader("Content-Type")
+        assert answer.getheader("Content-Type") == kind
+
+
+def test_picture_scores_and_input_are_of_one_frame(tmp_path: Path) -> None:
+    folder = scenes(tmp_path / "scenes", 3)
+    with watching(tmp_path, folder, "--fps", 8) as service, Model() as model:
+        number = 0
+        for _ in range(6):
+            record = service.document(f"/frame.json?after={number}")
+            assert record["frame"] != number
+            number, path = record["frame"], Path(record["source"])
+            time.sleep(0.2)  # others have come meanwhile
+            jpeg = service.get(f"/frame.jpg?frame={number}")[1]
+            shown = pixels(service.get(f"/input.png?frame={number}")[1])
+            np.testing.assert_array_equal(shown, seen(path, model.input))
+            assert np.abs(pixels(jpeg).astype(int) - np.asarray(Image.open(path))).mean() < 12
+            assert record["label"] == ("hotdog" if path.name[0] == "a" else "nothotdog")
+        assert service.get("/frame.jpg?frame=999999")[0].status == 404
+        assert service.get("/frame.json?after=x")[0].status == 400
+
+
+def test_one_host_with_half_sent_requests_starves_nobody(tmp_path: Path) -> None:
+    with watching(tmp_path, HOTDOG, "--fps", 5) as service:
+        service.after(1)
+        half = []
+        for _ in range(170):
+            each = socket.create_connection(("127.0.0.1", service.port), 5, ("127.0.0.2", 0))
+            each.sendall(b"GET /latest.json HTTP/1.1\r\nHost: localhost\r\n")
+            half.append(each)
+        statuses = [service.get("/latest.json")[0].status for _ in range(40)]
+        assert statuses == [200] * 40
+        for each in half:
+            each.close()
+
+
+def test_all_addresses_of_both_families(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with watching(tmp_path, HOTDOG, "--fps", 5, "--web", f"*:{port}", port=port) as service:
+        service.said(rf"live page: http://\S+:{port}/")
+        assert service.get("/healthz")[0].status in (200, 503)
+        with socket.create_connection(("::1", port), timeout=10) as six:
+            six.sendall(b"GET /icon.svg HTTP/1.0\r\nHost: [::1]\r\n\r\n")
+            assert b" 200 " in six.recv(100)
+
+
+@pytest.mark.parametrize(
+    "listen, line",
+    [
+        (f"{'x' * 70}.example:8080", "no such host"),
+        ("no-such-host.invalid:8080", "web page on no-such-host.invalid:8080: "),
+    ],
+)
+def test_a_host_that_is_none_is_one_line(tmp_path: Path, listen: str, line: str) -> None:
+    done = run("-m", "edge", "watch", "--source", str(HOTDOG), "--web", listen)
+    assert line in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -491,11 +564,20 @@ def test_labels_that_are_folders(tmp_path: Path, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["", "..", ".", "a/b", "a\\b", "-rf", "a\0b", "x.", "\u202egpj.exe", "a\tb", "*"]
+    "label",
+    ["", "..", ".", "/etc", "-rf", "a\0b", "x.", "\u202egpj.exe", "a\tb", "*", "a:b", ".a/b"],
 )
 def test_labels_that_are_none(label: str) -> None:
     with pytest.raises(LabelError, match="cannot be a folder's name"):
         folder_name(label)
+
+
+@pytest.mark.parametrize(
+    "label, folder",
+    [("cat, tabby", "cat, tabby"), ("fox/squirrel", "fox_squirrel"), ("a\\b", "a_b")],
+)
+def test_labels_with_commas_and_slashes_are_kept(label: str, folder: str) -> None:
+    assert folder_name(label) == folder
 
 
 def test_the_data_sets_quota(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from edge.errors import EdgeError
 from edge.files import replace_file
 
 LONGEST_LABEL = 60  # characters
-REMEDY = "give a short name of letters, digits, spaces, - and _"
+REMEDY = "give a short name that begins with a letter or a digit"
 
 
 class LabelError(EdgeError):
@@ -50,9 +50,12 @@ class Dataset:
 
 
 def folder_name(label: str) -> str:
-    """The label as a folder's name: itself, where it can be one. Raises: LabelError."""
-    name = unicodedata.normalize("NFC", label.strip())
-    # What is hidden, a path, or odd to a shell would be lost, or found elsewhere.
-    if len(name) > LONGEST_LABEL or not re.fullmatch(r"\w[\w .+&()'-]*", name) or name[-1] == ".":
+    """The label as a folder's name: itself but for slashes, which become _. Raises: LabelError."""
+    text = unicodedata.normalize("NFC", label.strip())
+    name = re.sub(r"[/\\]", "_", text)
+    # A hidden folder would be ignored, control characters break listings, and what Windows and
+    # FAT reject cannot be copied to a workstation.
+    odd = not name.isprintable() or set(name) & set('<>:"|?*')
+    if len(name) > LONGEST_LABEL or not re.match(r"\w", text) or name[-1] == "." or odd:
         raise LabelError(f"label {label[:LONGEST_LABEL]!r}", "cannot be a folder's name", REMEDY)
     return name

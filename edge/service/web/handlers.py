@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import json
-from datetime import UTC, datetime
-from http import HTTPStatus
+import socket
 from pathlib import Path
-from typing import Any
 
 from tornado.iostream import StreamClosedError
-from tornado.web import HTTPError, RequestHandler
 
-from edge.errors import EdgeError, one_line
-from edge.service.web.dataset import LabelError, QuotaError
+from edge.image.decode import encode_png
+from edge.image.preprocess import encode_jpeg
+from edge.service.web.controls import Keep, Snapshot
+from edge.service.web.handler import Handler, RefusedError, or_gone
 from edge.service.web.metrics import CONTENT_TYPE
-from edge.service.web.station import Station
 
 STATIC = Path(__file__).parent / "static"
 KINDS = {
@@ -25,81 +21,10 @@ KINDS = {
     "page.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
-HEADERS = {
-    "Server": "edge-watch",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    # The camera's pictures are for this page, not for those that would embed them.
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-}
+SEND_BUFFER_BYTES = 32_768  # the kernel doubles it: a third of a second at 2 Mbit/s
 BOUNDARY = "frame"
 STALLED_S = 10.0  # a viewer that takes nothing for so long is let go
 LOOK_S = 5.0  # how soon it is seen that a viewer has left, while no frames come
-
-
-class RefusedError(HTTPError):
-    """A request that is answered with a status, and one line that says why."""
-
-    def __init__(self, status: int, line: str) -> None:
-        super().__init__(status)
-        self.line = line
-
-
-class Handler(RequestHandler):
-    """What all have in common: whose name is called, what every answer carries."""
-
-    def initialize(self, station: Station) -> None:
-        """Args: what the server knows."""
-        self.station = station
-
-    def set_default_headers(self) -> None:
-        """Say how the answer may be used."""
-        for name, value in HEADERS.items():
-            self.set_header(name, value)
-
-    def compute_etag(self) -> None:
-        """None: what is answered is new each time."""
-
-    def prepare(self) -> None:
-        """Refuse what was meant for another name: a site elsewhere can have its name lead here."""
-        host = self.request.host_name.lower()
-        if not _is_address(host) and not self.station.is_called(host):
-            raise RefusedError(421, f"not called {host}; ask by the machine's name or address")
-
-    def text(self, line: str, status: int = 200) -> None:
-        """Answer one line."""
-        self.set_status(status)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(one_line(line) + "\n")
-
-    def json(self, document: dict[str, Any], status: int = 200) -> None:
-        """Answer a document."""
-        self.set_status(status)
-        self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(json.dumps(document))
-
-    def picture(self, content: bytes | None, kind: str = "image/jpeg") -> None:
-        """Answer a picture, or that there is none."""
-        if content is None:
-            raise RefusedError(404, "no picture of it")
-        self.set_header("Content-Type", kind)
-        self.finish(content)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer what went wrong in one line."""
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        said = error.line if isinstance(error, RefusedError) else ""
-        self.text(said or HTTPStatus(status_code).phrase.lower(), status_code)
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Say nothing of what a client did wrong; a fault of ours is shown as Python does."""
-        if not isinstance(value, HTTPError):
-            super().log_exception(typ, value, tb)
 
 
 class Missing(Handler):
@@ -134,10 +59,7 @@ class History(Handler):
 
     def get(self) -> None:
         """Answer those after frame `since`."""
-        since = self.get_query_argument("since", "0")
-        if not since.isdecimal() or len(since) > 15:
-            raise RefusedError(400, "since must be a frame's number")
-        points = self.station.memory.points(int(since))
+        points = self.station.memory.points(self.frame_number("since") or 0)
         self.json({"points": [point.as_dict() for point in points]})
 
 
@@ -157,24 +79,47 @@ class Thumbnail(Handler):
         self.picture(self.station.pictures.thumbnail(int(number)))
 
 
+class Next(Handler):
+    """The result of the next frame that is shown: its pictures are there by its number."""
+
+    async def get(self) -> None:
+        """Answer it as soon as there is another frame than `after`; 204 where none comes."""
+        stream, after = self.station.stream, self.frame_number("after") or 0
+        stream.polls(self.stream)
+        try:
+            shown = await asyncio.wait_for(stream.after(after), LOOK_S)
+        except TimeoutError:
+            self.set_status(204)
+            return
+        if shown.sighting is None:
+            raise RefusedError(404, "that frame is gone; ask for the next")
+        model = self.station.models.model
+        or_gone(lambda: self.station.pictures.keep_input(shown, model))
+        self.json(shown.sighting.as_dict())
+
+
 class Newest(Handler):
-    """The newest frame."""
+    """The newest frame, or the one whose number is given."""
 
     def get(self) -> None:
         """Answer it, and its number in a header."""
-        shown = _or_gone(self.station.pictures.newest)
+        number, pictures = self.frame_number("frame"), self.station.pictures
+        shown = or_gone(pictures.newest) if number is None else pictures.shown(number)
         if shown:
             self.set_header("X-Frame", str(shown.number))
         self.picture(shown.jpeg if shown else None)
 
 
 class Seen(Handler):
-    """What the model sees of the newest frame."""
+    """What the model sees of the newest frame, or of the one whose number is given."""
 
-    def get(self) -> None:
-        """Answer it."""
-        station = self.station
-        self.picture(_or_gone(lambda: station.pictures.seen_by(station.models.model)), "image/png")
+    def get(self, kind: str) -> None:
+        """Answer it: png has each pixel, jpg a tenth of the bytes."""
+        station, number = self.station, self.frame_number("frame")
+        pixels = or_gone(lambda: station.pictures.seen_by(station.models.model, number))
+        encode = encode_png if kind == "png" else encode_jpeg
+        content = None if pixels is None else encode(pixels)
+        self.picture(content, "image/png" if kind == "png" else "image/jpeg")
 
 
 class Live(Handler):
@@ -186,9 +131,17 @@ class Live(Handler):
         """Note that the viewer has left."""
         self.has_left = True
 
-    async def get(self) -> None:
-        """Answer for ever. A slow viewer misses frames; one that takes nothing is let go."""
+    def head(self) -> None:
+        """Answer what a stream is, and no stream."""
         self.set_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+
+    async def get(self) -> None:
+        """Answer for ever. A slow viewer misses frames; one that takes nothing is disconnected."""
+        self.head()
+        # Frames that wait in a proxy or in the kernel are old when they are seen: nginx holds
+        # minutes of them, and a socket's own buffer 13 s at 2 Mbit/s.
+        self.set_header("X-Accel-Buffering", "no")
+        _keep_few_bytes(self.stream.socket)
         self.write(f"--{BOUNDARY}\r\n")
         stream, number = self.station.stream, 0
         with stream.looking():
@@ -228,82 +181,10 @@ class Monitor(Handler):
         self.finish(self.station.metrics.text())
 
 
-class Control(Handler):
-    """What may be asked for with the token."""
-
-    def prepare(self) -> None:
-        """Let nobody else through. The token is in a header, which another site cannot send."""
-        super().prepare()
-        if self.request.method != "POST":
-            return
-        if not self.station.has_controls:
-            raise RefusedError(404, "there are no controls; start with --web-token FILE")
-        kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not self.station.admits(token.strip()):
-            self.set_header("WWW-Authenticate", "Bearer")
-            raise RefusedError(401, "wrong token")
-
-
-class Snapshot(Control):
-    """Keeps the next frame's picture."""
-
-    def post(self) -> None:
-        """Ask for it."""
-        self.station.ask()
-        self.text("the next frame is kept", 202)
-
-
-class Keep(Control):
-    """Keeps a frame as an example of a label."""
-
-    def post(self) -> None:
-        """Write it where `python -m convert` will find it."""
-        label, number = self._wanted()
-        pictures, dataset = self.station.pictures, self.station.dataset
-        if number is None:
-            newest = _or_gone(pictures.newest)
-            number = newest.number if newest else 0
-        jpeg = pictures.shown(number)
-        if jpeg is None:
-            raise RefusedError(409, "that frame is gone; take the newest")
-        try:
-            path = dataset.keep(jpeg, label, datetime.now(UTC), number)
-        except LabelError as error:
-            raise RefusedError(400, str(error)) from error
-        except QuotaError as error:
-            raise RefusedError(507, str(error)) from error
-        except OSError as error:
-            raise RefusedError(507, f"cannot be written ({error.strerror})") from error
-        self.json({"file": str(path.relative_to(dataset.folder)), "frame": number}, 201)
-
-    def _wanted(self) -> tuple[str, int | None]:
-        """The label and the frame's number that the body names."""
-        try:
-            body = json.loads(self.request.body)
-        except (ValueError, RecursionError) as error:
-            raise RefusedError(400, "the body must be JSON") from error
-        fields = body if isinstance(body, dict) else {}
-        label, number = fields.get("label"), fields.get("frame")
-        is_number = isinstance(number, int) and not isinstance(number, bool)
-        if not isinstance(label, str) or not label.strip() or not (is_number or number is None):
-            raise RefusedError(400, 'the body must be {"label": "...", "frame": NUMBER}')
-        return label, number
-
-
-def _or_gone(picture: Any) -> Any:
-    """A picture, or the answer that its file is gone."""
-    try:
-        return picture()
-    except EdgeError as error:
-        raise RefusedError(404, f"no picture ({error.fault})") from error
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
+def _keep_few_bytes(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SEND_BUFFER_BYTES)
 
 
 ROUTES: list[tuple[str, type[Handler]]] = [
@@ -313,8 +194,9 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (r"/history\.json", History),
     (r"/events\.json", Events),
     (r"/events/([0-9]{1,12})\.jpg", Thumbnail),
+    (r"/frame\.json", Next),
     (r"/frame\.jpg", Newest),
-    (r"/input\.png", Seen),
+    (r"/input\.(png|jpg)", Seen),
     (r"/stream\.mjpg", Live),
     (r"/healthz", Health),
     (r"/metrics", Monitor),

@@ -33,14 +33,20 @@ class Point:
 
     number: int
     at: datetime
+    up_s: float  # since the service started: the clock may be set, this only grows
     state: str
     categories: tuple[Category, ...]  # best first
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON takes."""
         scores = {category.label: round(category.score, 4) for category in self.categories}
-        at = round(self.at.timestamp(), 3)
-        return {"number": self.number, "at": at, "state": self.state, "scores": scores}
+        return {
+            "number": self.number,
+            "at": round(self.at.timestamp(), 3),
+            "up_s": round(self.up_s, 3),
+            "state": self.state,
+            "scores": scores,
+        }
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Memory:
         self.newest: Sighting | None = None
         self.newest_s = monotonic()  # when it came, or since when it is waited for
         self.dropped = 0  # frames that the source let go, since it began
-        self._monotonic = monotonic
+        self._monotonic, self._began_s = monotonic, self.newest_s
         self._lock = threading.Lock()  # a deque must not change while it is read through
         self._point_s = -POINT_S
         self._points: deque[Point] = deque(maxlen=round(HISTORY_S / POINT_S))
@@ -89,8 +95,9 @@ class Memory:
             self._latencies.append((result.invoke_ms, sighting.age_ms))
             if now - self._point_s >= POINT_S:
                 self._point_s = now
+                at, up_s = result.captured_at, now - self._began_s
                 self._points.append(
-                    Point(sighting.number, result.captured_at, sighting.state, result.categories)
+                    Point(sighting.number, at, up_s, sighting.state, result.categories)
                 )
         self.dropped += sighting.dropped
         self.newest, self.newest_s = sighting, now

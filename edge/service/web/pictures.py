@@ -1,40 +1,43 @@
-"""Pictures for those who look: encoded once for all of them, and not more often than allowed."""
+"""Pictures for viewers: encoded once for all of them, and at a limited rate."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from edge.classifier.model import Model
 from edge.errors import EdgeError
-from edge.image.decode import encode_png
-from edge.image.preprocess import encode_jpeg, read_image, resize, seen
+from edge.image.preprocess import Pixels, encode_jpeg, read_image, resize, seen
 from edge.service.sighting import Sighting
 
 AT_LEAST = (480, 640)  # a photo of a folder is decoded at the smallest scale that covers this
-SHOWN = 30  # frames that can still be kept as a label once they were shown
+SHOWN = 30  # frames that can still be kept as a label after they were shown
+RECENT = 3  # of those, frames whose pixels are still held: a camera's are 1 to 6 MB each
 THUMBNAIL = 320  # width in pixels
-THUMBNAILS = 20
+THUMBNAILS = 25
+LISTED_THUMBNAILS = 20  # a page asks for one some time after it was listed
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A frame as it was shown."""
+    """A frame as it was shown: its picture, its result and what the model saw are of one frame."""
 
     number: int
     jpeg: bytes
+    sighting: Sighting | None  # None once its pixels are no longer held
+    input: Pixels | None = None  # what the model saw, for a page that asks for it by number
 
 
 class Pictures:
     """The newest frame's picture, the last ones that were shown, and those of the last changes.
 
-    For one thread, the server's. Whoever holds a Sighting holds its pixels: of the frames only the
-    newest is kept so, the others as JPEG.
+    For one thread, the server's. A Sighting holds its frame's pixels: only the RECENT newest are
+    kept with theirs, the others as JPEG.
     """
 
     def __init__(
@@ -48,7 +51,6 @@ class Pictures:
         self._newest, self._least_s, self._monotonic = newest, 1 / fps, monotonic
         self._encoded_s = -self._least_s
         self._shown: OrderedDict[int, Shown] = OrderedDict()
-        self._seen: tuple[int, Model, bytes] | None = None  # by which model
         self._thumbnails: OrderedDict[int, bytes] = OrderedDict()
 
     def newest(self) -> Shown | None:
@@ -65,27 +67,46 @@ class Pictures:
             return last
         self._encoded_s = self._monotonic()
         self.encoded += 1
-        shown = Shown(sighting.number, encode_jpeg(read_image(sighting.frame.picture, AT_LEAST)))
+        jpeg = encode_jpeg(read_image(sighting.frame.picture, AT_LEAST))
+        shown = Shown(sighting.number, jpeg, sighting)
         _keep(self._shown, sighting.number, shown, SHOWN)
+        self._release_pixels()
         return shown
 
-    def shown(self, number: int) -> bytes | None:
-        """The JPEG of a frame that was shown; None where that is too long ago."""
-        shown = self._shown.get(number)
-        return shown.jpeg if shown else None
+    def _release_pixels(self) -> None:
+        for number in list(self._shown)[:-RECENT]:
+            if self._shown[number].sighting:
+                self._shown[number] = replace(self._shown[number], sighting=None)
 
-    def seen_by(self, model: Model) -> bytes | None:
-        """What the model sees of the newest frame, as PNG; None before the first.
+    def shown(self, number: int) -> Shown | None:
+        """A frame that was shown; None where that is too long ago."""
+        return self._shown.get(number)
+
+    def seen_by(self, model: Model, number: int | None = None) -> Pixels | None:
+        """What the model sees of a frame, (height, width, 3) uint8; None where it is gone.
+
+        Args:
+            model: whose input size and framing count.
+            number: of a frame whose input was kept; None: the newest frame.
 
         Raises: EdgeError where its picture cannot be read any more.
         """
+        if number is not None:
+            shown = self._shown.get(number)
+            return shown.input if shown else None
         sighting = self._newest()
         if sighting is None or sighting.frame is None:
             return None
-        if self._seen is None or self._seen[:2] != (sighting.number, model):
-            png = encode_png(seen(sighting.frame.picture, model.input))
-            self._seen = (sighting.number, model, png)
-        return self._seen[2]
+        return seen(sighting.frame.picture, model.input)
+
+    def keep_input(self, shown: Shown, model: Model) -> None:
+        """Keep what the model sees of a frame: on a slow line it is asked for seconds later.
+
+        Raises: EdgeError where its picture cannot be read any more.
+        """
+        if shown.input is None and shown.sighting and shown.sighting.frame:
+            pixels = seen(shown.sighting.frame.picture, model.input)
+            self._shown[shown.number] = replace(shown, input=pixels)
 
     def keep_thumbnail(self, sighting: Sighting) -> None:
         """Keep the small picture of a change."""

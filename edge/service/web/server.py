@@ -7,6 +7,7 @@ time, and so is how many there are; a slow one waits for itself alone.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import threading
 import weakref
@@ -22,9 +23,10 @@ from tornado.web import Application
 from edge.service.web.handlers import ROUTES, Missing
 from edge.service.web.station import Station
 
-MOST_CONNECTIONS = 160
-LARGEST_HEADER = 16_384  # bytes
-LARGEST_BODY = 4096  # bytes: a label and a number
+MAX_CONNECTIONS = 160
+MAX_PER_ADDRESS = 120  # a proxy is one address to us
+MAX_HEADER_BYTES = 16_384
+MAX_BODY_BYTES = 4096  # a label and a number
 IDLE_S = 20.0  # without a request, or with half of one
 BODY_S = 5.0  # for a body to arrive
 CLOSE_S = 1.0
@@ -44,7 +46,7 @@ class Server:
         """Listen, and serve in a thread. Raises: OSError where the address is not to be had."""
         for name in ("tornado.access", "tornado.general"):  # anybody could fill the journal
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        sockets = bind_sockets(port, host)
+        sockets = _bound(host, port)
         self.port = sockets[0].getsockname()[1]
         self._loop, listens = asyncio.new_event_loop(), threading.Event()
         work = (self._loop, sockets, listens)
@@ -80,29 +82,52 @@ class Server:
             self._loop = self._thread = None
 
 
+def _bound(host: str, port: int) -> list[socket]:
+    """Sockets that listen; host * is all addresses of IPv4 and IPv6. Raises: OSError."""
+    try:
+        return bind_sockets(port, "" if host == "*" else host)
+    except UnicodeError as error:  # no DNS name, such as one with a label of 70 letters
+        raise OSError(errno.EADDRNOTAVAIL, f"no such host: {host}") from error
+    except PermissionError as error:
+        line = f"port {port} is reserved for root; use one above 1023, or a proxy in front"
+        raise OSError(errno.EACCES, line) from error
+
+
 class _Bounded(HTTPServer):
-    """Refuses connections beyond a number: each costs memory and a file."""
+    """Bounds the connections, in all and by address: each costs memory and a file.
+
+    Where there are too many, the one that has waited longest for a request is closed. A host
+    with a hundred half-sent requests so makes room for honest ones, its own included.
+    """
 
     def initialize(self, *args: Any, **options: Any) -> None:
         """Begin without connections; tornado's own classes are made so."""
         super().initialize(*args, **options)
-        self._streams: weakref.WeakSet[IOStream] = weakref.WeakSet()
+        self._open: dict[IOStream, str] = {}  # by age, with the client's address
+        self._busy: weakref.WeakSet[IOStream] = args[0].settings["busy"]
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """Serve a new connection, or close it."""
-        if sum(not each.closed() for each in self._streams) >= MOST_CONNECTIONS:
-            stream.close()
-            return
-        self._streams.add(stream)
+        self._open = {each: of for each, of in self._open.items() if not each.closed()}
+        same = [each for each, of in self._open.items() if of == address[0]]
+        too_many = same if len(same) >= MAX_PER_ADDRESS else []
+        if not too_many and len(self._open) >= MAX_CONNECTIONS:
+            too_many = list(self._open)
+        if too_many:
+            leaving = next((each for each in too_many if each not in self._busy), stream)
+            leaving.close()
+            if leaving is stream:
+                return
+        self._open[stream] = address[0]
         super().handle_stream(stream, address)
 
 
 def _server(station: Station) -> HTTPServer:
     return _Bounded(
         _application(station),
-        max_header_size=LARGEST_HEADER,
-        max_body_size=LARGEST_BODY,
-        max_buffer_size=LARGEST_HEADER + LARGEST_BODY,
+        max_header_size=MAX_HEADER_BYTES,
+        max_body_size=MAX_BODY_BYTES,
+        max_buffer_size=MAX_HEADER_BYTES + MAX_BODY_BYTES,
         idle_connection_timeout=IDLE_S,
         body_timeout=BODY_S,
     )
@@ -115,4 +140,5 @@ def _application(station: Station) -> Application:
         default_handler_args={"station": station},
         log_function=lambda handler: None,
         compress_response=False,
+        busy=weakref.WeakSet(),  # connections whose request is being answered
     )

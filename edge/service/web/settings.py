@@ -19,7 +19,8 @@ SHORTEST_TOKEN = 8  # characters; a shorter one is soon guessed
 class WebSettings:
     """The configuration's [web] section."""
 
-    listen: str = ""  # [HOST:]PORT; "": off
+    listen: str = ""  # [HOST:]PORT; "": off; HOST * is all addresses, of IPv4 and IPv6
+    hosts: tuple[str, ...] = ()  # further names that requests may call this machine by
     token_file: str = ""  # its first line; "": $EDGE_WEB_TOKEN; without one there are no controls
     dataset: str = ""  # folder of the frames that are kept as a label
     dataset_max_files: int = 5000
@@ -31,6 +32,10 @@ class WebSettings:
         checked("web.dataset_max_files", self.dataset_max_files, 1, 1_000_000)
         checked("web.dataset_max_mb", self.dataset_max_mb, 0.1, 1e6)
         checked("web.stream_fps", self.stream_fps, 0.1, 60.0)
+        for name in self.hosts:
+            if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", name):
+                fault = f"must be host names without scheme and port. Received: {name!r}"
+                raise ConfigurationError("web.hosts", fault, 'such as ["cam.example.org"]')
         if self.listen:
             self.address  # noqa: B018  (it is looked at, and refused where it is none)
 
@@ -47,7 +52,7 @@ class WebSettings:
             or (":" in inner) != bracketed
         ):
             fault = f"must be [HOST:]PORT. Received: {self.listen!r}"
-            remedy = "such as 8080 (this machine alone), 0.0.0.0:8080 (all) or [::]:8080"
+            remedy = "such as 8080 (this machine alone), 0.0.0.0:8080 (IPv4), *:8080 (all)"
             raise ConfigurationError("web.listen", fault, remedy)
         return inner or LOCAL, int(port)
 

@@ -19,7 +19,7 @@ from edge.service.watch import Rules
 from edge.service.web.dataset import Dataset
 from edge.service.web.memory import Memory
 from edge.service.web.metrics import Metrics
-from edge.service.web.pictures import Pictures
+from edge.service.web.pictures import LISTED_THUMBNAILS, Pictures
 from edge.service.web.settings import WebSettings
 from edge.service.web.stream import Stream
 
@@ -58,7 +58,12 @@ class Station:
             folder, max_files=settings.dataset_max_files, max_bytes=settings.dataset_max_mb * 1e6
         )
         self.device = socket.gethostname()
-        self.hosts = {"localhost", self.device.lower(), settings.address[0].lower()}
+        self.hosts = {
+            "localhost",
+            self.device.lower(),
+            settings.address[0].lower(),
+            *(name.lower() for name in settings.hosts),
+        }
         self._rules = rules
         self._token = settings.token().encode()
 
@@ -77,7 +82,7 @@ class Station:
         return self.has_controls and hmac.compare_digest(token.encode(), self._token)
 
     def is_called(self, host: str) -> bool:
-        """Whether a request's host is this machine: another site's name may lead here as well."""
+        """Whether a request's host is ours: another site's name may lead here (DNS rebinding)."""
         return host in self.hosts or host.startswith(f"{self.device.lower()}.")
 
     @property
@@ -120,10 +125,10 @@ class Station:
     def events(self) -> list[dict[str, Any]]:
         """The last changes, the newest first, with where their pictures are."""
         told = []
-        for event in self.memory.events():
-            has = self.pictures.thumbnail(event.number) is not None
+        for index, event in enumerate(self.memory.events()):
+            has = index < LISTED_THUMBNAILS and self.pictures.thumbnail(event.number) is not None
             told.append(
-                event.as_dict() | {"picture": f"/events/{event.number}.jpg" if has else None}
+                event.as_dict() | {"picture": f"events/{event.number}.jpg" if has else None}
             )
         return told
 

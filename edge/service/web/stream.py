@@ -1,36 +1,60 @@
-"""One picture after the other for all who look at the stream, encoded once."""
+"""One picture after the other for all viewers, encoded once."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from edge.errors import EdgeError
 from edge.service.web.pictures import Pictures, Shown
 
+POLL_S = 5.0
+
 
 class Stream:
-    """Turns while somebody looks, and stands still otherwise. Lives in the server's thread."""
+    """Encodes frames while there are viewers, and rests otherwise. Lives in the server's thread."""
 
-    def __init__(self, pictures: Pictures, fps: float) -> None:
-        """Args: where pictures come from, and how many a second at most."""
-        self.viewers = 0
-        self._pictures, self._pause_s = pictures, 1 / fps
+    def __init__(
+        self, pictures: Pictures, fps: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Args: where pictures come from, the maximum rate in frames per second, and the clock."""
+        self._pictures, self._pause_s, self._monotonic = pictures, 1 / fps, monotonic
+        self._streams = 0  # endless answers
+        # Pages ask for one frame after the other: a connection that asked of late is a viewer.
+        self._polls: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
         self._turned = asyncio.Event()
         self._turning: asyncio.Task[None] | None = None
         self._newest: Shown | None = None
 
+    @property
+    def viewers(self) -> int:
+        """Streams that are open, and connections that asked for a frame within POLL_S."""
+        since = self._monotonic() - POLL_S
+        return self._streams + sum(asked >= since for asked in list(self._polls.values()))
+
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
-        """Count a viewer for as long as it looks."""
-        self.viewers += 1
-        if self._turning is None or self._turning.done():
-            self._turning = asyncio.create_task(self._turn())
+        """Count a viewer while its stream is open."""
+        self._streams += 1
+        self._start()
         try:
             yield
         finally:
-            self.viewers -= 1
+            self._streams -= 1
+
+    def polls(self, connection: Any) -> None:
+        """Count a viewer that asks for one frame after the other."""
+        self._polls[connection] = self._monotonic()
+        self._start()
+
+    def _start(self) -> None:
+        if self._turning is None or self._turning.done():
+            self._newest = None  # that of the last viewer is old
+            self._turning = asyncio.create_task(self._turn())
 
     async def after(self, number: int) -> Shown:
         """Wait for another frame than that one; a viewer that was slow gets the newest."""

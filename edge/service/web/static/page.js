@@ -10,18 +10,28 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 900, HEIGHT = 220, LEFT = 36, RIGHT = 8, TOP = 10, BOTTOM = 24;
 
 const $ = (id) => document.getElementById(id);
-const known = { state: null, stateSince: null, newest: null, points: [], events: "", fails: 0, threshold: 0 };
+const FRAME_MS = 8000;        // for the next frame: the server answers after 5 s at the latest
+const known = { state: null, stateSince: null, newest: 0, points: [], events: "", fails: 0, threshold: 0 };
 
 // --- asking
 
-async function ask(path, options = {}) {
-  return fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), ...options });
+// Paths are relative: the page may lie below a proxy's sub-path. AbortSignal.timeout is not in Safari 15.
+async function ask(path, options = {}, patience = PATIENCE_MS) {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), patience);
+  try {
+    const answer = await fetch(path, { cache: "no-store", signal: controller.signal, ...options });
+    const body = await answer.blob();  // within the same patience
+    return { ok: answer.ok, status: answer.status, headers: answer.headers, body, text: () => body.text() };
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function document_(path) {
   const answer = await ask(path);
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-  return answer.json();
+  return JSON.parse(await answer.text());
 }
 
 // --- small things
@@ -51,6 +61,8 @@ function lasting(seconds) {
 }
 
 const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
+const last = (list) => list[list.length - 1];  // Array.at came with Safari 15.4
+const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 // --- the newest result
@@ -59,9 +71,8 @@ function showLatest(latest) {
   const seen = latest.sighting;
   put("device", latest.device);
   put("version", `edge-classify ${latest.edge_classify}`);
-  document.title = seen ? `${seen.state} – ${latest.device}` : latest.device;
   showStatus(latest);
-  if (seen) showSeen(seen, latest);
+  known.threshold = latest.threshold;
   showHealth(latest);
   $("controls").hidden = !latest.controls;
   const labels = $("labels");
@@ -91,9 +102,10 @@ function banner(line) {
   $("banner").hidden = !line;
 }
 
-function showSeen(seen, latest) {
+function showSeen(seen) {
   const state = $("state");
   put("state", seen.state);
+  document.title = `${seen.state} – ${$("device").textContent}`;
   state.dataset.is = seen.state === "unknown" ? "unknown" : "known";
   if (known.state !== seen.state) {
     if (known.state !== null) {
@@ -103,7 +115,7 @@ function showSeen(seen, latest) {
     known.state = seen.state;
   }
   const since = known.stateSince ? `since ${clock(known.stateSince)}` : "";
-  put("since", seen.state === "unknown" && !since ? `no label above ${latest.threshold.toFixed(2)}` : since || "\u00a0");
+  put("since", seen.state === "unknown" && !since ? `no label above ${known.threshold.toFixed(2)}` : since || "\u00a0");
   $("bars").replaceChildren(...seen.categories.map((category) => {
     const row = make("li"), bar = make("meter");
     bar.value = category.score;
@@ -112,10 +124,6 @@ function showSeen(seen, latest) {
     row.title = category.label;
     return row;
   }));
-  if (known.newest !== seen.frame) {
-    known.newest = seen.frame;
-    showInput();
-  }
 }
 
 function showHealth(latest) {
@@ -149,7 +157,7 @@ function showHealth(latest) {
 // --- changes
 
 async function showEvents() {
-  const { events } = await document_("/events.json");
+  const { events } = await document_("events.json");
   const print = JSON.stringify(events);
   if (print === known.events) return;
   known.events = print;
@@ -176,15 +184,12 @@ async function showEvents() {
 // --- the chart
 
 async function showHistory(latest) {
-  const last = known.points.at(-1);
-  const newest = latest.sighting ? latest.sighting.frame : 0;
-  if (last && newest < last.number) known.points = [];  // the service was started afresh
-  const since = known.points.length ? last.number : 0;
-  const { points } = await document_(`/history.json?since=${since}`);
+  if (known.points.length && latest.vitals.up_s < last(known.points).up_s) known.points = [];  // the service was restarted
+  const since = known.points.length ? last(known.points).number : 0;
+  const { points } = await document_(`history.json?since=${since}`);
   known.points.push(...points);
-  const end = known.points.length ? known.points.at(-1).at : 0;
-  while (known.points.length && known.points[0].at < end - WINDOW_S) known.points.shift();
-  known.threshold = latest.threshold;
+  const end = known.points.length ? last(known.points).up_s : 0;
+  known.points = known.points.filter((point) => point.up_s >= end - WINDOW_S);
   drawChart();
 }
 
@@ -200,8 +205,8 @@ function drawChart() {
   if (!points.length) return;
   const width = Math.max(320, Math.round(chart.clientWidth)) || WIDTH;
   chart.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-  const end = points.at(-1).at, length = Math.min(WINDOW_S, Math.max(60, end - points[0].at));
-  const x = (at) => LEFT + (1 - (end - at) / length) * (width - LEFT - RIGHT);
+  const end = last(points).up_s, length = Math.min(WINDOW_S, Math.max(60, end - points[0].up_s));
+  const x = (up_s) => LEFT + (1 - (end - up_s) / length) * (width - LEFT - RIGHT);
   const y = (score) => TOP + (1 - score) * (HEIGHT - TOP - BOTTOM);
   const parts = [];
   for (const score of [0, 0.5, 1]) {
@@ -217,12 +222,12 @@ function drawChart() {
   const labels = mainLabels(points);
   labels.forEach((label, index) => {
     for (const stretch of stretches(points, label)) {
-      const path = stretch.map((point) => `${x(point.at).toFixed(1)},${y(point.scores[label]).toFixed(1)}`).join(" ");
+      const path = stretch.map((point) => `${x(point.up_s).toFixed(1)},${y(point.scores[label]).toFixed(1)}`).join(" ");
       parts.push(drawn("polyline", { class: `series${index}`, points: path }));
     }
   });
   chart.replaceChildren(...parts);
-  chart.setAttribute("aria-label", `Scores of ${labels.join(", ")} over the last ${lasting(length)}; now ${said(points.at(-1), labels)}`);
+  chart.setAttribute("aria-label", `Scores of ${labels.join(", ")} over the last ${lasting(length)}; now ${said(last(points), labels)}`);
   chart.onpointermove = (event) => point(event, points, labels, x, y);
   chart.onpointerleave = () => { put("at-point", "\u00a0"); chart.querySelectorAll(".cursor, circle").forEach((part) => part.remove()); };
   if ($("legend").textContent !== labels.join("")) {
@@ -240,9 +245,9 @@ function stretches(points, label) {
   let before = null;
   for (const point of points) {
     if (!(label in point.scores)) { before = null; continue; }
-    if (before === null || point.at - before > 30) found.push([]);
-    found.at(-1).push(point);
-    before = point.at;
+    if (before === null || point.up_s - before > 30) found.push([]);
+    last(found).push(point);
+    before = point.up_s;
   }
   return found;
 }
@@ -252,42 +257,54 @@ const said = (point, labels) => labels.filter((label) => label in point.scores).
 function point(event, points, labels, x, y) {
   const chart = $("chart"), place = chart.getBoundingClientRect();
   const at = (event.clientX - place.left) * (chart.viewBox.baseVal.width / place.width);
-  const nearest = points.reduce((best, each) => (Math.abs(x(each.at) - at) < Math.abs(x(best.at) - at) ? each : best));
+  const nearest = points.reduce((best, each) => (Math.abs(x(each.up_s) - at) < Math.abs(x(best.up_s) - at) ? each : best));
   chart.querySelectorAll(".cursor, circle").forEach((part) => part.remove());
-  chart.append(drawn("line", { class: "cursor", x1: x(nearest.at), x2: x(nearest.at), y1: TOP, y2: HEIGHT - BOTTOM }));
+  chart.append(drawn("line", { class: "cursor", x1: x(nearest.up_s), x2: x(nearest.up_s), y1: TOP, y2: HEIGHT - BOTTOM }));
   labels.forEach((label, index) => {
-    if (label in nearest.scores) chart.append(drawn("circle", { class: `series${index}`, cx: x(nearest.at), cy: y(nearest.scores[label]), r: 4 }));
+    if (label in nearest.scores) chart.append(drawn("circle", { class: `series${index}`, cx: x(nearest.up_s), cy: y(nearest.scores[label]), r: 4 }));
   });
   put("at-point", `${clock(new Date(nearest.at * 1000))}: ${nearest.state} (${said(nearest, labels)})`);
 }
 
 // --- pictures
 
-let stream = "off";  // off, on, or fetched one by one where the browser does not show streams
-
-function showStream() {
-  if (document.hidden) { stream = "off"; $("live").removeAttribute("src"); return; }
-  if (stream !== "off" || known.newest === null) return;
-  stream = "on";
-  $("live").src = "/stream.mjpg";
-}
-
-$("live").addEventListener("load", () => { $("live").hidden = false; $("no-frame").hidden = true; });
-$("live").addEventListener("error", () => { if (stream === "on") stream = "one by one"; });
-
-async function replace(image, path) {
+// A picture that is loaded and decoded; null where the frame is gone.
+async function picture(path) {
   const answer = await ask(path);
-  if (!answer.ok) return answer;
-  const old = image.src, url = URL.createObjectURL(await answer.blob());
-  image.src = url;
-  await image.decode().catch(() => {});
-  if (old.startsWith("blob:")) URL.revokeObjectURL(old);
-  image.hidden = false;
-  return answer;
+  if (!answer.ok) return null;
+  const image = new Image();
+  image.src = URL.createObjectURL(answer.body);
+  await image.decode();  // so that it is shown at once, beside the others of its frame
+  return { url: image.src, image, headers: answer.headers };
 }
 
-async function showInput() {
-  if (!document.hidden) await replace($("input"), "/input.png").catch(() => {});
+function put_picture(image, made) {
+  if (!made) return;
+  const old = image.src;
+  image.src = made.url;
+  image.hidden = false;
+  if (old.startsWith("blob:")) URL.revokeObjectURL(old);
+}
+
+// One frame after the other, each asked for when the last one is shown: a slow line shows fewer, not older ones.
+// The large picture, the scores and what the model sees are of one frame.
+async function follow() {
+  for (;;) {
+    if (document.hidden) { await wait(LOOK_MS / 2); continue; }
+    try {
+      const answer = await ask(`frame.json?after=${known.newest}`, {}, FRAME_MS);
+      if (answer.status !== 200) { await wait(LOOK_MS / 4); continue; }
+      const seen = JSON.parse(await answer.text());
+      const [live, input] = await Promise.all(["frame", "input"].map((name) => picture(`${name}.jpg?frame=${seen.frame}`)));
+      put_picture($("live"), live);
+      put_picture($("input"), input);
+      if (live) $("no-frame").hidden = true;
+      showSeen(seen);
+      known.newest = seen.frame;
+    } catch {
+      await wait(LOOK_MS);
+    }
+  }
 }
 
 // --- controls
@@ -331,13 +348,14 @@ async function control(path, body) {
   }
 }
 
-$("snapshot").onclick = () => control("/snapshot", {});
+$("snapshot").onclick = () => control("snapshot", {});
 $("keep").onclick = async () => {
-  const answer = await replace($("still"), "/frame.jpg").catch(() => null);
-  if (!answer || !answer.ok) { put("told", "There is no frame to keep."); return; }
-  const frame = Number(answer.headers.get("X-Frame"));
+  const still = await picture("frame.jpg").catch(() => null);
+  if (!still) { put("told", "There is no frame to keep."); return; }
+  put_picture($("still"), still);
+  const frame = Number(still.headers.get("X-Frame"));
   $("label").value = "";
-  if (await asked($("keeping"))) await control("/keep", { label: $("label").value, frame });
+  if (await asked($("keeping"))) await control("keep", { label: $("label").value, frame });
 };
 
 // --- again and again
@@ -345,11 +363,9 @@ $("keep").onclick = async () => {
 async function look() {
   let pause = LOOK_MS;
   try {
-    const latest = await document_("/latest.json");
-    if (known.fails) { stream = "off"; known.fails = 0; }
+    const latest = await document_("latest.json");
+    known.fails = 0;
     showLatest(latest);
-    showStream();
-    if (stream === "one by one") await replace($("live"), "/frame.jpg");
     await Promise.all([showHistory(latest), showEvents()]);
   } catch {
     known.fails += 1;
@@ -371,6 +387,7 @@ function lost() {
   banner("The service does not answer. What you see is old; this page goes on asking.");
 }
 
-document.addEventListener("visibilitychange", () => { showStream(); if (!document.hidden) again(0); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) again(0); });
 window.addEventListener("resize", drawChart);
 look();
+follow();

@@ -1,0 +1,71 @@
+"""What may be asked for with the token: snapshots, and frames that are kept as a label."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from edge.service.web.dataset import LabelError, QuotaError
+from edge.service.web.handler import Handler, RefusedError, or_gone
+
+
+class Control(Handler):
+    """What may be asked for with the token."""
+
+    def prepare(self) -> None:
+        """Let nobody else through. The token is in a header, which another site cannot send."""
+        super().prepare()
+        if self.request.method != "POST":
+            return
+        if not self.station.has_controls:
+            raise RefusedError(404, "there are no controls; start with --web-token FILE")
+        kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not self.station.admits(token.strip()):
+            self.set_header("WWW-Authenticate", "Bearer")
+            raise RefusedError(401, "wrong token")
+
+
+class Snapshot(Control):
+    """Keeps the next frame's picture."""
+
+    def post(self) -> None:
+        """Ask for it."""
+        self.station.ask()
+        self.text("the next frame is kept", 202)
+
+
+class Keep(Control):
+    """Keeps a frame as an example of a label."""
+
+    def post(self) -> None:
+        """Write it where `python -m convert` will find it."""
+        label, number = self._wanted()
+        pictures, dataset = self.station.pictures, self.station.dataset
+        if number is None:
+            newest = or_gone(pictures.newest)
+            number = newest.number if newest else 0
+        shown = pictures.shown(number)
+        if shown is None:
+            raise RefusedError(409, "that frame is gone; take the newest")
+        try:
+            path = dataset.keep(shown.jpeg, label, datetime.now(UTC), number)
+        except LabelError as error:
+            raise RefusedError(400, str(error)) from error
+        except QuotaError as error:
+            raise RefusedError(507, str(error)) from error
+        except OSError as error:
+            raise RefusedError(507, f"cannot be written ({error.strerror})") from error
+        self.json({"file": str(path.relative_to(dataset.folder)), "frame": number}, 201)
+
+    def _wanted(self) -> tuple[str, int | None]:
+        """The label and the frame's number that the body names."""
+        try:
+            body = json.loads(self.request.body)
+        except (ValueError, RecursionError) as error:
+            raise RefusedError(400, "the body must be JSON") from error
+        fields = body if isinstance(body, dict) else {}
+        label, number = fields.get("label"), fields.get("frame")
+        is_number = isinstance(number, int) and not isinstance(number, bool)
+        if not isinstance(label, str) or not label.strip() or not (is_number or number is None):
+            raise RefusedError(400, 'the body must be {"label": "...", "frame": NUMBER}')
+        return label, number
