@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from edge.child import forget_current_folder
+
 COMMANDS = ("classify", "watch", "benchmark", "doctor")
 
 
 def main() -> int:
     """Run the command that the first argument names."""
+    forget_current_folder()
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command in COMMANDS:
         status: int = import_module(f"edge.commands.{command}").main(sys.argv[2:])

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConversionError
+from edge import child
 from edge.errors import one_line
 from edge.image.preprocess import Pixels
 
@@ -51,8 +52,8 @@ def worst_layers(
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "pixels.npy", pixels[:NUM_PICTURES])
         arguments = [str(float_path), str(int8_path), f"{folder}/pixels.npy", str(count)]
-        command = [sys.executable, "-m", "convert.tflite.diagnose", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True)
+        command = child.python("-m", "convert.tflite.diagnose", *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, env=child.environment())
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"]
         fault = f"its layers cannot be compared ({one_line(lines[-1])})"

@@ -21,6 +21,7 @@ import numpy as np
 
 from convert.errors import ConversionError
 from convert.files import write
+from edge import child
 from edge.errors import one_line
 from edge.image.preprocess import Pixels
 
@@ -47,9 +48,10 @@ def convert(saved_model: Path, calibration: Path, variant: str, output: Path) ->
     """Convert one variant in a process of its own. Raises: ConversionError."""
     arguments = [str(saved_model), str(calibration), variant, str(output)]
     done = subprocess.run(
-        [sys.executable, "-m", "convert.tflite.quantize", *arguments],
+        child.python("-m", "convert.tflite.quantize", *arguments),
         capture_output=True,
         text=True,
+        env=child.environment(),
     )
     if done.returncode or not output.exists():
         fault = f"cannot be converted ({_last_words(done)})"

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from edge import child
 from edge.classifier import golden
 from edge.classifier.model import Model
 from edge.classifier.runtime import PACKAGES, RUNTIMES, installed_runtimes
@@ -74,8 +75,10 @@ def golden_vectors(path: Path) -> Golden:
 def _ask(
     path: Path, *arguments: str, timeout: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "convert.tflite.verify", str(path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    command = child.python("-m", "convert.tflite.verify", str(path), *arguments)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=child.environment(), timeout=timeout
+    )
 
 
 def _by_reference(path: Path) -> Scores:

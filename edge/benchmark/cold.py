@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import pickle
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge import board
+from edge import board, child
 from edge.errors import ModelError
 
 if TYPE_CHECKING:
@@ -43,15 +42,14 @@ class ColdStart:
 
 def cold_start(combination: Combination, picture: Picture) -> ColdStart:
     """Start a process that classifies a picture and ends. Raises: ModelError."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     started_ns = time.monotonic_ns()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _CODE],
+            child.python("-c", _CODE),
             input=pickle.dumps((started_ns, vars(combination), picture)),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=child.environment(),
             timeout=TIMEOUT_S,
         )
         said = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}

@@ -7,11 +7,9 @@ turns meet the same heat and the same neighbours.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from edge import child
 from edge.benchmark.samples import Samples
 from edge.benchmark.stages import Stages, decode, invoke_of, staged, whole_of
 from edge.benchmark.stream import Streamed, stream
@@ -92,15 +91,14 @@ class Worker:
         """Start the process. Raises: ModelError where that cannot be."""
         self.combination = combination
         ours, theirs = socket.socketpair()
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CODE, str(theirs.fileno())],
+                child.python("-c", _CODE, str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=None if verbose else subprocess.DEVNULL,
-                env=environment,
+                env=child.environment(),
             )
         except OSError as error:
             ours.close()

@@ -7,7 +7,6 @@ model's size: offsets gone wrong can ask for any amount.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import statistics
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from edge import child
 from edge.classifier.metadata import read_metadata
 from edge.classifier.model import Model, read_model
 from edge.classifier.runtime import chosen_runtime, native_chatter, open_interpreter
@@ -70,17 +70,9 @@ class Trying:
         self._path, self._timeout_s = path, timeout_s
         self._until_s = time.monotonic() + timeout_s
         how = "once" if once else "verify"
-        words = [
-            sys.executable,
-            "-m",
-            "edge.classifier.trial",
-            how,
-            str(path),
-            runtime,
-            str(num_threads or 0),
-        ]
-        environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        arguments = (how, str(path), runtime, str(num_threads or 0))
+        words = child.python("-m", "edge.classifier.trial", *arguments)
+        environment = {k: v for k, v in child.environment().items() if k != "NOTIFY_SOCKET"}
         # glibc fills memory that is new or given back with this: what reads astray then crashes
         # here, where it might have been lucky, and not later in the process that takes the model.
         environment["MALLOC_PERTURB_"] = "165"
