@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from convert import arguments as options
 from convert.errors import ConversionError
 from convert.tflite.arm import check_tools
+from edge.commands import add_version
 from edge.commands import run as run_command
 
 NAME = "convert"
@@ -79,6 +80,7 @@ def _parser(step: str) -> argparse.ArgumentParser:
         options.add_training(parser)
     if step in ("", "export"):
         options.add_export(parser)
+    add_version(parser)
     return parser
 
 
@@ -98,7 +100,7 @@ def _line(step: str, args: argparse.Namespace) -> int:
 
 def _tool(step: str, argv: Sequence[str]) -> int:
     """Run a step that stands by itself."""
-    if not {"-h", "--help"} & set(argv):
+    if not {"-h", "--help", "--version"} & set(argv):
         _need_tensorflow()
     try:
         module = importlib.import_module(f"convert.steps.{step}")

@@ -17,6 +17,11 @@ def main() -> int:
     if command in COMMANDS:
         status: int = import_module(f"edge.commands.{command}").main(sys.argv[2:])
         return status
+    if command == "--version":
+        from edge.commands import version
+
+        print(f"python -m edge {version()}")
+        return 0
     usage = f"usage: python -m edge {{{','.join(COMMANDS)}}} ...   (each has --help)"
     asked = command in ("-h", "--help")
     print(usage, file=sys.stdout if asked else sys.stderr)

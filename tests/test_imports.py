@@ -18,7 +18,8 @@ WINGS = {
         {"classifier"},
         {"benchmark", "service"},
         {"doctor"},
-        {"commands", "__main__"},
+        {"commands"},
+        {"__main__"},
     ),
     "convert": (
         {"errors", "files", "names", "parallel"},

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import os
@@ -12,7 +13,33 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from edge import __version__
 from edge.errors import ConfigurationError, EdgeError
+
+
+class _Version(argparse.Action):
+    """Prints version and place in one line, which argparse's own action would wrap."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and exit."""
+        print(f"{parser.prog} {version()}")
+        parser.exit()
+
+
+def add_version(parser: argparse._ActionsContainer) -> None:
+    """Add --version."""
+    help = "print the version and where it runs from"
+    nowhere = argparse.SUPPRESS  # as argparse's own: it leaves nothing in the arguments
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, dest=nowhere, default=nowhere, help=help
+    )
+
+
+def version() -> str:
+    """Return the version, and the folder and Python that it runs from."""
+    folder = Path(__file__).resolve().parents[2]
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"{__version__} from {folder} (Python {python}, {sys.executable})"
 
 
 def run(command: Callable[[], int], name: str) -> int:

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from edge import __version__
-from edge.commands import complain
+from edge.commands import add_version, complain
 from edge.errors import one_line
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def add_runtime_arguments(parser: Group, *, several_threads: bool = False) -> No
         action="store_true",
         help="say what is made of the model, and show what the runtime says",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_version(parser)
 
 
 def add_threshold_argument(parser: Group) -> None:

@@ -14,7 +14,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge import __version__
 from edge.benchmark import compare, drawn_picture, plot, recommend, soak, tables
 from edge.benchmark.measure import Plan, measure
 from edge.benchmark.report import Findings, findings
@@ -22,7 +21,7 @@ from edge.benchmark.worker import Combination, Worker, threads_of
 from edge.classifier import tuned
 from edge.classifier.model import models_folder, shipped_models
 from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
-from edge.commands import complain, run
+from edge.commands import add_version, complain, run
 from edge.commands.arguments import add_normalize_argument, count, threads_list
 from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
@@ -74,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_what(parser.add_argument_group("what is measured"))
     _add_output(parser.add_argument_group("what is made of it"))
     parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_version(parser)
     return parser
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edge import __version__
-from edge.commands import run
+from edge.commands import add_version, run
 from edge.doctor.checks import CHECKS, examine
 from edge.doctor.finding import FAULT, NOT_HERE, OK, WARNING, Context, Finding
 
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "-m", "--model", type=Path, help="a .tflite classifier (default: the shipped one)"
     )
     parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_version(parser)
     return parser
 
 

@@ -12,9 +12,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge import __version__, board
+from edge import board
 from edge.classifier.trial import try_model
-from edge.commands import complain, run
+from edge.commands import add_version, complain, run
 from edge.commands.service import (
     NAME,
     Service,
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="try configuration, model and writing to the folders it names, and exit; no camera",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_version(parser)
     groups: dict[str, Any] = {"": parser}
     for key in KEYS.values():
         if key.section not in groups:
