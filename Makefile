@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-l
 IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick lint test-arm-quick test-arm test-service test-card test-camera test-web test-mqtt soak fuzz benchmark instrument release sample clean
+.PHONY: help demo test test-quick lint test-arm-quick test-arm test-service test-power test-card test-camera test-web test-mqtt soak fuzz benchmark instrument release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,9 @@ test-arm: $(VENV)/ready  ## the same in four roots, freshly converted models, th
 
 test-service: $(VENV)/ready  ## the service under a real systemd, in a container (root; Debian's systemd-container, mmdebstrap)
 	$(TESTBED)test-service.sh
+
+test-power: $(VENV)/ready  ## 40 power cuts and 40 kills of install.sh, MOMENTS=8 for fewer (root; an hour; as above, and Debian's xfsprogs)
+	$(TESTBED)test-power.sh
 
 test-card: $(VENV)/ready  ## the README's commands from a blank card to a live service, bookworm and trixie (root; as above, and a network)
 	$(TESTBED)test-card.sh
