@@ -9,7 +9,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 python=${PYTHON:-python3}
 ssh=${EDGE_SSH:-ssh}
 login_limit_s=${EDGE_LOGIN_LIMIT_S:-180} # sshd itself gives a login 120 s; then .bashrc runs
-host='' wheel=''
+host='' wheel='' no_wheel=''
 
 say() { echo "push.sh: $*" >&2; }
 
@@ -20,13 +20,17 @@ fail() {
 
 usage() {
     cat <<END
-usage: deploy/push.sh USER@HOST [--model FILE] [--wheel FILE] [--with web,mqtt] [--offline DIR] [--dry-run]
+usage: deploy/push.sh USER@HOST [--model FILE] [--source DIR|camera] [--snapshots DIR] [--with web,mqtt] [--wheel FILE]
+                                [--offline DIR] [--no-service] [--dry-run]
+       deploy/push.sh USER@HOST --back | --versions
 
-Builds the package here, copies it to the Pi and runs install.sh there. The options are those of install.sh; files and
-folders are on this machine, and are copied. USER must be root or be allowed to use sudo.
+Builds the package here, copies it to the Pi and runs install.sh there. The options are those of install.sh: --model,
+--wheel and --offline name files of this machine, which are copied, --source and --snapshots folders of the Pi. USER must
+be root or be allowed to use sudo.
 
   deploy/push.sh pi@raspberrypi.local
   deploy/push.sh pi@raspberrypi.local --model out/model-int8.tflite
+  deploy/push.sh pi@raspberrypi.local --back
   EDGE_SSH='ssh -p 2222' deploy/push.sh root@localhost
 
 PYTHON is the Python that builds the package (default: python3), EDGE_SSH the ssh command (default: ssh), EDGE_LOGIN_LIMIT_S
@@ -46,7 +50,7 @@ read_options() {
         --model | --wheel | --offline)
             [ -e "${2-}" ] || wrong "$1 ${2-}: no such file or folder"
             ;;
-        --with) [ -n "${2-}" ] || wrong "$1 must be followed by names" ;;
+        --with | --source | --snapshots) [ -n "${2-}" ] || wrong "$1 must be followed by a value" ;;
         esac
         case $1 in
         --model) copy model.tflite "$2" && pass --model model.tflite && shift ;;
@@ -58,7 +62,9 @@ read_options() {
             esac
             pass --with "$2" && shift
             ;;
-        --dry-run) pass --dry-run ;;
+        --source | --snapshots) pass "$1" "$2" && shift ;;
+        --no-service | --dry-run) pass "$1" ;;
+        --back | --versions) pass "$1" && no_wheel=yes ;;
         -h | --help) usage && exit ;;
         -*) wrong "unknown option $1" ;;
         *)
@@ -79,6 +85,7 @@ pass() {
 }
 
 build_wheel() {
+    if [ -n "$no_wheel" ]; then return 0; fi
     if [ -n "$wheel" ]; then
         cp -- "$wheel" "$files/"
         return

@@ -40,18 +40,26 @@ read_options() {
 }
 
 stop_service() {
-    [ -e "$unit" ] || return 0
+    if [ ! -e "$unit" ] || [ -L "$unit" ]; then return 0; fi # a masked unit is the user's link
     step "stopping edge-watch, removing $unit" || return 0
-    systemctl --quiet disable --now "$unit_name"
-    systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # nothing to clean is no fault
-    rm -f -- "$unit" "$network"
-    rmdir -- "${network%/*}" 2>/dev/null || : # it may hold the user's own
+    if systemd_runs; then
+        systemctl --quiet disable --now "$unit_name"
+        systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # nothing to clean is no fault
+    fi
+    if ! is_as_recorded "$unit" && ! cmp -s -- "$here/$unit_name" "$unit"; then
+        say "$unit: you changed it; it is kept as $unit.bak"
+        cp -p -- "$unit" "$unit.bak"
+    fi
+    rm -f -- "$unit"
+    for name in $our_dropins; do rm -f -- "$dropins/$name"; done
+    rmdir -- "$dropins" 2>/dev/null || : # it may hold the user's own
+    systemd_runs || return 0
     systemctl daemon-reload
     systemctl reset-failed "$unit_name" 2>/dev/null || :
 }
 
 remove_rule() {
-    [ -e "$rule" ] || return 0
+    is_as_recorded "$rule" || cmp -s -- "$here/${rule##*/}" "$rule" || return 0
     step "removing $rule" || return 0
     rm -f -- "$rule"
     udevadm control --reload 2>/dev/null || : # no udev runs in a container
@@ -65,25 +73,43 @@ remove_as_recorded() {
     rm -f -- "$1"
 }
 
-# The service's user is a passing one: systemd keeps its folders below private/, and links to them.
+# A configuration that stays may name the model.
+remove_model() {
+    if [ -e "$config" ] && [ -z "$purge" ] && grep -q "^model *= *\"$model_place\"" "$config"; then return 0; fi
+    remove_as_recorded "$model_place"
+}
+
+# The service's user is a passing one: systemd keeps its folders below private/, and links to them. A link that leads
+# elsewhere is the user's, and so is what it leads to.
 remove_state() {
-    if [ -n "$purge" ] && [ -e "$state" ]; then
-        step "removing $state" && rm -rf -- "$(readlink -f -- "$state")" "$state"
+    place=$(readlink -f -- "$state" || :)
+    case $place in "$state" | "$private_state" | '') ;;
+    *)
+        say "$state leads to $place, which stays"
+        return
+        ;;
+    esac
+    if [ -n "$purge" ]; then
+        for folder in "$private_state" "$private_state".2* "$state"; do
+            [ -e "$folder" ] || [ -L "$folder" ] || continue
+            if step "removing $folder"; then rm -rf --one-file-system -- "$folder"; fi
+        done
         return 0
     fi
     [ -z "$dry_run" ] || return 0
-    for folder in "${model_place%/*}" "$(readlink -f -- "$state")"; do
-        rmdir -- "$folder" 2>/dev/null || :
+    for folder in "${model_place%/*}" "$place"; do
+        [ -z "$folder" ] || rmdir -- "$folder" 2>/dev/null || :
     done
     if [ -L "$state" ] && [ ! -e "$state" ]; then rm -f -- "$state"; fi
 }
 
-recorded() { if [ -e "$record/$1" ]; then xargs <"$record/$1"; fi; }
-
 # Groups and packages that were not there before. apt knows whether something else needs a package by now.
 give_back() {
     for group in $(recorded groups); do
-        if step "removing the group $group"; then groupdel "$group" || :; fi
+        members=$(getent group "$group" | cut -d: -f4)
+        if [ -n "$members" ]; then
+            say "the group $group stays: $members"
+        elif step "removing the group $group"; then groupdel "$group" || :; fi
     done
     packages=$(recorded apt)
     [ -n "$packages" ] || return 0
@@ -94,7 +120,7 @@ give_back() {
 }
 
 tell_what_stays() {
-    for place in "${config%/*}" "$state" "$unit.d"; do
+    for place in "${config%/*}" "$state" "$dropins"; do
         if [ -e "$place" ]; then say "$place stays: $(find -L "$place" -type f | wc -l) files that are yours"; fi
     done
 }
@@ -106,9 +132,11 @@ one_at_a_time
 
 stop_service
 remove_rule
-for file in "$config" "$config.dist" "$web_token" "$mqtt_password" "$model_place"; do remove_as_recorded "$file"; done
+for file in "$config" "$config.dist" "$web_token" "$mqtt_password"; do remove_as_recorded "$file"; done
+remove_model
+[ -z "$purge" ] || remove_as_recorded "$unit.bak"
 if [ -z "$dry_run" ]; then rmdir -- "${config%/*}" 2>/dev/null || :; fi
 remove_state
 give_back
-if [ -e "$opt" ] && step "removing $opt"; then rm -rf -- "$opt"; fi
+if [ -e "$opt" ] && step "removing $opt"; then rm -rf --one-file-system -- "$opt"; fi
 tell_what_stays

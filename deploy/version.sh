@@ -2,6 +2,8 @@
 # Sourced by install.sh: how a version is built beside those that are there. Takes its options (wheel, extras, offline),
 # architecture and work from there; sets target, the folder of the version, and unfinished, to be removed should it fail.
 
+system_packages=/usr/lib/python3/dist-packages
+
 newest_wheel() {
     newest=''
     for file in "$1"/edge_classify-*.whl; do
@@ -11,36 +13,36 @@ newest_wheel() {
     echo "$newest"
 }
 
+# From a checkout the package is what the checkout holds: a wheel in dist/ that was built from other files is not taken.
 find_wheel() {
-    for folder in ${offline:+"$offline"} "$here" "$here/../dist"; do
+    for folder in ${offline:+"$offline"} "$here"; do
         [ -n "$wheel" ] || wheel=$(newest_wheel "$folder")
     done
     [ -z "$wheel" ] || return 0
     [ -f "$here/../pyproject.toml" ] || fail 'no edge_classify-*.whl beside this script; name one with --wheel FILE'
+    wheel=$(newest_wheel "$here/../dist")
+    if [ -n "$wheel" ] && is_of_checkout "$wheel"; then return 0; fi
+    wheel=''
     step 'building the package from this checkout' || return 0
     pip python3 wheel --no-deps --wheel-dir "$work" "$here/.." ||
         fail 'the package could not be built; see above, or build it elsewhere and name it with --wheel FILE'
     wheel=$(newest_wheel "$work")
 }
 
-# pip PYTHON ARGUMENTS...: the pip that Debian's python3-venv brings, run by that Python and told where packages come from.
-# It is borrowed, not installed: it would take longer to install than all the rest, and more room.
-pip() {
-    of=$1
-    shift
-    [ -d "$work/pip" ] || unpack_pip || fail 'pip is not there; sudo apt-get install --reinstall python3-venv python3-pip-whl'
-    PYTHONPATH=$work/pip "$of" -m pip --quiet --no-cache-dir --disable-pip-version-check "$@" \
-        ${offline:+--no-index --find-links "$offline"} >&2
-}
-
-unpack_pip() {
-    python3 - "$work/pip" <<'END'
-import pathlib, sys, sysconfig, zipfile
-folders = ["/usr/share/python-wheels", sysconfig.get_path("stdlib") + "/ensurepip/_bundled"]
-wheels = [wheel for folder in folders for wheel in pathlib.Path(folder).glob("pip-*.whl")]
-if not wheels:
-    sys.exit(1)
-zipfile.ZipFile(wheels[0]).extractall(sys.argv[1])
+# is_of_checkout WHEEL: the same modules, models and pages, byte for byte.
+is_of_checkout() {
+    command -v python3 >/dev/null || return 1
+    python - "$1" "$here/.." <<'END'
+import pathlib, sys, zipfile
+root = pathlib.Path(sys.argv[2])
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    packed = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
+here = {}
+for top, place in (("edge", "edge"), ("convert", "convert"), ("models", "edge/models")):
+    for path in (root / top).rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            here[f"{place}/{path.relative_to(root / top).as_posix()}"] = path.read_bytes()
+sys.exit(packed != here)
 END
 }
 
@@ -58,7 +60,7 @@ wanted_extras() {
 }
 
 check_extras() {
-    provided=$(python3 - "$wheel" <<'END'
+    provided=$(python - "$wheel" <<'END'
 import sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as wheel:
     (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
@@ -74,36 +76,153 @@ END
     done
 }
 
+# The system's numpy and Pillow, though others in /usr/local may come before them.
+system_versions() {
+    python -c "import sys; sys.path.insert(0, '$system_packages')
+import numpy, PIL; print(sys.version.split()[0], numpy.__version__, PIL.__version__)"
+}
+
 # A version's folder is named after all that it is made of, so that the same wheel on an upgraded system is another one.
+# Where files of it have been damaged while it is in use, the next is built beside it.
 name_version() {
     [ -n "$wheel" ] || { target="$opt/versions/..." && return; } # a dry run, before the package is built
-    if ! system=$(python3 -c 'import sys, numpy, PIL; print(sys.version.split()[0], numpy.__version__, PIL.__version__)' 2>/dev/null); then
-        [ -n "$dry_run" ] || fail "python3 cannot import numpy and PIL; sudo apt-get install --reinstall python3-numpy python3-pil"
+    if ! system=$(system_versions 2>"$work/why"); then
+        [ -n "$dry_run" ] || {
+            tail -n 1 "$work/why" >&2
+            fail "python3 cannot import numpy and PIL; sudo apt-get install --reinstall python3-numpy python3-pil"
+        }
         system='(after apt)'
     fi
     with=$(wanted_extras)
     echo "$(hash_of "$wheel") [$with] $system" >"$work/recipe"
     version=${wheel##*/edge_classify-}
-    target=$opt/versions/${version%%-*}-$(hash_of "$work/recipe" | cut -c -8)
+    base=$opt/versions/${version%%-*}-$(hash_of "$work/recipe" | cut -c -8)
+    choose_folder
 }
 
-numpy_file() { "$1" -c 'import numpy; print(numpy.__file__)'; }
+choose_folder() {
+    for target in "$base" "$base".*; do
+        if is_whole "$target"; then return 0; fi
+    done
+    target=$base number=1
+    while is_in_use "versions/${target##*/}"; do
+        say "$target: is in use, and files of it are damaged or missing; another is built beside it"
+        number=$((number + 1))
+        target=$base.$number
+    done
+}
+
+# is_whole FOLDER: it is built of the recipe of its name, and no file has changed since; a power cut may have emptied some.
+is_whole() {
+    [ -s "$1/recipe" ] && [ -x "$1/bin/python" ] &&
+        case ${1##*/} in *-"$(hash_of "$1/recipe" | cut -c -8)"*) ;; *) false ;; esac &&
+        (cd "$1" && sha256sum --quiet --strict --check SHA256SUMS) >/dev/null 2>&1
+}
+
+numpy_file() { "$1" -I -c 'import numpy; print(numpy.__file__)'; }
 
 build_version() {
-    if [ -e "$target/recipe" ]; then
+    if is_whole "$target"; then
         say "$target: is built already"
         return
     fi
+    [ ! -e "$target" ] || say "$target: is incomplete, and is built again"
     step "building $target" || return 0
     check_extras
     unfinished=$target
-    rm -rf "$target"
-    python3 -m venv --without-pip --system-site-packages "$target" || fail 'python3 -m venv failed; sudo apt-get install python3-venv'
-    # The system's picamera2 was built for the system's numpy; a newer one beside it breaks both.
+    rm -rf -- "$target"
+    make_venv
+    install_into_venv
+    for script in "$target"/bin/edge-*; do write_command "$script"; done
+    (cd "$target" && find . -type f ! -path './deploy/*' -print0 | sort -z | xargs -0 sha256sum >"$work/SHA256SUMS")
+    put "$work/SHA256SUMS" "$target/SHA256SUMS"
+    sync -f "$target"
+    put "$work/recipe" "$target/recipe"
+}
+
+make_venv() {
+    python3 -I -m venv --without-pip --system-site-packages "$target" >"$work/why" 2>&1 || {
+        tail -n 2 "$work/why" >&2
+        fail "$target: could not be made, see above; make room, or sudo apt-get install python3-venv"
+    }
+    # A numpy in /usr/local must not come before the one for which the system's picamera2 was built.
+    (cd "$target"/lib/python3*/site-packages && echo "$system_packages" >system.pth)
+}
+
+# Wheels that were kept beside these scripts are tried first: a rebuild needs no network.
+install_into_venv() {
     echo "$system" | awk '{ print "numpy==" $2; print "pillow==" $3 }' >"$work/constraints"
-    pip "$target/bin/python" install --constraint "$work/constraints" "$wheel${with:+[$with]}" ||
-        fail "pip could not install ${wheel##*/}; see above, then run this again${offline:+ (is all of it in $offline?)}"
-    [ "$(numpy_file "$target/bin/python")" = "$(numpy_file python3)" ] ||
-        fail "$target: its numpy is not the system's; sudo apt-get install --reinstall python3-numpy, then run this again"
-    cp -- "$work/recipe" "$target/recipe"
+    set -- install --no-user --constraint "$work/constraints" "$wheel${with:+[$with]}"
+    if [ -z "$offline" ] && [ -d "$here/wheels" ] &&
+        pip "$target/bin/python" "$@" --no-index --find-links "$here/wheels" 2>/dev/null; then
+        :
+    else
+        pip "$target/bin/python" "$@" ||
+            fail "pip could not install ${wheel##*/}; see above, then run this again${offline:+ (is all of it in $offline?)}"
+    fi
+    case $(numpy_file "$target/bin/python") in
+    "$system_packages"/*) ;;
+    *) fail "$target: its numpy is not the system's; sudo apt-get install --reinstall python3-numpy, then run this again" ;;
+    esac
+}
+
+# write_command SCRIPT: pip's start script, for the environment alone (no user's packages, no current folder), and with a line
+# for the day on which the system has got another Python.
+write_command() {
+    module=$(sed -n 's/^from \(edge[a-z_.]*\) import main$/\1/p' "$1")
+    cat >"$1" <<END
+#!$target/bin/python -sP
+import sys
+
+try:
+    from $module import main
+except ModuleNotFoundError as error:
+    if error.name != "edge":
+        raise
+    built = "Python ${system%% *}, and this system has " + sys.version.split()[0]
+    sys.exit(f"${1##*/}: was installed for {built}; sudo sh $opt/current/deploy/install.sh")
+sys.exit(main())
+END
+}
+
+# What a later run needs: uninstall.sh is to be found long after what was pushed is gone, and on the day on which the system
+# has got another Python the version is built again of its wheels, without a network where they are for that one too.
+keep_scripts() {
+    [ -z "$dry_run" ] || return 0
+    for file in $(cat "$here/files") files; do
+        cmp -s -- "$here/$file" "$target/deploy/$file" || put "$here/$file" "$target/deploy/$file"
+    done
+    chmod 755 "$target"/deploy/*.sh
+    cmp -s -- "$wheel" "$target/deploy/${wheel##*/}" || put "$wheel" "$target/deploy/${wheel##*/}"
+    if [ -d "$target/deploy/wheels" ]; then return 0; fi
+    keep_wheels
+}
+
+keep_wheels() {
+    mkdir -p "$work/wheels"
+    "$target/bin/python" -I - "$target" >"$work/installed" <<'END'
+import importlib.metadata, pathlib, sys
+for site in pathlib.Path(sys.argv[1]).glob("lib/python3*/site-packages"):
+    for package in importlib.metadata.distributions(path=[str(site)]):
+        if package.name != "edge-classify":
+            print(f"{package.name}=={package.version}")
+END
+    pip "$target/bin/python" download --no-deps --dest "$work/wheels" --requirement "$work/installed" ||
+        say 'the wheels could not be kept: a rebuild will need a network'
+    # Debian trixie has Python 3.13: after an upgrade in place nothing that is there now will load.
+    case $release/$architecture in bookworm/amd64) keep_next x86_64 ;; bookworm/arm64) keep_next aarch64 ;; esac
+    for file in "$work"/wheels/*.whl; do # those that the version in place has as well take no more room
+        same=$opt/current/deploy/wheels/${file##*/}
+        if cmp -s -- "$file" "$same"; then ln -f -- "$same" "$file"; fi
+    done
+    mv -- "$work/wheels" "$target/deploy/wheels"
+}
+
+# keep_next MACHINE: the same for the next Debian; where they cannot be had, the rebuild will need a network.
+keep_next() {
+    case ,$with, in *,litert,*) ;; *) return 0 ;; esac
+    grep -v '^tflite' "$work/installed" >"$work/next"
+    pip "$target/bin/python" download --no-deps --dest "$work/wheels" --requirement "$work/next" --only-binary :all: \
+        --python-version 3.13 --implementation cp --abi cp313 --abi abi3 --abi none --platform "manylinux_2_34_$1" \
+        --platform "manylinux_2_28_$1" --platform "manylinux_2_27_$1" --platform "manylinux2014_$1" 2>/dev/null || :
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,9 @@ def test_help_names_every_option(name: str) -> None:
         ("install.sh", "--offline", "no-such-folder"),
         ("install.sh", "--with", "web;reboot"),
         ("install.sh", "--with", "convert"),
+        ("install.sh", "--source", "no-such-folder"),
+        ("install.sh", "--snapshots", "relative"),
+        ("install.sh", "--back", "--model", __file__),
         ("uninstall.sh", "--nonsense"),
         ("push.sh",),
         ("push.sh", "one", "two"),
@@ -50,21 +55,102 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: tuple[str, ...]) -> Non
     assert "--help" in done.stderr
 
 
-def test_a_dry_run_says_each_step_and_changes_nothing(tmp_path: Path) -> None:
-    if not shutil.which("dpkg") or not shutil.which("systemctl"):
+def dry_run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run install.sh --dry-run with an empty wheel."""
+    if not shutil.which("dpkg"):
         pytest.skip("this is no Debian")
     if Path("/opt/edge-classify").exists():
         pytest.skip("the service is installed here")
-    wheel = tmp_path / "edge_classify-7.8.9-py3-none-any.whl"
+    wheel = folder / "edge_classify-7.8.9-py3-none-any.whl"
     wheel.touch()
-    done = script("install.sh", "--dry-run", "--offline", str(tmp_path), "--wheel", str(wheel))
+    options = ("--dry-run", "--offline", str(folder), "--wheel", str(wheel), *options)
+    return script("install.sh", *options)
+
+
+def test_a_dry_run_says_each_step_and_changes_nothing(tmp_path: Path) -> None:
+    done = dry_run(tmp_path, "--no-service")
     if done.returncode == 1:
         pytest.skip(done.stderr.splitlines()[-1])  # no room, or no machine for it
     assert done.returncode == 0
     assert "dry run: building /opt/edge-classify/versions/7.8.9-" in done.stderr
-    assert "dry run: starting it" in done.stderr
+    assert "dry run: switching /opt/edge-classify/current to 7.8.9-" in done.stderr
     assert not Path("/opt/edge-classify").exists()
     assert not Path("/etc/edge-classify").exists()
+
+
+def test_without_systemd_nothing_is_begun(tmp_path: Path) -> None:
+    if Path("/run/systemd/system").is_dir():
+        pytest.skip("systemd runs here")
+    done = dry_run(tmp_path)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "--no-service" in done.stderr
+
+
+def shell(code: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code with install.sh's functions, as install.sh would."""
+    sourced = "".join(f'. "$here/{name}.sh"; ' for name in ("places", "machine", "pip", "version"))
+    command = ["sh", "-euc", f"here={DEPLOY}; {sourced}{code}", "install.sh", *words]
+    environment = dict(os.environ) | environment
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+
+def pack(wheel: Path, **changes: bytes | None) -> None:
+    """Write a wheel of this checkout, with some files changed, added or (None) left out."""
+    members = {
+        f"{place}/{path.relative_to(ROOT / top).as_posix()}": path.read_bytes()
+        for top, place in (("edge", "edge"), ("convert", "convert"), ("models", "edge/models"))
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    members |= {"edge_classify-1.0.dist-info/METADATA": b"Version: 1.0\n"} | changes
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in members.items():
+            if content is not None:
+                archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 0),
+        ({"edge/errors.py": b"stale"}, 1),
+        ({"edge/errors.py": None}, 1),
+        ({"edge/gone.py": b""}, 1),
+        ({"edge/models/hotdog.tflite": b"an older model"}, 1),
+    ],
+)
+def test_a_stale_wheel_does_not_beat_the_checkout(
+    changes: dict[str, bytes | None], status: int, tmp_path: Path
+) -> None:
+    wheel = tmp_path / "edge_classify-1.0-py3-none-any.whl"
+    pack(wheel, **changes)
+    assert shell('is_of_checkout "$1"', str(wheel)).returncode == status
+
+
+def test_pip_gets_its_sources_and_nothing_else(tmp_path: Path) -> None:
+    if not list(Path("/usr/share/python-wheels").glob("pip-*.whl")):
+        pytest.skip("python3-pip-whl is not installed (Debian: apt install python3-venv)")
+    (tmp_path / "home" / ".config" / "pip").mkdir(parents=True)
+    (tmp_path / "home" / ".config" / "pip" / "pip.conf").write_text(
+        "[global]\nuser = true\nrequire-virtualenv = true\ntrusted-host = a.test\n b.test\n"
+        "[install]\ntarget = /nowhere\n"
+    )
+    (tmp_path / "work").mkdir()
+    done = shell(
+        'work=$1 offline=""; prepare_pip; cat "$work/pip-sources"',
+        str(tmp_path / "work"),
+        HOME=str(tmp_path / "home"),
+        PIP_INDEX_URL="https://index.test/it's",
+        PIP_PREFIX="/nowhere",
+    )
+    assert done.returncode == 0, done.stderr
+    names = re.findall(r"(?m)^export PIP_([A-Z_]+)=", done.stdout)
+    assert not {"USER", "TARGET", "PREFIX", "REQUIRE_VIRTUALENV"} & set(names)
+    assert "export PIP_TRUSTED_HOST='a.test b.test'" in done.stdout.splitlines()
+    command = ["sh", "-c", f'{done.stdout}\nprintf %s "$PIP_INDEX_URL"']
+    url = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert url == "https://index.test/it's"
 
 
 def test_what_is_copied_is_there_and_all_that_install_needs() -> None:

@@ -40,7 +40,7 @@ class Device:
         return self.root / "home"
 
     def environment(self, **more: str) -> dict[str, str]:
-        return os.environ | {"EDGE_SSH": str(self.root / "ssh"), "EDGE_LOGIN_LIMIT_S": "3"} | more
+        return os.environ | {"EDGE_SSH": str(self.root / "ssh")} | more
 
     def push(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Push a wheel to it, without a terminal."""
@@ -157,7 +157,7 @@ REFUSALS = {
 def test_a_login_that_runs_no_command_is_one_line(device: Device, rc: str) -> None:
     (device.home / ".bashrc").write_text(rc)
     before = device.state()
-    done = device.push()
+    done = device.push(EDGE_LOGIN_LIMIT_S="3")
     assert done.returncode == 1
     (line,) = (line for line in done.stderr.splitlines() if "did not run a command" in line)
     assert "ssh device true" in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -107,6 +108,23 @@ def test_it_runs_edge_watch_on_the_installed_configuration() -> None:
     program, *arguments = command(UNIT.read_text())
     assert program == "/opt/edge-classify/current/bin/edge-watch"
     assert arguments == ["--config", "/etc/edge-classify/watch.toml"]
+
+
+def test_a_damaged_installation_is_one_line(tmp_path: Path) -> None:
+    (line,) = service()["ExecStartPre"]
+    script = shlex.split(line)[2].replace("/opt/edge-classify/current", str(tmp_path / "current"))
+    programs = tmp_path / "current" / "bin"
+    programs.mkdir(parents=True)
+    for name, content in (("edge-watch", "#!"), ("python", "#!")):
+        (programs / name).write_text(content)
+        (programs / name).chmod(0o755)
+    check = ["sh", "-c", script]
+    assert subprocess.run(check, timeout=60).returncode == 0
+    (programs / "edge-watch").write_text("")  # as a power cut leaves it
+    done = subprocess.run(check, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "install.sh" in done.stderr
 
 
 def test_it_is_restarted_for_ever_but_not_with_a_wrong_configuration() -> None:

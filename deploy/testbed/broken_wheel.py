@@ -24,6 +24,11 @@ def watch(*_, **__):
     __import__("os").abort()
 """
 
+EXIT = b"""
+
+def watch(*_, **__):
+    __import__("os")._exit(1)
+"""
 
 HANG = b"""
 
@@ -56,6 +61,8 @@ def changed(name: str, content: bytes, fault: str) -> bytes:
         return spoil(content)
     if fault == "crash" and name == "edge/service/watch.py":
         return content + CRASH
+    if fault == "exit" and name == "edge/service/watch.py":
+        return content + EXIT
     if fault == "hang" and name == "edge/classifier/model.py":
         return content + HANG
     return content

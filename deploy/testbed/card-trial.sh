@@ -21,49 +21,85 @@ within() {
     done
 }
 
-# The commands of one shell, each with what it said and how it ended.
+# type_commands NAME: the commands of one shell, each with what it said and how it ended.
 type_commands() {
-    cd /root || return
     number=0
     while IFS= read -r line; do
         number=$((number + 1))
         echo "\$ $line" >&2
-        eval "$line" >"/payload/command-$number" 2>&1 </dev/null
+        eval "$line" >"/payload/$1-$number" 2>&1 </dev/null
         ended=$?
-        cat "/payload/command-$number" >&2
-        echo "$number $ended" >>/payload/statuses
-    done </payload/commands
+        cat "/payload/$1-$number" >&2
+        echo "$1 $number $ended" >>/payload/statuses
+    done <"/payload/$1"
 }
 
-ended_with() { grep -qx "$1 $2" /payload/statuses; }
-says() { grep -q -- "$2" "/payload/command-$1"; }
-holds() { journalctl --quiet --no-pager --output=cat -u "$unit" | grep -q -- "$1"; }
+ended_with() { grep -qx "$1 $2 $3" /payload/statuses; }
+all_ended_well() { [ "$(grep -c "^$1 .* 0$" /payload/statuses)" = "$(grep -c . "/payload/$1")" ]; }
+says() { grep -q -- "$3" "/payload/$1-$2"; }
 state_is() { [ "$(systemctl show --property ActiveState --value "$unit")" = "$1" ]; }
-status_says() { systemctl show --property StatusText --value "$unit" | grep -q -- "$1"; }
 
-set_source() {
-    sed -i 's|^source = .*|source = "/srv/frames"|; s|^#repeat = .*|repeat = true|' "$config"
-    grep -qx 'source = "/srv/frames"' "$config"
+is_back() { [ "$new" != "$was" ] && [ "$(version)" = "$was" ]; }
+camera_is_missing() { ! deploy/install.sh --source camera 2>/payload/camera && cat /payload/camera >&2 && grep -q picamera2: /payload/camera; }
+is_gone() { [ ! -e /opt/edge-classify ] && [ ! -e "/etc/systemd/system/$unit" ]; }
+classifies() { within 60 state_is active && within 60 latest_says hotdog; }
+latest_says() { grep -q "\"label\": \".*$1\"" /run/edge-classify/latest.json; }
+version() { readlink /opt/edge-classify/current; }
+saves_pictures() {
+    systemctl kill -s USR1 "$unit"
+    new_picture
+    within 15 has_pictures
 }
+new_picture() { cp /payload/frames/00-photo.jpg /srv/pictures/.new && mv /srv/pictures/.new /srv/pictures/new.jpg; }
+has_results() { [ "$(grep -c '"label"' /var/lib/edge-classify/results.jsonl)" -ge "$1" ]; }
+has_pictures() { [ -n "$(find /srv/snapshots -name '*.jpg')" ]; }
+is_restored() { grep -q '^every = 11' "$config" && test -e /var/lib/edge-classify/mine && test -L /var/lib/edge-classify; }
 
+export USER=root HOME=/root
 : >/payload/statuses
-type_commands
-check '1. apt installs git' ended_with 1 0
-check '2. git clones the checkout' ended_with 2 0
-check '3. install.sh builds the package and installs it' ended_with 3 0
-check '3. it says that this system has no camera' says 3 'python3-picamera2 is not in the archive'
-check '4. edge-doctor finds the runtime and the model ...' says 4 'golden vectors'
-check '4. ... names what is missing for a camera ...' says 4 picamera2
-check '4. ... and ends with 1' ended_with 4 1
-check '5. journalctl shows the service' ended_with 5 0
-check '5. it says why there is no frame, and what to do' says 5 picamera2
-check 'systemd goes on trying' within 30 state_is activating
+cp -r /payload/frames /srv/pictures
+cd /root || exit
+type_commands commands
+check '1. apt installs git' ended_with commands 1 0
+check '2. git clones the checkout' ended_with commands 2 0
+check '3. install.sh builds the package and installs it' ended_with commands 3 0
+check '3. it says that this system has no camera' says commands 3 'python3-picamera2 is not in the archive'
+check '4. tail shows the results' ended_with commands 4 0
+check '... of a service that is active' classifies
+check '... each picture has its line' within 30 has_results 10
+new_picture
+check '... and a new one as well' within 30 has_results 11
+check 'edge-doctor finds nothing that stops the work' /opt/edge-classify/current/bin/edge-doctor
+check 'root has left nothing in the checkout' [ -z "$(git -C /root/edge-classify status --short --ignored)" ]
 
-cp -r /payload/frames /srv/frames
-check 'given frames by the configuration ...' set_source
-systemctl restart "$unit" >&2
-check '... it is active' within 30 state_is active
-check '... STATUS has a label' within 10 status_says hotdog
-check '... and the journal has an event' within 10 holds '"event"'
-check 'edge-doctor then finds nothing that stops the work' /opt/edge-classify/current/bin/edge-doctor
+type_commands pictures
+check 'install.sh --snapshots' all_ended_well pictures
+check '... saves pictures' saves_pictures
+
+sed -i 's/^every = .*/every = 11/' "$config"
+touch /var/lib/edge-classify/mine
+type_commands backup
+check 'a backup' all_ended_well backup
+sed -i 's/^every = .*/every = 0/' "$config"
+rm -r /var/lib/edge-classify/mine
+type_commands restore
+check '... is restored' all_ended_well restore
+check '... with configuration and state' is_restored
+check '... and classifies' classifies
+
+was=$(version)
+sed -i 's/^__version__ = .*/__version__ = "9.9.9"/' edge/__init__.py
+deploy/install.sh >&2
+new=$(version)
+type_commands back
+check 'install.sh --versions and --back' all_ended_well back
+check "... go back" is_back
+check '... and classify' classifies
+
+check 'a camera that is not there is no source: what is missing is said ...' camera_is_missing
+check '... and the folder is classified as before' classifies
+
+type_commands remove
+check 'uninstall.sh' all_ended_well remove
+check "... removes what was installed" is_gone
 echo 'done'

@@ -3,80 +3,8 @@
 # shellcheck disable=SC2317  # checks are called by name
 set -u
 
-# shellcheck source=/dev/null
-. /payload/settings
-unit=edge-watch.service
-config=/etc/edge-classify/watch.toml
-model=/var/lib/edge-classify/models/model.tflite
-frames=/srv/frames
-dropin=/etc/systemd/system/$unit.d/trial.conf
-network=/etc/systemd/system/$unit.d/20-network.conf
-
-# --- what checks are made of
-
-note() { echo "     $*"; }
-
-# check WHAT HOLDS COMMAND...
-check() {
-    sentence=$1
-    shift
-    echo "--- $sentence" >&2
-    if "$@" >&2; then
-        echo "ok   $sentence"
-    else
-        echo "FAIL $sentence"
-        journalctl --quiet --no-pager --output=short-monotonic -n 15 -u "$unit" >&2
-    fi
-}
-
-fails() { if "$@"; then return 1; fi; }
-same() { [ "$1" = "$2" ] || { echo "expected $2, received $1" && false; }; }
-
-# within SECONDS COMMAND...: becomes true in that time. A subshell, since commands may wait in turn.
-within() (
-    end=$(($(now_ms) + $1 * 1000))
-    shift
-    until "$@"; do
-        [ "$(now_ms)" -lt "$end" ] || exit 1
-        sleep 0.1
-    done
-)
-
-# keeps SECONDS COMMAND...: is true all that time.
-keeps() (
-    end=$(($(now_ms) + $1 * 1000))
-    shift
-    while [ "$(now_ms)" -lt "$end" ]; do
-        "$@" || exit 1
-        sleep 0.5
-    done
-)
-
-now_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
-property() { systemctl show --property "$1" --value "$unit"; }
-pid() { property MainPID; }
-state_is() { same "$(property ActiveState)" "$1"; }
-is_active() { [ "$(property ActiveState)" = active ]; }
-ready_ms() { echo $(($(property ActiveEnterTimestampMonotonic) / 1000)); }
-is_ready_since() { is_active && [ "$(ready_ms)" -ge "$1" ]; }
-told() { journalctl --quiet --no-pager --output=cat --since "@$told_since" -u "$unit" | grep -q -e "$1"; }
-listen() { told_since=$(date +%s); }
-installed_version() { readlink /opt/edge-classify/current; }
-install_sh() { /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" "$@"; }
-
-# newest: when the newest frame was captured.
-newest() { sed -n 's/.*"captured_at": "\([^"]*\)".*/\1/p' /run/edge-classify/latest.json; }
-
-# works: two different frames are classified one after the other.
-works() {
-    is_active || return 1
-    first=$(newest)
-    within 10 changed_since "$first"
-}
-changed_since() { [ "$(newest)" != "$1" ]; }
-
-# seconds FROM_MS: since then until the service was ready.
-seconds_to_ready() { awk -v from="$1" -v to="$(ready_ms)" 'BEGIN { printf "%.1f", (to - from) / 1000 }'; }
+# shellcheck source-path=SCRIPTDIR source=trial.sh
+. /payload/trial.sh
 
 # --- installing
 
@@ -286,10 +214,33 @@ other_runtime() {
 
 pushed() {
     version=$(installed_version)
-    touch /payload/push-now
-    within 120 test -e /payload/pushed
-    cat /payload/pushed.log
-    same "$(cat /payload/pushed)" 0 && [ "$(installed_version)" != "$version" ] && within 30 works
+    push root && [ "$(installed_version)" != "$version" ] && within 30 works
+}
+
+# A watch on the file system: no name, file or folder has changed but the log of logins, and /tmp, where the folder was.
+greeted() {
+    # shellcheck disable=SC2016  # of .bashrc
+    printf 'echo Welcome home media srv\nread -p "Start the agent? " answer\necho "/ * $answer"\n' >/root/.bashrc
+    mkdir -p /media/card && echo mine >/media/card/mine
+    watched >/run/before
+    push root --dry-run
+    status=$?
+    watched >/run/after
+    rm /root/.bashrc
+    [ $status = 0 ] && cmp /run/before /run/after && same "$(find /tmp -maxdepth 1 -name 'tmp.*')" ''
+}
+watched() {
+    find / -xdev \( -path /payload -o -path /run -o -path /proc -o -path /sys -o -path /dev -o -path /var/log -o -path /tmp \
+        -o -path '/var/lib/private/edge-classify' \) -prune -o -printf '%p %i %C@ %m %u\n'
+}
+
+sudo_asks_for_a_password() {
+    useradd --create-home --groups sudo --shell /bin/bash pi
+    echo pi:secret | chpasswd
+    install -d -m 700 -o pi -g pi /home/pi/.ssh && install -m 600 -o pi -g pi /root/.ssh/authorized_keys /home/pi/.ssh/
+    push pi --dry-run
+    status=$?
+    grep -q 'password for pi' /payload/pushed.log && fails grep -q secret /payload/pushed.log && return $status
 }
 
 two_versions_are_kept() { same "$(find /opt/edge-classify/versions -mindepth 1 -maxdepth 1 | wc -l)" 2; }
@@ -375,9 +326,9 @@ mqtt_waits_for_its_broker() { told 'mqtt 127.0.0.1:1883: connection refused; it 
 mqtt_reaches_a_broker() {
     DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends --no-download install mosquitto mosquitto-clients
     systemctl restart mosquitto
-    state=$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/state' -C 1 -W 60) && echo "$state" | grep -q '"model": "model.tflite"' &&
-        same "$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/availability' -C 1 -W 60)" online
+    state=$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/state' -C 1 -W 60) && echo "$state" | grep -q '"model": "model.tflite"' && within 60 is_online
 }
+is_online() { same "$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/availability' -C 1 -W 60)" online; }
 
 # probe: starts the service, before which Python says within the unit's own confinement what it may do.
 probe() {
@@ -499,6 +450,8 @@ check 'a model with wrong answers is refused, and the old one goes on' wrong_ans
 check 'a good model is taken over in the same process' good_model
 check 'where there is no ai-edge-litert, tflite-runtime is used' other_runtime
 check 'push.sh installs over ssh' pushed
+check 'push.sh touches nothing but its own folder, whatever a greeting says and asks' greeted
+check 'push.sh: sudo asks for its password' sudo_asks_for_a_password
 check 'the version in place and the one before are kept' two_versions_are_kept
 check 'the changed configuration was kept' config_is_kept
 check 'a wrong configuration: said, status 2, and no restart' wrong_config
@@ -523,4 +476,7 @@ check 'install.sh --with none takes them away' parts_are_taken_away
 check 'uninstall.sh leaves what the user wrote' remove_keeps_what_is_mine
 check 'uninstall.sh --purge leaves nothing' purge_leaves_nothing
 check 'nor does uninstall.sh where nothing was changed' remove_leaves_nothing
+
+# shellcheck source-path=SCRIPTDIR source=faults-trial.sh
+. /payload/faults-trial.sh
 echo 'done'

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Do the README's commands take a blank card to a live service? test-card.sh [SUITE...]
 # Debian of each suite (bookworm and trixie, where none is named) boots in a container that shares this machine's network.
-# In it the README's commands run as they stand: apt brings git, the checkout is cloned, and install.sh builds the package.
-# A container has no camera: what the service says of that is looked at; then it is given frames.
+# In it the commands of the README and of docs/device.md run as they stand: apt brings git, the checkout is cloned, and
+# install.sh builds the package and classifies a folder. A container has no camera: what the service says of that is looked
+# at as well.
 # Run as root, from the root of the repository, whose last commit is what is cloned.
 set -eu
 
@@ -14,7 +15,6 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 python=${PYTHON:-python3}
 limit=1800 # seconds for one suite; usual is a tenth
-heading='From a blank card'
 
 say() { echo "test-card: $*" >&2; }
 
@@ -35,19 +35,30 @@ check_prerequisites() {
     [ "$missing" = 0 ]
 }
 
-# The README's block of commands, the repository's address and the endless look at the journal replaced.
+# commands FILE TEXT: the first block of commands after a line that begins so; the repository's address and the endless look
+# at the results replaced.
 commands() {
-    awk -v heading="$heading" 'index($0, heading) == 1 { found = 1 } found && /^```/ { if (++fences == 2) exit; next } fences' README.md |
-        sed -e 's|REPOSITORY|/payload/edge-classify.git|' -e 's|^journalctl .* -f|timeout 5 & \|\| [ $? = 124 ]|'
+    awk -v text="$2" 'index($0, text) == 1 { found = 1 } found && /^```/ { if (++fences == 2) exit; next } fences' "$1" |
+        sed -e 's|REPOSITORY|/payload/edge-classify.git|' -e 's|^sudo tail -F [^ ]*|timeout 5 & \|\| [ $? = 124 ]|'
+}
+
+# take NAME COUNT FILE TEXT: writes the commands for the trial, of which there must be so many.
+take() {
+    commands "$3" "$4" >"$payload/$1"
+    [ "$(grep -c . "$payload/$1")" = "$2" ] || {
+        say "$3: must have $2 commands under \"$4\". Received: $(cat "$payload/$1")"
+        exit 1
+    }
 }
 
 make_payload() {
     git clone --quiet --bare . "$payload/edge-classify.git"
-    commands >"$payload/commands"
-    [ "$(grep -c . "$payload/commands")" = 5 ] || {
-        say "README.md: must have five commands under \"$heading\". Received: $(cat "$payload/commands")"
-        exit 1
-    }
+    take commands 4 README.md 'From a blank card'
+    take back 2 docs/device.md '## Upgrade, and go back'
+    take pictures 2 docs/device.md '## See the pictures'
+    take backup 3 docs/device.md '## Back up'
+    take restore 3 docs/device.md '## Restore'
+    take remove 1 docs/device.md '## Remove'
     run 60 "$python" "$here/pictures.py" "$payload/frames" --photo tests/data/hotdog.jpg >&2
     cp -- "$here/card-trial.sh" "$payload/"
     : >"$payload/answers"

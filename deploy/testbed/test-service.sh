@@ -1,7 +1,8 @@
 #!/bin/sh
 # Does the service keep its promises under a real systemd? test-service.sh
 # A Debian bookworm as on a fresh card boots in a container without a network; install.sh is run in it, and the service is
-# killed, frozen, starved, misled, upgraded and removed. One line a check; what is tried is in service-trial.sh.
+# killed, frozen, starved, misled, upgraded and removed. Then a Debian trixie boots with what was installed on bookworm, as
+# after an upgrade in place. One line a check; what is tried is in service-trial.sh, faults-trial.sh and trixie-trial.sh.
 # Run as root, from the root of the repository; PYTHON names an interpreter whose pip builds the wheel. FULL=1 tries the
 # unit's own times and ten minutes without a source, instead of shorter ones.
 set -eu
@@ -49,8 +50,10 @@ make_payload() {
     run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.1 answers >&2
     run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.2 crash >&2
     run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.3 hang >&2
+    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.4 exit >&2
+    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.5 none >&2
     run 60 "$python" "$here/pictures.py" "$payload/frames" --photo tests/data/hotdog.jpg >&2
-    cp -- "$here/service-trial.sh" "$payload/"
+    cp -- "$here/trial.sh" "$here/service-trial.sh" "$here/faults-trial.sh" "$here/trixie-trial.sh" "$payload/"
     echo "full='$full'" >"$payload/settings"
     : >"$payload/answers"
 }
@@ -74,32 +77,48 @@ END
     chmod +x "$work/ssh"
 }
 
+# push USER OPTIONS...: root by a key; pi must type a password for sudo, in a terminal.
 push() {
     write_ssh
-    EDGE_SSH=$work/ssh deploy/push.sh root@container --offline "$payload/wheels" --wheel "$payload"/wheel/*.whl </dev/null
+    user=$1
+    shift
+    set -- deploy/push.sh "$user@container" --offline "$payload/wheels" --wheel "$(echo "$payload"/wheel/*.whl)" "$@"
+    export EDGE_SSH="$work/ssh"
+    if [ "$user" = pi ]; then echo secret | script --quiet --return --command "$*" /dev/null; else "$@" </dev/null; fi
 }
 
-# Shows answers as they come, and pushes when the trial asks for it.
+# Shows answers as they come, and pushes when the trial asks for it: the file has a user and options.
 attend() {
     tail -n +1 -f "$payload/answers" &
     tail=$!
     trap 'kill "$tail"; exit' TERM
-    while [ ! -e "$payload/push-now" ]; do sleep 0.2; done
-    push >"$payload/pushed.log" 2>&1 && status=0 || status=$?
-    echo "$status" >"$payload/pushed.new"
-    mv "$payload/pushed.new" "$payload/pushed"
-    wait "$tail"
+    while kill -0 "$tail"; do
+        if [ -e "$payload/push-now" ]; then
+            read -r wish <"$payload/push-now"
+            rm "$payload/push-now"
+            # shellcheck disable=SC2086  # words
+            push $wish >"$payload/pushed.log" 2>&1 && status=0 || status=$?
+            echo "$status" >"$payload/pushed.new"
+            mv "$payload/pushed.new" "$payload/pushed"
+        fi
+        sleep 0.2
+    done
+}
+
+stop_attending() {
+    [ -z "$attendant" ] || kill "$attendant" 2>/dev/null || :
+    attendant=''
 }
 
 remove_work() {
-    [ -z "$attendant" ] || kill "$attendant" 2>/dev/null || :
+    stop_attending
     rm -rf --one-file-system "$work"
 }
 
 attendant=''
 check_prerequisites || exit 1
 work=$(mktemp -d)
-payload=$work/payload root=$work/root
+payload=$work/payload root=$work/bookworm
 on_end remove_work
 
 PYTHON=$python run 1800 "$here/service-root.sh" >"$work/cache"
@@ -107,21 +126,40 @@ cache=$(cat "$work/cache")
 make_payload
 prepare_root
 
-say "booting (at most $limit s)"
-attend &
-attendant=$!
-ended=0
-run "$limit" systemd-nspawn --quiet --boot --directory="$root" --register=no --keep-unit --private-network \
-    --bind="$payload:/payload" </dev/null >"$work/console" 2>&1 || ended=$?
-sleep 0.5 # the last answers are on their way
+# boot ROOT: the trial in it runs; its answers are shown, and judged.
+boot() {
+    say "booting ${1##*/} (at most $limit s)"
+    attend &
+    attendant=$!
+    ended=0
+    run "$limit" systemd-nspawn --quiet --boot --directory="$1" --register=no --keep-unit --private-network \
+        --bind="$payload:/payload" </dev/null >"$work/console" 2>&1 || ended=$?
+    sleep 0.5 # the last answers are on their way
+    stop_attending
+    if ! grep -q '^done' "$payload/answers"; then
+        tail -n 20 "$work/console" >&2
+        cat "$payload/trial.log" >&2
+        if [ "$ended" = 124 ]; then say "no end within $limit s"; else say "the container ended early (exit status $ended)"; fi
+        exit 1
+    fi
+    if grep -q '^FAIL' "$payload/answers"; then
+        cat "$payload/trial.log" >&2
+        failed=yes
+    fi
+}
 
-if ! grep -q '^done' "$payload/answers"; then
-    tail -n 20 "$work/console" >&2
-    cat "$payload/trial.log" >&2
-    if [ "$ended" = 124 ]; then say "no end within $limit s"; else say "the container ended early (exit status $ended)"; fi
-    exit 1
-fi
-if grep -q '^FAIL' "$payload/answers"; then
-    cat "$payload/trial.log" >&2
-    exit 1
-fi
+# What was installed on bookworm, on a system whose Python is another.
+prepare_trixie() {
+    cp -a -- "$cache/trixie" "$work/trixie"
+    mkdir -p "$work/trixie/payload"
+    tar -C "$work/trixie" -xf "$payload/moved.tar"
+    add_trial "$work/trixie" trixie-trial.sh
+    : >"$payload/answers"
+    : >"$payload/trial.log"
+}
+
+failed=''
+boot "$root"
+prepare_trixie
+boot "$work/trixie"
+[ -z "$failed" ]

@@ -1,0 +1,258 @@
+# shellcheck shell=sh disable=SC2317,SC2154,SC2086
+# Sourced by service-trial.sh once all has been removed: what owners of such devices have reported, a check each. The packages
+# of apt are installed by now. The version in place is 0.1.0's, the upgrade 9.9.5.
+
+faulty=/payload/edge_classify-9.9.4-py3-none-any.whl # ends with status 1 when it starts
+newer=/payload/edge_classify-9.9.5-py3-none-any.whl
+state=/var/lib/edge-classify
+opt=/opt/edge-classify
+
+works() { takes_a_new_picture; }
+install() { install_sh --offline /payload/wheels "$@"; }
+upgrade() { /payload/deploy/install.sh --offline /payload/wheels --wheel "$newer" "$@"; }
+running() { tr '\0' '\n' <"/proc/$(pid)/cmdline" | sed -n '1s|^/opt/edge-classify/\(versions/[^/]*\)/.*|\1|p'; }
+runs_what_is_in_place() { within 30 works && same "$(running)" "$(installed_version)"; }
+
+# --- a source, steps
+
+# A terminal is asked, where there is neither a camera nor --source.
+folder_is_asked_for() {
+    echo "$frames" | in_words script --quiet --return --command \
+        "/payload/deploy/install.sh --wheel $(echo /payload/wheel/*.whl) --offline /payload/wheels" /dev/null &&
+        said 'Folder of pictures' && within 30 works && grep -q "^source = \"$frames\"" "$config"
+}
+
+# For trixie-trial.sh: all of it, with an unit that is enabled.
+is_kept_for_trixie() {
+    tar -C / -cf /payload/moved.tar opt/edge-classify etc/edge-classify "etc/systemd/system/$unit" srv/frames \
+        "etc/systemd/system/multi-user.target.wants/$unit" var/lib/private/edge-classify
+}
+
+# --- never without a service
+
+# 1
+emptied_module() {
+    : >"$opt/current/$(cd $opt/current && echo lib/python3*/site-packages/edge/errors.py)"
+    was=$(installed_version)
+    in_words install || return 1
+    said 'are damaged or missing' && [ "$(installed_version)" != "$was" ] && runs_what_is_in_place
+}
+
+# killed_when COMMAND... : starts the upgrade, and kills it with all that it started once the command is true.
+killed_when() {
+    setsid sh -c "exec /payload/deploy/install.sh --offline /payload/wheels --wheel $newer $more" >/srv/said 2>&1 </dev/null &
+    installer=$!
+    until "$@"; do kill -0 "$installer" 2>/dev/null || break; done
+    kill -9 "-$installer" # a group of its own
+    wait "$installer" 2>/dev/null
+    cat /srv/said
+}
+is_switched() { [ "$(readlink $opt/current)" != "$was" ]; }
+
+# 2
+killed_after_the_switch() {
+    was=$(installed_version) more=''
+    killed_when is_switched
+    is_switched && same "$(running)" "$was" || return 1
+    in_words upgrade && said 'cut short' && runs_what_is_in_place && is_switched && test -d "$opt/$was"
+}
+config_has() { grep -q "$1" "$config"; }
+killed_after_the_configuration() {
+    mkdir -p /srv/other && cp "$frames"/* /srv/other/
+    was=$(installed_version) more='--source /srv/other' before=$(pid)
+    killed_when config_has '^source = "/srv/other"'
+    same "$(pid)" "$before" || return 1
+    upgrade && within 30 works && [ "$(pid)" != "$before" ]
+}
+
+# 3
+exits_at_its_start() {
+    was=$(installed_version)
+    fails in_words /payload/deploy/install.sh --offline /payload/wheels --wheel "$faulty" || return 1
+    said 'going back' && same "$(installed_version)" "$was" && runs_what_is_in_place
+}
+
+# 4
+others_packages() {
+    site=/root/.local/lib/python3.11/site-packages
+    mkdir -p $site/numpy $site/PIL $site/tflite_runtime $site/ai_edge_litert /root/.config/pip
+    for name in numpy PIL tflite_runtime ai_edge_litert; do echo "raise SystemExit('a package of root')" >$site/$name/__init__.py; done
+    printf '[global]\nuser = true\nrequire-virtualenv = true\nno-deps = true\n' | tee /etc/pip.conf >/root/.config/pip/pip.conf
+    rm -rf "$opt/versions/"9.9.5-* # a link that leads nowhere is repaired as well
+    PYTHONPATH=$site PIP_TARGET=/srv/target PIP_PREFIX=/srv/target upgrade && runs_what_is_in_place && not_there /srv/target &&
+        $opt/current/bin/edge-watch --check
+    status=$?
+    rm -rf /root/.local /root/.config /etc/pip.conf
+    return $status
+}
+home_is_hidden() {
+    mkdir -p /home/pi/pictures && cp "$frames"/* /home/pi/pictures/
+    cp /payload/models/hotdog-small.tflite /home/pi/
+    before=$(pid)
+    fails in_words upgrade --source /home/pi/pictures && said 'sees no home folders' && same "$(pid)" "$before" &&
+        upgrade --model /home/pi/hotdog-small.tflite && runs_what_is_in_place
+}
+check_is_the_services() {
+    mkdir -m 700 /srv/closed && cp /payload/models/hotdog.tflite /srv/closed/
+    cp -p "$config" /srv/config
+    sed -i 's|^model = .*|model = "/srv/closed/hotdog.tflite"|' "$config"
+    before=$(pid)
+    fails in_words upgrade && said 'did not pass its check' && same "$(pid)" "$before"
+    status=$?
+    cp -p /srv/config "$config"
+    return $status
+}
+
+# 6
+restored_state() {
+    systemctl stop $unit
+    cp -rL $state /srv/backup && rm $state && cp -r /srv/backup $state && echo mine >$state/from-backup
+    systemctl start --no-block $unit
+    fails is_active && in_words upgrade && said 'restored as a folder' && within 30 works && test -L $state &&
+        test -e $state/from-backup && test -d /var/lib/private/edge-classify.2*
+}
+
+# --- never silently wrong
+
+# 7
+pictures_elsewhere() {
+    in_words upgrade --snapshots /srv/kept && said 'usermod -aG edge-classify' && within 30 works || return 1
+    kill -USR1 "$(pid)"
+    works && within 15 pictures_are_in /srv/kept && useradd --groups edge-classify friend && setpriv --reuid friend --regid friend \
+        --init-groups cat "$(find /srv/kept -name '*.jpg' | head -n 1)" >/dev/null && grep -q ReadWritePaths /etc/systemd/system/$unit.d/30-folders.conf
+}
+pictures_are_in() { [ -n "$(find "$1" -name '*.jpg' 2>/dev/null)" ]; }
+
+# 8
+current_folder_is_no_package() {
+    mkdir -p /srv/trap/edge /srv/trap/numpy
+    for name in json random zipfile edge/__init__ numpy/__init__; do echo 'raise SystemExit("the current folder")' >/srv/trap/$name.py; done
+    before=$(pid)
+    (cd /srv/trap && upgrade && $opt/current/bin/edge-classify "$frames"/00-photo.jpg) && same "$(pid)" "$before" &&
+        same "$(find /srv/trap /payload/deploy -name '__pycache__')" ''
+}
+
+# 9
+disabled_stays_disabled() {
+    systemctl disable --now --quiet $unit
+    in_words install && said 'is disabled, and stays so' && same "$(systemctl is-enabled $unit)" disabled && fails is_active &&
+        systemctl enable --now --quiet $unit && within 30 works
+}
+masked_stays_masked() {
+    systemctl stop $unit && mv /etc/systemd/system/$unit /srv/unit && ln -s /dev/null /etc/systemd/system/$unit && systemctl daemon-reload
+    in_words upgrade && said 'is masked, and stays so' && same "$(readlink /etc/systemd/system/$unit)" /dev/null
+    status=$?
+    mv /srv/unit /etc/systemd/system/$unit && systemctl daemon-reload && systemctl start $unit
+    return $status
+}
+config_keeps_owner_and_mode() {
+    groupadd owners && chown friend:owners "$config" && chmod 664 "$config"
+    install --source "$frames" && same "$(stat -c '%U:%G %a' "$config")" 'friend:owners 664' && within 30 works
+}
+model_beside_an_edited_config() {
+    sed -i 's|^model = .*|model = "/srv/my-own.tflite"  # mine|; s|^every = 0|every = 7|' "$config"
+    cp /payload/models/hotdog-small.tflite /srv/my-own.tflite
+    install --model /payload/models/hotdog.tflite && config_has "^model = \"$model\"" && config_has '^every = 7' && runs_what_is_in_place
+}
+
+# 10
+back_and_forth() {
+    install || return 1
+    old=$(installed_version)
+    upgrade && new=$(installed_version) && [ "$old" != "$new" ] || return 1
+    in_words /payload/deploy/install.sh --versions && said "${old##*/} .*previous" && said "${new##*/} .*current running" || return 1
+    $opt/current/deploy/install.sh --back && same "$(installed_version)" "$old" && runs_what_is_in_place && config_has '^every = 7' &&
+        $opt/current/deploy/install.sh --back && same "$(installed_version)" "$new" && runs_what_is_in_place
+}
+
+# --- refused or confusing
+
+# 11
+edited_unit_is_kept() {
+    sed -i 's/^RestartSec=.*/RestartSec=3/' /etc/systemd/system/$unit
+    in_words upgrade && said "$unit.bak" && grep -q RestartSec=3 /etc/systemd/system/$unit.bak && within 30 works
+}
+unreadable_config() {
+    chmod 600 "$config"
+    fails in_words upgrade && said "chmod o+r $config"
+    status=$?
+    chmod 644 "$config"
+    return $status
+}
+full_tmp() {
+    unshare --mount sh -c "mount -t tmpfs -o size=16k tmpfs /tmp && head -c 16k /dev/zero >/tmp/full
+        rm -rf $opt/versions/0.1.0-*
+        exec /payload/deploy/install.sh --offline /payload/wheels --wheel $(echo /payload/wheel/*.whl)" && runs_what_is_in_place
+}
+read_only_opt() {
+    fails in_words unshare --mount sh -c "mount --bind /opt /opt && mount -o remount,bind,ro /opt
+        exec /payload/deploy/install.sh --offline /payload/wheels --wheel $newer" && said 'read-only file system' && fails said apt-get
+}
+overlay_root_is_said() {
+    mkdir /srv/overlay
+    # shellcheck disable=SC2016  # of the inner shell
+    unshare --mount sh -c 'mount -t tmpfs tmpfs /srv/overlay && mkdir /srv/overlay/up /srv/overlay/work /srv/overlay/root &&
+        mount -t overlay -o lowerdir=/,upperdir=/srv/overlay/up,workdir=/srv/overlay/work overlay /srv/overlay/root &&
+        for place in run proc dev payload; do mount --rbind /$place /srv/overlay/root/$place; done &&
+        exec chroot /srv/overlay/root /payload/deploy/install.sh --dry-run --wheel '"$newer" >/srv/said 2>&1
+    cat /srv/said
+    said 'is an overlay'
+}
+numpy_in_usr_local() {
+    mkdir -p /usr/local/lib/python3.11/dist-packages/numpy /usr/local/lib/python3.11/dist-packages/numpy-2.9.9.dist-info
+    echo '__version__ = "2.9.9"; raise ImportError("of /usr/local")' >/usr/local/lib/python3.11/dist-packages/numpy/__init__.py
+    printf 'Metadata-Version: 2.1\nName: numpy\nVersion: 2.9.9\n' >/usr/local/lib/python3.11/dist-packages/numpy-2.9.9.dist-info/METADATA
+    rm -rf "$opt"/versions/9.9.5-*
+    upgrade && runs_what_is_in_place && numpy_is_the_systems tflite_runtime
+    status=$?
+    rm -rf /usr/local/lib/python3.11/dist-packages/numpy*
+    return $status
+}
+uninstall_takes_its_own() {
+    echo '# mine' >>/etc/udev/rules.d/60-edge-dma-heap.rules
+    $opt/current/deploy/uninstall.sh && test -e /etc/udev/rules.d/60-edge-dma-heap.rules && test -e "$model" && test -e "$config" &&
+        getent group edge-classify && pictures_are_in /srv/kept && not_there $opt && not_there /etc/systemd/system/$unit
+}
+installed_again() { install && runs_what_is_in_place && config_has '^every = 7'; }
+a_link_to_a_disk_stays() {
+    systemctl stop $unit && mkdir /srv/disk && echo mine >/srv/disk/mine && rm -r /var/lib/private/edge-classify $state && ln -s /srv/disk $state
+    in_words $opt/current/deploy/uninstall.sh --purge && said 'leads to /srv/disk, which stays' && test -e /srv/disk/mine && rm $state
+}
+without_systemd() { unshare --mount sh -c 'mount -t tmpfs tmpfs /run/systemd && exec "$@"' sh "$@"; }
+no_systemd_is_said() {
+    fails in_words without_systemd /payload/deploy/install.sh --wheel "$newer" && said 'install.sh --no-service' && not_there $opt
+}
+commands_without_the_service() {
+    without_systemd /payload/deploy/install.sh --no-service --offline /payload/wheels --wheel "$newer" &&
+        $opt/current/bin/edge-classify "$frames"/00-photo.jpg && not_there /etc/systemd/system/$unit &&
+        without_systemd $opt/current/deploy/uninstall.sh --purge && not_there $opt
+}
+
+check '12. install.sh asks for a folder where there is no camera, and classifies it' folder_is_asked_for
+check 'what is installed can be moved to another card' is_kept_for_trixie
+check '1. an emptied module: the version is built again' emptied_module
+check '2. killed after the switch: a second run finishes, and what ran is kept' killed_after_the_switch
+check '2. killed after the configuration was put: a second run restarts' killed_after_the_configuration
+check '3. a version that exits with 1 at its start is rolled back' exits_at_its_start
+check "4. others' packages and pip.conf do not leak in" others_packages
+check '4. a source in a home folder is refused, a model there is copied' home_is_hidden
+check '4. the check has no more rights than the service' check_is_the_services
+check '6. a state folder restored from a backup is repaired' restored_state
+check '7. install.sh --snapshots: pictures elsewhere are written, and the group may look' pictures_elsewhere
+check "8. the current folder's code is not run" current_folder_is_no_package
+check '9. a disabled service stays disabled' disabled_stays_disabled
+check '9. a masked service stays masked' masked_stays_masked
+check '9. the configuration keeps its owner and mode' config_keeps_owner_and_mode
+check '9. install.sh --model takes effect in an edited configuration' model_beside_an_edited_config
+check '10. install.sh --versions, --back, and forward again' back_and_forth
+check '11. an edited unit is kept as .bak' edited_unit_is_kept
+check '11. an unreadable configuration: the cause is said' unreadable_config
+check '11. a full /tmp does not matter' full_tmp
+check '11. a read-only /opt: the cause is said' read_only_opt
+check '11. an overlay root is said' overlay_root_is_said
+check '11. a numpy in /usr/local does not matter' numpy_in_usr_local
+check '9. uninstall.sh takes what install.sh brought' uninstall_takes_its_own
+check '11. installed again: the edited configuration and its model work' installed_again
+check '9. uninstall.sh --purge leaves a disk that the state folder leads to' a_link_to_a_disk_stays
+check '11. no systemd: said before anything is built' no_systemd_is_said
+check '11. install.sh --no-service installs the commands' commands_without_the_service
