@@ -68,6 +68,6 @@ def staged(model: Model, picture: Picture) -> Stages:
 
 def decode(picture: Picture, input: InputSpec) -> None:
     """Decode a picture as far as the model's input needs it. Raises: ImageError."""
-    if isinstance(picture, Path | bytes):
+    if isinstance(picture, str | Path | bytes | bytearray):
         with opened(picture, functools.partial(input.framing.suffices, input=input.size)):
             pass

@@ -71,11 +71,12 @@ def classify(model: Model, frame: Frame, *, top_k: int = 1, threshold: float = 0
     Raises: ImageError where the frame cannot be decoded.
     """
     ahead_ms = frame.picture.prepare_ms if isinstance(frame.picture, Prepared) else 0.0
-    started = time.perf_counter()
-    model.load_input(frame.picture)
-    loaded = time.perf_counter()
-    scores = model.invoke()
-    invoked = time.perf_counter()
+    with model.lock:
+        started = time.perf_counter()
+        model.load_input(frame.picture)
+        loaded = time.perf_counter()
+        scores = model.invoke()
+        invoked = time.perf_counter()
     categories = rank(scores, model.labels, top_k)
     best = categories[0]
     return Result(

@@ -50,11 +50,12 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
 
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB, upright
+Encoded = str | Path | bytes | bytearray  # an image file's path, or its content
 Suffices = Callable[[Size], Size | None]  # upright (height, width) -> what suffices; None: all
 
 
 @contextlib.contextmanager
-def opened(source: Path | bytes, suffices: Suffices) -> Iterator[Image.Image]:
+def opened(source: Encoded, suffices: Suffices) -> Iterator[Image.Image]:
     """Yield the upright RGB picture of a file or of its content.
 
     `suffices` is asked to which (height, width) an upright JPEG of a size need only be decoded.
@@ -74,7 +75,7 @@ class ImageFacts:
     orientation: int  # EXIF, 1..8
 
 
-def read_facts(source: Path | bytes) -> ImageFacts:
+def read_facts(source: Encoded) -> ImageFacts:
     """Read the facts of a picture; only some kinds are decoded for that. Raises: ImageError."""
     with _identified(source) as image:
         kind, orientation = image.format or "", _orientation(image)
@@ -88,7 +89,7 @@ def read_facts(source: Path | bytes) -> ImageFacts:
 
 
 @contextlib.contextmanager
-def _identified(source: Path | bytes) -> Iterator[Image.Image]:
+def _identified(source: Encoded) -> Iterator[Image.Image]:
     """Yield a picture before it is decoded. Raises: ImageError, whichever way it is bad."""
     subject = _named(source)
     try:
@@ -108,13 +109,14 @@ def _identified(source: Path | bytes) -> Iterator[Image.Image]:
         raise ImageError(subject, f"is damaged ({reason})", "replace the file") from error
 
 
-def _named(source: Path | bytes) -> object:
-    return "the given bytes" if isinstance(source, bytes) else source
+def _named(source: Encoded) -> object:
+    return "the given bytes" if isinstance(source, bytes | bytearray) else Path(source)
 
 
-def _stream(source: Path | bytes) -> BinaryIO:
-    if isinstance(source, bytes):
+def _stream(source: Encoded) -> BinaryIO:
+    if isinstance(source, bytes | bytearray):
         return io.BytesIO(source)
+    source = Path(source)
     mode = source.stat().st_mode
     if stat.S_ISDIR(mode):
         raise ImageError(source, "is a folder", "give an image file")

@@ -15,7 +15,6 @@ import math
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from PIL import Image
 
 from edge.cores import usable_cores
 from edge.errors import ImageError
-from edge.image.decode import Pixels, encode_jpeg, opened
+from edge.image.decode import Encoded, Pixels, encode_jpeg, opened
 from edge.image.framing import WHOLE, Box, Framing, Size
 from edge.tensor import TensorSpec, quantize
 
@@ -112,21 +111,21 @@ class InputSpec(TensorSpec):
 class Prepared:
     """A picture with what one model will see of it, made ahead of time by `prepare`."""
 
-    picture: Pixels | Path | bytes
+    picture: Pixels | Encoded
     input: InputSpec  # of the model
     outcome: Pixels | ImageError  # (h, w, 3) or grey (h, w), or why there is none
     prepare_ms: float  # how long that took, in whichever thread
 
 
 # Decoded (a camera frame), still encoded (a file's path or content), or prepared.
-Picture = Pixels | Path | bytes | Prepared
+Picture = Pixels | Encoded | Prepared
 
 
 def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Make the input tensor of a picture.
 
     Args:
-        picture: (H, W, 3) uint8 RGB upright, a path or the content of an image file, or prepared.
+        picture: (H, W, 3) uint8 RGB upright, the path or content of an image file, or prepared.
         input: the model's input.
         out: where to write, of the input's shape and dtype; a new array where it is None.
 
