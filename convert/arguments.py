@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from convert.names import AUGMENTATIONS, DEFAULT_NETWORK, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
-from edge.commands.arguments import count
+from edge.commands.arguments import MOST_COUNT, count, real, score, seed, whole
 
-LEAST_CALIBRATION_PHOTOS = 100
+LEAST_CALIBRATION_PHOTOS = 100  # fewer give poor ranges
 
 
 def add_photos(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
         "--name", type=_name, default="model", help="of the model and its files (default: model)"
     )
     parser.add_argument(
-        "--seed", type=_seed, default=0, help="of split, order, weights (default: 0)"
+        "--seed", type=seed, default=0, help="of split, order, weights (default: 0)"
     )
 
 
@@ -81,10 +81,10 @@ def _add_recipe(training: argparse._ArgumentGroup) -> None:
         "--learning-rate", type=_positive, metavar="RATE", help="the highest of the training"
     )
     training.add_argument(
-        "--fine-tune", type=_share, metavar="SHARE", help="of the backbone's layers, from the top"
+        "--fine-tune", type=score, metavar="SHARE", help="of the backbone's layers, from the top"
     )
     training.add_argument(
-        "--label-smoothing", type=_share, metavar="S", help="how much a label is doubted, 0 to 1"
+        "--label-smoothing", type=score, metavar="S", help="how much a label is doubted, 0 to 1"
     )
     training.add_argument(
         "--augmentation", choices=AUGMENTATIONS, help="python -m convert preview shows it"
@@ -132,14 +132,14 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--calibration-photos",
-        type=_calibration,
+        type=whole(LEAST_CALIBRATION_PHOTOS, MOST_COUNT),
         default=200,
         metavar="N",
         help="training photos that set the ranges of int8 (default: 200)",
     )
     export.add_argument(
         "--threshold-precision",
-        type=_share,
+        type=score,
         default=0.98,
         metavar="P",
         help="below the threshold that reaches it on val for every label, the answer is unknown "
@@ -266,37 +266,13 @@ def _texts(name: str, value: Any) -> list[str]:
     return [str(value)]
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 2^32 - 1. Received: {text}")
-    return int(text)
-
-
 def _name(text: str) -> str:
     if not text or text.startswith(".") or not text.isprintable() or "/" in text:
         raise argparse.ArgumentTypeError(f"must be a file name, not hidden. Received: {text!r}")
     return text
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _positive(text: str) -> float:
-    value = _number(text)
-    if not 0.0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"must be a number above 0. Received: {text}")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _number(text)
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1. Received: {text}")
-    return value
+_positive = real(0.0, 1e6, above=True)
 
 
 def _weighed(text: str) -> tuple[Path, float]:
@@ -304,15 +280,6 @@ def _weighed(text: str) -> tuple[Path, float]:
     if not colon or not path:
         raise argparse.ArgumentTypeError(f"must be FILE:FACTOR. Received: {text}")
     return Path(path), _positive(factor)
-
-
-def _calibration(text: str) -> int:
-    value = count(text)
-    if value < LEAST_CALIBRATION_PHOTOS:
-        raise argparse.ArgumentTypeError(
-            f"must be at least {LEAST_CALIBRATION_PHOTOS}: fewer give poor ranges. Received: {text}"
-        )
-    return value
 
 
 def _image_size(text: str) -> tuple[int, int]:

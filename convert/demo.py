@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import edge
 from convert.__main__ import main as convert
 from convert.data.drawn import draw_photos, mean_colour_accuracy
+from edge import child
 
 FOLDER = Path("demo")
 PER_CLASS = 290  # 70 % of them train
@@ -46,8 +48,9 @@ def main() -> int:
 
 def _classify(model: Path, folder: Path) -> float:
     """Run edge-classify on a folder of classes, show a few of its answers; return its accuracy."""
-    command = [sys.executable, "-m", "edge", "classify", "-m", str(model), "--format", "jsonl"]
-    done = subprocess.run([*command, "-r", str(folder)], stdout=subprocess.PIPE, text=True)
+    options = ("-m", str(model), "--format", "jsonl", "-r", str(folder))
+    command = child.python("-m", edge.__name__, "classify", *options)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=child.environment())
     results = [json.loads(line) for line in done.stdout.splitlines()]
     for result in results[:: HELD_OUT_PER_CLASS // 2]:
         print(f"  {result['source']}  {result['label']} {result['score']:.3f}")

@@ -11,7 +11,7 @@ import pytest
 from conftest import run
 
 from convert import arguments
-from convert.__main__ import STEPS, main
+from convert.command_line import STEPS, main
 from convert.names import NETWORK_NAMES, RECIPE_NAMES, VARIANTS
 
 
@@ -138,7 +138,7 @@ def test_a_path_may_hold_a_colon() -> None:
 # What becomes of the options; the networks are known to TensorFlow's side only.
 SCRIPT = """
 import dataclasses, json, sys
-from convert.__main__ import _parser
+from convert.command_line import _parser
 from convert.arguments import run_of
 from convert.training.augment import Augmentation
 from convert.training.recipes import RECIPES

@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT, SMALL, Said, commands, run
 from PIL import Image
 
-from convert.__main__ import STEPS
+from convert.command_line import STEPS
 from convert.data.dataset import Dataset, load
 from convert.errors import ConversionError
 from convert.tflite.quantize import VARIANTS

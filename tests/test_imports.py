@@ -12,7 +12,7 @@ from conftest import ROOT, run
 # as edge/errors.py, is a wing of its own; those on the ground floor are one.
 WINGS = {
     "edge": (
-        {"errors", "tensor", "files", "cores", "board", "child"},
+        {"errors", "tensor", "interval", "files", "cores", "board", "child"},
         {"image"},
         {"sources"},
         {"classifier"},
@@ -22,7 +22,7 @@ WINGS = {
         {"__main__"},
     ),
     "convert": (
-        {"errors", "files", "names", "parallel"},
+        {"errors", "files", "names"},
         {"data"},
         {"measure"},
         {"training"},
@@ -31,6 +31,7 @@ WINGS = {
         {"tflite"},
         {"steps"},
         {"arguments", "pipeline"},
+        {"command_line"},
         {"__main__"},
         {"demo"},
     ),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import run
 
-from convert.names import AUGMENTATIONS, DEFAULT_NETWORK, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
+from convert.names import AUGMENTATIONS, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
 
 # Against Keras's own: the same random weights behind the same preprocessing must give the same
 # features, whatever we believe of its convention.
@@ -33,7 +33,7 @@ folder = pathlib.Path(sys.argv[1])
 keras.utils.set_random_seed(0)
 pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
 said = {"networks": list(networks.NETWORKS), "recipes": list(recipes.RECIPES),
-                "variants": list(quantize.VARIANTS), "default": networks.DEFAULT_NETWORK,
+                "variants": list(quantize.VARIANTS),
                 "augmentations": [n for n in sys.argv[2].split(",") if hasattr(Augmentation, n)]}
 arrays = {}
 
@@ -116,7 +116,6 @@ def test_the_names_that_options_take_are_those_that_exist(results: dict[str, Any
     assert sorted(said["recipes"]) == sorted(RECIPE_NAMES)
     assert said["variants"] == list(VARIANTS)
     assert said["augmentations"] == list(AUGMENTATIONS)
-    assert said["default"] == DEFAULT_NETWORK
 
 
 @pytest.mark.parametrize("name", BACKBONES)

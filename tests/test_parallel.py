@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from convert.parallel import each
+from convert.data.parallel import each
 
 
 def test_outcomes_come_in_order(capsys: pytest.CaptureFixture[str]) -> None:

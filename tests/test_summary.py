@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.measure.scores import Accuracy
 from edge.classifier.classify import Category, Result
-from edge.commands.summary import Summary, wilson
+from edge.commands.summary import Summary
 
 
 def result(source: str, index: int, labels: list[str], score: float = 0.9) -> Result:
@@ -26,11 +25,6 @@ def result(source: str, index: int, labels: list[str], score: float = 0.9) -> Re
         captured_at=datetime.now(UTC),
         scores=np.zeros(len(labels), np.float32),
     )
-
-
-@pytest.mark.parametrize(("right", "total"), [(0, 5), (5, 5), (552, 578), (1, 3)])
-def test_the_interval_is_that_of_the_workstation(right: int, total: int) -> None:
-    assert wilson(right, total) == pytest.approx(Accuracy(right, total).interval, abs=1e-6)
 
 
 def test_many_labels_give_the_most_common_mistakes_instead_of_a_matrix() -> None:

@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.data.parallel import each
 from convert.data.photo import Photo, content_of
 from convert.errors import DatasetError, OutputError
-from convert.parallel import each
 from edge.errors import EdgeError
 from edge.image.preprocess import PREPROCESSING_VERSION, Pixels, Size, resized
 

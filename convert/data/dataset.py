@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.data.near_duplicates import groups
+from convert.data.parallel import each
 from convert.data.photo import Photo, sha256_of
 from convert.data.split import split
 from convert.data.walk import SETS, PhotoTree, walk_photos
 from convert.errors import DatasetError
-from convert.parallel import each
 
 HELD_OUT = {"val": 0.15, "test": 0.15}  # shares drawn from the photos where a set has no folder
 QUIET = 500  # files are hashed in a moment up to here; a bar would only flicker

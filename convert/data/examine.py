@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from convert.data.near_duplicates import SIDE, UNREADABLE, Look, look
+from convert.data.parallel import each
 from convert.data.walk import PhotoFile, PhotoTree, walk_photos
-from convert.parallel import each
 from edge.errors import ImageError
 from edge.image.decode import read_facts
 from edge.image.preprocess import Size, resized

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.data.parallel import each
 from convert.data.photo import Photo
 from convert.files import write
-from convert.parallel import each
 from edge.errors import ImageError
 from edge.image.preprocess import PREPROCESSING_VERSION, Pixels, resized
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.interval import wilson
+
 Scores = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
@@ -36,12 +38,8 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval (Wilson 1927, https://doi.org/10.2307/2276774)."""
-        z, n, p = 1.959964, self.total, self.value
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        # At 0 and 1 an end is the value itself, but for rounding.
-        return min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half))
+        """The 95 % interval of the value, by Wilson."""
+        return wilson(self.correct, self.total)
 
     def __str__(self) -> str:
         """`0.912 (0.889 to 0.931)`."""

@@ -15,7 +15,7 @@ from convert.files import write
 from convert.names import AUGMENTATIONS
 from convert.report.sheet import sheet
 from edge.commands import complain
-from edge.commands.arguments import count
+from edge.commands.arguments import count, real, seed
 from edge.errors import ImageError
 from edge.image.preprocess import Pixels, Size, encode_jpeg, resized
 
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--strength",
-        type=_strength,
+        type=real(0.0, 10.0),
         default=1.0,
         metavar="FACTOR",
         help="of everything in it: 0.5 is half as far (default: 1.0)",
@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the network sees, in pixels (default: 300)",
     )
     parser.add_argument(
-        "--seed", type=_seed, default=0, metavar="N", help="another draws others (default: 0)"
+        "--seed", type=seed, default=0, metavar="N", help="another draws others (default: 0)"
     )
 
 
@@ -201,24 +201,8 @@ def _make(out: Path) -> None:
         raise OutputError(out, fault, "give another -o") from error
 
 
-def _strength(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 10.0:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 10. Received: {text}")
-    return value
-
-
 def _size(text: str) -> Size:
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isdecimal() and 16 <= int(side) <= 4096 for side in sides):
         raise argparse.ArgumentTypeError(f"must be like 128 or 96x128. Received: {text}")
     return int(sides[0]), int(sides[-1])
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 2^32 - 1. Received: {text}")
-    return int(text)

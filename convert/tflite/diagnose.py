@@ -52,7 +52,7 @@ def worst_layers(
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "pixels.npy", pixels[:NUM_PICTURES])
         arguments = [str(float_path), str(int8_path), f"{folder}/pixels.npy", str(count)]
-        command = child.python("-m", "convert.tflite.diagnose", *arguments)
+        command = child.python("-m", __name__, *arguments)
         done = subprocess.run(command, capture_output=True, text=True, env=child.environment())
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"]

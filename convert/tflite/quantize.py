@@ -48,7 +48,7 @@ def convert(saved_model: Path, calibration: Path, variant: str, output: Path) ->
     """Convert one variant in a process of its own. Raises: ConversionError."""
     arguments = [str(saved_model), str(calibration), variant, str(output)]
     done = subprocess.run(
-        child.python("-m", "convert.tflite.quantize", *arguments),
+        child.python("-m", __name__, *arguments),
         capture_output=True,
         text=True,
         env=child.environment(),

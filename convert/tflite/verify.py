@@ -75,7 +75,7 @@ def golden_vectors(path: Path) -> Golden:
 def _ask(
     path: Path, *arguments: str, timeout: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    command = child.python("-m", "convert.tflite.verify", str(path), *arguments)
+    command = child.python("-m", __name__, str(path), *arguments)
     return subprocess.run(
         command, capture_output=True, text=True, env=child.environment(), timeout=timeout
     )

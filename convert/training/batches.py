@@ -17,11 +17,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from convert.training.augment import Augmentation, augment
+from edge.cores import usable_cores
 from edge.image.preprocess import Pixels
 
 # A batch is drawn by its step alone, so that threads may make them in any order. More of them than
 # this would only hold more batches in memory: one thread feeds most networks.
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = min(4, usable_cores())
 AHEAD = 2  # batches that wait, ready
 LOW = 19  # the priority that gives way to all others
 

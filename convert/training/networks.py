@@ -66,7 +66,6 @@ NETWORKS = {
     "small": Network(SIGNED, 160, 32),
     "tutorial": Network(UNIT, 300, 95),
 }
-DEFAULT_NETWORK = "mobilenet_v2"
 BACKBONE_DROPOUT = 0.2
 
 

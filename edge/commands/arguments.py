@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -139,20 +140,24 @@ def num_threads(text: str) -> int | None:
     """Read a number of threads; None stands for "auto"."""
     if text == "auto":
         return None
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(
-            f"must be a number from 1 to {MOST_THREADS}, or auto. Received: {text}"
-        )
-    return int(text)
+    return whole(1, MOST_THREADS, or_else=", or auto")(text)
 
 
-def count(text: str) -> int:
-    """Read a number from 1 to MOST_COUNT."""
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_COUNT:
-        raise argparse.ArgumentTypeError(
-            f"must be a number from 1 to {MOST_COUNT}. Received: {text}"
-        )
-    return int(text)
+def whole(least: int, most: int, or_else: str = "") -> Callable[[str], int]:
+    """Make what reads a whole number within bounds; `or_else` names what may stand instead."""
+
+    def read(text: str) -> int:
+        # The length first: Python converts no number of thousands of digits.
+        if not text.isdecimal() or len(text) > 20 or not least <= int(text) <= most:
+            bounds = f"a number from {least} to {most}{or_else}"
+            raise argparse.ArgumentTypeError(f"must be {bounds}. Received: {text}")
+        return int(text)
+
+    return read
+
+
+count = whole(1, MOST_COUNT)
+seed = whole(0, 2**32 - 1)
 
 
 def threads_list(text: str) -> list[int] | None:
@@ -161,12 +166,20 @@ def threads_list(text: str) -> list[int] | None:
     return None if None in numbers else [number for number in numbers if number]
 
 
-def score(text: str) -> float:
-    """Read a score in [0, 1]."""
-    values = _numbers(text)
-    if len(values) != 1 or not 0.0 <= values[0] <= 1.0:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1. Received: {text}")
-    return values[0]
+def real(least: float, most: float, *, above: bool = False) -> Callable[[str], float]:
+    """Make what reads a number within bounds; `above` keeps out the lower bound itself."""
+
+    def read(text: str) -> float:
+        values = _numbers(text)
+        if len(values) != 1 or not least <= values[0] <= most or (above and values[0] == least):
+            bounds = f"{'above' if above else 'from'} {least:g} to {most:g}"
+            raise argparse.ArgumentTypeError(f"must be a number {bounds}. Received: {text}")
+        return values[0]
+
+    return read
+
+
+score = real(0.0, 1.0)
 
 
 def normalization(text: str) -> tuple[float, float]:

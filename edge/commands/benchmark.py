@@ -22,7 +22,7 @@ from edge.classifier import tuned
 from edge.classifier.model import models_folder, shipped_models
 from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
 from edge.commands import add_version, complain, run
-from edge.commands.arguments import add_normalize_argument, count, threads_list
+from edge.commands.arguments import add_normalize_argument, count, real, threads_list, whole
 from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
@@ -149,22 +149,8 @@ def duration(text: str) -> float:
     return seconds
 
 
-def number(text: str) -> int:
-    """Read a number from 0 to 1000."""
-    if not text.isdecimal() or int(text) > 1000:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1000. Received: {text}")
-    return int(text)
-
-
-def positive(text: str) -> float:
-    """Read a number from 0 to 1000 that need not be whole."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1000. Received: {text}")
-    return value
+number = whole(0, 1000)
+positive = real(0.0, 1000.0)
 
 
 def _benchmark(args: argparse.Namespace) -> int:

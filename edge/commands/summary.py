@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from edge.commands.terminal import width_of
 from edge.errors import EdgeError, one_line
+from edge.interval import wilson
 
 if TYPE_CHECKING:
     from edge.classifier.classify import Result
 
 LARGEST_MATRIX = 12  # labels; of more, the most common mistakes are told
 MISTAKES = 10
-Z_95 = 1.959964  # of the normal distribution
 
 
 class Summary:
@@ -159,12 +158,3 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         pads = [" " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)]
         first, *others = zip(row, pads, strict=True)
         yield "".join(first) + "".join(f"  {pad}{cell}" for cell, pad in others)
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927, https://doi.org/10.2307/2276774)."""
-    share, square = right / total, Z_95**2
-    centre = share + square / (2 * total)
-    spread = Z_95 * math.sqrt(share * (1 - share) / total + square / (4 * total**2))
-    scale = 1 + square / total
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,17 +10,12 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from edge.cores import usable_cores
+
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 AHEAD = 16  # photos waiting per thread: what is under way stays small, however many there are
-
-
-def num_threads() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def each(
@@ -32,10 +26,11 @@ def each(
     Pillow and hashlib let threads run side by side. An error, Ctrl-C or closing the iterator ends
     it after the items under way.
     """
-    pool = ThreadPoolExecutor(num_threads())
+    threads = usable_cores()
+    pool = ThreadPoolExecutor(threads)
     try:
         source = iter(items)
-        waiting = deque(pool.submit(function, i) for i in islice(source, AHEAD * num_threads()))
+        waiting = deque(pool.submit(function, i) for i in islice(source, AHEAD * threads))
         with tqdm(desc=title, total=len(items), unit="photo", disable=not bar) as progress:
             while waiting:
                 outcome = waiting.popleft().result()
