@@ -27,7 +27,7 @@ PHOTOS holds one folder per class, or train/, val/ and test/ that hold those. Wh
 is drawn from train: 15 % for val, 15 % for test, by class and seed. Hidden folders are ignored.
 
 OUT gets a .tflite file per variant (labels, normalization, threshold and measured accuracy inside),
-report.html to look at, report.md and card.json, and cache/ with the decoded photos, which you may
+report.html to look at, card.json for programs, and cache/ with the decoded photos, which you may
 delete. Ctrl-C keeps the best epoch so far; --resume goes on.
 
 steps, each with a --help of its own:

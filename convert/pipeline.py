@@ -22,10 +22,10 @@ from convert.errors import ConversionError, DatasetError, TrainingError
 from convert.files import write
 from convert.job import Run, say
 from convert.measure.scores import choose_threshold, fit_temperature, log_scores
-from convert.report.markdown import report_md, table
 from convert.report.page import pictures, report_html
 from convert.report.report import Report, card_json, largest_drop, recommend
 from convert.report.sheet import sheet
+from convert.report.tables import text_table, variant_rows
 from convert.steps.preview import variations
 from convert.tflite.arm import verify_on_arm
 from convert.tflite.variants import Basis, convert_all, finish, for_converter
@@ -191,9 +191,8 @@ def _write_report(job: Run, report: Report) -> None:
         write(job.out / name, png)
     write(job.out / "history.csv", history_csv(report.history).encode())
     write(job.out / "card.json", (json.dumps(card_json(report), indent=2) + "\n").encode())
-    write(job.out / "report.md", report_md(report, drawn).encode())
     write(job.out / "report.html", report_html(report, drawn))
-    print(table(report.variants))
+    print(text_table(variant_rows(report.variants)))
     print(report.reason)
     print(f"look at {job.out / 'report.html'}", flush=True)
 

@@ -172,10 +172,10 @@ def test_the_instrument_is_held_against_others() -> None:
         *("benchmarks/instrument.py", "--model", "models/hotdog-scratch.tflite"),
         *("--pairs", "1", "--benchmarks", "2", "--num-runs", "10"),
     )
-    assert done.returncode in (0, 1), done.stderr  # 1: this machine was not quiet
     rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \| (yes|NO) \|$", done.stdout, re.MULTILINE)
     assert len(rows) == 9, done.stdout
     assert done.stderr == ""
     verdicts = {what: verdict for what, _, _, verdict in rows}
+    assert done.returncode == ("NO" in verdicts.values())  # as on a machine that is not quiet
     assert verdicts["the loop, of a run of 1 ms"] == "yes"
     assert verdicts["a busy process a core, named by the look at the machine"] == "yes"

@@ -19,6 +19,13 @@ def test_a_row_for_each_variant() -> None:
     assert int8[:2] == ("int8", "1")
 
 
+def test_the_table_on_stdout_is_aligned() -> None:
+    lines = tables.text_table(tables.variant_rows(report().variants)).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines) == 4
+    assert [cell.strip() for cell in lines[3].split("|")][1:3] == ["int8", "1"]
+
+
 def test_what_was_not_measured_is_a_dash() -> None:
     found = dataclasses.replace(report().variants[0], test=None, comparison=None)
     row = tables.variant_rows([found])[1]

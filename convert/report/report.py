@@ -45,7 +45,7 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything that report.md, card.json and report.html tell."""
+    """Everything that report.html and card.json tell."""
 
     name: str
     command: str  # how to say it again; no path in it

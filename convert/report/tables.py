@@ -1,4 +1,4 @@
-"""The report's tables and sentences as text, for Markdown and HTML alike; headers come first."""
+"""The report's tables and sentences as text, for terminal and page; headers come first."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def variant_rows(variants: Sequence[Variant]) -> Rows:
             for v in variants
         ),
     ]
+
+
+def text_table(rows: Rows) -> str:
+    """Align rows between bars, for a terminal; Markdown reads it as a table."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        f"| {' | '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))} |"
+        for row in rows
+    ]
+    return "\n".join([lines[0], f"|{'|'.join('-' * (w + 2) for w in widths)}|", *lines[1:]])
 
 
 def _compared(found: Comparison | None) -> tuple[str, str, str]:
