@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from edge.doctor import camera, installation, machine, network, service
+from edge.doctor import camera, folders, installation, machine, network, record, service
 from edge.doctor.finding import FAULT, TIMED_OUT, Context, Finding
 from edge.errors import one_line
 
@@ -19,7 +19,9 @@ CHECKS: dict[str, Check] = {
     "disk": machine.disk,
     "memory": machine.memory,
     "memory limits": machine.memory_limits,
+    "files": record.files,
     "python": installation.python,
+    "built for": record.service_python,
     "system": installation.userland,
     "venv": installation.venv,
     "packages": installation.packages,
@@ -33,6 +35,8 @@ CHECKS: dict[str, Check] = {
     "model": service.model,
     "operators": service.operators,
     "unit": service.unit,
+    "state folder": folders.state,
+    "pictures": folders.written,
     "parts": network.parts,
     "secrets": network.secrets,
     "live page": network.live_page,

@@ -21,6 +21,9 @@ OK, WARNING, FAULT, NOT_HERE = "ok", "warning", "fault", "not here"
 TIMED_OUT = "did not end within"
 LONGEST_REASON = 200  # characters; numpy explains a failed import on two screens
 
+INSTALLED = "/opt/edge-classify/"  # by install.sh
+INSTALL = "sudo deploy/install.sh"
+
 # Where Debian and Raspberry Pi OS keep the packages of apt, under the root.
 SYSTEM_PACKAGES = "usr/lib/python3/dist-packages"
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from edge.doctor.finding import (
     FAULT,
+    INSTALL,
+    INSTALLED,
     NOT_HERE,
     OK,
     WARNING,
@@ -26,7 +28,6 @@ from edge.errors import one_line
 
 ANSWER_TIMEOUT_S = 2.0
 CHILD_TIMEOUT_S = 10.0  # Python starts, and a name is looked up, which has no limit of its own
-INSTALLED = "/opt/edge-classify/"
 # The parts, the key that switches each on, and the modules that it needs.
 PARTS = (
     ("web", "listen", ("tornado", "prometheus_client")),
@@ -82,7 +83,7 @@ def _gives_network(dropin: Path) -> bool:
 
 def _install(names: str) -> str:
     if sys.prefix.startswith(INSTALLED):
-        return f"sudo deploy/install.sh --with {names}"
+        return f"{INSTALL} --with {names}"
     return pip(f"install 'edge-classify[{names}]'")
 
 

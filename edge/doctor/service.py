@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from edge.doctor.finding import (
     FAULT,
+    INSTALL,
     NOT_HERE,
     OK,
     WARNING,
@@ -27,6 +29,12 @@ CONFIGURATION_STATUS = "2"  # what edge-watch ends with when its configuration i
 PROPERTIES = (
     "LoadState UnitFileState ActiveState SubState Result ExecMainStatus NRestarts StatusText"
 ).split()
+# What systemd itself ends with, where it cannot start the program: what it means, and the remedy.
+SYSTEMD_STATUS = {
+    "203": ("203/EXEC: the installed program does not start", INSTALL),
+    "216": ("216/GROUP: a group of the unit does not exist", INSTALL),
+    "238": ("238/STATE_DIRECTORY: its state folder cannot be set up", INSTALL),
+}
 
 
 def configuration(context: Context) -> Finding:
@@ -149,12 +157,19 @@ def unit(context: Context) -> Finding:
     """How the service is."""
     if not (context.root / "run/systemd/system").is_dir():
         return Finding(NOT_HERE, "systemd does not run this machine")
-    told = ["systemctl", "show", context.unit, "--property", ",".join(PROPERTIES)]
-    outcome = try_command(told, SYSTEMCTL_TIMEOUT_S)
+    told = unit_properties(context, PROPERTIES)
+    if isinstance(told, str):
+        return Finding(FAULT, told, "systemctl status")
+    return judge_unit(context.unit, told)
+
+
+def unit_properties(context: Context, names: Iterable[str]) -> dict[str, str] | str:
+    """What systemd says of the unit; a line that tells why it says nothing."""
+    command = ["systemctl", "show", context.unit, "--property", ",".join(names)]
+    outcome = try_command(command, SYSTEMCTL_TIMEOUT_S)
     if outcome.reason:
-        return Finding(FAULT, outcome.reason, "systemctl status")
-    lines = outcome.stdout.splitlines()
-    return judge_unit(context.unit, dict(line.split("=", 1) for line in lines if "=" in line))
+        return outcome.reason
+    return dict(line.split("=", 1) for line in outcome.stdout.splitlines() if "=" in line)
 
 
 def judge_unit(name: str, told: dict[str, str]) -> Finding:
@@ -171,7 +186,11 @@ def judge_unit(name: str, told: dict[str, str]) -> Finding:
         return Finding(NOT_HERE, f"{name} is not installed")
     if state == "failed" and told.get("ExecMainStatus") == CONFIGURATION_STATUS:
         return Finding(FAULT, f"{found}: its configuration is wrong", journal)
-    if state == "failed" or told.get("SubState") == "auto-restart":
+    failing = state == "failed" or told.get("SubState") == "auto-restart"
+    if failing and told.get("ExecMainStatus") in SYSTEMD_STATUS:
+        why, remedy = SYSTEMD_STATUS[told["ExecMainStatus"]]
+        return Finding(FAULT, f"{found}: {why}", remedy)
+    if failing:
         return Finding(FAULT, f"{found}: {told.get('Result', 'unknown')}", journal)
     if state == "inactive":
         return Finding(WARNING, found, f"sudo systemctl enable --now {name}")
