@@ -45,6 +45,9 @@ VITALS = Vitals(
     up_s=1.0,
     fps=10.0,
     waiting="",
+    idle=False,
+    silent_s=0.2,
+    has_result=True,
     reopened=0,
     celsius=50.0,
     throttling=None,
@@ -159,7 +162,7 @@ RESULT = Result(
 
 def _sighting(number: int) -> Sighting:
     frame = Frame("camera 0", PIXELS, NOW, time.monotonic_ns())
-    return Sighting(number, frame, RESULT, "hotdog", None, 6.0, 0)
+    return Sighting(number, frame, RESULT, "hotdog", 0.9, None, 6.0, 0)
 
 
 if __name__ == "__main__":

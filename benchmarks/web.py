@@ -123,7 +123,7 @@ def _sighting(number: int, pixels: Any) -> Sighting:
         scores=np.array([0.9, 0.1], np.float32),
     )
     frame = Frame("camera 0", pixels, now, time.monotonic_ns())
-    return Sighting(number, frame, result, "hotdog", None, 6.0, 0)
+    return Sighting(number, frame, result, "hotdog", 0.9, None, 6.0, 0)
 
 
 # --- viewers

@@ -41,7 +41,9 @@ def sighting(
         scores=np.array([score, 1 - score], np.float32),
     )
     change = Change("unknown", state, score, 3.5) if changed else None
-    return Sighting(number, Frame("here", picture, at, 0), result, state, change, 4.5, 0, wanted)
+    return Sighting(
+        number, Frame("here", picture, at, 0), result, state, score, change, 4.5, 0, wanted
+    )
 
 
 class Taker(Sink):

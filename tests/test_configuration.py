@@ -50,7 +50,7 @@ EVERYTHING = Configuration(
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
     results=ResultsSettings("results.jsonl", 1e6, 0),
     web=WebSettings("[::]:8080", ("cam.example.org", "cam"), "token", "kept", 7, 3.5, 2.5),
-    mqtt=MqttSettings("mqtts://a@b/c", "password", "ca.pem", "shed", "ha", 5, 1.5, True),
+    mqtt=MqttSettings("mqtts://a@b/c", "password", "ca.pem", "shed", "ha", 5, 1.5, True, 320, "none seen"),
 )
 
 
@@ -73,7 +73,7 @@ def test_every_key_is_explained_and_nothing_else_is() -> None:
 
 def test_every_key_is_an_option_and_every_option_a_key() -> None:
     # Not what argparse itself, or the command, has beside them.
-    own = {"help", "version", "config", "print_config", "check", "verbose"}
+    own = {"help", "version", "config", "print_config", "check", "forget", "verbose"}
     assert {action.dest for action in _parser()._actions} - own == set(KEYS)
 
 

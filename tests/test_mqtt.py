@@ -21,8 +21,10 @@ from live import HOTDOG, until
 
 from edge.errors import ConfigurationError
 from edge.image.preprocess import encode_jpeg
+from edge.service.mqtt.messages import entity_state
 from edge.service.mqtt.settings import Broker as Address
-from edge.service.mqtt.settings import MqttSettings
+from edge.service.mqtt.settings import MqttSettings, _machine
+from edge.service.mqtt.sink import MAX_PICTURE_BYTES, small_jpeg
 
 MISSING = not (MOSQUITTO and shutil.which("mosquitto_sub"))
 pytestmark = pytest.mark.skipif(
@@ -107,6 +109,7 @@ def test_states_events_and_availability(tmp_path: Path, source: Path) -> None:
         topic, event = listener.messages("/event")[1]
         assert topic == "edge-classify/shed/event"
         assert {event["from"], event["to"]} == {"hotdog", "nothotdog"} and event["device"] == "shed"
+        assert (event["zone"], event["schema"]) == ("", 1)
         identities = [told["id"] for _, told in listener.messages("/event")]
         assert len(set(identities)) == len(identities)
         _, state = listener.messages("/state")[-1]
@@ -122,19 +125,23 @@ def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker, "homeassistant/#") as listener:
         options = ("--mqtt-device", "shed", "--fps", 5, "--mqtt-pictures")
         with service(tmp_path / "s", source, broker.url, *options):
-            told = dict(until(lambda: listener.messages("/config")))
-            until(lambda: "homeassistant/camera/shed/snapshot/config" in dict(listener.messages()))
-            told = dict(listener.messages("/config"))
-            label = told["homeassistant/sensor/shed/label/config"]
+            ((topic, told),) = until(lambda: listener.messages("/config"))
+            assert topic == "homeassistant/device/shed/config"
+            assert told["device"]["identifiers"] == ["edge_classify_shed"]
+            assert set(told) == {"device", "origin", "availability", "components"}
+            parts = told["components"]
+            label, problem = parts["label"], parts["problem"]
             assert label["state_topic"] == "edge-classify/shed/state"
-            assert label["value_template"] == "{{ value_json.state }}"
-            assert label["availability_topic"] == "edge-classify/shed/availability"
-            assert label["device"]["identifiers"] == ["edge_classify_shed"]
-            assert told["homeassistant/sensor/shed/score/config"]["state_class"] == "measurement"
-            camera = told["homeassistant/camera/shed/snapshot/config"]
-            assert camera["topic"] == "edge-classify/shed/snapshot"
-            assert len({each["unique_id"] for each in told.values()}) == len(told)
-            for each in told.values():
+            assert label["value_template"] == "{{ value_json.entity_state }}"
+            assert [each["topic"].rpartition("/")[2] for each in label["availability"]] == [
+                *("availability", "health")
+            ]
+            assert label["options"] == ["hotdog", "nothotdog", "nothing"]
+            assert label["expire_after"] >= 30 and parts["score"]["state_class"] == "measurement"
+            assert problem["json_attributes_topic"] == "edge-classify/shed/health"
+            assert parts["snapshot"]["image_topic"] == "edge-classify/shed/snapshot"
+            assert len({each["unique_id"] for each in parts.values()}) == len(parts)
+            for each in parts.values():
                 assert set(each) <= HOME_ASSISTANT_KEYS
             before = len(listener.messages("/config"))
             publish(broker, "homeassistant/status", "online")
@@ -142,12 +149,149 @@ def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:
             publish(broker, "homeassistant/status", "offline")
 
 
-# Of https://www.home-assistant.io/integrations/sensor.mqtt/ and camera.mqtt/
+# Of https://www.home-assistant.io/integrations/: sensor.mqtt, binary_sensor.mqtt and image.mqtt
 HOME_ASSISTANT_KEYS = {
-    *("availability_topic", "device", "device_class", "entity_category", "icon", "name", "origin"),
-    *("state_class", "state_topic", "suggested_display_precision", "topic", "unique_id"),
+    *("availability", "availability_mode", "content_type", "device_class", "entity_category"),
+    *("expire_after", "icon", "image_topic", "json_attributes_topic", "name", "options"),
+    *("platform", "state_class", "state_topic", "suggested_display_precision", "unique_id"),
     *("unit_of_measurement", "value_template"),
 }
+
+
+# --- whether it can be relied on
+
+
+def health_states(listener: Listener) -> list[str]:
+    return [told["state"] for _, told in listener.messages("/health")]
+
+
+def test_a_zone_is_available_from_its_first_frame_until_none_is_fresh(
+    tmp_path: Path, source: Path
+) -> None:
+    camera = tmp_path / "camera"
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        options = ("--give-up-s", 300, "--fps", 5, "--mqtt-device", "shed")
+        with service(tmp_path / "s", camera, broker.url, *options):
+            until(lambda: listener.messages("/availability"))
+            kinds = [topic.rpartition("/")[2] for topic, _ in listener.messages()]
+            assert kinds.index("health") < kinds.index("availability")
+            until(lambda: listener.messages("/health")[-1][1]["problem"])  # after 10 s
+            _, lost = listener.messages("/health")[-1]
+            assert lost["state"] == "lost" and "no such file or folder" in lost["reason"]
+            assert not listener.messages("/state")
+            shutil.copytree(source, camera)
+            until(lambda: health_states(listener)[-1] == "live")
+            until(lambda: listener.messages("/state"))
+            shutil.rmtree(camera)
+            until(lambda: health_states(listener)[-1] == "lost")
+            assert [text for _, text in listener.messages("/availability")] == ["online"]
+
+
+def test_what_is_switched_off_is_taken_back(tmp_path: Path, source: Path) -> None:
+    state = str(tmp_path)
+    options = ("--fps", 5, *JUMPY)
+
+    def kept(broker: Broker) -> set[str]:
+        with Listener(broker, "#", "--retained-only", "-W", "2") as late:
+            late.process.wait(30)
+            return {topic.partition("/")[2] for topic, text in late.messages() if text}
+
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        first = ("--mqtt-device", "old", "--mqtt-pictures")
+        with service(tmp_path / "1", source, broker.url, *options, *first, STATE_DIRECTORY=state):
+            until(lambda: listener.messages("/snapshot") and listener.messages("/state"))
+            until(lambda: len(listener.messages("/event")) > 2)
+        assert {"old/snapshot", "old/state", "device/old/config"} <= kept(broker)
+        second = ("--mqtt-device", "new", "--mqtt-discovery", "")
+        with service(tmp_path / "2", source, broker.url, *options, *second, STATE_DIRECTORY=state):
+            until(lambda: listener.messages("new/state"))
+        assert kept(broker) == {"new/availability", "new/health", "new/state"}
+        done = subprocess.run(
+            [sys.executable, "-m", "edge", "watch", "--forget", "--mqtt", broker.url],
+            env=os.environ | {"STATE_DIRECTORY": state},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, kept(broker)) == (0, set()), done.stderr
+        assert "3 retained messages were removed" in done.stderr
+
+
+def test_forgetting_without_a_broker_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mqtt-retained.json").write_text('{"mqtt://127.0.0.1:9": ["a/b"]}')
+    done = subprocess.run(
+        [sys.executable, "-m", "edge", "watch", "--forget", "--mqtt", "mqtt://127.0.0.1:9"],
+        env=os.environ | {"STATE_DIRECTORY": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "cannot be asked to forget 1 messages" in done.stderr
+
+
+def test_two_services_of_one_name(tmp_path: Path, source: Path) -> None:
+    options = ("--fps", 5, "--mqtt-device", "same")
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        with service(tmp_path / "1", source, broker.url, *options) as stays:
+            until(lambda: listener.messages("/state"))
+            with service(tmp_path / "2", source, broker.url, *options) as goes:
+                stays.said("another service uses this device's name; set another one (mqtt.device)")
+                goes.end()
+            until(lambda: "offline" in [text for _, text in listener.messages("/availability")])
+            until(lambda: listener.messages("/availability")[-1][1] == "online")
+        assert stays.err.read_text().count("another service") == 1
+
+
+def test_a_broker_that_refuses_large_messages(tmp_path: Path, source: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    folder = tmp_path / "noise"
+    shutil.copytree(source, folder)
+    (folder / "0.jpg").write_bytes(HOTDOG.read_bytes())
+    (folder / "1.jpg").write_bytes(encode_jpeg(noise))
+    with Broker(tmp_path / "broker", "max_packet_size 20000") as broker:
+        options = (*JUMPY, "--fps", 4, "--mqtt-pictures")
+        with service(tmp_path / "s", folder, broker.url, *options) as running:
+            said = running.said("which may be over the broker's limit; no pictures for 10 minutes")
+            running.said("works again")
+            time.sleep(3)
+            assert running.err.read_text().count("the connection was lost") == 1
+        assert "(lower mqtt.pictures_max_px)" in said
+
+
+@pytest.mark.parametrize("size", [(480, 640), (3000, 4000), (50, 4000)])
+def test_pictures_fit_every_broker(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (*size, 3)).astype(np.uint8)
+    assert len(small_jpeg(noise, 640)) <= MAX_PICTURE_BYTES
+
+
+@pytest.mark.parametrize(
+    "state, entity",
+    [
+        *(("unknown", "nothing"), ("Unavailable", "Unavailable (label)"), ("none", "none (label)")),
+        ("cup", "cup"),
+        ("x" * 300, "x" * 255),
+    ],
+)
+def test_states_as_home_assistant_can_have_them(state: str, entity: str) -> None:
+    assert entity_state(state, "nothing") == entity
+
+
+def test_the_name_of_the_device_outlives_the_host_name(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text("0123456789abcdef0123456789abcdef\n")
+    name = _machine(tmp_path / "id")
+    assert len(name) == 8 and name == _machine(tmp_path / "id")
+    assert _machine(tmp_path / "none") != name
+
+
+@pytest.mark.parametrize("word", ["", "unknown", "None", "UNAVAILABLE"])
+def test_words_that_home_assistant_reserves(word: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"mqtt\.unknown"):
+        MqttSettings(unknown=word)
+
+
+def test_a_prefix_may_end_with_a_slash() -> None:
+    assert MqttSettings(discovery="homeassistant/").prefix == "homeassistant"
 
 
 def test_without_discovery_home_assistant_is_told_nothing(tmp_path: Path, source: Path) -> None:

@@ -152,3 +152,29 @@ def test_wrong_settings_are_refused_by_name(wrong: dict[str, float]) -> None:
         SteadySettings(**wrong)  # type: ignore[arg-type]
     assert caught.value.subject == f"steady.{list(wrong)[-1]}"
     assert "Received: " in caught.value.fault
+
+
+def test_two_sure_labels_change_without_a_detour_by_unknown() -> None:
+    steady = Steady(("a", "b"), SteadySettings(), 0.9)
+    sure = {"a": np.array([0.99, 0.01], np.float32), "b": np.array([0.01, 0.99], np.float32)}
+    changes = []
+    for index, label in enumerate("aaaaaaaabbbbbbbbbbaaaaaaaaaa"):
+        if change := steady.update(sure[label], index * 0.5):
+            changes.append((change.before, change.after))
+    assert changes == [("unknown", "a"), ("a", "b"), ("b", "a")]
+
+
+def test_labels_that_take_turns_become_unknown() -> None:
+    steady = Steady(("a", "b"), SteadySettings(), 0.9)
+    sure = {"a": np.array([0.99, 0.01], np.float32), "b": np.array([0.01, 0.99], np.float32)}
+    for index, label in enumerate("aaaaaaaa" + "ba" * 10):
+        steady.update(sure[label], index * 0.5)
+    assert steady.state == "unknown"
+
+
+def test_unsure_frames_become_unknown() -> None:
+    steady = Steady(("a", "b"), SteadySettings(), 0.9)
+    for index in range(20):
+        scores = [0.99, 0.01] if index < 8 else [0.5, 0.5]
+        steady.update(np.array(scores, np.float32), index * 0.5)
+    assert steady.state == "unknown"

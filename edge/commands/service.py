@@ -32,6 +32,8 @@ from edge.service.web.settings import WebSettings
 from edge.sources.frame import Source
 
 NAME = "edge-watch"
+RETAINED = "mqtt-retained.json"
+INSTALLED_STATE = "/var/lib/edge-classify"  # as the unit has it
 
 
 def say(line: str) -> None:
@@ -151,7 +153,20 @@ def _web(settings: WebSettings, service: Service) -> Sink:
 def _mqtt(settings: MqttSettings, service: Service) -> Sink:
     with _needing("mqtt"):
         from edge.service.mqtt.sink import Mqtt
-    return Mqtt(settings, service.vitals, say)
+    return Mqtt(settings, service.vitals, say, remembered())
+
+
+def remembered() -> Path | None:
+    """The file that names what a broker keeps of ours; None without a state folder."""
+    state = _systemd_folder("STATE_DIRECTORY")
+    return Path(state) / RETAINED if state else None
+
+
+def forget(settings: MqttSettings, state: str) -> int:
+    """Have the broker forget what it keeps of ours. Raises: EdgeError."""
+    with _needing("mqtt"):
+        from edge.service.mqtt import forget as forgetting
+    return forgetting.forget(settings, Path(state) / RETAINED)
 
 
 def check_extras(configuration: Configuration) -> None:

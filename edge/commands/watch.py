@@ -16,10 +16,12 @@ from edge import board
 from edge.classifier.trial import try_model
 from edge.commands import add_version, complain, run
 from edge.commands.service import (
+    INSTALLED_STATE,
     NAME,
     Service,
     check_extras,
     chosen_way,
+    forget,
     load_model,
     make_sinks,
     model_requirements,
@@ -94,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="try configuration, model and writing to the folders it names, and exit; no camera",
     )
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="remove the retained messages of this device from the MQTT broker, and exit",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
     add_version(parser)
     groups: dict[str, Any] = {"": parser}
@@ -132,9 +139,21 @@ def _watch(args: dict[str, Any]) -> int:
     if args.get("print_config"):
         print(printed(configuration), end="")
         return 0
+    if args.get("forget"):
+        return _forget(configuration)
     if args.get("check"):
         return _check(configuration)
     return _serve(configuration, verbose=args.get("verbose", False))
+
+
+def _forget(configuration: Configuration) -> int:
+    """Take back what the broker keeps; as root after the service was stopped, or in its place."""
+    if not configuration.mqtt.url:
+        say("no broker: mqtt.url is not set")
+        return 0
+    count = forget(configuration.mqtt, os.environ.get("STATE_DIRECTORY") or INSTALLED_STATE)
+    say(f"{count} retained messages were removed from {configuration.mqtt.broker.host}")
+    return 0
 
 
 def _check(configuration: Configuration) -> int:

@@ -143,11 +143,13 @@ HELP = {
     "mqtt.url": "mqtt[s]://[user@]host[:port][/topic] of the broker (unset: none)",
     "mqtt.password_file": "file whose first line is the password (unset: $EDGE_MQTT_PASSWORD)",
     "mqtt.ca_file": "certificates that the broker's may be signed by (unset: the system's)",
-    "mqtt.device": "in every topic (unset: the machine's name)",
+    "mqtt.device": "in every topic (unset: edge- and 8 digits of this machine)",
     "mqtt.discovery": "Home Assistant's prefix; empty: it is told nothing",
     "mqtt.queue": "events that wait for the broker at most; the oldest goes first",
     "mqtt.state_every_s": "seconds after which the state is told again while it is the same",
     "mqtt.pictures": "send the pictures of changes as well (people may be in them)",
+    "mqtt.pictures_max_px": "longer side of these pictures; each is at most 100 kB",
+    "mqtt.unknown": "Home Assistant's word for unknown, which it reserves itself",
 }
 
 

@@ -11,6 +11,7 @@ from edge.board import Throttling
 from edge.service.models import ModelStore
 from edge.service.pace import Pace
 from edge.service.sighting import Sink
+from edge.service.zone import ZoneStatus, zone_status
 from edge.sources.frame import Frame, Source, Waiting
 
 
@@ -30,6 +31,8 @@ class Vitals:
     fps: float  # of late; 0 before the second frame
     waiting: str  # why there is no frame; "" while they come
     idle: bool  # there is no frame because nothing is new
+    silent_s: float  # since the newest result; since the start while there was none
+    has_result: bool  # in this run
     reopened: int  # how often the source was opened again
     celsius: float | None  # of the processor
     throttling: Throttling | None  # None: the machine does not say
@@ -39,6 +42,17 @@ class Vitals:
     labels: tuple[str, ...]
     sinks: Mapping[str, Failures]  # by the sink's name
     trouble: str  # why a new model was refused; "" for nothing
+
+    @property
+    def zone(self) -> ZoneStatus:
+        """The state of the one zone."""
+        return zone_status(
+            self.silent_s,
+            self.fps,
+            has_result=self.has_result,
+            waiting=self.waiting,
+            idle=self.idle,
+        )
 
 
 class Watched(Source):
@@ -92,6 +106,8 @@ def vital_signs(
             fps=pace.fps,
             waiting=source.waiting,
             idle=source.idle,
+            silent_s=pace.silent_s,
+            has_result=pace.has_result,
             reopened=source.reopened,
             celsius=pace.celsius,
             throttling=board.throttling(),

@@ -22,6 +22,7 @@ class Sighting:
     frame: Frame | None  # None once it is delivered late: its picture is gone
     result: Result
     state: str  # the steady one: a label, or "unknown"
+    state_score: float  # smoothed, of the state; of the best label where that is unknown
     change: Change | None  # of the state, by this frame
     age_ms: float  # of the frame at its result
     dropped: int  # frames that the source let go since the last one
@@ -36,6 +37,7 @@ class Sighting:
         record = self.result.as_dict() | {
             "frame": self.number,
             "state": self.state,
+            "state_score": round(self.state_score, 6),
             "age_ms": round(self.age_ms, 3),
             "dropped": self.dropped,
         }

@@ -14,6 +14,7 @@ from edge.classifier.classify import UNKNOWN
 from edge.errors import ConfigurationError, checked
 
 ENTER_UNLESS_KNOWN = 0.5  # where the model carries no threshold
+SETTLING_FRAMES = 20  # smoothing of 0.2 has taken 99 % of a step by then
 LEAVE_BELOW_ENTER = 0.1  # but never below half of enter, else a low one would never be left
 
 
@@ -76,6 +77,7 @@ class Steady:
         self._settings = settings
         self._smoothed: NDArray[np.float32] | None = None
         self._candidate, self._in_a_row = UNKNOWN, 0
+        self._clear, self._clear_in_a_row = UNKNOWN, 0  # the label of frames that are sure of one
         self._since_s: float | None = None
         self.follow(labels, threshold)
 
@@ -99,6 +101,7 @@ class Steady:
             self._smoothed = scores.copy()
         else:
             self._smoothed += weight * (scores - self._smoothed)
+        self._note_clear(scores)
         says, self.score = self._says(self._smoothed)
         self._in_a_row = self._in_a_row + 1 if says == self._candidate else 1
         self._candidate = says
@@ -123,8 +126,23 @@ class Steady:
             if score >= self._leave:
                 return self.state, score
         best = int(smoothed.argmax())
-        says = self._labels[best] if smoothed[best] >= self._enter else UNKNOWN
-        return says, float(smoothed[best])
+        if smoothed[best] >= self._enter:
+            return self._labels[best], float(smoothed[best])
+        if self.state in self._labels and 2 <= self._clear_in_a_row <= SETTLING_FRAMES:
+            # Frames in a row are sure of another label, and smoothing follows: the state changes
+            # from label to label then, not by way of unknown.
+            return self.state, float(smoothed[self._labels.index(self.state)])
+        return UNKNOWN, float(smoothed[best])
+
+    def _note_clear(self, scores: NDArray[np.float32]) -> None:
+        """Count frames in a row that are sure of the same label by themselves."""
+        best = int(scores.argmax())
+        clear = self._labels[best] if scores[best] >= self._enter else UNKNOWN
+        if clear == UNKNOWN:
+            self._clear_in_a_row = 0
+        else:
+            self._clear_in_a_row = self._clear_in_a_row + 1 if clear == self._clear else 1
+        self._clear = clear
 
     def forget(self) -> None:
         """Let go of the scores before a gap: the state stays until new ones change it."""

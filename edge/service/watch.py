@@ -108,6 +108,7 @@ def _sighting(
         frame=frame,
         result=result,
         state=steady.state,
+        state_score=steady.score,
         change=change,
         age_ms=(time.monotonic_ns() - frame.captured_ns) / 1e6,
         dropped=frame.dropped,

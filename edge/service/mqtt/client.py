@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -21,11 +21,16 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.errors import ConfigurationError, one_line
 from edge.service.mqtt.messages import OFFLINE, ONLINE
+from edge.service.mqtt.retained import Retained
 from edge.service.mqtt.settings import Broker
 
 KEEPALIVE_S = 30
 CONNECT_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = (1, 3), (20, 40)  # between two attempts; drawn
+TICK_S = 1.0  # between two looks at what has changed without a frame
+LARGE_BYTES = 20_000
+BLAME_S = 5.0  # a connection that is lost so soon after a large message is lost by it
+PICTURE_PAUSE_S = 600.0  # then without pictures, else the same happens at every change
 IN_FLIGHT = 20  # events that are on their way, unacknowledged
 CLOSE_S = 0.8  # for what still waits
 
@@ -41,6 +46,7 @@ class Client:
         ca_file: str,
         availability: str,
         queue: int,
+        retained: Retained,
         report: Callable[[str], None],
     ) -> None:
         """Begin to connect. Raises: ConfigurationError where the certificates cannot be read.
@@ -50,7 +56,8 @@ class Client:
             password: "" for none.
             ca_file: certificates to trust; "" is the system's.
             availability: the topic of the last will.
-            queue: how many events wait at most.
+            queue: the maximum number of events that wait.
+            retained: remembers what the broker keeps.
             report: takes a line when the connection changes.
         """
         self.name = f"mqtt {broker.host}:{broker.port}"
@@ -58,6 +65,9 @@ class Client:
         self.failures = 0  # connections that were lost, or not made
         self.trouble = ""  # why there is none; "" while there is one
         self._availability, self._queue, self._report = availability, queue, report
+        self._retained = retained
+        self._large_s, self._large_bytes = -BLAME_S, 0  # the newest large message
+        self._no_pictures_until_s = 0.0
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._flying: set[int] = set()  # the library's numbers of events on their way
         self._early: set[int] | None = None  # those that arrive while one is handed over
@@ -65,7 +75,10 @@ class Client:
         self._wake = threading.Event()
         self._connected = self._closing = False
         self._work: deque[Callable[[], None]] = deque()
-        self.greet: Callable[[], None] = lambda: None  # what to tell a broker that is new to us
+        # What others rely on once we are online, then what else a broker has not heard.
+        self.before_online: Callable[[], None] = lambda: None
+        self.greet: Callable[[], None] = lambda: None
+        self.tick: Callable[[], None] = lambda: None  # every TICK_S while there is a broker
         self.heard: Callable[[str, bytes], None] = lambda topic, payload: None
         self._topics: tuple[str, ...] = ()
         self._paho = self._made(broker, password, ca_file)
@@ -92,9 +105,27 @@ class Client:
             self._work.append(work)
             self._wake.set()
 
-    def tell(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
-        """Publish now, in the sending thread: lost where the connection is."""
-        self._paho.publish(topic, payload, qos=0, retain=retain)
+    def tell(self, topic: str, payload: bytes) -> None:
+        """Publish a retained message now, in one of the client's threads: it may be lost."""
+        self._retained.add(topic)
+        if len(payload) > LARGE_BYTES:
+            self._large_s, self._large_bytes = time.monotonic(), len(payload)
+        self._paho.publish(topic, payload, qos=0, retain=True)
+
+    def take_back(self, topics: Collection[str]) -> None:
+        """Have the broker forget what it keeps of ours but for some topics."""
+        for topic in self._retained.topics - set(topics):
+            self._paho.publish(topic, b"", qos=1, retain=True)
+            self._retained.discard(topic)
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether the last picture went through."""
+        return time.monotonic() >= self._no_pictures_until_s
+
+    def say_online(self) -> None:
+        """Say that the service is there."""
+        self._paho.publish(self._availability, ONLINE, qos=1, retain=True)
 
     def close(self) -> None:
         """Publish what waits, as far as that goes in CLOSE_S, and say good-bye."""
@@ -119,7 +150,7 @@ class Client:
         if broker.user:
             client.username_pw_set(broker.user, password or None)
         if broker.tls:
-            client.tls_set_context(_trusting(ca_file))
+            client.tls_set_context(trusting(ca_file))
         # A whole house comes back at once after a power cut: not all in the same second.
         client.reconnect_delay_set(random.randint(*FIRST_PAUSE_S), random.randint(*LONGEST_PAUSE_S))
         client.max_inflight_messages_set(IN_FLIGHT)
@@ -136,10 +167,12 @@ class Client:
 
     def _send(self) -> None:
         while not self._closing:
-            self._wake.wait()
+            woken = self._wake.wait(TICK_S)
             self._wake.clear()
             while self._work and self._connected:
                 self._work.popleft()()
+            if self._connected and not woken:
+                self.tick()
             self._pump()
 
     def _pump(self) -> None:
@@ -165,7 +198,9 @@ class Client:
             return
         for topic in self._topics:
             client.subscribe(topic, qos=1)
-        client.publish(self._availability, ONLINE, qos=1, retain=True)
+        self._retained.add(self._availability)
+        self.before_online()
+        self.say_online()
         self._connected = True
         self._changed("")
         self._work.clear()
@@ -179,8 +214,18 @@ class Client:
         self, client: Any, data: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
         was, self._connected = self._connected, False
-        if was and not self._closing:
+        if not was or self._closing:
+            return
+        if time.monotonic() - self._large_s > BLAME_S:
             self._failed("the connection was lost")
+            return
+        self._large_s = -BLAME_S
+        self._no_pictures_until_s = time.monotonic() + PICTURE_PAUSE_S
+        kb, pause_min = round(self._large_bytes / 1000), round(PICTURE_PAUSE_S / 60)
+        self._failed(
+            f"the connection was lost after a message of {kb} kB, which may be over the broker's "
+            f"limit; no pictures for {pause_min} minutes (lower mqtt.pictures_max_px)"
+        )
 
     def _on_publish(self, client: Any, data: Any, mid: int, reason: Any, properties: Any) -> None:
         with self._lock:
@@ -190,7 +235,8 @@ class Client:
         self._wake.set()
 
     def _on_message(self, client: Any, data: Any, message: Any) -> None:
-        self.heard(message.topic, message.payload)
+        if not message.retain:  # what is kept from before is no news
+            self.heard(message.topic, message.payload)
 
     def _failed(self, why: str) -> None:
         self.failures += 1
@@ -212,7 +258,8 @@ def _at_once(client: Any, data: Any, connection: Any) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _trusting(ca_file: str) -> ssl.SSLContext:
+def trusting(ca_file: str) -> ssl.SSLContext:
+    """Return what verifies a broker. Raises: ConfigurationError."""
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ValueError) as error:  # ssl's own is the former

@@ -1,16 +1,32 @@
-"""What is told, and below which topic."""
+"""The messages: which topic, and what JSON is in it. docs/mqtt.md describes each.
+
+    BASE/DEVICE/availability   online, or offline by the last will: commands depend on it alone
+    BASE/DEVICE/health         the zone's state: its sensors depend on it
+    BASE/DEVICE/state          label, score and rate, now and then
+    BASE/DEVICE/event          a change of state, at least once each
+    BASE/DEVICE/snapshot       the picture of a change, as JPEG
+
+The zone that has no name has these topics; a named one has BASE/DEVICE/ZONE/health and so on.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edge import __version__
+from edge.classifier.classify import UNKNOWN
 from edge.service.health import Vitals
+from edge.service.mqtt.settings import RESERVED
 from edge.service.sighting import Sighting
+from edge.service.zone import ZoneStatus
 
 ONLINE, OFFLINE = b"online", b"offline"
+SCHEMA = 1
+MAX_STATE = 255  # characters of a state in Home Assistant
+MAX_OPTIONS = 200  # labels that Home Assistant lists; a model of more is no list to choose from
 
 
 @dataclass(frozen=True)
@@ -21,7 +37,7 @@ class Topics:
     device: str
 
     def of(self, kind: str) -> str:
-        """The topic of a kind: availability, state, event, snapshot."""
+        """The topic of a kind: availability, health, state, event, snapshot."""
         return f"{self.base}/{self.device}/{kind}"
 
 
@@ -31,8 +47,10 @@ def event(sighting: Sighting, device: str, identity: str, vitals: Vitals) -> byt
     assert change is not None
     return _encoded(
         {
+            "schema": SCHEMA,
             "id": identity,
             "device": device,
+            "zone": sighting.zone,
             "at": sighting.result.captured_at.isoformat(timespec="milliseconds"),
             "from": change.before,
             "to": change.after,
@@ -45,20 +63,24 @@ def event(sighting: Sighting, device: str, identity: str, vitals: Vitals) -> byt
     )
 
 
-def state(sighting: Sighting, device: str, lost: int, vitals: Vitals) -> bytes:
-    """How things are."""
+def state(sighting: Sighting, device: str, lost: int, vitals: Vitals, nothing: str) -> bytes:
+    """The newest result; `nothing` is the word for unknown towards Home Assistant."""
     throttling = vitals.throttling
     return _encoded(
         {
+            "schema": SCHEMA,
             "device": device,
+            "zone": sighting.zone,
             "at": sighting.result.captured_at.isoformat(timespec="milliseconds"),
             "state": sighting.state,
+            "state_score": round(sighting.state_score, 4),
+            "entity_state": entity_state(sighting.state, nothing),
             "label": sighting.result.label,
             "score": round(sighting.result.score, 4),
             "frame": sighting.number,
             "fps": round(vitals.fps, 2),
             "age_ms": round(sighting.age_ms, 1),
-            "temperature": vitals.celsius,
+            "temperature_c": vitals.celsius,
             "throttling": list(throttling.now) if throttling else None,
             "model": vitals.model,
             "version": vitals.version,
@@ -68,69 +90,146 @@ def state(sighting: Sighting, device: str, lost: int, vitals: Vitals) -> bytes:
     )
 
 
-def discovery(
-    topics: Topics, prefix: str, vitals: Vitals, *, celsius: bool, pictures: bool
-) -> dict[str, bytes]:
-    """What Home Assistant wants to know of each entity, by topic.
+def health(status: ZoneStatus, device: str, run: str, zone: str = "") -> bytes:
+    """The zone's state; `run` is another for each run of a service."""
+    return _encoded(
+        {
+            "schema": SCHEMA,
+            "device": device,
+            "zone": zone,
+            "state": status.state,
+            "reason": status.reason,
+            "problem": status.problem,
+            "run": run,
+        }
+    )
 
-    Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
+
+def entity_state(state: str, nothing: str) -> str:
+    """A state as Home Assistant can have it: its own words for no value are not labels."""
+    if state == UNKNOWN:
+        return nothing
+    return (f"{state} (label)" if state.lower() in RESERVED else state)[:MAX_STATE]
+
+
+def discovery(
+    topics: Topics,
+    name: str,
+    vitals: Vitals,
+    *,
+    nothing: str,
+    expire_after_s: float,
+    celsius: bool,
+    pictures: bool,
+) -> bytes:
+    """What Home Assistant wants to know of the device and its entities, in one message.
+
+    Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery (device discovery)
 
     Args:
         topics: the device's.
-        prefix: Home Assistant's.
-        vitals: with the model's name.
+        name: that people know the device by.
+        vitals: with the model's name and labels.
+        nothing: the word for unknown.
+        expire_after_s: without a message for so long, a sensor has no value.
         celsius: whether the machine tells its temperature.
         pictures: whether there are any.
     """
-    diagnostic = {"entity_category": "diagnostic"}
-    degrees = {"unit_of_measurement": "°C", "device_class": "temperature"}
-    entities: dict[str, tuple[str, dict[str, Any]]] = {
-        "label": ("sensor", _sensor(topics, "state", "Label", "mdi:tag")),
-        "score": ("sensor", _sensor(topics, "score", "Score", "mdi:gauge", digits=2)),
-        "fps": (
-            "sensor",
-            _sensor(topics, "fps", "Frames a second", "mdi:camera-timer", digits=1) | diagnostic,
-        ),
-    }
-    if celsius:
-        told = _sensor(topics, "temperature", "Temperature", "mdi:thermometer", digits=0)
-        entities["temperature"] = ("sensor", told | degrees | diagnostic)
-    if pictures:
-        entities["snapshot"] = ("camera", {"topic": topics.of("snapshot"), "name": "Snapshot"})
-    shared = _shared(topics, vitals)
-    return {
-        f"{prefix}/{kind}/{topics.device}/{name}/config": _encoded(
-            entity | shared | {"unique_id": f"edge_classify_{topics.device}_{name}"}
-        )
-        for name, (kind, entity) in entities.items()
-    }
-
-
-def _sensor(
-    topics: Topics, key: str, name: str, icon: str, *, digits: int | None = None
-) -> dict[str, Any]:
-    """A value of the state; a number, where it has digits."""
-    number = {"state_class": "measurement", "suggested_display_precision": digits}
-    return {
+    sensors = _sensors(vitals, nothing) | (_temperature() if celsius else {})
+    of_state = {
+        "platform": "sensor",
         "state_topic": topics.of("state"),
-        "value_template": f"{{{{ value_json.{key} }}}}",
-        "name": name,
-        "icon": icon,
-    } | (number if digits is not None else {})
+        "expire_after": round(expire_after_s),
+    }
+    entities = {key: of_state | sensor for key, sensor in sensors.items()}
+    for key in ("label", "score", "fps"):
+        entities[key] |= _zone_availability(topics)
+    entities["problem"] = _problem(topics)
+    if pictures:
+        entities["snapshot"] = {
+            "platform": "image",
+            "image_topic": topics.of("snapshot"),
+            "content_type": "image/jpeg",
+            "name": "Last change",
+        }
+    identity = f"edge_classify_{topics.device}"
+    for key, entity in entities.items():
+        entity["unique_id"] = f"{identity}_{key}"
+    return _encoded(
+        {
+            "device": {
+                "identifiers": [identity],
+                "name": name,
+                "model": vitals.model,
+                "manufacturer": "edge-classify",
+                "sw_version": __version__,
+            },
+            "origin": {"name": "edge-classify", "sw_version": __version__},
+            "availability": [{"topic": topics.of("availability")}],
+            "components": entities,
+        }
+    )
 
 
-def _shared(topics: Topics, vitals: Vitals) -> dict[str, Any]:
-    """What all entities of a device say."""
+def _sensors(vitals: Vitals, nothing: str) -> dict[str, dict[str, Any]]:
+    label = {"name": "Label", "icon": "mdi:tag", "value_template": "{{ value_json.entity_state }}"}
+    options = _options(vitals.labels, nothing)
     return {
-        "availability_topic": topics.of("availability"),
-        "device": {
-            "identifiers": [f"edge_classify_{topics.device}"],
-            "name": topics.device,
-            "model": vitals.model,
-            "manufacturer": "edge-classify",
-            "sw_version": __version__,
-        },
-        "origin": {"name": "edge-classify", "sw_version": __version__},
+        "label": label | ({"device_class": "enum", "options": options} if options else {}),
+        "score": _number("state_score", "Score", 2) | {"icon": "mdi:gauge"},
+        "fps": _number("fps", "Frames per second", 1)
+        | {"icon": "mdi:camera-timer", "entity_category": "diagnostic"},
+    }
+
+
+def _options(labels: Sequence[str], nothing: str) -> list[str]:
+    """All states that the label can have; none where they are too many to list."""
+    states = dict.fromkeys([*(entity_state(label, nothing) for label in labels), nothing])
+    return list(states) if len(states) <= MAX_OPTIONS else []
+
+
+def _number(key: str, name: str, digits: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value_template": f"{{{{ value_json.{key} }}}}",
+        "state_class": "measurement",
+        "suggested_display_precision": digits,
+    }
+
+
+def _temperature() -> dict[str, dict[str, Any]]:
+    return {
+        "temperature": _number("temperature_c", "Temperature", 0)
+        | {
+            "device_class": "temperature",
+            "unit_of_measurement": "°C",
+            "entity_category": "diagnostic",
+        }
+    }
+
+
+def _zone_availability(topics: Topics) -> dict[str, Any]:
+    """Of what depends on the zone: while it is lost its last label must not be taken for news."""
+    template = "{{ 'offline' if value_json.state == 'lost' else 'online' }}"
+    return {
+        "availability": [
+            {"topic": topics.of("availability")},
+            {"topic": topics.of("health"), "value_template": template},
+        ],
+        "availability_mode": "all",
+    }
+
+
+def _problem(topics: Topics) -> dict[str, Any]:
+    template = "{{ {true: 'ON', false: 'OFF'}.get(value_json.problem, 'None') }}"
+    return {
+        "platform": "binary_sensor",
+        "device_class": "problem",
+        "name": "Problem",
+        "state_topic": topics.of("health"),
+        "value_template": template,
+        "json_attributes_topic": topics.of("health"),
+        "entity_category": "diagnostic",
     }
 
 

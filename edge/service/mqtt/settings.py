@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from edge.errors import ConfigurationError, checked
@@ -15,6 +17,8 @@ from edge.files import secret
 PASSWORD_VARIABLE, CREDENTIAL = "EDGE_MQTT_PASSWORD", "mqtt-password"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 TOPIC = "edge-classify"
+INSTANCE_VARIABLE = "EDGE_INSTANCE"  # of the unit, where one machine has several services
+RESERVED = {"", "unknown", "unavailable", "none"}  # Home Assistant's own words for no value
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class MqttSettings:
     queue: int = 1000  # events that wait for the broker; the oldest goes first
     state_every_s: float = 10.0  # how often the state is told while it is the same
     pictures: bool = False  # whether the pictures of changes are sent; people may be in them
+    pictures_max_px: int = 640  # of the longer side
+    unknown: str = "nothing"  # Home Assistant's own word for no value is "unknown"
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""
@@ -48,7 +54,13 @@ class MqttSettings:
         if self.device and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.device):
             fault = f"must be letters, digits, - and _. Received: {self.device!r}"
             raise ConfigurationError("mqtt.device", fault, "leave it out for the machine's name")
-        if self.discovery and not _is_topic(self.discovery):
+        checked("mqtt.pictures_max_px", self.pictures_max_px, 32, 10_000)
+        if self.unknown.lower() in RESERVED or len(self.unknown) > 100:
+            fault = (
+                f"must be a word that Home Assistant does not reserve. Received: {self.unknown!r}"
+            )
+            raise ConfigurationError("mqtt.unknown", fault, 'such as "nothing"')
+        if self.discovery and not _is_topic(self.prefix):
             fault = f"must be a topic without + and #. Received: {self.discovery!r}"
             raise ConfigurationError("mqtt.discovery", fault, 'homeassistant is usual; "" is none')
         if self.url:
@@ -77,9 +89,19 @@ class MqttSettings:
         return Broker(parts.hostname, port or PORTS[parts.scheme], tls, user, topic)
 
     @property
+    def prefix(self) -> str:
+        """Home Assistant's prefix; "" for none."""
+        return self.discovery.strip("/")
+
+    @property
     def device_id(self) -> str:
-        """The device's name in topics; the machine's own, made one."""
-        return self.device or re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname())[:64] or "edge"
+        """The device in topics: unique to this machine, and the same under another host name."""
+        return self.device or f"edge-{_machine()}"
+
+    @property
+    def name(self) -> str:
+        """The device as people call it."""
+        return self.device or socket.gethostname()
 
     def password(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return the password; "" for none. Raises: ConfigurationError."""
@@ -87,6 +109,21 @@ class MqttSettings:
         return secret(*named, PASSWORD_VARIABLE, CREDENTIAL, environment)
 
 
+def _machine(path: Path = Path("/etc/machine-id")) -> str:
+    """Eight digits for this machine and this instance of the service.
+
+    The machine's id is secret by itself: a hash is not (man machine-id).
+    """
+    try:
+        machine = path.read_text().strip()
+    except (OSError, ValueError):
+        machine = ""
+    instance = os.environ.get(INSTANCE_VARIABLE, "")
+    known = f"edge-classify/{machine or socket.gethostname()}/{instance}"
+    return hashlib.sha256(known.encode()).hexdigest()[:8]
+
+
 def _is_topic(text: str) -> bool:
     """Whether messages can be published below it."""
-    return text.isprintable() and not set("+#") & set(text) and len(text) <= 200 and text[0] != "$"
+    is_plain = text.isprintable() and not set("+#") & set(text) and "//" not in text
+    return is_plain and 0 < len(text) <= 200 and text[0] != "$"

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 from edge import board
 from edge.errors import EdgeError
-from edge.image.preprocess import encode_jpeg, read_image
+from edge.image.preprocess import Picture, encode_jpeg, read_image, resize
 from edge.service.health import Vitals
 from edge.service.mqtt import messages
 from edge.service.mqtt.client import Client
+from edge.service.mqtt.retained import Retained
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sighting import Sighting, Sink
+from edge.service.zone import ZoneStatus
 
-PICTURE_AT_LEAST = (480, 640)
+MAX_PICTURE_BYTES = 100_000  # brokers and their cloud relatives limit a packet to 128 kB and more
+QUALITIES = (85, 70, 50, 30)
+MIN_EXPIRY_S = 60.0
 
 
 class Mqtt(Sink):
-    """Tells a broker each change of state, and the state itself now and then."""
+    """Publishes each change of state, the state now and then, and whether it can be relied on."""
 
     def __init__(
         self,
         settings: MqttSettings,
         vitals: Callable[[], Vitals],
         report: Callable[[str], None],
+        retained: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin to connect. Raises: ConfigurationError.
@@ -35,26 +42,37 @@ class Mqtt(Sink):
             settings: the configuration's.
             vitals: how the service fares.
             report: takes a line when the connection changes.
+            retained: the file that remembers what the broker keeps; None: it is not remembered.
             monotonic: the time to go by.
         """
         self._settings, self._vitals, self._monotonic = settings, vitals, monotonic
+        self._report = report
         broker = settings.broker
         self._topics = messages.Topics(broker.topic, settings.device_id)
+        self._availability, self._health = map(self._topics.of, ("availability", "health"))
+        self._config = f"{settings.prefix}/device/{settings.device_id}/config"
         self._client = Client(
             broker,
             settings.password(),
             ca_file=settings.ca_file,
-            availability=self._topics.of("availability"),
+            availability=self._availability,
             queue=settings.queue,
+            retained=Retained(retained, settings.url),
             report=report,
         )
         self.name = self._client.name
         self._run, self._events = uuid.uuid4().hex[:8], 0  # this run's, in an event's id
         self._newest: Sighting | None = None
         self._told_s = -settings.state_every_s
-        self._birth = f"{settings.discovery}/status"  # where Home Assistant says that it is back
-        self._client.greet, self._client.heard = self._introduce, self._hear
-        self._client.start((self._birth,) if settings.discovery else ())
+        self._status: ZoneStatus | None = None  # as it was told
+        self._rival = False  # whether another service has our name
+        self._birth = f"{settings.prefix}/status"  # where Home Assistant says that it is back
+        client = self._client
+        client.before_online, client.greet = self._tell_health, self._introduce
+        client.tick, client.heard = self._look, self._hear
+        client.start(
+            (self._availability, self._health, *((self._birth,) if settings.prefix else ()))
+        )
 
     def __call__(self, sighting: Sighting) -> None:
         """Take a sighting: nothing here waits for the broker."""
@@ -66,7 +84,8 @@ class Mqtt(Sink):
             told = messages.event(sighting, self._topics.device, identity, self._vitals())
             self._client.event(self._topics.of("event"), told)
             if self._settings.pictures and sighting.frame is not None:
-                self._client.soon(lambda: self._tell_picture(sighting))
+                picture = sighting.frame.picture
+                self._client.soon(lambda: self._tell_picture(picture))
         now = self._monotonic()
         if sighting.change or now - self._told_s >= self._settings.state_every_s:
             self._told_s = now
@@ -74,8 +93,9 @@ class Mqtt(Sink):
 
     @property
     def trouble(self) -> str:
-        """Why there is no connection; "" while there is one."""
-        return self._client.trouble
+        """Why there is no connection, or who has our name; "" for neither."""
+        rival = f"{self.name}: another service has the name {self._topics.device}"
+        return self._client.trouble or (rival if self._rival else "")
 
     @property
     def failures(self) -> int:
@@ -95,31 +115,97 @@ class Mqtt(Sink):
 
     def _introduce(self) -> None:
         """Tell all that a broker, or a house that comes back, has not heard."""
-        settings = self._settings
-        if settings.discovery:
+        settings, vitals = self._settings, self._vitals()
+        wanted = [self._availability, self._health, self._topics.of("state")]
+        wanted += [self._topics.of("snapshot")] if settings.pictures else []
+        wanted += [self._config] if settings.prefix else []
+        self._client.take_back(wanted)
+        if settings.prefix:
             told = messages.discovery(
                 self._topics,
-                settings.discovery,
-                self._vitals(),
+                settings.name,
+                vitals,
+                nothing=settings.unknown,
+                expire_after_s=max(MIN_EXPIRY_S, 3 * settings.state_every_s),
                 celsius=board.temperature() is not None,
                 pictures=settings.pictures,
             )
-            for topic, payload in told.items():
-                self._client.tell(topic, payload)
+            self._client.tell(self._config, told)
+        self._tell_health()
         self._tell_state()
 
     def _hear(self, topic: str, payload: bytes) -> None:
         if topic == self._birth and payload == messages.ONLINE:
             self._client.soon(self._introduce)
+        elif topic == self._availability and payload == messages.OFFLINE:
+            self._client.soon(self._contradict)  # another's last will, or our own late one
+        elif topic == self._health and not self._rival and _run_of(payload) not in ("", self._run):
+            self._rival = True
+            line = "another service uses this device's name; set another one (mqtt.device)"
+            self._report(f"{self.name}: {self._topics.device}: {line}")
+
+    def _contradict(self) -> None:
+        """Say that we are there: it was said of our name that it is not."""
+        self._client.say_online()
+        self._tell_health()
+        self._tell_state()
+
+    def _look(self) -> None:
+        """Tell what has changed without a frame: a lost camera gives none."""
+        status = self._vitals().zone
+        if status != self._status:
+            self._tell_health()
+        now = self._monotonic()
+        if status.is_available and now - self._told_s >= self._settings.state_every_s:
+            self._told_s = now  # nothing is new, and it still holds
+            self._tell_state()
+
+    def _tell_health(self) -> None:
+        self._status = self._vitals().zone
+        told = messages.health(self._status, self._topics.device, self._run)
+        self._client.tell(self._health, told)
 
     def _tell_state(self) -> None:
         if self._newest:
-            device, lost = self._topics.device, self._client.lost
-            told = messages.state(self._newest, device, lost, self._vitals())
+            device, lost, nothing = self._topics.device, self._client.lost, self._settings.unknown
+            told = messages.state(self._newest, device, lost, self._vitals(), nothing)
             self._client.tell(self._topics.of("state"), told)
+            if self._status != self._vitals().zone:
+                self._tell_health()
 
-    def _tell_picture(self, sighting: Sighting) -> None:
-        assert sighting.frame is not None
-        with contextlib.suppress(EdgeError):  # a file that is gone
-            pixels = read_image(sighting.frame.picture, PICTURE_AT_LEAST)
-            self._client.tell(self._topics.of("snapshot"), encode_jpeg(pixels))
+    def _tell_picture(self, picture: Picture) -> None:
+        if self._client.takes_pictures:
+            with contextlib.suppress(EdgeError):  # a file that is gone
+                jpeg = small_jpeg(picture, self._settings.pictures_max_px)
+                self._client.tell(self._topics.of("snapshot"), jpeg)
+
+
+def small_jpeg(picture: Picture, max_px: int, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
+    """A picture as a JPEG that every broker takes.
+
+    Args:
+        picture: a path, encoded bytes or (height, width, 3) uint8 pixels.
+        max_px: of the longer side.
+        max_bytes: of the file; quality falls until it fits, the least quality may exceed it.
+
+    Raises: EdgeError where it cannot be read.
+    """
+    pixels = read_image(picture, (max_px, max_px))
+    height, width = pixels.shape[:2]
+    scale = min(1.0, max_px / max(height, width))
+    if scale < 1:
+        pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
+    for quality in QUALITIES:
+        jpeg = encode_jpeg(pixels, quality)
+        if len(jpeg) <= max_bytes:
+            break
+    return jpeg
+
+
+def _run_of(payload: bytes) -> str:
+    """Which run of a service sent a health message; "" where it is none of ours."""
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return ""
+    return str(document.get("run", "")) if isinstance(document, dict) else ""

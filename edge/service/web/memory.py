@@ -75,9 +75,8 @@ class Memory:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Args: the time to go by."""
         self.newest: Sighting | None = None
-        self.newest_s = monotonic()  # when it came, or since when it is waited for
         self.dropped = 0  # frames that the source let go, since it began
-        self._monotonic, self._began_s = monotonic, self.newest_s
+        self._monotonic, self._began_s = monotonic, monotonic()
         self._lock = threading.Lock()  # a deque must not change while it is read through
         self._point_s = -POINT_S
         self._points: deque[Point] = deque(maxlen=round(HISTORY_S / POINT_S))
@@ -100,12 +99,7 @@ class Memory:
                     Point(sighting.number, at, up_s, sighting.state, result.categories)
                 )
         self.dropped += sighting.dropped
-        self.newest, self.newest_s = sighting, now
-
-    @property
-    def silent_s(self) -> float:
-        """How long the newest sighting is ago, or the beginning."""
-        return self._monotonic() - self.newest_s
+        self.newest = sighting
 
     def points(self, since: int = 0) -> list[Point]:
         """The points of the frames after that number, the oldest first."""

@@ -27,6 +27,7 @@ from edge.board import Throttling
 from edge.classifier.classify import UNKNOWN
 from edge.service.health import Vitals
 from edge.service.sighting import Sighting
+from edge.service.zone import ZoneState
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Seconds: from a small model on a workstation to a large one on a Pi Zero.
@@ -41,9 +42,9 @@ OTHERS = "(others)"
 class Metrics(Collector):
     """Counts in the service's loop, in a microsecond; the rest is looked up when asked for."""
 
-    def __init__(self, vitals: Callable[[], Vitals], fresh: Callable[[], bool]) -> None:
-        """Args: how the service fares, and whether its newest result is fresh."""
-        self._vitals, self._fresh = vitals, fresh
+    def __init__(self, vitals: Callable[[], Vitals]) -> None:
+        """Args: how the service fares."""
+        self._vitals = vitals
         self._results: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._invoke, self._whole = _Times(INVOKE), _Times(END_TO_END)
@@ -78,11 +79,13 @@ class Metrics(Collector):
         yield _labelled("events", meaning, events, vitals.labels)
         yield self._invoke.family("invoke_seconds", "Time of the model's invoke.")
         yield self._whole.family("end_to_end_seconds", "Age of a frame at its result.")
-        yield _gauge("fresh", "Whether there is a fresh result.", float(self._fresh()))
+        is_live = float(vitals.zone.state is ZoneState.LIVE)
+        yield _gauge("fresh", "Whether there is a fresh result.", is_live)
         if self._captured_ns is not None:
             age_s = (time.monotonic_ns() - self._captured_ns) / 1e9
             yield _gauge("frame_age_seconds", "Age of the newest classified frame.", age_s)
         yield _counter("frames_dropped", "Frames that the source let go.", self._dropped)
+        yield _zone(vitals)
         yield from _service(vitals)
         yield from _board(vitals)
         yield from _sinks(vitals)
@@ -124,6 +127,15 @@ def _labelled(
     family = CounterMetricFamily(f"edge_classify_{name}", text, labels=("label",))
     for label, count in there.items():
         family.add_metric((_plain(label),), count)
+    return family
+
+
+def _zone(vitals: Vitals) -> GaugeMetricFamily:
+    """The zone's state. Prometheus takes a series without a zone for the unnamed one."""
+    text = "Whether the zone is in this state."
+    family = GaugeMetricFamily("edge_classify_zone_state", text, labels=("state",))
+    for state in ZoneState:
+        family.add_metric((state,), float(state is vitals.zone.state))
     return family
 
 

@@ -22,9 +22,7 @@ from edge.service.web.metrics import Metrics
 from edge.service.web.pictures import LISTED_THUMBNAILS, Pictures
 from edge.service.web.settings import WebSettings
 from edge.service.web.stream import Stream
-
-FRESH_S = 10.0  # a result is fresh for so long, or for FRESH_FRAMES at the rate of late
-FRESH_FRAMES = 3
+from edge.service.zone import ZoneState, fresh_s
 
 
 class Station:
@@ -51,7 +49,7 @@ class Station:
         """
         self.vitals, self.models, self.ask = vitals, models, ask
         self.memory = Memory()
-        self.metrics = Metrics(vitals, self.is_fresh)
+        self.metrics = Metrics(vitals)
         self.pictures = Pictures(lambda: self.memory.newest, settings.stream_fps)
         self.stream = Stream(self.pictures, settings.stream_fps)
         self.dataset = Dataset(
@@ -85,23 +83,13 @@ class Station:
         """Whether a request's host is ours: another site's name may lead here (DNS rebinding)."""
         return host in self.hosts or host.startswith(f"{self.device.lower()}.")
 
-    @property
-    def fresh_s(self) -> float:
-        """How long a result is fresh."""
-        fps = self.vitals().fps
-        return max(FRESH_S, FRESH_FRAMES / fps if fps else 0.0)
-
-    def is_fresh(self) -> bool:
-        """Whether there is a fresh result."""
-        return self.memory.newest is not None and self.memory.silent_s <= self.fresh_s
-
     def fault(self) -> str:
-        """Why there is no fresh result, in one line; "" where there is one, or nothing is new."""
+        """Why the zone is lost, in one line; "" where it is not."""
         vitals = self.vitals()
-        if self.is_fresh() or vitals.idle:
+        if vitals.zone.is_available:
             return ""
-        waiting = vitals.waiting
-        return f"no result for {self.memory.silent_s:.0f} s" + (f": {waiting}" if waiting else "")
+        waiting = f": {vitals.waiting}" if vitals.waiting else ""
+        return f"no result for {vitals.silent_s:.0f} s{waiting}"
 
     def latest(self) -> dict[str, Any]:
         """All that there is to know now."""
@@ -110,9 +98,10 @@ class Station:
             "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "device": self.device,
             "edge_classify": __version__,
-            "fresh": self.is_fresh(),
-            "fresh_within_s": round(self.fresh_s, 1),
-            "silent_s": round(self.memory.silent_s, 1),
+            "zone": {"name": "", "state": vitals.zone.state, "reason": vitals.zone.reason},
+            "fresh": vitals.zone.state is ZoneState.LIVE,
+            "fresh_within_s": round(fresh_s(vitals.fps), 1),
+            "silent_s": round(vitals.silent_s, 1),
             "sighting": newest.as_dict() if newest else None,
             "threshold": self._rules.threshold_of(self.models.model),
             "latency_ms": self.memory.latencies(),

@@ -86,15 +86,15 @@ function showLatest(latest) {
 }
 
 function showStatus(latest) {
-  const { waiting, idle, trouble } = latest.vitals;
+  const { waiting, trouble } = latest.vitals, zone = latest.zone.state;
   const failing = Object.entries(latest.vitals.sinks).filter(([, sink]) => sink.lost);
   let line = "";
-  if (!latest.fresh && !idle) line = `No result for ${lasting(latest.silent_s)}.${waiting ? ` ${waiting}` : ""}`;
+  if (zone === "lost") line = `No result for ${lasting(latest.silent_s)}.${waiting ? ` ${waiting}` : ""}`;
   else if (trouble) line = `The new model was refused: ${trouble}. The last one goes on.`;
   else if (failing.length) line = `Changes were lost: ${failing.map(([name]) => name).join(", ")}.`;
   banner(line);
-  $("status").dataset.is = latest.fresh || idle ? "live" : "stale";
-  put("status-text", latest.fresh ? `live, ${latest.vitals.fps.toFixed(1)} frames a second` : idle ? waiting : "no fresh result");
+  $("status").dataset.is = zone === "lost" ? "stale" : "live";
+  put("status-text", latest.fresh ? `live, ${latest.vitals.fps.toFixed(1)} frames a second` : zone === "lost" ? "no fresh result" : waiting || zone);
 }
 
 function banner(line) {

@@ -1,0 +1,59 @@
+"""The states of a zone: the one vocabulary of page, metrics, MQTT and STATUS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+FRESH_S = 10.0  # a result is fresh for this time, or for FRESH_FRAMES at the current rate
+FRESH_FRAMES = 3
+
+
+class ZoneState(StrEnum):
+    """What a zone does. All but LOST are as intended: no alarm, and its last label stands."""
+
+    LIVE = "live"  # its newest result is fresh
+    IDLE = "idle"  # there is nothing new to classify
+    PAUSED = "paused"  # by a command
+    ASLEEP = "asleep"  # outside its hours
+    LOST = "lost"  # no fresh result, for a reason
+
+
+@dataclass(frozen=True)
+class ZoneStatus:
+    """A zone's state at one moment."""
+
+    state: ZoneState
+    reason: str = ""  # one line; of LOST alone
+    problem: bool | None = False  # None: the run is too young to tell
+
+    @property
+    def is_available(self) -> bool:
+        """Whether its label can be relied on."""
+        return self.state is not ZoneState.LOST
+
+
+def fresh_s(fps: float) -> float:
+    """How long a result is fresh at a rate, in seconds."""
+    return max(FRESH_S, FRESH_FRAMES / fps if fps else 0.0)
+
+
+def zone_status(
+    silent_s: float, fps: float, *, has_result: bool, waiting: str, idle: bool
+) -> ZoneStatus:
+    """Return a zone's state.
+
+    Args:
+        silent_s: seconds since the newest result, or since the start while there was none.
+        fps: the current rate, in frames per second.
+        has_result: whether there was a result in this run.
+        waiting: why the source gives no frame; "" while it does.
+        idle: whether that is because there is nothing new.
+    """
+    is_fresh = silent_s <= fresh_s(fps)
+    if has_result and is_fresh:
+        return ZoneStatus(ZoneState.LIVE)
+    if idle:
+        return ZoneStatus(ZoneState.IDLE)
+    reason = waiting or (f"no result for {silent_s:.0f} s" if has_result else "no frame yet")
+    return ZoneStatus(ZoneState.LOST, reason, None if is_fresh else True)
