@@ -118,6 +118,8 @@ def _representative_dataset(calibration: Pixels) -> Callable[[], Iterator[list[A
 def main() -> int:
     """Convert in this process; the output appears whole or not at all."""
     saved_model, calibration, variant, output = sys.argv[1:]
+    # A SavedModel needs no Keras; without its import, a small network takes 5 s instead of 7.
+    sys.modules["keras"] = None  # type: ignore[assignment]
     try:
         pixels = np.load(calibration, mmap_mode="r")
         write(Path(output), to_tflite(Path(saved_model), VARIANTS[variant], pixels))
