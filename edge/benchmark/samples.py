@@ -70,7 +70,11 @@ def ratio(of: Sequence[Samples], to: Sequence[Samples], percent: float = 50.0) -
 
 
 def _resampled(rounds: Sequence[Samples], random: np.random.Generator, percent: float) -> float:
-    chosen = random.integers(len(rounds), size=len(rounds))
-    drawn = np.concatenate([random.choice(rounds[i], len(rounds[i])) for i in chosen])
+    chosen = [rounds[i] for i in random.integers(len(rounds), size=len(rounds))]
+    lengths = [len(samples) for samples in chosen]
+    # One look-up for all rounds: a draw for each takes three times as long.
+    first = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+    within = random.random(len(first)) * np.repeat(lengths, lengths)
+    drawn = np.concatenate(chosen)[first + within.astype(np.int64)]
     # Of few runs of a short stage, which is a difference, more than half may be 0 ns.
     return max(1.0, float(np.percentile(drawn, percent)))
