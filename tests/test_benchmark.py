@@ -108,8 +108,8 @@ def test_drift_is_seen_between_rounds() -> None:
 
 def test_runs_are_counted_or_timed() -> None:
     assert len(time_runs(lambda: None, num_runs=7)) == 7
-    samples = time_runs(lambda: time.sleep(0.01), seconds=0.05)
-    assert 1 < len(samples) <= 5
+    samples = time_runs(lambda: time.sleep(0.01), seconds=0.5)
+    assert 1 < len(samples) <= 50
     assert samples.min() >= 10_000_000
     assert len(time_runs(lambda: time.sleep(0.02), seconds=0.001)) == 1
 
@@ -130,7 +130,7 @@ def test_warming_up_goes_on_until_it_is_stable() -> None:
     warmed = warm_up(lambda: time.sleep(waits.pop(0)), 5)
     assert warmed.stable
     assert warmed.runs >= 10
-    assert 10 <= warmed.p50_ms < 25
+    assert 10 <= warmed.p50_ms < 100
 
 
 def test_the_loop_costs_less_than_a_hundredth_of_a_millisecond() -> None:

@@ -93,8 +93,10 @@ def test_a_run_that_fails_is_one_line(memory: ModuleType) -> None:
 
 
 def test_memory_of_a_whole_run_is_measured() -> None:
-    options = "--network tutorial --weights none --epochs 1 --steps-per-epoch 2 --quantize float32"
-    done = run("benchmarks/memory.py", "--files", "150", "--image-size", "96", "--options", options)
+    options = (
+        "--network small --precision float32 --epochs 1 --steps-per-epoch 2 --quantize float32"
+    )
+    done = run("benchmarks/memory.py", "--files", "150", "--image-size", "32", "--options", options)
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \|$", done.stdout, re.MULTILINE)
     assert [row[0] for row in rows] == ["150"]

