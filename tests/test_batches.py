@@ -7,68 +7,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, run
-
-BEGIN = """
-import os, sys
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import numpy as np
-from convert.training import batches
-from convert.training.augment import Augmentation
-
-def photos(count, side=32):  # the first two pixels tell which photo it is
-    pixels = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
-    pixels[:, 0, 0, 0], pixels[:, 0, 1, 0] = np.arange(count) % 256, np.arange(count) // 256
-    return pixels
-
-def augmented(pixels, kind, first_step=0, seed=5):
-    count = len(pixels)
-    return batches.augmented(
-        pixels, np.arange(count) % 3, np.arange(count) / 2, augmentation=kind, batch_size=7,
-        seed=seed, first_step=first_step,
-    )
-
-def take(dataset, count):
-    return [[tensor.numpy() for tensor in batch] for batch in dataset.take(count)]
-"""
-
-BATCHES = (
-    BEGIN
-    + """
-results = {}
-def keep(name, batches):
-    for part, values in zip(("pixels", "labels", "weights"), zip(*batches)):
-        results[f"{name}-{part}"] = np.concatenate(values)
-
-camera = Augmentation.camera()
-keep("plain-order", take(augmented(photos(30), Augmentation.none()), 13))  # 91 = 3 epochs and 1
-keep("camera", take(augmented(photos(30), camera), 6))
-keep("another", take(augmented(photos(30), camera, seed=6), 6))
-keep("continued", take(augmented(photos(30), camera, first_step=4), 2))
-batches.THREADS = 1
-keep("one-thread", take(augmented(photos(30), camera), 6))
-keep("few", take(augmented(photos(3), Augmentation.none()), 3))  # fewer than a batch
-keep("plain", take(batches.plain(photos(30), np.arange(30) % 3, 8), -1))
-endless, once = augmented(photos(30), camera), batches.plain(photos(30), np.arange(30), 8)
-results["cardinality"] = [int(endless.cardinality()), int(once.cardinality())]
-results["dtypes"] = [spec.dtype.name for spec in endless.element_spec]
-results["shape"] = endless.element_spec[0].shape
-np.savez(sys.argv[1], photos=photos(30), **results)
-"""
-)
+from conftest import PROGRAMS, ROOT, run
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """What the script computed, by name."""
+    """What the program computed, by name; and what it said on stderr."""
     path: Path = tmp_path_factory.mktemp("batches") / "results.npz"
-    done = run("-W", "error", "-c", BATCHES, str(path))
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "0"}
+    done = run("-W", "error", PROGRAMS / "make_batches.py", path, env=environment)
     assert done.returncode == 0, done.stderr
-    return dict(np.load(path))
+    return dict(np.load(path)) | {"stderr": np.array(done.stderr)}
 
 
 def test_whole_batches_of_pixels_labels_and_weights(results: dict[str, np.ndarray]) -> None:
@@ -117,137 +72,66 @@ def test_plain_batches_come_once_in_order(results: dict[str, np.ndarray]) -> Non
     assert results["cardinality"].tolist() == [-1, 4]  # without end; 8 + 8 + 8 + 6
 
 
-FIT = (
-    BEGIN
-    + """
-import keras
-model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255),
-    keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
-model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=[])
-once = batches.plain(photos(30), np.arange(30) % 3, 8)
-model.fit(augmented(photos(30), Augmentation.camera()), steps_per_epoch=5, epochs=3,
-    validation_data=once, shuffle=False, verbose=2)
-model.evaluate(once, verbose=2)
-model.predict(once.map(lambda pixels, labels: pixels), verbose=0)
-"""
-)
-
-
-def test_fit_has_nothing_to_warn_of() -> None:
-    done = run("-W", "error", "-c", FIT, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "0"})
-    assert done.returncode == 0, done.stderr
+def test_fit_has_nothing_to_warn_of(results: dict[str, np.ndarray]) -> None:
+    stderr = str(results["stderr"])
     for complaint in ("sequence", "ran out of data", "Traceback", "Warning"):
-        assert complaint not in done.stderr, done.stderr
+        assert complaint not in stderr, stderr
 
 
-ENDINGS = {
-    "while-it-is-held": "",
-    "after-it-is-dropped": "del batch, source",
-    "by-an-error": "raise ValueError('an error')",
-    "of-plain-ones": "source = iter(batches.plain(photos(90, 300), np.zeros(90), 4)); next(source)",
-}
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", ["held", "dropped"])
 def test_the_process_ends_while_batches_are_being_made(ending: str) -> None:
-    script = BEGIN + "source = iter(augmented(photos(50, 300), Augmentation.camera()))\n"
-    done = run("-c", f"{script}batch = next(source)\n{ENDINGS[ending]}")
-    assert done.returncode == (ending == "by-an-error"), done.stderr
+    done = run(PROGRAMS / "end_while_batching.py", ending)
+    assert done.returncode == (ending == "dropped"), done.stderr
     assert "terminate" not in done.stderr  # what C++ says when its threads are cut off
 
 
-FITTING = (
-    BEGIN
-    + """
-import keras
-from convert.training.interrupt import between_batches
-model = keras.Sequential([keras.Input((300, 300, 3)), keras.layers.GlobalAveragePooling2D(),
-    keras.layers.Dense(3, "softmax")])
-model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=[])
-once = batches.plain(photos(90, 300), np.arange(90) % 3, 8)
-class Tell(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        {told}
-def fit():
-    with between_batches() as interrupt:
-        model.fit(augmented(photos(50, 300), Augmentation.camera()), steps_per_epoch=5, epochs=999,
-            validation_data=once, shuffle=False, verbose=0, callbacks=[Tell(), interrupt])
-"""
-)
-LOOPS = {
-    "uncaught": ("fit()", -signal.SIGINT),
-    "caught": ("try: fit()\nexcept KeyboardInterrupt: sys.exit(130)", 130),
-}
-
-
-def interrupted(script: str, times: int = 1) -> tuple[int, str]:
-    """Run a script, interrupt it once it has printed a line; its exit status and stderr."""
-    command = [sys.executable, "-u", "-c", script]
+@contextmanager
+def fitting(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A fit, which has done its first batch."""
+    command = [sys.executable, "-u", PROGRAMS / "fit_until_interrupted.py", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         try:
-            assert process.stdout.readline() == "1\n"
-            for _ in range(times):
-                process.send_signal(signal.SIGINT)
-                time.sleep(0.2)
-            _, stderr = process.communicate(timeout=300)
+            wait_for(process, "1")
+            yield process
         finally:
             process.kill()
-    return process.returncode, stderr
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_ctrl_c_ends_a_training_between_two_batches(loop: str) -> None:
-    text, expected = LOOPS[loop]
-    status, stderr = interrupted(FITTING.replace("{told}", "print(1)") + text)
-    assert status == expected, stderr
+def wait_for(process: subprocess.Popen[str], expected: str) -> None:
+    """Read lines until one is as expected."""
+    while (line := process.stdout.readline()) != f"{expected}\n":
+        assert line, process.stderr.read()
+
+
+def test_ctrl_c_ends_a_training_between_two_batches() -> None:
+    with fitting() as process:
+        process.send_signal(signal.SIGINT)
+        wait_for(process, "2")  # it was caught, and another fit is begun
+        wait_for(process, "1")
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGINT, stderr
     assert "terminate" not in stderr
-    assert "convert: stopping after this batch" in stderr
+    assert stderr.count("convert: stopping after this batch") == 2
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_batch() -> None:
-    told = "print(1); import time; time.sleep(200)"
     begin = time.monotonic()
-    status, stderr = interrupted(FITTING.replace("{told}", told) + "fit()", times=2)
-    assert status == -signal.SIGINT, stderr
+    with fitting("200") as process:
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        _, stderr = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGINT, stderr
     assert time.monotonic() - begin < 150
 
 
-def test_an_ignored_ctrl_c_stays_ignored() -> None:
-    script = """
-import os, signal
-from convert.training.interrupt import between_batches
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-with between_batches() as interrupt:
-    os.kill(os.getpid(), signal.SIGINT)
-    interrupt.check()
-assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-"""
-    done = run("-c", script)
-    assert done.returncode == 0, done.stderr
-
-
-MEMORY = (
-    BEGIN
-    + """
-from pathlib import Path
-pixels = np.load(sys.argv[1], mmap_mode="r")
-for step, batch in enumerate(augmented(pixels, Augmentation.camera())):
-    if step == 100:
-        break
-lines = Path("/proc/self/status").read_text().splitlines()
-print(next(int(line.split()[1]) // 1024 for line in lines if line.startswith("RssAnon")))
-"""
-)
+def test_an_ignored_ctrl_c_stays_ignored(results: dict[str, np.ndarray]) -> None:
+    assert results["ignored"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_anonymous_memory_does_not_grow_with_the_photos(tmp_path: Path) -> None:
-    megabytes = []
-    for count in (20, 700):  # 700 are 138 MB
-        path = tmp_path / f"{count}.npy"
-        np.save(path, np.zeros((count, 256, 256, 3), np.uint8))
-        done = run("-c", MEMORY, str(path))
-        assert done.returncode == 0, done.stderr
-        megabytes.append(int(done.stdout))
-    assert megabytes[1] < megabytes[0] + 40, megabytes
+def test_anonymous_memory_does_not_grow_with_the_photos(results: dict[str, np.ndarray]) -> None:
+    few, many = results["megabytes"]  # 20 photos, then 700: 138 MB
+    assert many < few + 40

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, mounted_disk
+from conftest import PROGRAMS, ROOT, mounted_disk
 from PIL import Image
 
 from convert.data import cache as caches
@@ -201,17 +201,6 @@ def test_what_a_power_cut_leaves_of_a_record_is_no_picture(tmp_path: Path, rest:
     assert np.array_equal(decode(photos, SIZE, cache, "train"), first)
 
 
-DECODE = """
-import sys
-from pathlib import Path
-from convert.data.cache import decode
-from convert.data.photo import Photo, sha256_of
-folder, cache = map(Path, sys.argv[1:])
-photos = [Photo(path, 0, sha256_of(path)) for path in sorted(folder.iterdir())]
-decode(photos, (64, 80), cache, "train")
-"""
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_decode_goes_on_where_it_stopped(tmp_path: Path, how: int) -> None:
     rough = np.random.default_rng(5).integers(0, 256, (1800, 2400, 3), np.uint8)
@@ -219,7 +208,7 @@ def test_an_interrupted_decode_goes_on_where_it_stopped(tmp_path: Path, how: int
     Image.fromarray(rough).save(stream, "JPEG", quality=95)
     write_copies(tmp_path / "photos", stream.getvalue(), 60)  # slow enough to be met in the midst
     cache = tmp_path / "cache"
-    command = [sys.executable, "-c", DECODE, tmp_path / "photos", cache]
+    command = [sys.executable, PROGRAMS / "decode_photos.py", tmp_path / "photos", cache]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not done_rows(cache) and time.monotonic() < deadline:
@@ -282,27 +271,18 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         decode([], SIZE, tmp_path / "file" / "cache", "train")
 
 
-MEMORY = """
-import sys
-from pathlib import Path
-import numpy as np
-from convert.data.cache import decode
-from convert.data.photo import Photo, sha256_of
-folder, cache, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-photos = [Photo(path, 0, sha256_of(path)) for path in sorted(folder.iterdir())[:count]]
-pixels = decode(photos, (64, 80), cache, "train")
-sum(int(row.sum()) for row in pixels)
-print(next(line for line in open("/proc/self/status") if line.startswith("RssAnon")).split()[1])
-"""
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says RssAnon")
 def test_anonymous_memory_does_not_grow_with_the_photos(tmp_path: Path, drawn: Path) -> None:
     content = next(iter(sorted(drawn.glob("*/*.jpg")))).read_bytes()
     write_copies(tmp_path / "photos", content, 1600)
     taken = {}
     for count in (100, 1600):
-        command = [sys.executable, "-c", MEMORY, tmp_path / "photos", tmp_path / str(count)]
+        command = [
+            sys.executable,
+            PROGRAMS / "decode_memory.py",
+            tmp_path / "photos",
+            tmp_path / str(count),
+        ]
         done = subprocess.run([*command, str(count)], cwd=ROOT, capture_output=True, check=True)
         taken[count] = int(done.stdout)
     # 1600 pictures are 24 MB of pixels
@@ -327,7 +307,12 @@ def test_the_key_is_the_content_not_the_path(tmp_path: Path) -> None:
 
 def test_two_processes_share_a_cache(tmp_path: Path) -> None:
     drawn_photos(tmp_path / "photos", 30)
-    command = [sys.executable, "-c", DECODE, tmp_path / "photos", tmp_path / "cache"]
+    command = [
+        sys.executable,
+        PROGRAMS / "decode_photos.py",
+        tmp_path / "photos",
+        tmp_path / "cache",
+    ]
     both = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
     for process in both:
         _, stderr = process.communicate(timeout=60)

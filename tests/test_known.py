@@ -13,20 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import run
+from conftest import PROGRAMS, run
 from model_copies import SMALL, changed, damaged, no_strides, relabelled
 
 from edge.classifier.known import ensure_sound
 from edge.classifier.model import Model, shipped_models
 from edge.classifier.runtime import PACKAGES, installed_runtimes
 from edge.errors import ModelError
-
-TRIED = """
-import sys
-from edge.classifier.known import ensure_sound
-ensure_sound(sys.argv[1] or None, sys.argv[2])
-print("edge.classifier.trial" in sys.modules)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +41,7 @@ def unknown(tmp_path: Path) -> Path:
 
 def tried(path: Path | str, runtime: str = "auto") -> bool:
     """Whether a fresh process has tried a model."""
-    done = run("-c", TRIED, str(path), runtime)
+    done = run(PROGRAMS / "try_model.py", str(path), runtime)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout == "True\n"
 
@@ -84,8 +77,7 @@ def test_each_runtime_tries_it(unknown: Path, cache: Path) -> None:
 
 def test_the_runtime_that_is_loaded_already_tries_it(unknown: Path, cache: Path) -> None:
     last = installed_runtimes()[-1]
-    code = f"from edge.classifier.model import Model; Model(runtime={last!r}); {TRIED}"
-    done = run("-c", code, str(unknown), "auto")
+    done = run(PROGRAMS / "try_model.py", unknown, "auto", last)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
     (mark,) = cache.iterdir()
     assert mark.name.startswith(f"sound-{PACKAGES[last]}-")

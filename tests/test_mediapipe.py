@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import USER_CACHE
+from conftest import PROGRAMS, USER_CACHE
 from small_models import small_models_of
 
 from convert.tflite.embed import embed
@@ -26,22 +26,6 @@ from edge.image.preprocess import Normalization, Pixels, resized
 
 MEDIAPIPE = "mediapipe==1.2.3"
 CLOSE = 0.01
-
-ASK = """
-import json, sys
-import mediapipe, numpy
-from mediapipe.tasks.python import BaseOptions, vision
-
-model, pixels = sys.argv[1:]
-base = BaseOptions(model_asset_path=model)
-options = vision.ImageClassifierOptions(base_options=base)
-with vision.ImageClassifier.create_from_options(options) as classifier:
-    for picture in numpy.load(pixels):
-        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=picture)
-        found = classifier.classify(image).classifications[0].categories
-        found = sorted(found, key=lambda category: category.index)
-        print(json.dumps([[category.category_name, category.score] for category in found]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +54,13 @@ def ask(mediapipe: Path, model: Path, pixels: Pixels, folder: Path) -> list[list
     """Each picture's [label, score] by index, as MediaPipe sees it."""
     np.save(folder / "pixels.npy", pixels)
     # -S leaves this environment's own packages out: MediaPipe brings another numpy.
-    command = [sys.executable, "-S", "-c", ASK, str(model), str(folder / "pixels.npy")]
+    command = [
+        sys.executable,
+        "-S",
+        PROGRAMS / "ask_mediapipe.py",
+        str(model),
+        str(folder / "pixels.npy"),
+    ]
     environment = os.environ | {"PYTHONPATH": str(mediapipe), "MPLCONFIGDIR": str(folder)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

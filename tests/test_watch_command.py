@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, run
+from conftest import PROGRAMS, ROOT, run
 from model_copies import SMALL, damaged, relabelled
 
 from edge.service.configuration import Configuration, build, read
@@ -276,17 +276,10 @@ def test_a_signal_ends_it_in_a_long_rest(
     assert service.ended(signal.SIGTERM) == 0
 
 
-HANGS = """
-import hashlib
-from edge.commands.watch import _ended_by_signals
-with _ended_by_signals():
-    print("hangs", flush=True)
-    hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000_000)  # minutes, and no turn for a handler
-"""
-
-
 def test_a_signal_ends_it_even_where_native_code_hangs() -> None:
-    with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, cwd=ROOT) as hung:
+    with subprocess.Popen(
+        [sys.executable, PROGRAMS / "hang.py"], stdout=subprocess.PIPE, cwd=ROOT
+    ) as hung:
         assert hung.stdout
         assert hung.stdout.readline() == b"hangs\n"
         try:
