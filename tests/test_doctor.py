@@ -482,6 +482,21 @@ def test_a_numpy_that_hides_the_systems_is_a_warning(
     assert finding.remedy.endswith("pip uninstall -y numpy")
 
 
+def test_a_numpy_outside_a_venv_is_removed_by_the_python_that_it_is_of(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    inside = next((tmp_path / "venv").glob("lib/python3*/site-packages"))
+    outside = tmp_path / "usr/local/dist-packages"
+    code = "import sys; sys.path.append(sys.argv[1]); from edge.doctor.finding import *; "
+    code += "print(pip_uninstall('numpy')); print(sys.base_prefix)"
+    command = [tmp_path / "venv/bin/python", "-c", code, outside]
+    for place in (outside, inside):
+        package(place, "numpy", version="2.2.6")
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+        remedy, base = done.stdout.splitlines()
+        python = f"{base}/bin/python3" if place == outside else str(command[0])
+        assert f"{python} -m pip uninstall -y numpy" in remedy
+
+
 def test_simplejpeg_built_for_another_numpy_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

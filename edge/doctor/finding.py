@@ -164,7 +164,28 @@ def pip(arguments: str) -> str:
     return f"{command} --break-system-packages" if is_apts_python() else command
 
 
+def pip_uninstall(package: str) -> str:
+    """The command that removes a package from where it is found first.
+
+    The pip of a virtual environment leaves alone what lies outside of it, such as /usr/local's.
+    """
+    found = next(iter(importlib.metadata.distributions(name=package, path=sys.path)), None)
+    place = Path(str(found.locate_file(""))) if found else Path(sys.prefix)
+    if place.is_relative_to(sys.prefix):
+        return pip(f"uninstall -y {package}")
+    command = f"{sys.base_prefix}/bin/python3 -m pip uninstall -y {package}"
+    if _is_managed():
+        command += " --break-system-packages"
+    if not os.access(place, os.W_OK) or os.geteuid() == 0:
+        command = f"sudo {command}"
+    has_pip = importlib.util.find_spec("pip") or version_of("pip", ["/" + SYSTEM_PACKAGES])
+    return command if has_pip else f"sudo apt install python3-pip && {command}"
+
+
 def is_apts_python() -> bool:
     """Whether this Python's packages are apt's to install: pip then refuses (PEP 668)."""
-    marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
-    return not in_venv() and marker.is_file()
+    return not in_venv() and _is_managed()
+
+
+def _is_managed() -> bool:
+    return (Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED").is_file()

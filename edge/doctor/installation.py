@@ -19,6 +19,7 @@ from edge.doctor.finding import (
     in_venv,
     is_apts_python,
     pip,
+    pip_uninstall,
     try_code,
     version_of,
 )
@@ -155,7 +156,7 @@ def numpy_abi(context: Context) -> Finding:
 def numpy_remedy(context: Context) -> str:
     """The command that brings numpy and what was built for it together."""
     if _hidden_numpy(context):
-        return pip("uninstall -y numpy")  # what comes to light is apt's
+        return pip_uninstall("numpy")  # what comes to light is apt's
     return "sudo apt install --reinstall python3-numpy python3-simplejpeg"
 
 
