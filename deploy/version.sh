@@ -134,6 +134,7 @@ build_version() {
     make_venv
     install_into_venv
     for script in "$target"/bin/edge-*; do write_command "$script"; done
+    record_commands
     (cd "$target" && find . -type f ! -path './deploy/*' -print0 | sort -z | xargs -0 sha256sum >"$work/SHA256SUMS")
     put "$work/SHA256SUMS" "$target/SHA256SUMS"
     sync -f "$target"
@@ -182,6 +183,23 @@ except ModuleNotFoundError as error:
     built = "Python ${system%% *}, and this system has " + sys.version.split()[0]
     sys.exit(f"${1##*/}: was installed for {built}; sudo sh $opt/current/deploy/install.sh")
 sys.exit(main())
+END
+}
+
+# The package's RECORD has the commands as they are now.
+record_commands() {
+    "$target/bin/python" -I - "$target" <<'END'
+import base64, hashlib, pathlib, sys
+(record,) = pathlib.Path(sys.argv[1]).glob("lib/python3*/site-packages/edge_classify-*.dist-info/RECORD")
+lines = []
+for line in record.read_text().splitlines():
+    name = line.split(",")[0]
+    if name.startswith("../../../bin/"):
+        content = (record.parent.parent / name).read_bytes()
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        line = f"{name},sha256={digest},{len(content)}"
+    lines.append(line + "\n")
+record.write_text("".join(lines))
 END
 }
 
