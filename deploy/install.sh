@@ -196,6 +196,8 @@ conclude() {
     tell_parts
     status=$(property StatusText)
     say "${target##*/} is $(property ActiveState)${status:+: $status}; journalctl -u edge-watch -f shows more"
+    results=$(configured results.file)
+    [ -z "$results" ] || say "each picture's result: sudo tail -F $results"
 }
 
 read_options "$@"

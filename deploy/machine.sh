@@ -36,7 +36,9 @@ check_release() {
 }
 
 check_places() {
-    for place in "$opt" "${config%/*}" ${no_service:-"${unit%/*}" "$state"}; do
+    set -- "$opt" "${config%/*}"
+    [ -n "$no_service" ] || set -- "$@" "${unit%/*}" "$state"
+    for place; do
         folder=$(nearest_folder "$place")
         [ -n "$dry_run" ] || [ -w "$folder" ] ||
             fail "$folder: cannot be written (a read-only file system?); sudo mount -o remount,rw $(stat -c %m "$folder"), then run this again"
