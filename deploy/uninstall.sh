@@ -75,6 +75,10 @@ remove_as_recorded() {
 
 # A configuration that stays may name the model.
 remove_model() {
+    for copy in "${model_place%/*}"/????????????; do # the service's own, each by its sha256
+        case ${copy##*/} in *[!0-9a-f]*) continue ;; esac
+        if [ -d "$copy" ] && step "removing $copy"; then rm -rf --one-file-system -- "$copy"; fi
+    done
     if [ -e "$config" ] && [ -z "$purge" ] && grep -q "^model *= *\"$model_place\"" "$config"; then return 0; fi
     remove_as_recorded "$model_place"
 }

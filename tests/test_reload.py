@@ -291,6 +291,18 @@ def test_the_one_before_is_kept_too_and_a_damaged_copy_is_passed_over(
     assert [model_version(copy) for copy in copies] == [newest.parent.name, before.parent.name]
 
 
+def test_a_model_that_lies_beside_the_copies_is_no_copy(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    path = folder / "model.tflite"  # where install.sh puts it
+    for name in "abcd":
+        path.write_bytes(relabelled([name, "other"]))
+        ModelCopies(folder).add(path)
+        os.utime(path, (1, 1))
+    assert path.exists()
+    assert len(list(ModelCopies(folder))) == 2
+
+
 def test_a_clock_that_was_set_back_does_not_make_the_newest_the_oldest(
     tmp_path: Path, copies: ModelCopies
 ) -> None:

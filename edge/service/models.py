@@ -84,7 +84,10 @@ class ModelCopies:
 
     def _folders(self) -> list[Path]:
         with suppress(FileNotFoundError):
-            return sorted(self._folder.iterdir(), key=lambda f: f.stat().st_mtime, reverse=True)
+            folders = [
+                f for f in self._folder.iterdir() if f.is_dir()
+            ]  # install.sh puts a file here
+            return sorted(folders, key=lambda f: f.stat().st_mtime, reverse=True)
         return []
 
 
