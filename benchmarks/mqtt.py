@@ -48,6 +48,7 @@ VITALS = Vitals(
     idle=False,
     silent_s=0.2,
     has_result=True,
+    unreadable=4,
     reopened=0,
     celsius=50.0,
     throttling=None,

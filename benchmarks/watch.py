@@ -52,7 +52,7 @@ from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.steady import SteadySettings
-from edge.service.watch import Rules, watch
+from edge.service.watch import Rules, Unreadable, watch
 from edge.sources.frame import Frame
 
 NAME = "watch"
@@ -226,7 +226,16 @@ def frames_timed(path: Path, size: Size, number: int, folder: Path) -> list[dict
         with closing(models), closing(MarkedNotifier(environment, marks)) as notifier:
             pace = Pace(PaceSettings(max_temperature=80.0), board.temperature, ignore)
             rules, guard = Rules(SteadySettings()), MemoryGuard(400)
-            watch(frames(), models, rules, marked, notifier, pace, guard=guard, report=ignore)
+            watch(
+                frames(),
+                models,
+                rules,
+                marked,
+                notifier,
+                pace,
+                guard=guard,
+                unreadable=Unreadable(ignore),
+            )
     return marks.frames[-number:]
 
 

@@ -268,6 +268,12 @@ def _firmware_bits(root: Path) -> int | None:
     return None
 
 
+def clock_is_set(root: Path = ROOT) -> bool | None:
+    """Whether systemd-timesyncd has set the clock since boot; None where another one may have."""
+    folder = root / "run/systemd/timesync"
+    return (folder / "synchronized").exists() if folder.is_dir() else None
+
+
 def _under_voltage_alarm(root: Path) -> bool | None:
     for path in (root / "sys/class/hwmon").glob("*/name"):
         if _read(path) == "rpi_volt":

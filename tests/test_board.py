@@ -253,3 +253,11 @@ def test_a_processors_name_is_read_where_the_kernel_tells_it(tmp_path: Path) -> 
     assert board.processor(tmp_path) is None
     cpuinfo = "processor\t: 0\nmodel name\t: Some Core(TM) i5\nflags\t: fpu\n"
     assert board.processor(lay_out(tmp_path, {"proc/cpuinfo": cpuinfo})) == "Some Core(TM) i5"
+
+
+def test_a_clock_that_is_not_set_yet(tmp_path: Path) -> None:
+    assert board.clock_is_set(tmp_path) is None
+    (tmp_path / "run/systemd/timesync").mkdir(parents=True)
+    assert board.clock_is_set(tmp_path) is False
+    (tmp_path / "run/systemd/timesync/synchronized").touch()
+    assert board.clock_is_set(tmp_path) is True

@@ -34,10 +34,12 @@ from edge.sources.camera_format import (
 from edge.sources.frame import Frame, Waiting
 
 SECOND_NS = 10**9
+BRIGHTNESS = itertools.count()
 
 
 def shot(size: tuple[int, int] = (4, 6), **metadata: Any) -> Shot:
-    return Shot(np.zeros((*size, 3), np.uint8), metadata)
+    """A frame like no other: a sensor without noise is taken for one that is stuck."""
+    return Shot(np.full((*size, 3), next(BRIGHTNESS) % 256, np.uint8), metadata)
 
 
 @dataclass
@@ -129,6 +131,20 @@ def test_a_stalled_camera_is_opened_again_after_the_deadline() -> None:
     assert len(reasons) == 5 / SLICE_S - 1 + 1  # a word each half second, then the cause
     assert reasons[0] == "camera 0: no frame yet"
     assert "no frame came in 5.0 s; reseat the cable" in reasons[-1]
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_a_sensor_that_is_stuck_is_no_source_of_fresh_frames(stamped: bool) -> None:
+    stamps = {"SensorTimestamp": 7 * SECOND_NS} if stamped else {}
+    same = Shot(np.full((4, 6, 3), 9, np.uint8), stamps)
+    other = {"SensorTimestamp": 8 * SECOND_NS} if stamped else {}
+    stand_in = StandIn([[same] * 100, [shot(**other)]])
+    source = iter(stand_in.camera(deadline_s=5))
+    next(source)
+    reasons, _ = until_frame(source)
+    assert reasons[0] == "camera 0: the same frame again"
+    assert "gave the same frame for 5" in reasons[-1]
+    assert len(stand_in.opened) == 2 and 105 <= stand_in.opened[1] < 107
 
 
 def test_a_slow_frame_within_the_deadline_is_no_fault() -> None:
@@ -865,7 +881,7 @@ def test_the_camera_by_picamera2_from_end_to_end(picamera2: Any) -> None:
 
 def answering(self: Any, *, wait: bool, signal_function: Callable[[Any], None]) -> StandInJob:
     job = StandInJob(signal_function)
-    job.finish(request_of(np.zeros((16, 24, 3), np.uint8)))
+    job.finish(request_of(np.full((16, 24, 3), next(BRIGHTNESS) % 256, np.uint8)))
     return job
 
 

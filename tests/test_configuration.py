@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import re
 import tomllib
@@ -75,7 +76,7 @@ def test_every_key_is_explained_and_nothing_else_is() -> None:
 
 def test_every_key_is_an_option_and_every_option_a_key() -> None:
     # Not what argparse itself, or the command, has beside them.
-    own = {"help", "version", "config", "print_config", "check", "forget", "verbose"}
+    own = {"help", argparse.SUPPRESS, "config", "print_config", "check", "forget", "verbose"}
     assert {action.dest for action in _parser()._actions} - own == set(KEYS)
 
 

@@ -186,7 +186,25 @@ def test_a_broker_that_listens(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker:
         toml = f'[mqtt]\nurl = "mqtt://shed@127.0.0.1:{broker.port}/home"\n'
         found = network.broker(context(tmp_path, toml))
-    assert found == Finding(OK, f"127.0.0.1:{broker.port} takes connections")
+    assert found == Finding(OK, f"127.0.0.1:{broker.port} takes this device's login")
+
+
+@BROKER_NEEDED
+def test_a_broker_that_refuses_the_password(tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "pi", "right-one"], check=True)
+    passwords.chmod(0o600)
+    settings = ("allow_anonymous false", f"password_file {passwords}")
+    with Broker(tmp_path / "broker", *settings) as broker:
+        made = context(tmp_path, f'[mqtt]\nurl = "mqtt://pi@127.0.0.1:{broker.port}"\n')
+        secret = tmp_path / "etc" / "edge-classify" / "mqtt-password"
+        secret.write_text("wrong-one\n")
+        refused = network.broker(made)
+        secret.write_text("right-one\n")
+        taken = network.broker(made)
+    assert refused.status == FAULT and "not authorized" in refused.found
+    assert str(secret) in refused.remedy and "wrong-one" not in str(refused)
+    assert taken.status == OK
 
 
 @BROKER_NEEDED
@@ -204,7 +222,7 @@ def test_a_brokers_certificate_must_hold(tmp_path: Path) -> None:
     assert unknown.status == WARNING
     assert "CERTIFICATE_VERIFY_FAILED" in unknown.found
     assert "ca_file" in unknown.remedy
-    assert trusted == Finding(OK, f"localhost:{broker.port} by TLS takes connections")
+    assert trusted == Finding(OK, f"localhost:{broker.port} by TLS takes this device's login")
     assert "ca_file" in absent.remedy
 
 

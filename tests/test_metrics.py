@@ -25,6 +25,7 @@ VITALS = Vitals(
     idle=False,
     silent_s=0.2,
     has_result=True,
+    unreadable=4,
     reopened=3,
     celsius=51.5,
     throttling=Throttling(under_voltage=True, throttled=False),

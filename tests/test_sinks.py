@@ -247,12 +247,24 @@ def test_a_change_is_kept_with_its_record_under_a_name_that_tells(tmp_path: Path
     album.see(1)
     album.see(2, changed=True)
     (jpeg,) = album.folder.glob("*.jpg")
-    assert jpeg.name == "20260301T123017.250Z-000002-cup-0.90.jpg"
+    assert jpeg.name == "00000001-20260301T123017.250Z-cup-0.90.jpg"
     with Image.open(jpeg) as image:
         assert (image.format, image.size) == ("JPEG", (64, 48))
     record = json.loads(jpeg.with_suffix(".json").read_text())
     assert (record["occasion"], record["frame"], record["state"]) == ("change", 2, "cup")
     assert len(list(album.folder.iterdir())) == 2
+
+
+def test_a_clock_that_was_wrong_does_not_choose_what_survives(tmp_path: Path) -> None:
+    folder = tmp_path / "seen"
+    years = (2026, 2026, 1970, 2026, 2040)  # of the clock when each picture was taken
+    for number, year in enumerate(years, 1):
+        sink = Snapshots(SnapshotSettings(str(folder), max_files=2))  # a run each
+        at = AT.replace(year=year)
+        sink(sighting(number, changed=True, at=at))
+    kept = sorted(folder.glob("*.json"))
+    assert [json.loads(path.read_text())["frame"] for path in kept] == [4, 5]
+    assert [path.name[:8] for path in kept] == ["00000004", "00000005"]
 
 
 def test_with_labels_only_a_change_to_one_of_them_counts(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from edge.service.sinks import ReaderGoneError
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.steady import SteadySettings
 from edge.service.systemd import Notifier
-from edge.service.watch import Rules, watch
+from edge.service.watch import Rules, Unreadable, watch
 from edge.sources.frame import Frame, Waiting
 from edge.sources.photos import photos
 
@@ -59,6 +59,7 @@ class Loop:
     def __init__(self, *models: Model, fps: float = 0.0, steady: SteadySettings = AT_ONCE) -> None:
         self.seen: list[Sighting] = []
         self.lines: list[str] = []
+        self.unreadable = Unreadable(self.lines.append)
         self.models, self.fps, self.steady = Models(*models), fps, steady
 
     def run(
@@ -79,7 +80,7 @@ class Loop:
                 Pace(PaceSettings(self.fps), lambda: None, self.lines.append),
                 guard=MemoryGuard(0),
                 asked=asked,
-                report=self.lines.append,
+                unreadable=self.unreadable,
             )
 
     @property
@@ -183,7 +184,7 @@ def test_systemd_hears_of_classified_frames_and_of_waiting_only(
 
     loop = Loop(model)
     assert loop.run(source(), environment={"NOTIFY_SOCKET": systemd.getsockname()}) == 1
-    assert len(loop.lines) == 3
+    assert len(loop.lines) == 1  # of three that are the same
     status = heard_so_far[3].pop()
     assert re.fullmatch(r"STATUS=hotdog 0\.9\d, \d+\.\d frames a second", status)
     assert heard_so_far == [
@@ -220,7 +221,22 @@ def test_a_bad_picture_takes_no_place_of_a_good_one(model: Model, tmp_path: Path
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     loop = Loop(model, fps=0.01)
     loop.run(photos([tmp_path / "a.jpg"] * 4))
-    assert len(loop.lines) == 4  # not once in 100 s
+    assert loop.unreadable.count == 4 and len(loop.lines) == 1  # not once in 100 s
+
+
+def test_a_damaged_picture_is_one_line_until_its_file_changes(tmp_path: Path) -> None:
+    lines: list[str] = []
+    unreadable, path = Unreadable(lines.append), tmp_path / "a.jpg"
+    path.write_bytes(b"none")
+    for _ in range(1000):
+        unreadable(str(path), f"{path}: is damaged")
+    assert (len(lines), unreadable.count) == (1, 1000)
+    path.write_bytes(b"none as well")
+    unreadable(str(path), f"{path}: is damaged")
+    assert len(lines) == 2
+    for number in range(3000):  # what is remembered has a bound
+        unreadable(f"{number}.jpg", "is damaged")
+    assert len(lines) == 3002
 
 
 def test_bad_pictures_alone_do_not_make_it_spin(model: Model) -> None:

@@ -137,7 +137,7 @@ def test_each_picture_once_and_the_newest_in_a_file(pictures: Path, tmp_path: Pa
     assert [record.get("event", {}).get("to") for record in records] == ["hotdog", None]
     assert json.loads(latest.read_text()) == records[-1]
     assert results.read_text() == done.stdout
-    assert len(list((tmp_path / "s").glob("*-000001-hotdog-*"))) == 2
+    assert len(list((tmp_path / "s").glob("*Z-hotdog-*"))) == 2
 
 
 def test_a_bad_picture_is_one_line_and_status_1_at_the_end(pictures: Path) -> None:

@@ -37,7 +37,7 @@ from edge.service.health import Watched, vital_signs
 from edge.service.pace import Pace
 from edge.service.sighting import Sink
 from edge.service.systemd import Notifier
-from edge.service.watch import Rules, watch
+from edge.service.watch import Rules, Unreadable, watch
 
 EXAMPLES = """\
 JSON lines on stdout: one for each change of state ("event"), and for every Nth result. Each option
@@ -177,13 +177,7 @@ def _check(configuration: Configuration) -> int:
 
 
 def _serve(configuration: Configuration, *, verbose: bool) -> int:
-    faults = 0
-
-    def report(line: str) -> None:
-        nonlocal faults
-        faults += 1
-        complain(NAME, line)
-
+    unreadable = Unreadable(say)
     with ExitStack() as stack:
         stack.enter_context(_ended_by_signals())
         # Until they are caught these end the process; the model is loaded now in any case.
@@ -199,13 +193,25 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         tell_folders(configuration)
         source, sinks = Watched(open_source(configuration)), list[Sink]()
         rules = Rules(configuration.steady, configuration.threshold)
-        service = Service(vital_signs(source, pace, models, sinks), models, rules, asked.ask)
+        service = Service(
+            vital_signs(source, pace, models, sinks, unreadable), models, rules, asked.ask
+        )
         for sink in make_sinks(configuration, service):
             sinks.append(stack.enter_context(closing(Delivery(sink, say))))
         stack.enter_context(closing(source))
         guard = MemoryGuard(configuration.max_memory_mb)
-        watch(source, models, rules, sinks, notifier, pace, guard=guard, asked=asked, report=report)
-    return 1 if faults or any(sink.failures for sink in sinks) else 0
+        watch(
+            source,
+            models,
+            rules,
+            sinks,
+            notifier,
+            pace,
+            guard=guard,
+            asked=asked,
+            unreadable=unreadable,
+        )
+    return 1 if unreadable.count or any(sink.failures for sink in sinks) else 0
 
 
 @contextmanager

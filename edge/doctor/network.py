@@ -157,10 +157,21 @@ def broker(context: Context) -> Finding:
     code = f"from edge.doctor.network import reach; reach({host!r}, {port}, {ca_file!r})"
     outcome = try_code(code, CHILD_TIMEOUT_S)
     where = f"{host}:{port}{' by TLS' if ca_file is not None else ''}"
+    if outcome.reason:
+        found = f"{where} cannot be reached ({outcome.reason})"
+        return Finding(WARNING, found, _broker_remedy(outcome.reason, host))
+    secret = context.configuration.parent / SECRETS[1]
+    code = (
+        f"from edge.doctor.network import log_in; log_in({str(context.configuration)!r}, "
+        f"{str(secret)!r})"
+    )
+    outcome = try_code(code, CHILD_TIMEOUT_S)
     if not outcome.reason:
+        return Finding(OK, f"{where} takes this device's login")
+    if "ModuleNotFoundError" in outcome.reason:  # which the check of the parts names
         return Finding(OK, f"{where} takes connections")
-    found = f"{where} cannot be reached ({outcome.reason})"
-    return Finding(WARNING, found, _broker_remedy(outcome.reason, host))
+    found = f"{where} takes connections, but not this device's login ({outcome.reason})"
+    return Finding(FAULT, found, f"check the user in [mqtt] url, and write its password: {secret}")
 
 
 def reach(host: str, port: int, ca_file: str | None) -> None:
@@ -177,6 +188,26 @@ def reach(host: str, port: int, ca_file: str | None) -> None:
         if ca_file is not None:
             trust = ssl.create_default_context(cafile=ca_file or None)
             trust.wrap_socket(plain, server_hostname=host).close()
+
+
+def log_in(configuration: str, secret: str) -> None:
+    """Log in to the broker as the service does.
+
+    Args:
+        configuration: the service's file.
+        secret: the file that systemd hands over to it, where the configuration names none.
+
+    Raises: OSError, EdgeError, PermissionError where the broker refuses.
+    """
+    from edge.service.configuration import build, read
+    from edge.service.mqtt.login import try_login
+    from edge.service.mqtt.settings import PASSWORD_VARIABLE
+
+    settings = build(read(Path(configuration))).mqtt
+    environment = {}
+    if not settings.password_file and Path(secret).exists():
+        environment[PASSWORD_VARIABLE] = Path(secret).read_text().partition("\n")[0].strip()
+    try_login(settings, settings.password(environment), ANSWER_TIMEOUT_S)
 
 
 def _broker_remedy(reason: str, host: str) -> str:

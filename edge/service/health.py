@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from edge import board
 from edge.board import Throttling
@@ -34,6 +35,7 @@ class Vitals:
     silent_s: float  # since the newest result; since the start while there was none
     has_result: bool  # in this run
     reopened: int  # how often the source was opened again
+    unreadable: int  # pictures that could not be read
     celsius: float | None  # of the processor
     throttling: Throttling | None  # None: the machine does not say
     model: str  # the file's name
@@ -80,11 +82,18 @@ class Watched(Source):
         return max(0, self._source.openings - 1)
 
 
+class Counting(Protocol):
+    """What counts: `edge.service.watch.Unreadable`."""
+
+    count: int
+
+
 def vital_signs(
     source: Watched,
     pace: Pace,
     models: ModelStore,
     sinks: Collection[Sink],
+    unreadable: Counting,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Callable[[], Vitals]:
     """Return what reads how the service fares, in any thread, in well below a millisecond.
@@ -94,6 +103,7 @@ def vital_signs(
         pace: how often.
         models: the model.
         sinks: where sightings go; those that are added later are told as well.
+        unreadable: counts pictures that cannot be read.
         monotonic: the time to go by.
     """
     began_s = monotonic()
@@ -109,6 +119,7 @@ def vital_signs(
             silent_s=pace.silent_s,
             has_result=pace.has_result,
             reopened=source.reopened,
+            unreadable=unreadable.count,
             celsius=pace.celsius,
             throttling=board.throttling(),
             model=model.path.name,

@@ -27,6 +27,7 @@ class Sighting:
     age_ms: float  # of the frame at its result
     dropped: int  # frames that the source let go since the last one
     wanted: bool = False  # somebody asked for this frame's picture
+    clock_is_set: bool | None = None  # by the network's time; None: the system does not say
     zone: str = ""  # the part of the camera's view with a model and labels of its own; "": all
 
     def as_dict(self) -> dict[str, Any]:
@@ -41,6 +42,8 @@ class Sighting:
             "age_ms": round(self.age_ms, 3),
             "dropped": self.dropped,
         }
+        if self.clock_is_set is False:
+            record["clock_is_set"] = False
         if self.zone:
             record["zone"] = self.zone
         if self.change:

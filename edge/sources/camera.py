@@ -18,9 +18,11 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import numpy as np
+
 from edge.errors import ConfigurationError, EdgeError, SourceError
 from edge.image.preprocess import Pixels, Size
-from edge.sources.camera_faults import explain, no_camera, no_memory, no_picamera2, silent
+from edge.sources.camera_faults import explain, frozen, no_camera, no_memory, no_picamera2, silent
 from edge.sources.camera_format import (
     CameraSettings,
     Layout,
@@ -38,6 +40,7 @@ __all__ = ["Camera", "CameraSettings", "Device", "Picamera", "Shot", "open_picam
 
 T = TypeVar("T")
 
+FROZEN_S = 0.1  # between two looks at a sensor that gives the same frame
 SLICE_S = 0.5  # nothing is waited for longer without a word to the loop, which serves signals
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # before the camera is opened again; then the last one
 CLOSE_S = 1.5  # a service has two seconds to end in; the kernel frees what does not close by then
@@ -90,6 +93,7 @@ class Camera(Source):
         self._device: Future[Device] | None = None  # open, or on the way to it
         self._size: Size | None = None  # of its frames since it was opened
         self._stamp: object = None  # of its last frame, by the sensor
+        self._unstamped: Pixels | None = None  # its last frame, where the sensor gives no time
         self._closed = False
         self.openings = 0  # since it began, those that failed among them
 
@@ -138,7 +142,7 @@ class Camera(Source):
     def _attempt(self, until: float) -> Generator[Waiting, None, Frame]:
         """Return a frame, from a camera that is opened first where it is not."""
         if self._device is None:
-            self._size = self._stamp = None
+            self._size = self._stamp = self._unstamped = None
             self.openings += 1
             self._device = _in_background(lambda: self._open_device(self._settings))
         yield from self._done(self._device, until, "being opened")
@@ -147,11 +151,22 @@ class Camera(Source):
         deadline = min(until, began + self._settings.deadline_s)
         while True:
             left_s = max(0.0, deadline - self._monotonic())
-            if shot := device.capture(min(SLICE_S, left_s)):
+            shot = device.capture(min(SLICE_S, left_s))
+            if shot and not self._is_again(shot):
                 return self._frame(shot)
             if self._monotonic() >= deadline:
-                raise silent(self._name, deadline - began)
-            yield Waiting(f"{self._name}: no frame yet")
+                raise (frozen if shot else silent)(self._name, deadline - began)
+            yield Waiting(f"{self._name}: {'the same frame again' if shot else 'no frame yet'}")
+            if shot:  # it came at once
+                self._sleep(min(FROZEN_S, left_s))
+
+    def _is_again(self, shot: Shot) -> bool:
+        """Whether it is the last frame: a sensor that is stuck is no source of fresh ones."""
+        stamp = shot.metadata.get("SensorTimestamp")
+        if stamp is not None:
+            return bool(stamp == self._stamp)
+        was, self._unstamped = self._unstamped, shot.pixels
+        return was is not None and np.array_equal(was, shot.pixels)
 
     def _frame(self, shot: Shot) -> Frame:
         height, width = shot.pixels.shape[:2]

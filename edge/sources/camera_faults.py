@@ -64,6 +64,12 @@ def busy(subject: str, proc: Path = Path("/proc")) -> SourceError:
     return SourceError(subject, "busy: in use by another process", remedy)
 
 
+def frozen(name: str, waited_s: float) -> SourceError:
+    """A camera that goes on giving the same frame."""
+    remedy = "check its cable; sudo dmesg | tail shows what the kernel has against it"
+    return SourceError(name, f"gave the same frame for {waited_s:g} s", remedy)
+
+
 def silent(subject: str, seconds: float) -> SourceError:
     """Say that the sensor answered and its frames do not come, which is the cable nearly always."""
     return SourceError(subject, f"opened, but no frame came in {seconds:.1f} s", SILENT)

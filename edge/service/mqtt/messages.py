@@ -52,6 +52,7 @@ def event(sighting: Sighting, device: str, identity: str, vitals: Vitals) -> byt
             "device": device,
             "zone": sighting.zone,
             "at": sighting.result.captured_at.isoformat(timespec="milliseconds"),
+            "clock_is_set": sighting.clock_is_set,
             "from": change.before,
             "to": change.after,
             "score": round(change.score, 4),

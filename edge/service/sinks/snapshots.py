@@ -19,7 +19,7 @@ from edge.service.sighting import Sighting, Sink
 
 OCCASIONS = ("change", "label", "low", "asked")
 # What `_name` makes, and nothing else: pictures that others put into the folder are left alone.
-OURS = re.compile(r"\d{8}T\d{6}\.\d{3}Z-\d{6,}-.*-[01]\.\d\d\.(jpg|json)")
+OURS = re.compile(r"(\d{8,})-\d{8}T\d{6}\.\d{3}Z-.*-[01]\.\d\d\.(jpg|json)")
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,28 @@ class SnapshotSettings:
 
 @dataclass
 class _Kept:
-    """The pictures in the folder, oldest first, and their bytes with their JSON."""
+    """The pictures in the folder, oldest first, and their bytes with their JSON.
+
+    Their order is that of the number that their names begin with: by a clock that was wrong, the
+    newest pictures would be removed as the oldest.
+    """
 
     sizes: deque[tuple[Path, int]] = field(default_factory=deque)
     total: int = 0
+    newest: int = 0  # the highest number
+
+    def add(self, path: Path, size: int) -> None:
+        """Add a picture, the newest."""
+        self.sizes.append((path, size))
+        self.total += size
+        self.newest = max(self.newest, _serial(path))
 
 
 @dataclass(frozen=True)
 class _Snapshot:
     """A picture that is to be written."""
 
-    path: Path
+    name: str  # without the number that comes first
     jpeg: bytes
     record: bytes  # the JSON beside it
     number: int  # of its frame
@@ -131,8 +142,9 @@ class Snapshots(Sink):
         assert sighting.frame is not None
         jpeg = encode_jpeg(read_image(sighting.frame.picture))
         record = json.dumps(sighting.as_dict() | {"occasion": occasion}).encode()
-        path = self._folder / _name(sighting)
-        return _Snapshot(path, jpeg, record, sighting.number, sighting.change is not None)
+        return _Snapshot(
+            _name(sighting), jpeg, record, sighting.number, sighting.change is not None
+        )
 
     def _write(self, made: _Snapshot) -> None:
         try:
@@ -145,28 +157,24 @@ class Snapshots(Sink):
     def _put(self, made: _Snapshot) -> None:
         kept, size = self._look(), len(made.jpeg) + len(made.record)
         self._make_room(kept, size)
-        replace_file(made.path.with_suffix(".json"), made.record)
+        path = self._folder / f"{kept.newest + 1:08}-{made.name}"
+        replace_file(path.with_suffix(".json"), made.record)
         try:
-            replace_file(made.path, made.jpeg)
+            replace_file(path, made.jpeg)
         except OSError:
-            made.path.with_suffix(".json").unlink(missing_ok=True)
+            path.with_suffix(".json").unlink(missing_ok=True)
             raise
-        kept.sizes.append((made.path, size))
-        kept.total += size
+        kept.add(path, size)
 
     def _look(self) -> _Kept:
         """See, once, what earlier runs have left; halves of pairs are cleared away."""
         if self._kept is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             kept = _Kept()
-            for path in sorted(self._folder.iterdir()):
-                name = path.name.removeprefix(".").removesuffix(".partial")
-                if not OURS.fullmatch(name):
-                    continue
+            ours = [path for path in self._folder.iterdir() if OURS.fullmatch(_whole(path))]
+            for path in sorted(ours, key=lambda path: (_serial(path), path.name)):
                 if path.suffix == ".jpg":
-                    size = _size(path) + _size(path.with_suffix(".json"))
-                    kept.sizes.append((path, size))
-                    kept.total += size
+                    kept.add(path, _size(path) + _size(path.with_suffix(".json")))
                 elif path.suffix == ".partial" or not path.with_suffix(".jpg").exists():
                     path.unlink(missing_ok=True)
             self._kept = kept
@@ -185,10 +193,19 @@ class Snapshots(Sink):
 
 
 def _name(sighting: Sighting) -> str:
-    """Time, number, state and score: names sort by time, and two are never the same."""
+    """Time, state and score, which follow the picture's number in the folder."""
     at = sighting.result.captured_at.strftime("%Y%m%dT%H%M%S.%f")[:-3]
     label = "".join(c if c.isalnum() or c in "-_" else "_" for c in sighting.state)[:40]
-    return f"{at}Z-{sighting.number:06}-{label}-{sighting.result.score:.2f}.jpg"
+    return f"{at}Z-{label}-{sighting.result.score:.2f}.jpg"
+
+
+def _whole(path: Path) -> str:
+    """The name that a file has, or will have once it is whole."""
+    return path.name.removeprefix(".").removesuffix(".partial")
+
+
+def _serial(path: Path) -> int:
+    return int(_whole(path).partition("-")[0])
 
 
 def _size(path: Path) -> int:

@@ -145,6 +145,8 @@ def _service(vitals: Vitals) -> Iterator[Metric]:
     waiting, refused = float(bool(vitals.waiting) and not vitals.idle), float(bool(vitals.trouble))
     yield _gauge("source_waiting", "Whether the source gives no frame.", waiting)
     yield _gauge("model_refused", "Whether a new model was refused.", refused)
+    text = "Pictures that could not be read."
+    yield _counter("unreadable_pictures", text, vitals.unreadable)
     yield _counter("camera_reopened", "Times the camera was opened again.", vitals.reopened)
     yield InfoMetricFamily(
         "edge_classify_model",
