@@ -20,8 +20,8 @@ import pytest
 from conftest import ROOT, mounted_disk
 
 from edge.doctor import folders, record, service
-from edge.doctor.finding import FAULT, INSTALL, NOT_HERE, OK, Context
-from edge.service.folders import Folder
+from edge.doctor.finding import FAULT, INSTALL, NOT_HERE, OK, WARNING, Context
+from edge.service.sinks.folders import Folder
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,22 @@ def test_what_systemd_itself_ends_with_has_the_remedy(status: str, name: str) ->
     assert f"{status}/{name}: " in finding.found
 
 
-# The folders that the configuration names.
+# The source, and the folders that the configuration names.
+
+
+@pytest.mark.parametrize(
+    "text, status, words",
+    [
+        ("", NOT_HERE, "the camera"),
+        ("follow = true\nsource = '{0}'", OK, "{0}"),
+        ("repeat = true\nsource = '{0}'", WARNING, "{0}: replayed for ever (repeat)"),
+        ("source = '{0}/absent'", WARNING, "{0}/absent: no such file or folder"),
+    ],
+)
+def test_the_source_is_looked_at(tmp_path: Path, text: str, status: str, words: str) -> None:
+    finding = folders.source(configured(tmp_path, text.format(tmp_path)))
+    assert finding.status == status
+    assert finding.found.startswith(words.format(tmp_path))
 
 
 def configured(root: Path, text: str) -> Context:

@@ -21,7 +21,7 @@ from model_copies import SMALL
 from sightings import AT, sighting
 
 from edge.service.delivery import Delivery
-from edge.service.folders import STATE, Folder, FolderError
+from edge.service.sinks.folders import STATE, Folder, FolderError
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 
@@ -209,3 +209,19 @@ def test_pictures_in_the_state_folder_are_copied_by_one_line() -> None:
     folder = Folder("snapshots.folder", Path(STATE) / "snapshots")
     assert folder.how_to_see() == f"sudo cp -r {STATE}/snapshots ~"
     assert Folder("snapshots.folder", Path("/srv/seen")).how_to_see() == ""
+
+
+def test_a_check_looks_at_the_source_as_well(tmp_path: Path) -> None:
+    check = ("-m", "edge", "watch", "--check", "-m", str(SMALL), "--source")
+    (tmp_path / "pictures").mkdir()
+    for source in ("pictures", "pictures/*.jpg"):
+        done = run(*check, str(tmp_path / source))
+        assert (done.returncode, done.stderr) == (0, "")
+    for source in ("absent", "absent/*.jpg"):  # a stick may come later
+        done = run(*check, str(tmp_path / source))
+        line = f"edge-watch: {tmp_path / source}: no such file or folder; the service will wait"
+        assert (done.returncode, done.stderr.startswith(line)) == (0, True)
+    in_unit = os.environ | {"STATE_DIRECTORY": str(tmp_path)}
+    done = run(*check, "/home/nobody-here/pictures", env=in_unit)
+    assert done.returncode == 1
+    assert "the service sees no home folders); move it below /srv" in done.stderr

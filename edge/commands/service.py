@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +18,13 @@ from edge.classifier.model import Model
 from edge.classifier.trial import Trying
 from edge.commands import complain
 from edge.commands.tuning import Way, way
-from edge.errors import ConfigurationError, EdgeError
+from edge.errors import ConfigurationError, EdgeError, SourceError
 from edge.service.configuration import CAMERA, Configuration
-from edge.service.folders import FolderError
 from edge.service.health import Vitals
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sighting import Sink
+from edge.service.sinks.folders import FolderError, is_hidden
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results
@@ -114,6 +116,32 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
         yield _mqtt(configuration.mqtt, service)
 
 
+def check_source(configuration: Configuration) -> None:
+    """See whether a folder of pictures can be read; say where it is missing, but may come.
+
+    Raises: SourceError where it will not do without a change.
+    """
+    path = Path(configuration.source)
+    if configuration.source == CAMERA:
+        return
+    above = (folder for folder in path.parents if not glob.has_magic(str(folder)))
+    place = next(above) if glob.has_magic(str(path)) and not os.path.lexists(path) else path
+    try:
+        if stat.S_ISDIR(place.stat().st_mode):
+            with os.scandir(place) as entries:
+                next(entries, None)
+    except OSError as error:
+        if is_hidden(path):
+            fault = f"cannot be read ({error.strerror}: the service sees no home folders)"
+            raise SourceError(
+                path, fault, "move it below /srv or /var/lib/edge-classify"
+            ) from error
+        if not isinstance(error, FileNotFoundError):
+            fault = f"cannot be read ({error.strerror})"
+            raise SourceError(path, fault, f"change its rights: ls -ld {place}") from error
+        say(f"{path}: no such file or folder; the service will wait for it")
+
+
 def unwritable(configuration: Configuration) -> Iterator[EdgeError]:
     """Try to write to each folder that the configuration names, and yield what went wrong."""
     for folder in configuration.folders:
@@ -131,7 +159,7 @@ def tell_folders(configuration: Configuration) -> None:
     for folder in configuration.folders:
         copy = folder.how_to_see() if folder.key == "snapshots.folder" else ""
         if copy and folder.path not in {Path(fault.subject) for fault in faults}:
-            say(f"pictures are kept in {folder.path}; to copy them to your home: {copy}")
+            say(f"pictures are kept in {folder.path}; to see them: {copy}")
 
 
 def _systemd_folder(name: str) -> str:

@@ -20,6 +20,7 @@ from edge.commands.service import (
     NAME,
     Service,
     check_extras,
+    check_source,
     chosen_way,
     forget,
     load_model,
@@ -157,12 +158,13 @@ def _forget(configuration: Configuration) -> int:
 
 
 def _check(configuration: Configuration) -> int:
-    """Say whether the service would work, but for its source."""
+    """Say whether the service would work, but for its camera."""
     how = chosen_way(configuration)
     path = how.path
     trial = try_model(path, runtime=how.runtime, num_threads=how.threads)
     model_requirements(configuration).check_labels(trial.labels)
     check_extras(configuration)
+    check_source(configuration)
     faults = 0
     for line in unwritable(configuration):
         faults += 1

@@ -36,6 +36,7 @@ CHECKS: dict[str, Check] = {
     "operators": service.operators,
     "unit": service.unit,
     "state folder": folders.state,
+    "source": folders.source,
     "pictures": folders.written,
     "parts": network.parts,
     "secrets": network.secrets,

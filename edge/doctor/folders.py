@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shlex
 from pathlib import Path
@@ -13,12 +14,13 @@ from edge.doctor.finding import (
     INSTALL,
     NOT_HERE,
     OK,
+    WARNING,
     Context,
     Finding,
     try_command,
 )
 from edge.doctor.service import unit_properties
-from edge.service.folders import HIDDEN, Folder, FolderError
+from edge.service.sinks.folders import HIDDEN, Folder, FolderError
 
 WRITE_TIMEOUT_S = 20.0  # a disk that spins up, a network share
 PROPERTIES = (
@@ -48,14 +50,49 @@ def state(context: Context) -> Finding:
     return Finding(OK, str(public))
 
 
-def _folders(context: Context) -> list[Folder]:
-    """The folders that the configuration names."""
+def _settings(context: Context) -> dict[str, Any]:
+    """What the configuration says."""
     try:
         from tomllib import loads  # Python 3.11's: an older one is to hear of its age
 
-        told: dict[str, Any] = loads(context.configuration.read_text())
+        return loads(context.configuration.read_text())
     except (ImportError, OSError, ValueError):  # absent, or the check of the configuration's to say
-        return []
+        return {}
+
+
+def source(context: Context) -> Finding:
+    """Whether a folder of pictures is there for the service, and what becomes of it."""
+    told = _settings(context)
+    name = told.get("source", "camera")
+    if name == "camera" or not isinstance(name, str):
+        return Finding(NOT_HERE, "the camera")
+    if _hides_homes(_unit(context)) and any(map(Path(name).is_relative_to, HIDDEN)):
+        remedy = f"move it below /srv, then: sudoedit {context.configuration}"
+        return Finding(FAULT, f"{name}: the service sees no home folders", remedy)
+    if not (glob.glob(name) or os.path.lexists(name)):
+        return Finding(WARNING, f"{name}: no such file or folder", f"ls -ld {name}")
+    if told.get("repeat") is True:
+        found = f"{name}: replayed for ever (repeat), which is for demonstrations"
+        remedy = f"set repeat = false and follow = true in {context.configuration}"
+        return Finding(WARNING, found, f"{remedy}, then: sudo systemctl restart {context.unit}")
+    return Finding(OK, name)
+
+
+def _unit(context: Context) -> dict[str, str]:
+    """The properties of the unit; empty where there is none."""
+    if not (context.root / "run/systemd/system").is_dir():
+        return {}
+    told = unit_properties(context, PROPERTIES)
+    return told if isinstance(told, dict) and told.get("LoadState") == "loaded" else {}
+
+
+def _hides_homes(unit: dict[str, str]) -> bool:
+    return unit.get("ProtectHome", "no") != "no"
+
+
+def _folders(context: Context) -> list[Folder]:
+    """The folders that the configuration names."""
+    told = _settings(context)
 
     def named(section: str, key: str) -> str:
         """A text of the configuration; "" for none."""
@@ -77,9 +114,7 @@ def written(context: Context) -> Finding:
     folders = _folders(context)
     if not folders:
         return Finding(NOT_HERE, "the configuration names no folder for pictures or results")
-    has_systemd = (context.root / "run/systemd/system").is_dir()
-    told = unit_properties(context, PROPERTIES) if has_systemd else {}
-    unit = told if isinstance(told, dict) and told.get("LoadState") == "loaded" else {}
+    unit = _unit(context)
     for folder in folders:
         fault = judge_folder(folder, unit) if unit else None
         fault = fault or _tried(folder, unit)
@@ -95,7 +130,7 @@ def judge_folder(folder: Folder, unit: dict[str, str]) -> FolderError | None:
     for name, place in PLACES.items():
         given += [f"/{place}/{part.split(':')[0]}" for part in unit.get(name, "").split()]
     given += [f"/var/lib/private/{part}" for part in unit.get("StateDirectory", "").split()]
-    hides = unit.get("ProtectHome", "no") != "no" and any(map(path.is_relative_to, HIDDEN))
+    hides = _hides_homes(unit) and any(map(path.is_relative_to, HIDDEN))
     is_given = any(map(path.is_relative_to, given))
     if is_given or (unit.get("ProtectSystem") != "strict" and not hides):
         return None

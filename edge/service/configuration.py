@@ -18,9 +18,9 @@ from typing import Any
 
 from edge.classifier.runtime import RUNTIMES
 from edge.errors import ConfigurationError, EdgeError, checked
-from edge.service.folders import Folder
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.pace import PaceSettings
+from edge.service.sinks.folders import Folder
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
 from edge.service.steady import SteadySettings

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge.classifier.classify import Result
-from edge.service.folders import Folder
+from edge.service.sinks.folders import Folder
 from edge.service.steady import Change
 from edge.sources.frame import Frame
 

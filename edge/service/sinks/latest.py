@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.files import replace_file
-from edge.service.folders import Folder
 from edge.service.sighting import Sighting, Sink
+from edge.service.sinks.folders import Folder
 
 
 class Latest(Sink):

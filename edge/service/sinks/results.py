@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import checked
-from edge.service.folders import Folder
 from edge.service.sighting import Sighting, Sink
+from edge.service.sinks.folders import Folder
 
 CHUNK_BYTES = 65536
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from edge.errors import ConfigurationError, checked
 from edge.files import replace_file
 from edge.image.preprocess import encode_jpeg, read_image
-from edge.service.folders import Folder
 from edge.service.sighting import Sighting, Sink
+from edge.service.sinks.folders import Folder
 
 OCCASIONS = ("change", "label", "low", "asked")
 # What `_name` makes, and nothing else: pictures that others put into the folder are left alone.

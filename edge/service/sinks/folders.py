@@ -17,6 +17,7 @@ from pathlib import Path
 from edge.errors import EdgeError
 
 STATE = "/var/lib/edge-classify"
+SHARED_GROUP = "edge-classify"  # of the folder that install.sh --snapshots makes
 # The unit hides these from the service: ProtectHome=yes.
 HIDDEN = ("/home", "/root", "/run/user")
 PROBE = bytes(4096)  # a full disk takes names, but no block
@@ -25,6 +26,15 @@ SYSTEMD_FOLDERS = ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CACHE_DIRECTORY")
 
 class FolderError(EdgeError):
     """A folder cannot be written."""
+
+
+def is_hidden(path: Path, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the unit, as whose service this process runs, hides a path from it."""
+    return _in_unit(environment) and any(path.is_relative_to(place) for place in HIDDEN)
+
+
+def _in_unit(environment: Mapping[str, str]) -> bool:
+    return any(name in environment for name in SYSTEMD_FOLDERS)
 
 
 @dataclass(frozen=True)
@@ -73,9 +83,8 @@ class Folder:
             environment: systemd names the folders of a unit in it.
         """
         reason = error.strerror or str(error)
-        in_unit = any(name in environment for name in SYSTEMD_FOLDERS)
         refused = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
-        if in_unit and refused and not self._is_of_unit(environment):
+        if _in_unit(environment) and refused and not self._is_of_unit(environment):
             return self.outside_unit(reason)
         remedies = {
             errno.EROFS: f"sudo mount -o remount,rw {self.path}; if it fails: sudo dmesg | tail",
@@ -104,7 +113,10 @@ class Folder:
         return any(place and here.is_relative_to(Path(place).resolve()) for place in given)
 
     def how_to_see(self) -> str:
-        """The command that copies the files to one's own home; "" where they need none."""
-        if not self.path.is_relative_to(STATE):
-            return ""
-        return f"sudo cp -r {self.path} ~"
+        """The command by which one's own user sees the files; "" where there is none to say."""
+        if self.path.is_relative_to(STATE):
+            return f"sudo cp -r {self.path} ~"
+        with contextlib.suppress(OSError, KeyError):
+            if self.path.group() == SHARED_GROUP:
+                return f"sudo usermod -aG {SHARED_GROUP} $USER; then log in again"
+        return ""
