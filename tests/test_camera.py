@@ -806,7 +806,9 @@ def test_other_colours_than_rgb_are_refused(picamera2: Any) -> None:
 
 
 def request_of(picture: np.ndarray) -> StandInRequest:
-    return StandInRequest(buffer_of(picture, picture.shape[1] * 3 + 28), {"SensorTimestamp": 5})
+    return StandInRequest(
+        buffer_of(picture, picture.shape[1] * 3 + 28), {"SensorTimestamp": next(BRIGHTNESS)}
+    )
 
 
 @pytest.mark.parametrize("flips", [True, False])
