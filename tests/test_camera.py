@@ -837,7 +837,7 @@ def test_a_late_frame_is_waited_for_again_and_released(picamera2: Any) -> None:
     asked.jobs[0].finish(request)
     given = device.capture(0.001)
     assert given is not None
-    assert given.metadata == {"SensorTimestamp": 5}
+    assert set(given.metadata) == {"SensorTimestamp"}
     assert request.released == 1
     assert device.capture(0) is None
     assert len(asked.jobs) == 2
