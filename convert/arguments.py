@@ -1,16 +1,78 @@
-"""The options that the steps of `python -m convert` share, and what they make."""
+"""The options of a run: their names, types and defaults, and how the command line takes them."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
-from convert.names import AUGMENTATIONS, DEFAULT_NETWORK, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
+from convert.names import AUGMENTATIONS, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
 from edge.commands.arguments import MOST_COUNT, count, real, score, seed, whole
 
-LEAST_CALIBRATION_PHOTOS = 100  # fewer give poor ranges
+FilePath = str | os.PathLike[str]
+
+
+class TrainOptions(TypedDict, total=False):
+    """What a training may be given; `convert.train` describes each."""
+
+    name: str
+    seed: int
+    network: str
+    alpha: float | None
+    weights: FilePath
+    image_size: int | tuple[int, int] | None
+    recipe: str | None
+    epochs: int | None
+    steps_per_epoch: int | None
+    batch_size: int | None
+    head_epochs: int | None
+    patience: int | None
+    learning_rate: float | None
+    fine_tune: float | None
+    label_smoothing: float | None
+    augmentation: str | None
+    weigh: Sequence[tuple[FilePath, float]]
+    teacher: FilePath
+    precision: str
+    resume: bool
+
+
+class ExportOptions(TypedDict, total=False):
+    """What the making of files may be given; `convert.export` describes each."""
+
+    name: str
+    variants: Sequence[str]
+    calibration_photos: int
+    threshold_precision: float
+
+
+class RunOptions(TrainOptions, ExportOptions, total=False):
+    """What a whole run may be given."""
+
+
+DEFAULTS: RunOptions = {
+    "name": "model",
+    "seed": 0,
+    "network": "mobilenet_v2",
+    "weights": "auto",
+    "weigh": (),
+    "teacher": "",
+    "precision": "auto",
+    "resume": False,
+    "variants": ("float32", "int8"),
+    "calibration_photos": 200,
+    "threshold_precision": 0.98,
+}
+LIMITS: dict[str, tuple[int, int]] = {  # of whole numbers
+    "seed": (0, 2**32 - 1),
+    **dict.fromkeys(("epochs", "steps_per_epoch", "batch_size"), (1, MOST_COUNT)),
+    **dict.fromkeys(("head_epochs", "patience"), (1, MOST_COUNT)),
+    "calibration_photos": (100, MOST_COUNT),  # fewer give poor ranges
+}
+FLAGS = {"variants": "quantize"}  # where an option's name is not its flag
 
 
 def add_photos(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +84,13 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", type=Path, default=Path("out"), metavar="OUT", help="(default: out)"
     )
     parser.add_argument(
-        "--name", type=_name, default="model", help="of the model and its files (default: model)"
+        "--name",
+        type=_name,
+        default=DEFAULTS["name"],
+        help="of the model and its files (default: model)",
     )
     parser.add_argument(
-        "--seed", type=seed, default=0, help="of split, order, weights (default: 0)"
+        "--seed", type=seed, default=DEFAULTS["seed"], help="of split, order, weights (default: 0)"
     )
 
 
@@ -42,21 +107,21 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--network",
         choices=NETWORK_NAMES,
-        default=DEFAULT_NETWORK,
-        help=f"(default: {DEFAULT_NETWORK}; small and tutorial are trained from scratch)",
+        default=DEFAULTS["network"],
+        help=f"(default: {DEFAULTS['network']}; small and tutorial are trained from scratch)",
     )
     network.add_argument(
         "--alpha", type=_positive, metavar="A", help="width of a backbone (default: 1)"
     )
     network.add_argument(
         "--weights",
-        default="auto",
+        default=DEFAULTS["weights"],
         metavar="imagenet|FILE|none",
         help="of a backbone: Keras's download, a file, or random (default: imagenet)",
     )
     network.add_argument(
         "--image-size",
-        type=_image_size,
+        type=image_size,
         metavar="N|HxW",
         help="what the network sees, in pixels (default: the network's own)",
     )
@@ -125,22 +190,23 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     export = parser.add_argument_group("files")
     export.add_argument(
         "--quantize",
+        dest="variants",
         type=_variants,
-        default=("float32", "int8"),
+        default=DEFAULTS["variants"],
         metavar="LIST|all",
         help=f"variants to make, of {', '.join(VARIANTS)} (default: float32,int8)",
     )
     export.add_argument(
         "--calibration-photos",
-        type=whole(LEAST_CALIBRATION_PHOTOS, MOST_COUNT),
-        default=200,
+        type=whole(*LIMITS["calibration_photos"]),
+        default=DEFAULTS["calibration_photos"],
         metavar="N",
         help="training photos that set the ranges of int8 (default: 200)",
     )
     export.add_argument(
         "--threshold-precision",
         type=score,
-        default=0.98,
+        default=DEFAULTS["threshold_precision"],
         metavar="P",
         help="below the threshold that reaches it on val for every label, the answer is unknown "
         "(default: 0.98)",
@@ -159,108 +225,34 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_of(args: argparse.Namespace) -> Any:
-    """Make the Run of the arguments; imports TensorFlow. Raises: WeightsError."""
-    from convert.job import Run
-
-    export: dict[str, Any] = {
-        "variants": getattr(args, "quantize", ()),
-        "calibration_photos": getattr(args, "calibration_photos", 0),
-        "threshold_precision": getattr(args, "threshold_precision", 0.0),
-        "max_drop": getattr(args, "max_drop", None),
-        "verify_arm": getattr(args, "verify_arm", False),
+def given(parser: argparse.ArgumentParser, args: argparse.Namespace) -> RunOptions:
+    """The options whose values differ from their defaults."""
+    options = {
+        name: value
+        for name, value in vars(args).items()
+        if name in RunOptions.__annotations__ and value != parser.get_default(name)
     }
-    config: Any = _config(args) if "network" in args else None  # export: that of OUT's training
-    return Run(
-        photos=args.photos,
-        out=args.out,
-        name=args.name,
-        command=args.command,
-        config=config,
-        weighed=tuple(getattr(args, "weigh", ())),
-        resume=getattr(args, "resume", True),
-        **export,
-    )
+    return cast(RunOptions, options)
 
 
-def _config(args: argparse.Namespace) -> Any:
-    import dataclasses
-
-    from convert.training.augment import Augmentation
-    from convert.training.networks import NETWORKS
-    from convert.training.recipes import RECIPES, recipe_for
-    from convert.training.train import TrainConfig
-
-    network = NETWORKS[args.network]
-    weights = args.weights
-    if weights == "auto":
-        weights = "imagenet" if network.is_backbone else "none"
-    recipe = RECIPES[args.recipe or recipe_for(args.network, weights)]
-    changed = {
-        name: getattr(args, name)
-        for name in (
-            "epochs steps_per_epoch batch_size head_epochs patience learning_rate fine_tune "
-            "label_smoothing"
-        ).split()
-        if getattr(args, name) is not None
-    }
-    if args.augmentation:
-        changed["augmentation"] = getattr(Augmentation, args.augmentation)()
-    size = args.image_size or (network.size, network.size)
-    _check(args.network, size, args.alpha, weights)
-    return TrainConfig(
-        network=args.network,
-        image_size=size,
-        recipe=dataclasses.replace(recipe, **changed),
-        alpha=args.alpha or 1.0,
-        weights=weights,
-        precision=args.precision,
-        teacher=args.teacher,
-        seed=args.seed,
-    )
-
-
-def _check(name: str, size: tuple[int, int], alpha: float | None, weights: str) -> None:
-    """Refuse what the network cannot be. Raises: WeightsError."""
-    from convert.errors import WeightsError
-    from convert.training.networks import NETWORKS
-
-    network = NETWORKS[name]
-    if min(size) < network.smallest:
-        remedy = f"give --image-size {network.smallest} or more"
-        raise WeightsError(f"--image-size {min(size)}", f"is too small for {name}", remedy)
-    if alpha is not None and alpha not in network.alphas:
-        known = ", ".join(f"{value:g}" for value in sorted(network.alphas))
-        raise WeightsError(f"--alpha {alpha:g}", f"{name} does not exist so wide", f"give {known}")
-    if not network.is_backbone and weights != "none":
-        raise WeightsError(
-            f"--weights {weights}", f"{name} is trained from scratch", "leave it out"
-        )
-
-
-# What changes no file.
-UNTOLD = ("photos", "out", "resume", "command", "verify_arm")
-
-
-def command_of(parser: argparse.ArgumentParser, args: argparse.Namespace, words: str) -> str:
-    """The command as it can be given again: every option that is not the default, no path."""
-    shown = [words]
-    for name, value in vars(args).items():
-        if name in UNTOLD or value == parser.get_default(name):
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        shown += [f"{flag} {shlex.quote(text)}" for text in _texts(name, value)]
+def command_of(step: str, options: RunOptions) -> str:
+    """The command as it can be given again: the options in their order, no path."""
+    shown = " ".join(["python -m convert", *([step] if step else []), "PHOTOS"]).split()
+    for name, value in options.items():
+        if name != "resume":  # it changes no file
+            flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
+            shown += [f"{flag} {shlex.quote(text)}" for text in _texts(name, value)]
     return " ".join(shown)
 
 
 def _texts(name: str, value: Any) -> list[str]:
     if name == "image_size":
-        height, width = value
+        height, width = (value, value) if isinstance(value, int) else value
         return [f"{height}" if height == width else f"{height}x{width}"]
-    if name == "quantize":
+    if name == "variants":
         return [",".join(value)]
     if name == "weigh":
-        return [f"{path.name}:{factor:g}" for path, factor in value]
+        return [f"{Path(path).name}:{factor:g}" for path, factor in value]
     if name in ("weights", "teacher"):
         return [Path(value).name]
     return [str(value)]
@@ -282,10 +274,13 @@ def _weighed(text: str) -> tuple[Path, float]:
     return Path(path), _positive(factor)
 
 
-def _image_size(text: str) -> tuple[int, int]:
+def image_size(text: str) -> tuple[int, int]:
+    """Read one side, or height and width, in pixels."""
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and 0 < int(side) <= 4096 for side in sides):
-        raise argparse.ArgumentTypeError(f"must be like 128 or 96x128. Received: {text}")
+    if len(sides) > 2 or not all(side.isdecimal() and 16 <= int(side) <= 4096 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"must be like 128 or 96x128, 16 to 4096. Received: {text}"
+        )
     return int(sides[0]), int(sides[-1])
 
 

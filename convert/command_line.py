@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from convert import arguments as options
-from convert.errors import ConversionError
-from convert.tflite.arm import check_tools
+from convert.errors import not_installed
+from convert.steps import line
 from edge.commands import add_version
 from edge.commands import run as run_command
 
@@ -50,20 +47,10 @@ then, on the device:
 def main(argv: Sequence[str]) -> int:
     """Run the step that the first argument names, or all of the line; return the exit status."""
     step = argv[0] if argv and argv[0] in STEPS else ""
-    return _step(step, argv[1:] if step else argv)
+    return run_command(lambda: _step(step, argv[1:] if step else argv), NAME)
 
 
 def _step(step: str, argv: Sequence[str]) -> int:
-    if step in ("check", "preview", "evaluate"):
-        return run_command(lambda: _tool(step, argv), NAME)
-    parser = _parser(step)
-    args = parser.parse_args(argv)
-    words = " ".join(["python -m convert", *([step] if step else []), "PHOTOS"])
-    args.command = options.command_of(parser, args, words)
-    return run_command(lambda: _line(step, args), NAME)
-
-
-def _parser(step: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"python -m convert {step}".strip(),
         description=STEPS[step].capitalize() + "."
@@ -72,47 +59,13 @@ def _parser(step: str) -> argparse.ArgumentParser:
         epilog=None if step else EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if step not in ("check", "preview", "evaluate"):
-        options.add_photos(parser)
-    if step in ("", "train"):
-        options.add_training(parser)
-    if step in ("", "export"):
-        options.add_export(parser)
     add_version(parser)
-    return parser
-
-
-def _line(step: str, args: argparse.Namespace) -> int:
-    _need_tensorflow()
-    if getattr(args, "verify_arm", False):
-        check_tools()
-    from convert import pipeline
-
-    doing: dict[str, Callable[[argparse.Namespace], int]] = {
-        "": lambda args: 1 if pipeline.run(options.run_of(args)) else 0,
-        "train": lambda args: pipeline.train_only(options.run_of(args)),
-        "export": lambda args: 1 if pipeline.export_only(options.run_of(args)) else 0,
-    }
-    return doing[step](args)
-
-
-def _tool(step: str, argv: Sequence[str]) -> int:
-    """Run a step that stands by itself."""
+    if step in ("", "train", "export"):
+        line.add_arguments(parser, step)
+        return line.main(parser, parser.parse_args(argv), step)
     try:
         module = importlib.import_module(f"convert.steps.{step}")
-        parser = _parser(step)
         module.add_arguments(parser)
         return int(module.main(parser.parse_args(argv)))
     except ModuleNotFoundError as error:
-        raise _not_installed(error.name or step) from error
-
-
-def _need_tensorflow() -> None:
-    if not importlib.util.find_spec("tensorflow"):
-        raise _not_installed("tensorflow")
-    # Before TensorFlow is imported; its chatter helps nobody.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-
-def _not_installed(package: str) -> ConversionError:
-    return ConversionError(package, "is not installed", "pip install 'edge-classify[convert]'")
+        raise not_installed(error.name or step) from error

@@ -13,6 +13,11 @@ class ConversionError(EdgeError):
     """A variant cannot be converted."""
 
 
+def not_installed(package: str) -> ConversionError:
+    """Make the error of a package that the workstation needs."""
+    return ConversionError(package, "is not installed", "pip install 'edge-classify[convert]'")
+
+
 class WeightsError(EdgeError):
     """Weights cannot be had, or belong to another network."""
 

@@ -1,12 +1,25 @@
-"""What a whole run is, and how it speaks."""
+"""What a whole run is, made of the options that were given; and how it speaks."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from convert.arguments import DEFAULTS, LIMITS, RunOptions, command_of
+from convert.errors import WeightsError
+from convert.names import VARIANTS
+from convert.training.augment import Augmentation
+from convert.training.checkpoint import Checkpoint
+from convert.training.networks import NETWORKS
+from convert.training.recipes import RECIPES, Recipe, recipe_for
 from convert.training.train import TrainConfig
+from edge.errors import ConfigurationError, checked
+
+OF_RECIPE = {field.name for field in dataclasses.fields(Recipe)} - {"augmentation"}
 
 
 @dataclass(frozen=True)
@@ -18,13 +31,11 @@ class Run:
     name: str
     command: str  # how to say it again; no path in it
     config: TrainConfig
-    weighed: tuple[tuple[Path, float], ...] = ()  # lists of training photos that count more
-    resume: bool = False
-    variants: tuple[str, ...] = ("float32", "int8")
-    calibration_photos: int = 200
-    threshold_precision: float = 0.98
-    max_drop: float | None = None  # points
-    verify_arm: bool = False
+    weighed: tuple[tuple[Path, float], ...]  # lists of training photos that count more
+    resume: bool
+    variants: tuple[str, ...]
+    calibration_photos: int
+    threshold_precision: float
 
     @property
     def training(self) -> Path:
@@ -35,6 +46,112 @@ class Run:
     def cache(self) -> Path:
         """The folder of decoded photos."""
         return self.out / "cache"
+
+
+def training_run(photos: Path, out: Path, step: str, given: RunOptions) -> Run:
+    """Make a run that trains, of the options. Raises: WeightsError, ConfigurationError."""
+    options = _complete(given)
+    return _run(photos, out, step, given, options, _config(options))
+
+
+def export_run(photos: Path, out: Path, given: RunOptions) -> tuple[Run, Checkpoint]:
+    """Make a run of what OUT/training holds; the training's options are those it had.
+
+    Raises: TrainingError, ConfigurationError.
+    """
+    checkpoint = Checkpoint.of(out / "training")
+    config = _config_of(checkpoint.about)
+    return _run(photos, out, "export", given, _complete(given), config), checkpoint
+
+
+def _run(
+    photos: Path,
+    out: Path,
+    step: str,
+    given: RunOptions,
+    options: dict[str, Any],
+    config: TrainConfig,
+) -> Run:
+    return Run(
+        photos=photos,
+        out=out,
+        command=command_of(step, given),
+        config=config,
+        weighed=tuple((Path(path), factor) for path, factor in options["weigh"]),
+        variants=tuple(options["variants"]),
+        **{
+            name: options[name]
+            for name in ("name", "resume", "calibration_photos", "threshold_precision")
+        },
+    )
+
+
+def _complete(given: RunOptions) -> dict[str, Any]:
+    """The options with the defaults of what was not given, each within its limits."""
+    options: dict[str, Any] = {**DEFAULTS, **given}
+    for name, value in options.items():
+        if name in LIMITS and value is not None:
+            checked(name, value, *LIMITS[name])
+    _refuse_unknown("network", [options["network"]], NETWORKS)
+    _refuse_unknown("variants", options["variants"], VARIANTS)
+    return options
+
+
+def _refuse_unknown(option: str, values: Collection[str], known: Collection[str]) -> None:
+    for value in values:
+        if value not in known:
+            fault = f"must be of {', '.join(known)}. Received: {value}"
+            raise ConfigurationError(option, fault, "give one of these")
+
+
+def _config(options: Mapping[str, Any]) -> TrainConfig:
+    name = options["network"]
+    network, weights = NETWORKS[name], str(options["weights"])
+    if weights == "auto":
+        weights = "imagenet" if network.is_backbone else "none"
+    recipe_name = options.get("recipe") or recipe_for(name, weights)
+    _refuse_unknown("recipe", [recipe_name], RECIPES)
+    changed = {k: v for k, v in options.items() if k in OF_RECIPE and v is not None}
+    if augmentation := options.get("augmentation"):
+        changed["augmentation"] = getattr(Augmentation, augmentation)()
+    size = options.get("image_size") or network.size
+    config = TrainConfig(
+        network=name,
+        image_size=(size, size) if isinstance(size, int) else size,
+        recipe=dataclasses.replace(RECIPES[recipe_name], **changed),
+        alpha=options.get("alpha") or 1.0,
+        weights=weights,
+        precision=options["precision"],
+        teacher=str(options["teacher"]),
+        seed=options["seed"],
+    )
+    _refuse_impossible(config)
+    return config
+
+
+def _refuse_impossible(config: TrainConfig) -> None:
+    """Refuse what the network cannot be. Raises: WeightsError."""
+    name, network = config.network, NETWORKS[config.network]
+    least = min(config.image_size)
+    if least < network.smallest:
+        remedy = f"give --image-size {network.smallest} or more"
+        raise WeightsError(f"--image-size {least}", f"is too small for {name}", remedy)
+    if config.alpha not in network.alphas:
+        known = ", ".join(f"{value:g}" for value in sorted(network.alphas))
+        fault = f"{name} does not exist so wide"
+        raise WeightsError(f"--alpha {config.alpha:g}", fault, f"give {known}")
+    if not network.is_backbone and config.weights != "none":
+        fault = f"{name} is trained from scratch"
+        raise WeightsError(f"--weights {config.weights}", fault, "leave it out")
+
+
+def _config_of(about: Mapping[str, Any]) -> TrainConfig:
+    """The options of a training, as the pipeline has kept them."""
+    known = {f.name: about[f.name] for f in dataclasses.fields(TrainConfig) if f.name in about}
+    recipe = dict(known["recipe"])
+    recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+    size = tuple(known["image_size"])
+    return TrainConfig(**known | {"recipe": Recipe(**recipe), "image_size": size})
 
 
 def say(message: str) -> None:

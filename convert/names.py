@@ -11,7 +11,6 @@ NETWORK_NAMES = (
     "small",
     "tutorial",
 )
-DEFAULT_NETWORK = "mobilenet_v2"
 RECIPE_NAMES = ("scratch", "fine-tune", "tutorial")
 AUGMENTATIONS = ("camera", "scratch", "tutorial", "none")
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")

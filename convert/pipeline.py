@@ -6,79 +6,60 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.arguments import ExportOptions, RunOptions, TrainOptions
 from convert.data import dataset as datasets
-from convert.data.cache import decode
+from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
 from convert.data.photo import sha256_of
 from convert.errors import ConversionError, DatasetError, TrainingError
 from convert.files import write
-from convert.job import Run, say
+from convert.job import Run, export_run, say, training_run
 from convert.measure.scores import choose_threshold, fit_temperature, log_scores
 from convert.report.page import pictures, report_html
-from convert.report.report import Report, card_json, largest_drop, recommend
+from convert.report.report import Report, card_json, recommend
 from convert.report.sheet import sheet
-from convert.report.tables import text_table, variant_rows
-from convert.steps.preview import variations
-from convert.tflite.arm import verify_on_arm
 from convert.tflite.variants import Basis, convert_all, finish, for_converter
-from convert.training.augment import Augmentation
+from convert.training.augment import variations
 from convert.training.checkpoint import Checkpoint
-from convert.training.recipes import Recipe
-from convert.training.train import TrainConfig, history_csv, network_of, scores_of, train
+from convert.training.train import history_csv, network_of, scores_of
+from convert.training.train import train as train_network
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 
 
-def run(job: Run) -> list[str]:
-    """Make OUT of a folder of photos, print the table on stdout; return what is not as wanted.
-
-    Raises: DatasetError, WeightsError, TrainingError; ConversionError where no variant can be made.
-    """
-    dataset = scan(job)
-    return export(job, dataset, fit(job, dataset))
-
-
-def train_only(job: Run) -> int:
-    """Train, and leave the best epoch in OUT/training."""
-    checkpoint = fit(job, scan(job))
-    best = checkpoint.history[checkpoint.best_epoch - 1]
+def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
+    """Train, and leave the best epoch in OUT/training; see `convert.train`."""
+    job = training_run(folder, out, "train", cast(RunOptions, options))
+    checkpoint = _fit(job, _scan(job))
     write(job.out / "history.csv", history_csv(checkpoint.history).encode())
-    print(
-        f"epoch {checkpoint.best_epoch} is the best of {len(checkpoint.history)}: "
-        f"{best['val_accuracy']:.3f} on val; make files of it with python -m convert export"
-    )
-    return 0
+    return checkpoint
 
 
-def export_only(job: Run) -> list[str]:
-    """Make the files of what OUT/training holds; the training's options are those it had."""
-    checkpoint = Checkpoint.of(job.training)
-    job = dataclasses.replace(job, config=config_of(checkpoint.about))
-    dataset = scan(job)
-    if checkpoint.about["photos"] != dataset.fingerprint:
+def export(folder: Path, out: Path, options: ExportOptions) -> Report:
+    """Make the files of what OUT/training holds; see `convert.export`."""
+    job, checkpoint = export_run(folder, out, cast(RunOptions, options))
+    photos = _scan(job)
+    if checkpoint.about["photos"] != photos.dataset.fingerprint:
         fault = "are not those that OUT was trained on"
         raise TrainingError(job.photos, fault, "give the same photos, or train again")
-    return export(job, dataset, checkpoint)
+    return _export(job, photos, checkpoint)
 
 
-def config_of(about: Mapping[str, Any]) -> TrainConfig:
-    """The options of a training, as `_about` has kept them."""
-    known = {f.name: about[f.name] for f in dataclasses.fields(TrainConfig) if f.name in about}
-    recipe = dict(known["recipe"])
-    recipe["augmentation"] = Augmentation(**recipe["augmentation"])
-    size = tuple(known["image_size"])
-    return TrainConfig(**known | {"recipe": Recipe(**recipe), "image_size": size})
+def run(folder: Path, out: Path, options: RunOptions) -> Report:
+    """Train, then make the files; see `convert.run`."""
+    job = training_run(folder, out, "", options)
+    photos = _scan(job)
+    return _export(job, photos, _fit(job, photos))
 
 
-def scan(job: Run) -> Dataset:
+def _scan(job: Run) -> DecodedPhotos:
     """Look at the photos before anything is spent on them."""
     if job.out.resolve().is_relative_to(job.photos.resolve()):
         raise DatasetError(job.out, "lies inside the photos", "give -o a folder outside of them")
@@ -86,18 +67,19 @@ def scan(job: Run) -> Dataset:
     counts = {name: sum(per_label.values()) for name, per_label in dataset.counts().items()}
     say(f"{job.photos}: {len(dataset.labels)} classes; photos {json.dumps(counts)}")
     job.out.mkdir(parents=True, exist_ok=True)
-    # Not for its pixels: so that an unreadable photo shows before the training, not after.
-    decode(dataset.test, job.config.image_size, job.cache, "test")
-    return dataset
+    photos = DecodedPhotos(dataset, job.config.image_size, job.cache)
+    _ = photos.test  # decoded now: an unreadable one shows before the training, not after
+    return photos
 
 
-def fit(job: Run, dataset: Dataset) -> Checkpoint:
+def _fit(job: Run, photos: DecodedPhotos) -> Checkpoint:
     """Train, or go on with a training; its best epoch is kept in OUT/training."""
+    dataset = photos.dataset
     drawn = [photo for name in dataset.drawn for photo in getattr(dataset, name)]
     weights = datasets.weigh(dataset.train, job.photos, job.weighed, drawn)
     checkpoint = Checkpoint(job.training, _about(job, dataset, weights), resume=job.resume)
     try:
-        train(dataset, job.config, weights, job.cache, checkpoint)
+        train_network(photos, job.config, weights, checkpoint)
     except KeyboardInterrupt:
         if checkpoint.history:
             say(
@@ -129,17 +111,17 @@ def _config(job: Run, checkpoint: Checkpoint) -> dict[str, Any]:
     return told | {"threshold_precision": job.threshold_precision}
 
 
-def export(job: Run, dataset: Dataset, checkpoint: Checkpoint) -> list[str]:
+def _export(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
     """Convert the best epoch, measure every variant, choose on val, and report."""
+    dataset = photos.dataset
     model = network_of(job.config, len(dataset.labels))
     checkpoint.restore_best(model)
-    val_pixels = decode(dataset.val, job.config.image_size, job.cache, "val")
-    keras_val = scores_of(model, val_pixels)
+    keras_val = scores_of(model, photos.val)
     val_labels = datasets.labels_of(dataset.val)
     temperature = fit_temperature(log_scores(keras_val), val_labels)
-    basis = Basis(job, dataset, keras_val, temperature)
+    basis = Basis(job, photos, keras_val, temperature)
     with tempfile.TemporaryDirectory(dir=job.out, prefix=".work-") as folder:
-        saved_model, calibration = for_converter(job, dataset, model, temperature, Path(folder))
+        saved_model, calibration = for_converter(basis, model, Path(folder))
         drafts, failures = convert_all(basis, saved_model, calibration, Path(folder))
         if not drafts:
             raise ConversionError(job.name, "no variant could be made", failures[-1])
@@ -163,17 +145,17 @@ def export(job: Run, dataset: Dataset, checkpoint: Checkpoint) -> list[str]:
         chosen=chosen,
         reason=reason,
         threshold=choose_threshold(chosen.val.scores, val_labels, job.threshold_precision),
-        val_pixels=val_pixels,
+        val_pixels=photos.val,
         val_names=tuple(f"{dataset.labels[p.label]}/{p.path.name}" for p in dataset.val),
-        augmentation_png=_augmentation_sheet(job, dataset),
+        augmentation_png=_augmentation_sheet(job, photos),
     )
     _write_report(job, report)
-    return [*failures, *_too_much_lost(job, report), *_wrong_on_arm(job, report)]
+    return report
 
 
-def _augmentation_sheet(job: Run, dataset: Dataset) -> bytes:
+def _augmentation_sheet(job: Run, photos: DecodedPhotos) -> bytes:
     """Draw a few training photos, each with variations of it: what the network was shown."""
-    pixels = decode(dataset.train, job.config.image_size, job.cache, "train")
+    dataset, pixels = photos.dataset, photos.train
     shown = np.random.default_rng(job.config.seed).permutation(len(pixels))[:SHEET_ROWS]
     tiles = []
     for index in sorted(shown):
@@ -192,34 +174,6 @@ def _write_report(job: Run, report: Report) -> None:
     write(job.out / "history.csv", history_csv(report.history).encode())
     write(job.out / "card.json", (json.dumps(card_json(report), indent=2) + "\n").encode())
     write(job.out / "report.html", report_html(report, drawn))
-    print(text_table(variant_rows(report.variants)))
-    print(report.reason)
-    print(f"look at {job.out / 'report.html'}", flush=True)
-
-
-def _too_much_lost(job: Run, report: Report) -> Sequence[str]:
-    if job.max_drop is None:
-        return ()
-    drop = largest_drop(report.keras_accuracy, [report.chosen])
-    if drop <= job.max_drop:
-        return ()
-    error = ConversionError(
-        report.chosen.file,
-        f"loses {drop:.1f} points on val against the Keras model (--max-drop {job.max_drop:g})",
-        "look at its worst layers in report.html, or ship float32",
-    )
-    say(str(error))
-    return [str(error)]
-
-
-def _wrong_on_arm(job: Run, report: Report) -> Sequence[str]:
-    if not job.verify_arm:
-        return ()
-    say("try the files on emulated ARM")
-    faults = verify_on_arm([job.out / variant.file for variant in report.variants])
-    for fault in faults:
-        say(fault)
-    return faults
 
 
 def _summary(model: keras.Model) -> str:

@@ -20,10 +20,13 @@ from edge.image.preprocess import resize
 
 PHOTO = Path(__file__).parent / "data" / "hotdog.jpg"
 PROGRAM = Path(__file__).parent / "user_program.py"
+TRAINING = Path(__file__).parent / "user_training.py"
 EXPORTS = {
     "edge": "Category ConfigurationError EdgeError Frame Framing ImageError Model ModelError "
     "Normalization Result RuntimeMissingError SourceError __version__ ahead classify photos "
     "read_image",
+    "convert": "Accuracy ConversionError DatasetError Finding ModelEvaluation OutputError "
+    "PhotoCheck Report Training TrainingError Variant WeightsError check evaluate export run train",
 }
 
 
@@ -31,13 +34,14 @@ EXPORTS = {
 def test_a_package_exports_these_names_and_no_others(package: str) -> None:
     code = (
         f"import {package} as p; print(*sorted(p.__all__)); print(*sorted(dir(p)));"
-        "print(*(n for n in p.__all__ if getattr(p, n).__doc__ is None))"
+        "print(*(n for n in p.__all__ if getattr(p, n).__doc__ is None));"
+        "import sys; print(*(n for n in ('tensorflow', 'keras') if n in sys.modules))"
     )
     done = run("-c", code)
     assert done.stderr == ""
-    exported, shown, undocumented = done.stdout.split("\n")[:3]
+    exported, shown, undocumented, heavy = done.stdout.split("\n")[:4]
     assert exported == shown == EXPORTS[package]
-    assert undocumented == ""
+    assert undocumented == heavy == ""
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
@@ -45,8 +49,9 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         edge.Modell  # noqa: B018
 
 
-def test_importing_a_package_loads_nothing_else() -> None:
-    code = "import sys, edge; print(*(n for n in ('numpy', 'PIL', 'typing', 'edge.errors') "
+@pytest.mark.parametrize("package", EXPORTS)
+def test_importing_a_package_loads_nothing_else(package: str) -> None:
+    code = f"import sys, {package}; print(*(n for n in ('numpy', 'PIL', 'typing', 'edge.errors') "
     done = run("-c", code + "if n in sys.modules))")
     assert done.stdout.split() == []
 
@@ -133,6 +138,6 @@ def test_mypy_knows_the_types_of_an_installed_wheel(installed: Path, tmp_path: P
         done = run(*words, "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path)
         return [line for line in done.stdout.splitlines() if "error:" in line]
 
-    assert check(PROGRAM.read_text()) == []
+    assert check(PROGRAM.read_text()) == check(TRAINING.read_text()) == []
     lines = [int(line.split(":")[1]) for line in check(FAULTS)]
     assert lines == [4, 5, 6, 8]

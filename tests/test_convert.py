@@ -6,6 +6,7 @@ import csv
 import hashlib
 import importlib.util
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -274,6 +275,29 @@ def test_many_classes_are_calibrated_evenly(odd: dict[str, Any]) -> None:
     assert set(per_class.values()) == {3}
     train = {str(p.path.relative_to(odd["many"])) for p in load(odd["many"], 0).train}
     assert set(names) <= train
+
+
+# --- in a notebook
+
+
+def test_each_step_returns_values_and_tensorflow_says_nothing_of_itself(
+    drawn: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = run(Path(__file__).parent / "user_training.py", drawn, out)
+    assert done.returncode == 0, done.stderr
+    checked, trained, exported, evaluated, refused = done.stdout.splitlines()
+    photos = sum(1 for _ in drawn.glob("*/*.jpg"))
+    assert checked.startswith(f"{photos} photos; True")
+    assert trained.startswith(f"{out / 'training'} [0.")
+    assert exported.startswith("float32 ")
+    assert exported.endswith(" mine-float32.tflite")
+    assert evaluated.endswith(f" {photos}")
+    assert refused.endswith("Received: resnet; give one of these")
+    assert not re.search("cuInit|oneDNN|absl|cuda", done.stderr)
+    assert card_of(out)["command"] == (
+        "python -m convert export PHOTOS --quantize float32 --name mine"
+    )
 
 
 # --- failures

@@ -28,7 +28,7 @@ import numpy as np
 import keras
 from convert.training import networks
 from convert.training.augment import Augmentation
-from convert.data.cache import decode
+from convert.data.cache import DecodedPhotos
 from convert.training.checkpoint import Checkpoint
 from convert.data.dataset import labels_of, load
 from convert.errors import TrainingError
@@ -54,7 +54,7 @@ def trained(name, network="small", data=dataset, size=(32, 48), weights=None, lo
     weights = np.ones(len(data.train), np.float32) if weights is None else weights
     stderr = io.StringIO()
     with contextlib.redirect_stderr(stderr):
-        model = train(data, config, weights, folder / "cache", checkpoint)
+        model = train(DecodedPhotos(data, size, folder / "cache"), config, weights, checkpoint)
     said[name] = {
         "history": checkpoint.history, "best": checkpoint.best_epoch, "stderr": stderr.getvalue(),
         "rate": float(np.asarray(model.optimizer.learning_rate)),
@@ -65,7 +65,7 @@ def trained(name, network="small", data=dataset, size=(32, 48), weights=None, lo
     return model, config
 
 def scored(name, model, data):
-    pixels = decode(data.val, (32, 48), folder / "cache", "val")
+    pixels = DecodedPhotos(data, (32, 48), folder / "cache").val
     arrays[f"{name}-scores"] = scores_of(model, pixels)
     arrays[f"{name}-labels"] = labels_of(data.val)
 

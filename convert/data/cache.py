@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import io
 import os
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.data.dataset import Dataset
 from convert.data.parallel import each
 from convert.data.photo import Photo, content_of
 from convert.errors import DatasetError, OutputError
@@ -35,6 +37,33 @@ from edge.image.preprocess import PREPROCESSING_VERSION, Pixels, Size, resized
 
 RECORD = np.dtype([("sha256", "V32"), ("row", "<u4"), ("crc32", "<u4")])
 MOST_NAMED = 20  # photos in one error line
+
+
+@dataclass(frozen=True)
+class DecodedPhotos:
+    """A data set's photos at one size; each set is decoded when it is first asked for.
+
+    train, val, test: (num_photos, *size, 3) uint8, mapped from a file in `cache`; see `decode`.
+    """
+
+    dataset: Dataset
+    size: Size
+    cache: Path
+
+    @functools.cached_property
+    def train(self) -> Pixels:
+        """Those of the training set."""
+        return decode(self.dataset.train, self.size, self.cache, "train")
+
+    @functools.cached_property
+    def val(self) -> Pixels:
+        """Those of the validation set."""
+        return decode(self.dataset.val, self.size, self.cache, "val")
+
+    @functools.cached_property
+    def test(self) -> Pixels:
+        """Those of the test set."""
+        return decode(self.dataset.test, self.size, self.cache, "test")
 
 
 def decode(photos: Sequence[Photo], size: Size, cache: Path, name: str) -> Pixels:

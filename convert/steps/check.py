@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median_low
 from typing import Any
@@ -25,6 +27,43 @@ MOST_LINES = 20  # findings of one kind that text shows; JSON has all
 MOST_TILES = 200  # on the sheet
 MOST_OF_CLASS = 6  # a row
 TILE = 160  # pixels
+
+
+@dataclass(frozen=True)
+class PhotoCheck:
+    """What a check found in a folder of photos."""
+
+    folder: Folder
+    findings: tuple[Finding, ...]  # errors last
+
+    @property
+    def passed(self) -> bool:
+        """Whether a training is possible, and its figures would be worth something."""
+        return all(finding.level != "error" for finding in self.findings)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many photos each set has of each class, readable or not."""
+        found = Counter((photo.set, photo.label) for photo in self.folder.photos)
+        return {
+            name: {label: found[name, label] for label in labels}
+            for name, labels in self.folder.tree.labels.items()
+        }
+
+
+def check(photos: str | os.PathLike[str], *, image_size: int = 224) -> PhotoCheck:
+    """Find all that is wrong with a folder of photos.
+
+    Args:
+        photos: a folder with one folder per class, or with train/ (val/, test/) that hold those.
+        image_size: shorter side of what the network will see, in pixels: smaller photos are told.
+
+    Returns: how many photos there are, and a finding for each thing that is wrong or odd.
+
+    Raises: DatasetError where there is no such folder.
+    """
+    folder = examine(Path(photos))
+    return PhotoCheck(folder, tuple(find(folder, image_size)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,29 +97,19 @@ def main(arguments: argparse.Namespace) -> int:
     """Print what is found; return 1 where there is an error, else 0. Raises: DatasetError."""
     if arguments.sheet and arguments.sheet.resolve().is_relative_to(arguments.photos.resolve()):
         raise DatasetError(arguments.sheet, "lies inside the photos", "write it elsewhere")
-    folder = examine(arguments.photos)
-    findings = find(folder, arguments.image_size)
+    found = check(arguments.photos, image_size=arguments.image_size)
     if arguments.format == "json":
-        print(json.dumps(_as_json(folder, findings), indent=2))
+        print(json.dumps(_as_json(found), indent=2))
     else:
-        print(_text(folder, findings))
+        print(_text(found))
     if arguments.sheet:
-        tiles, marks = _tiles(folder)
+        tiles, marks = _tiles(found.folder)
         if tiles:
             write(arguments.sheet, sheet(tiles, columns=MOST_OF_CLASS, tile=TILE, marks=marks))
     elif arguments.format == "text":
         hint = f"to see the photos: python -m convert check {arguments.photos} -o sheet.png"
         print(hint, file=sys.stderr, flush=True)
-    return 1 if any(finding.level == "error" for finding in findings) else 0
-
-
-def _counts(folder: Folder) -> dict[str, dict[str, int]]:
-    """How many photos each set has of each label, readable or not."""
-    found = Counter((photo.set, photo.label) for photo in folder.photos)
-    return {
-        name: {label: found[name, label] for label in labels}
-        for name, labels in folder.tree.labels.items()
-    }
+    return 0 if found.passed else 1
 
 
 def _sides(folder: Folder) -> dict[str, list[int]]:
@@ -96,11 +125,12 @@ def _tally(values: Sequence[Any]) -> dict[str, int]:
     return {str(value): number for value, number in sorted(Counter(values).items())}
 
 
-def _as_json(folder: Folder, findings: Sequence[Finding]) -> dict[str, Any]:
+def _as_json(check: PhotoCheck) -> dict[str, Any]:
+    folder, findings = check.folder, check.findings
     read = [photo for photo in folder.photos if not photo.fault]
     return {
         "photos": len(folder.photos),
-        "counts": _counts(folder),
+        "counts": check.counts,
         "pixels_min_median_max": _sides(folder),
         "formats": _tally([photo.format for photo in read]),
         "orientations": _tally([photo.orientation for photo in read]),
@@ -120,8 +150,8 @@ def _as_json(folder: Folder, findings: Sequence[Finding]) -> dict[str, Any]:
     }
 
 
-def _text(folder: Folder, findings: Sequence[Finding]) -> str:
-    facts = _as_json(folder, findings)
+def _text(check: PhotoCheck) -> str:
+    facts, findings = _as_json(check), check.findings
     lines = [*_table(facts["counts"]), ""]
     lines += [
         f"{name}: {low} to {high} pixels, median {middle}"
@@ -135,7 +165,7 @@ def _text(folder: Folder, findings: Sequence[Finding]) -> str:
         f"{facts[name]} {name if facts[name] != 1 else name[:-1]}"
         for name in ("errors", "warnings")
     ]
-    return "\n".join([*lines, f"{len(folder.photos)} photos: {', '.join(told)}"])
+    return "\n".join([*lines, f"{facts['photos']} photos: {', '.join(told)}"])
 
 
 def _listed(tally: dict[str, int]) -> str:

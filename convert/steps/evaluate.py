@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convert.data.photo import Photo, sha256_of
-from convert.data.walk import PhotoTree, walk_photos
+from convert.data.walk import SETS, PhotoTree, walk_photos
 from convert.errors import DatasetError
-from convert.measure.evaluate import evaluate
-from convert.measure.scores import at_threshold, confusion
+from convert.measure.evaluate import Evaluation
+from convert.measure.evaluate import evaluate as measure
+from convert.measure.scores import Accuracy, AtThreshold, at_threshold, confusion
 from edge.classifier.model import Model
 
 EXAMPLES = """\
@@ -23,37 +29,79 @@ examples:
 """
 
 
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
+class ModelEvaluation:
+    """What a .tflite file is worth on a set of photos."""
+
+    labels: tuple[str, ...]  # the model's
+    threshold: float  # the model's own, below which its answer is unknown
+    measured: Evaluation
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Accuracy of the top category, before any threshold."""
+        return self.measured.accuracy
+
+    @property
+    def at_threshold(self) -> AtThreshold:
+        """Coverage, precision and false alarms at the model's threshold."""
+        return at_threshold(self.measured.scores, self.measured.labels, self.threshold)
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Photos by label (row) and answer (column): (num_labels, num_labels)."""
+        return confusion(self.measured.scores, self.measured.labels)
+
+
+def evaluate(
+    photos: str | os.PathLike[str], model: str | os.PathLike[str], *, split: str = "test"
+) -> ModelEvaluation:
+    """Measure a .tflite file on labelled photos, by the code that runs on the device.
+
+    Args:
+        photos: a folder with one folder per class, named as the model's labels, or with train/,
+            val/ and test/ that hold those.
+        model: a .tflite file.
+        split: which set to measure, where `photos` holds sets: train, val or test.
+
+    Returns: accuracy, what holds at the model's threshold, and the confusion.
+
+    Raises: DatasetError, ImageError, ModelError, RuntimeMissingError.
+    """
+    tree = walk_photos(Path(photos))
+    of_set = split if tree.split else "train"
+    if of_set not in tree.labels:
+        raise DatasetError(tree.path, f"has no {of_set}", "give another --set")
+    path = Path(model)
+    with Model(path) as opened:
+        labels = opened.labels
+        threshold = float(opened.metadata.edge.get("threshold") or 0.0)
+    measured = measure(path, _photos(tree, of_set, labels), path.name)
+    return ModelEvaluation(labels, threshold, measured)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add PHOTOS, MODEL and --set."""
     parser.epilog = EXAMPLES
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder with labelled photos")
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="a .tflite file")
-    parser.add_argument(
-        "--set", choices=("train", "val", "test"), default="test", help="where PHOTOS holds sets"
-    )
+    parser.add_argument("--set", choices=SETS, default="test", help="where PHOTOS holds sets")
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print accuracy, the figures at the model's own threshold, and the confusion, per model."""
-    tree = walk_photos(arguments.photos)
-    of_set = arguments.set if tree.split else "train"
-    if of_set not in tree.labels:
-        raise DatasetError(arguments.photos, f"has no {of_set}", "give another --set")
     for path in arguments.models:
-        with Model(path) as model:
-            labels = model.labels
-            threshold = float(model.metadata.edge.get("threshold") or 0.0)
-        found = evaluate(path, _photos(tree, of_set, labels), path.name)
-        answered = at_threshold(found.scores, found.labels, threshold)
+        found = evaluate(arguments.photos, path, split=arguments.set)
+        answered = found.at_threshold
         print(f"{path}: accuracy {found.accuracy} on {found.accuracy.total} photos")
         print(
-            f"  at its threshold {threshold:.3f}: answers {100 * answered.coverage:.1f} %, of "
-            f"which {100 * answered.precision:.1f} % are right"
+            f"  at its threshold {found.threshold:.3f}: answers {100 * answered.coverage:.1f} %, "
+            f"of which {100 * answered.precision:.1f} % are right"
         )
-        for label, share in zip(labels, answered.false_alarms, strict=True):
+        for label, share in zip(found.labels, answered.false_alarms, strict=True):
             print(f"  false alarms, {label}: {100 * share:.1f} % of the other labels' photos")
-        if len(labels) <= 20:
-            print(_table(labels, confusion(found.scores, found.labels).tolist()), flush=True)
+        if len(found.labels) <= 20:
+            print(_table(found.labels, found.confusion.tolist()), flush=True)
     return 0
 
 

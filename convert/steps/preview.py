@@ -5,22 +5,20 @@ from __future__ import annotations
 import argparse
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convert.arguments import image_size
 from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError, OutputError
 from convert.files import write
 from convert.names import AUGMENTATIONS
 from convert.report.sheet import sheet
+from convert.training.augment import Augmentation, variations
 from edge.commands import complain
 from edge.commands.arguments import count, real, seed
 from edge.errors import ImageError
-from edge.image.preprocess import Pixels, Size, encode_jpeg, resized
-
-if TYPE_CHECKING:
-    from convert.training.augment import Augmentation
+from edge.image.preprocess import Pixels, encode_jpeg, resized
 
 NAME = "convert preview"
 OF_A_PHOTO, OF_EACH_PHOTO = 30, 7  # variations
@@ -85,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image-size",
-        type=_size,
+        type=image_size,
         default=(300, 300),
         metavar="N|HxW",
         help="what the network sees, in pixels (default: 300)",
@@ -100,8 +98,6 @@ def main(arguments: argparse.Namespace) -> int:
 
     Raises: DatasetError, ImageError, OutputError.
     """
-    from convert.training.augment import Augmentation
-
     chosen = getattr(Augmentation, arguments.augmentation)().scaled(arguments.strength)
     if arguments.photos.is_dir():
         return _preview_folder(arguments, chosen)
@@ -149,16 +145,6 @@ def _preview_folder(arguments: argparse.Namespace, augmentation: Augmentation) -
     return 1 if unreadable else 0
 
 
-def variations(
-    pixels: Pixels, augmentation: Augmentation, number: int, seed: int
-) -> tuple[Pixels, ...]:
-    """Draw variations of one (h, w, 3) picture; a greater number begins with the same ones."""
-    from convert.training.augment import augment
-
-    draws = (np.random.default_rng((seed, index)) for index in range(number))
-    return tuple(augment(pixels, augmentation, random) for random in draws)
-
-
 def chosen_photos(folder: Path, seed: int) -> list[tuple[str, Path]]:
     """Choose (label, photo) for the rows of a sheet, by class, seeded. Raises: DatasetError."""
     classes = _classes(walk_photos(folder))
@@ -199,10 +185,3 @@ def _make(out: Path) -> None:
     except OSError as error:
         fault = f"cannot be made ({error.strerror})"
         raise OutputError(out, fault, "give another -o") from error
-
-
-def _size(text: str) -> Size:
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and 16 <= int(side) <= 4096 for side in sides):
-        raise argparse.ArgumentTypeError(f"must be like 128 or 96x128. Received: {text}")
-    return int(sides[0]), int(sides[-1])

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from convert.data import dataset as datasets
-from convert.data.cache import decode
+from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
 from convert.errors import ConversionError, OutputError
 from convert.files import write
@@ -45,9 +45,14 @@ class Basis:
     """What every variant is made and measured with."""
 
     job: Run
-    dataset: Dataset
+    photos: DecodedPhotos
     keras_val: Scores
     temperature: float
+
+    @property
+    def dataset(self) -> Dataset:
+        """The labels, and the photos of each set."""
+        return self.photos.dataset
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,10 @@ class Draft:
     facts: dict[str, Any]  # for edge.json
 
 
-def for_converter(
-    job: Run, dataset: Dataset, model: keras.Model, temperature: float, folder: Path
-) -> tuple[Path, Path]:
+def for_converter(basis: Basis, model: keras.Model, folder: Path) -> tuple[Path, Path]:
     """Write the inference graph and the calibration photos for the converting processes."""
-    device = networks.for_device(model, temperature=temperature, alpha=job.config.alpha)
+    job, train = basis.job, basis.dataset.train
+    device = networks.for_device(model, temperature=basis.temperature, alpha=job.config.alpha)
     # Keras's own signature would leave the batch open.
     signature = [tf.TensorSpec(device.input_shape, tf.float32, name="pixels")]
     try:
@@ -73,13 +77,9 @@ def for_converter(
         full = isinstance(error, tf.errors.ResourceExhaustedError)
         fault = f"cannot be written ({'No space left on device' if full else error.message})"
         raise OutputError(job.out, fault, "free some space, or give another -o") from error
-    chosen = datasets.calibration_photos(dataset.train, job.calibration_photos, job.config.seed)
-    pixels = decode(dataset.train, job.config.image_size, job.cache, "train")
-    np.save(folder / "calibration.npy", pixels[chosen])
-    lines = [
-        f"{dataset.train[i].sha256}  {dataset.train[i].path.relative_to(job.photos)}\n"
-        for i in chosen
-    ]
+    chosen = datasets.calibration_photos(train, job.calibration_photos, job.config.seed)
+    np.save(folder / "calibration.npy", basis.photos.train[chosen])
+    lines = [f"{train[i].sha256}  {train[i].path.relative_to(job.photos)}\n" for i in chosen]
     write(job.out / "calibration.txt", "".join(lines).encode("utf-8", "surrogateescape"))
     return folder / "saved_model", folder / "calibration.npy"
 

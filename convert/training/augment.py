@@ -123,6 +123,14 @@ def augment(pixels: Pixels, augmentation: Augmentation, random: np.random.Genera
     return pixels
 
 
+def variations(
+    pixels: Pixels, augmentation: Augmentation, number: int, seed: int
+) -> tuple[Pixels, ...]:
+    """Draw variations of one (h, w, 3) picture; a greater number begins with the same ones."""
+    draws = (np.random.default_rng((seed, index)) for index in range(number))
+    return tuple(augment(pixels, augmentation, random) for random in draws)
+
+
 _STILL = np.eye(2, 3)
 
 

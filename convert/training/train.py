@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from convert.data.cache import decode
-from convert.data.dataset import Dataset, labels_of
+from convert.data.cache import DecodedPhotos
+from convert.data.dataset import labels_of
 from convert.measure.scores import Labels, Scores
 from convert.training import networks
 from convert.training.batches import Tensors, augmented, plain
@@ -50,19 +50,17 @@ class TrainConfig:
 
 
 def train(
-    dataset: Dataset,
+    photos: DecodedPhotos,
     config: TrainConfig,
     weights: NDArray[np.float32],
-    cache: Path,
     checkpoint: Checkpoint,
 ) -> keras.Model:
-    """Decode, augment, train; the weights of the epoch with the lowest validation loss are kept.
+    """Augment, train; the weights of the epoch with the lowest validation loss are kept.
 
     Args:
-        dataset: its test photos are not touched.
+        photos: at the network's size; those of test are not touched.
         config: what to train, and how.
         weights: (num_train_photos,) how much each photo counts, before class weights.
-        cache: folder for decoded photos.
         checkpoint: where each epoch and the history are kept, and where to go on.
 
     Returns: the network, with the weights of its best epoch.
@@ -71,23 +69,23 @@ def train(
         after the best weights so far are kept.
     """
     keras.utils.set_random_seed(config.seed)
+    dataset = photos.dataset
     teacher = Teacher(Path(config.teacher), dataset.labels) if config.teacher else None
-    train_pixels = decode(dataset.train, config.image_size, cache, "train")
-    val_pixels = decode(dataset.val, config.image_size, cache, "val")
     labels, val_labels = labels_of(dataset.train), labels_of(dataset.val)
     if config.recipe.class_weights:
         weights = weights * class_weights(labels, len(dataset.labels))[labels]
+    train_set: TrainSet = photos.train, labels, weights
     steps = config.recipe.steps_per_epoch or -(-len(labels) // config.recipe.batch_size)
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result
         model = _network(config, len(dataset.labels))
         model.summary()
         if not checkpoint.epochs_done:
-            _train_head(model, (train_pixels, labels, weights), (val_pixels, val_labels), config)
+            _train_head(model, train_set, (photos.val, val_labels), config)
         _compile(model, config.recipe, steps)
         checkpoint.restore(model)
         first_step = checkpoint.epochs_done * steps
-        train_batches = _batches((train_pixels, labels, weights), config, first_step, teacher)
-        val_batches = plain(val_pixels, val_labels, config.recipe.batch_size)
+        train_batches = _batches(train_set, config, first_step, teacher)
+        val_batches = plain(photos.val, val_labels, config.recipe.batch_size)
         _fit(model, train_batches, val_batches, steps, config.recipe, checkpoint)
     return model
 

@@ -1,0 +1,173 @@
+"""The line from a folder of photos to files that explain themselves: train, export, or both."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Unpack
+
+from convert import arguments as options
+from convert.arguments import ExportOptions, RunOptions, TrainOptions
+from convert.errors import ConversionError
+from convert.tflite.arm import check_tools, verify_on_arm
+from convert.training.noise import import_tensorflow
+from edge.commands import complain
+
+if TYPE_CHECKING:
+    from convert.report.report import Report
+
+FilePath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that has ended."""
+
+    folder: Path  # keeps the weights of the best epoch
+    history: tuple[Mapping[str, Any], ...]  # of each epoch: accuracy, loss, val_accuracy, val_loss
+    best_epoch: int  # that with the lowest validation loss; the first is 1
+
+    @property
+    def val_accuracy(self) -> float:
+        """Accuracy on the validation set after the best epoch, 0 to 1."""
+        return float(self.history[self.best_epoch - 1]["val_accuracy"])
+
+
+def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]) -> Training:
+    """Train a network on a folder of photos, and keep its best epoch in OUT/training.
+
+    Args:
+        photos: a folder with one folder per class, or with train/ (val/, test/) that hold those.
+        out: the folder to write; `export` makes files of what it holds.
+        name: of the model and its files (default: model).
+        seed: of the split, the order and the first weights, 0 to 2^32 - 1 (default: 0).
+        network: mobilenet_v2 (default), mobilenet, mobilenet_v3_small, efficientnet_v2_b0, vgg16,
+            small or tutorial.
+        alpha: width of a backbone (default: 1).
+        weights: of a backbone: "imagenet" (default), a file, or "none".
+        image_size: side, or (height, width), of what the network sees, in pixels (default: the
+            network's own).
+        recipe: scratch, fine-tune or tutorial (default: what suits the network). The next nine
+            default to the recipe's values.
+        epochs: rounds of training.
+        steps_per_epoch: steps a round, instead of every photo once.
+        batch_size: photos a step.
+        head_epochs: rounds of the head alone, before the rest of the network.
+        patience: stop after so many rounds without a better validation loss.
+        learning_rate: the highest of the training.
+        fine_tune: share of the backbone's layers, from the top, that is trained, 0 to 1.
+        label_smoothing: 0 to 1.
+        augmentation: camera, scratch, tutorial or none.
+        weigh: (file, factor) pairs: the training photos that a file lists, one path a line,
+            relative to `photos`, count by the factor.
+        teacher: a .tflite file of the same classes, from whose scores the network learns as well.
+        precision: to compute in while training: auto (default: the faster here), float32, bfloat16.
+        resume: go on with the training that OUT holds.
+
+    Returns: the history of the training, and which epoch was kept.
+
+    Raises: EdgeError, such as DatasetError, WeightsError, TrainingError, OutputError.
+    """
+    pipeline = _pipeline()
+    checkpoint = pipeline.train(Path(photos), Path(out), given)
+    return Training(Path(out) / "training", tuple(checkpoint.history), checkpoint.best_epoch)
+
+
+def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOptions]) -> Report:
+    """Make .tflite files of the training that OUT holds, measure and report them.
+
+    Args:
+        photos: the folder that it was trained on.
+        out: the folder that `train` wrote.
+        name: of the model and its files (default: model).
+        variants: of float32, float16, dynamic, int8 and int8-float (default: float32 and int8).
+        calibration_photos: training photos that set the ranges of int8, 100 or more (default: 200).
+        threshold_precision: the threshold below which an answer is unknown is chosen so that every
+            label reaches this precision on the validation set, 0 to 1 (default: 0.98).
+
+    Returns: what was measured: `chosen` is the variant to ship, `reason` says why, `variants` are
+        all, `failures` those that could not be made.
+
+    Raises: EdgeError, such as DatasetError, TrainingError, ConversionError, OutputError.
+    """
+    report: Report = _pipeline().export(Path(photos), Path(out), given)
+    return report
+
+
+def run(photos: FilePath, out: FilePath = "out", **given: Unpack[RunOptions]) -> Report:
+    """Train, then make files of it, measure and report them: what `python -m convert` does.
+
+    Args:
+        photos, out, and any other: those of `train` and `export`.
+
+    Returns: as `export`.
+
+    Raises: EdgeError, as `train` and `export`.
+    """
+    report: Report = _pipeline().run(Path(photos), Path(out), given)
+    return report
+
+
+def _pipeline() -> ModuleType:
+    import_tensorflow()
+    from convert import pipeline
+
+    return pipeline
+
+
+def add_arguments(parser: argparse.ArgumentParser, step: str) -> None:
+    """Add the options of "train", of "export", or of both."""
+    options.add_photos(parser)
+    if step != "export":
+        options.add_training(parser)
+    if step != "train":
+        options.add_export(parser)
+
+
+def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -> int:
+    """Do the step, and print what came of it; return 1 where something is not as wanted."""
+    given: Any = options.given(parser, args)
+    if step == "train":
+        training = train(args.photos, args.out, **given)
+        print(
+            f"epoch {training.best_epoch} is the best of {len(training.history)}: "
+            f"{training.val_accuracy:.3f} on val; make files of it with python -m convert export"
+        )
+        return 0
+    if args.verify_arm:
+        check_tools()
+    report = (export if step else run)(args.photos, args.out, **given)
+    from convert.report.tables import text_table, variant_rows
+
+    print(text_table(variant_rows(report.variants)))
+    print(report.reason)
+    print(f"look at {args.out / 'report.html'}", flush=True)
+    faults = [*_too_much_lost(report, args.max_drop), *_wrong_on_arm(report, args)]
+    for fault in faults:
+        complain("convert", fault)
+    return 1 if faults or report.failures else 0
+
+
+def _too_much_lost(report: Report, max_drop: float | None) -> list[str]:
+    from convert.report.report import largest_drop
+
+    drop = largest_drop(report.keras_accuracy, [report.chosen])
+    if max_drop is None or drop <= max_drop:
+        return []
+    error = ConversionError(
+        report.chosen.file,
+        f"loses {drop:.1f} points on val against the Keras model (--max-drop {max_drop:g})",
+        "look at its worst layers in report.html, or ship float32",
+    )
+    return [str(error)]
+
+
+def _wrong_on_arm(report: Report, args: argparse.Namespace) -> list[str]:
+    if not args.verify_arm:
+        return []
+    complain("convert", "try the files on emulated ARM")
+    return verify_on_arm([args.out / variant.file for variant in report.variants])
