@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-l
 IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick lint test-arm-quick test-arm test-service test-power test-card test-camera test-web test-mqtt soak fuzz benchmark instrument release sample clean
+.PHONY: help demo test test-quick lint test-arm-quick test-arm test-service test-power test-card test-camera test-web test-mqtt soak fuzz docs benchmark instrument release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -67,6 +67,9 @@ fuzz: $(VENV)/ready  ## 5,000 damaged pictures, 2,000 damaged models, 5,000 odd 
 	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime litert
 	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime tflite
 	$(BIN)/python tests/fuzz_requests.py --count 5000 --seed 1
+
+docs: $(VENV)/ready  ## build the documentation into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 benchmark: $(VENV)/ready  ## measure the shipped models here, and print the README's table
 	$(BIN)/python -m edge benchmark --runtime all --threads 1,2 --format markdown
