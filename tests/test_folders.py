@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -55,7 +56,9 @@ class Kept:
 
     @property
     def numbers(self) -> list[int]:
-        return [int(path.name.split("-")[1]) for path in sorted(self.folder.glob("*.jpg"))]
+        """The frames whose pictures are there, each with its record."""
+        records = (path.with_suffix(".json") for path in sorted(self.folder.glob("*.jpg")))
+        return [json.loads(path.read_text())["frame"] for path in records]
 
 
 def test_only_a_written_picture_is_said_to_work_again(disk: Path) -> None:
