@@ -143,6 +143,12 @@ def test_a_python_that_the_system_exchanged_is_named(tmp_path: Path) -> None:
     finding = record.service_python(Context(root=tmp_path))
     assert (finding.status, finding.remedy) == (FAULT, INSTALL)
     assert finding.found.endswith("installed for python3.11, and the system has python3.13 now")
+    kept = current / "deploy/install.sh"
+    kept.parent.mkdir()
+    kept.write_bytes(b"")
+    assert record.service_python(Context(root=tmp_path)).remedy == INSTALL
+    kept.write_text("#!/bin/sh\n")
+    assert record.service_python(Context(root=tmp_path)).remedy == f"sudo sh {kept}"
 
 
 def test_a_state_folder_from_a_backup_is_named(tmp_path: Path) -> None:

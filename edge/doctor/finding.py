@@ -56,6 +56,15 @@ class Context:
         return self.root / "etc/edge-classify/watch.toml"
 
     @property
+    def install(self) -> str:
+        """The command that installs again: the script that was kept, else the checkout's."""
+        kept = self.root / INSTALLED.lstrip("/") / "current/deploy/install.sh"
+        with contextlib.suppress(OSError):
+            if kept.stat().st_size:  # a power cut may have emptied it
+                return f"sudo sh {kept}"
+        return INSTALL
+
+    @property
     def without_camera(self) -> str:
         """How bad a camera's absence is: a Raspberry Pi is there to look through one."""
         return FAULT if board.is_raspberry_pi(self.root) else WARNING

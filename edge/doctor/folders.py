@@ -11,7 +11,6 @@ from typing import Any
 
 from edge.doctor.finding import (
     FAULT,
-    INSTALL,
     NOT_HERE,
     OK,
     WARNING,
@@ -46,7 +45,7 @@ def state(context: Context) -> Finding:
     is_restored = public.is_dir() and not public.is_symlink()
     if is_restored and os.path.lexists(private):  # systemd moves it only where nothing is
         found = f"{public} is a folder, as from a backup, and systemd needs a link to {private}"
-        return Finding(FAULT, found, INSTALL)
+        return Finding(FAULT, found, context.install)
     return Finding(OK, str(public))
 
 

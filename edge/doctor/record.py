@@ -142,8 +142,8 @@ def service_python(context: Context) -> Finding:
     here = re.findall(r"python3\.\d+", (current / "bin/python").resolve().name)
     if not here:
         found = f"{current / 'bin/python'} leads to no Python"
-        return Finding(FAULT, found, INSTALL)
+        return Finding(FAULT, found, context.install)
     if here[0] not in built:
         found = f"the service was installed for {built[-1]}, and the system has {here[0]} now"
-        return Finding(FAULT, found, INSTALL)
+        return Finding(FAULT, found, context.install)
     return Finding(OK, here[0])
