@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,12 +64,19 @@ class Device:
         paths = [self.home, *self.home.rglob("*")]
         return {str(p): (p.lstat().st_ino, p.lstat().st_ctime_ns, p.lstat().st_mode) for p in paths}
 
+    def end_logins(self) -> None:
+        """Kill shells that outlive their connection: a .bashrc may ask for ever."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if f"HOME={self.home}\0".encode() in (process / "environ").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+
     def left_in_tmp(self) -> list[Path]:
         return list((self.root / "tmp").iterdir())
 
 
 @pytest.fixture
-def device(tmp_path: Path) -> Device:
+def device(tmp_path: Path) -> Iterator[Device]:
     """A device with things in its home that nobody may touch."""
     made = Device(tmp_path)
     for folder in ("home/media/card", "home/home", "home/Welcome", "tmp"):
@@ -80,7 +89,8 @@ def device(tmp_path: Path) -> Device:
         key = str(tmp_path / name)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     serve(made)
-    return made
+    yield made
+    made.end_logins()
 
 
 def serve(device: Device, *settings: str, **environment: str) -> None:
