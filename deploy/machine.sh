@@ -69,8 +69,19 @@ not_installed() {
 
 has_picamera2() { is_installed python3-picamera2 || apt-cache show python3-picamera2 >/dev/null 2>&1; }
 
+# What a run that was killed while dpkg worked has left; apt would refuse to do anything.
+finish_dpkg() {
+    if [ -z "$(dpkg --audit 2>/dev/null)$(find /var/lib/dpkg/updates -name '[0-9]*' 2>/dev/null)" ]; then return 0; fi
+    step 'finishing what dpkg was cut short in' || return 0
+    DEBIAN_FRONTEND=noninteractive dpkg --configure --pending >"$work/apt" 2>&1 </dev/null || {
+        tail -n 5 "$work/apt" >&2
+        fail 'dpkg could not finish, see above; sudo dpkg --configure -a, then run this again'
+    }
+}
+
 # Without recommends: they would bring a desktop. picamera2 is in Raspberry Pi's archive only.
 install_packages() {
+    finish_dpkg
     missing=$(not_installed python3 python3-venv python3-numpy python3-pil)
     if [ -n "$missing" ] && [ -z "$offline" ] && step 'asking apt what there is'; then
         apt-get -qq update || say 'apt-get update failed; going on with what apt knew before'
@@ -83,14 +94,14 @@ install_packages() {
     missing=$(echo "$missing" | xargs)
     [ -n "$missing" ] || return 0
     step "installing with apt: $missing" || return 0
+    mkdir -p "$record"
+    echo "$missing" >>"$record/apt"
     # shellcheck disable=SC2086  # a list of words
     DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends -o DPkg::Lock::Timeout=300 \
         ${offline:+--no-download} install $missing >"$work/apt" 2>&1 </dev/null || {
         grep -iE '^[EW]:|error|unable|no space' "$work/apt" | head -n 5 >&2
         fail "apt could not install $missing; see above, then run this again${offline:+ (with --offline, install them first)}"
     }
-    mkdir -p "$record"
-    echo "$missing" >>"$record/apt"
 }
 
 # make_groups NAME...: systemd starts no service whose group does not exist.

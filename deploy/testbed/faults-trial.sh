@@ -65,6 +65,11 @@ killed_after_the_configuration() {
     upgrade && within 30 works && [ "$(pid)" != "$before" ]
 }
 
+killed_while_dpkg_worked() {
+    dpkg --unpack /var/cache/apt/archives/python3-pil_*.deb >/dev/null && [ -n "$(dpkg --audit)" ] || return 1
+    in_words upgrade && said 'dpkg was cut short' && same "$(dpkg --audit)" '' && runs_what_is_in_place
+}
+
 # 3
 exits_at_its_start() {
     was=$(installed_version)
@@ -233,6 +238,7 @@ check 'what is installed can be moved to another card' is_kept_for_trixie
 check '1. an emptied module: the version is built again' emptied_module
 check '2. killed after the switch: a second run finishes, and what ran is kept' killed_after_the_switch
 check '2. killed after the configuration was put: a second run restarts' killed_after_the_configuration
+check '2. killed while dpkg worked: a second run lets it finish' killed_while_dpkg_worked
 check '3. a version that exits with 1 at its start is rolled back' exits_at_its_start
 check "4. others' packages and pip.conf do not leak in" others_packages
 check '4. a source in a home folder is refused, a model there is copied' home_is_hidden
