@@ -21,6 +21,10 @@ def environment() -> dict[str, str]:
 
 def forget_current_folder() -> None:
     """Import nothing more from the current folder, unless this package lies in it."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-    if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()] != [here]:  # noqa: PTH109
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    try:
+        current = os.getcwd()  # noqa: PTH109
+    except OSError:  # it was removed
+        return
+    if not sys.flags.safe_path and sys.path[:1] == [current] != [package]:
         del sys.path[0]

@@ -87,3 +87,14 @@ def test_a_child_imports_what_its_parent_does() -> None:
     command, environment = child.python("-c", code), child.environment()
     done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True)
     assert done.stdout.split() == [str(ROOT / "edge" / "__init__.py"), "True"]
+
+
+def test_a_current_folder_that_was_removed_is_no_traceback(tmp_path: Path) -> None:
+    script = f'cd "$0" && rmdir "$0" && exec {sys.executable} -m edge --help'
+    done = subprocess.run(
+        ["sh", "-c", script, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
