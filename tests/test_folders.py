@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import mounted_disk, run
+from conftest import ROOT, mounted_disk, run
 from model_copies import SMALL
 from sightings import AT, sighting
 
@@ -228,3 +228,30 @@ def test_a_check_looks_at_the_source_as_well(tmp_path: Path) -> None:
     done = run(*check, "/home/nobody-here/pictures", env=in_unit)
     assert done.returncode == 1
     assert "the service sees no home folders); move it below /srv" in done.stderr
+
+
+def test_what_is_the_services_alone_is_not_judged_by_others(tmp_path: Path) -> None:
+    assert Folder("snapshots.folder", Path(STATE) / "snapshots").is_of_service({})
+    assert not Folder("snapshots.folder", Path(STATE) / "snapshots").is_of_service(IN_UNIT)
+    assert not Folder("snapshots.folder", tmp_path).is_of_service({})
+
+
+def test_a_user_without_rights_is_told_of_his_own_folder(tmp_path: Path) -> None:
+    if os.geteuid() or not shutil.which("setpriv"):
+        pytest.skip("root and setpriv are needed to be another user")
+    own = tmp_path / "kept"
+    own.mkdir(mode=0o700)
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    code = (
+        "import sys; from pathlib import Path; from edge.service.sinks.folders import Folder; "
+        "Folder('snapshots.folder', Path(sys.argv[1]), is_made=True).check()"
+    )
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3"]
+    for folder in (own, own / "below"):
+        done = subprocess.run(
+            [*nobody, "-c", code, str(folder)], cwd=ROOT, capture_output=True, text=True
+        )
+        if "No module named" in done.stderr or "can't open" in done.stderr:
+            pytest.skip("another user cannot read this checkout")
+        assert f"{folder}: snapshots.folder cannot be written (Permission denied)" in done.stderr

@@ -148,7 +148,10 @@ def unwritable(configuration: Configuration) -> Iterator[EdgeError]:
         try:
             folder.check()
         except FolderError as error:
-            yield error
+            if isinstance(error.__cause__, PermissionError) and folder.is_of_service():
+                say(f"{folder.path}: not checked, it is the service's; sudo edge-doctor checks it")
+            else:
+                yield error
 
 
 def tell_folders(configuration: Configuration) -> None:

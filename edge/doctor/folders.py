@@ -65,7 +65,8 @@ def source(context: Context) -> Finding:
     name = told.get("source", "camera")
     if name == "camera" or not isinstance(name, str):
         return Finding(NOT_HERE, "the camera")
-    if _hides_homes(_unit(context)) and any(map(Path(name).is_relative_to, HIDDEN)):
+    hides = _unit(context).get("ProtectHome", "no") in ("yes", "tmpfs")
+    if hides and any(map(Path(name).is_relative_to, HIDDEN)):
         remedy = f"move it below /srv, then: sudoedit {context.configuration}"
         return Finding(FAULT, f"{name}: the service sees no home folders", remedy)
     if not (glob.glob(name) or os.path.lexists(name)):
@@ -83,10 +84,6 @@ def _unit(context: Context) -> dict[str, str]:
         return {}
     told = unit_properties(context, PROPERTIES)
     return told if isinstance(told, dict) and told.get("LoadState") == "loaded" else {}
-
-
-def _hides_homes(unit: dict[str, str]) -> bool:
-    return unit.get("ProtectHome", "no") != "no"
 
 
 def _folders(context: Context) -> list[Folder]:
@@ -129,7 +126,7 @@ def judge_folder(folder: Folder, unit: dict[str, str]) -> FolderError | None:
     for name, place in PLACES.items():
         given += [f"/{place}/{part.split(':')[0]}" for part in unit.get(name, "").split()]
     given += [f"/var/lib/private/{part}" for part in unit.get("StateDirectory", "").split()]
-    hides = _hides_homes(unit) and any(map(path.is_relative_to, HIDDEN))
+    hides = unit.get("ProtectHome", "no") != "no" and any(map(path.is_relative_to, HIDDEN))
     is_given = any(map(path.is_relative_to, given))
     if is_given or (unit.get("ProtectSystem") != "strict" and not hides):
         return None

@@ -75,6 +75,15 @@ class Folder:
                 with contextlib.suppress(OSError):  # in use by now, or never made
                     path.rmdir()
 
+    def is_of_service(self, environment: Mapping[str, str] = os.environ) -> bool:
+        """Whether it is the installed service's alone, and this process is another."""
+        if _in_unit(environment):
+            return False
+        with contextlib.suppress(OSError, KeyError):
+            if self.path.group() == SHARED_GROUP:
+                return True
+        return self.path.is_relative_to(STATE)
+
     def fault(self, error: OSError, environment: Mapping[str, str] = os.environ) -> FolderError:
         """Say why the folder cannot be written, and what to do.
 
