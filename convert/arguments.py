@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from convert.names import AUGMENTATIONS, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
+from convert.names import AUGMENTATIONS, GROUP_BY, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
 from edge.commands.arguments import MOST_COUNT, count, real, score, seed, whole
 
 FilePath = str | os.PathLike[str]
@@ -20,6 +20,8 @@ class TrainOptions(TypedDict, total=False):
 
     name: str
     seed: int
+    group_by: str
+    strict: bool
     network: str
     alpha: float | None
     weights: FilePath
@@ -44,6 +46,7 @@ class ExportOptions(TypedDict, total=False):
     """What the making of files may be given; `convert.export` describes each."""
 
     name: str
+    strict: bool
     variants: Sequence[str]
     calibration_photos: int
     threshold_precision: float
@@ -56,6 +59,8 @@ class RunOptions(TrainOptions, ExportOptions, total=False):
 DEFAULTS: RunOptions = {
     "name": "model",
     "seed": 0,
+    "group_by": "auto",
+    "strict": False,
     "network": "mobilenet_v2",
     "weights": "auto",
     "weigh": (),
@@ -91,6 +96,23 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed", type=seed, default=DEFAULTS["seed"], help="of split, order, weights (default: 0)"
+    )
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add how the folder of photos is read and split."""
+    parser.add_argument(
+        "--group-by",
+        choices=GROUP_BY,
+        default=DEFAULTS["group_by"],
+        help="what a split keeps in one set: near-duplicates, copies by their names, folders of a "
+        "class and bursts (auto), one of these, or only equal files (none) (default: auto)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit 1 instead of leaving out photos that cannot be read or lie in two classes",
     )
 
 
@@ -239,7 +261,7 @@ def command_of(step: str, options: RunOptions) -> str:
     """The command as it can be given again: the options in their order, no path."""
     shown = " ".join(["python -m convert", *([step] if step else []), "PHOTOS"]).split()
     for name, value in options.items():
-        if name != "resume":  # it changes no file
+        if name not in ("resume", "strict"):  # they change no file
             flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
             shown += [f"{flag} {shlex.quote(text)}" for text in _texts(name, value)]
     return " ".join(shown)

@@ -11,7 +11,7 @@ from typing import Any
 
 from convert.arguments import DEFAULTS, LIMITS, RunOptions, command_of
 from convert.errors import WeightsError
-from convert.names import VARIANTS
+from convert.names import GROUP_BY, VARIANTS
 from convert.training.augment import Augmentation
 from convert.training.checkpoint import Checkpoint
 from convert.training.networks import NETWORKS
@@ -32,6 +32,8 @@ class Run:
     command: str  # how to say it again; no path in it
     config: TrainConfig
     weighed: tuple[tuple[Path, float], ...]  # lists of training photos that count more
+    group_by: str  # of convert.names.GROUP_BY
+    strict: bool  # stop at photos that would be left out
     resume: bool
     variants: tuple[str, ...]
     calibration_photos: int
@@ -61,7 +63,8 @@ def export_run(photos: Path, out: Path, given: RunOptions) -> tuple[Run, Checkpo
     """
     checkpoint = Checkpoint.of(out / "training")
     config = _config_of(checkpoint.about)
-    return _run(photos, out, "export", given, _complete(given), config), checkpoint
+    options = _complete(given) | {"group_by": checkpoint.about.get("group_by", "auto")}
+    return _run(photos, out, "export", given, options, config), checkpoint
 
 
 def _run(
@@ -81,7 +84,9 @@ def _run(
         variants=tuple(options["variants"]),
         **{
             name: options[name]
-            for name in ("name", "resume", "calibration_photos", "threshold_precision")
+            for name in (
+                "name group_by strict resume calibration_photos threshold_precision"
+            ).split()
         },
     )
 
@@ -92,6 +97,7 @@ def _complete(given: RunOptions) -> dict[str, Any]:
     for name, value in options.items():
         if name in LIMITS and value is not None:
             checked(name, value, *LIMITS[name])
+    _refuse_unknown("group_by", [options["group_by"]], GROUP_BY)
     _refuse_unknown("network", [options["network"]], NETWORKS)
     _refuse_unknown("variants", options["variants"], VARIANTS)
     return options

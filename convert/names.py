@@ -14,3 +14,4 @@ NETWORK_NAMES = (
 RECIPE_NAMES = ("scratch", "fine-tune", "tutorial")
 AUGMENTATIONS = ("camera", "scratch", "tutorial", "none")
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")
+GROUP_BY = ("auto", "folder", "name", "time", "none")  # what a split keeps in one set

@@ -17,6 +17,7 @@ from convert.arguments import ExportOptions, RunOptions, TrainOptions
 from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
+from convert.data.overview import told
 from convert.data.photo import sha256_of
 from convert.errors import ConversionError, DatasetError, TrainingError
 from convert.files import write
@@ -63,9 +64,13 @@ def _scan(job: Run) -> DecodedPhotos:
     """Look at the photos before anything is spent on them."""
     if job.out.resolve().is_relative_to(job.photos.resolve()):
         raise DatasetError(job.out, "lies inside the photos", "give -o a folder outside of them")
-    dataset = datasets.load(job.photos, job.config.seed, job.cache)
+    dataset = datasets.load(
+        job.photos, job.config.seed, job.cache, group_by=job.group_by, strict=job.strict
+    )
     counts = {name: sum(per_label.values()) for name, per_label in dataset.counts().items()}
     say(f"{job.photos}: {len(dataset.labels)} classes; photos {json.dumps(counts)}")
+    for line in told(dataset):
+        say(line)
     job.out.mkdir(parents=True, exist_ok=True)
     photos = DecodedPhotos(dataset, job.config.image_size, job.cache)
     _ = photos.test  # decoded now: an unreadable one shows before the training, not after
@@ -101,6 +106,7 @@ def _about(job: Run, dataset: Dataset, weights: NDArray[np.float32]) -> dict[str
         "labels": list(dataset.labels),
         "photos": dataset.fingerprint,
         "weigh": hashlib.sha256(weights.tobytes()).hexdigest(),
+        "group_by": job.group_by,
         **config,
     }
 

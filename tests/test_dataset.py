@@ -165,10 +165,11 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path / "nowhere") in error_of(tmp_path / "nowhere")
 
 
-def test_a_photo_that_is_not_there_any_more_is_refused(tmp_path: Path) -> None:
+def test_a_link_to_nowhere_is_left_out(tmp_path: Path) -> None:
     write_photos(tmp_path)
     (tmp_path / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert str(tmp_path / "a" / "gone.jpg") in error_of(tmp_path)
+    (left_out,) = load(tmp_path, 0).left_out
+    assert str(left_out).startswith("1 photos cannot be read: a/gone.jpg ")
 
 
 # --- what training and calibration draw
@@ -189,20 +190,29 @@ def test_calibration_takes_all_where_there_are_fewer() -> None:
 
 def test_a_folder_of_sets_without_train_is_no_folder_of_classes(tmp_path: Path) -> None:
     make_sets(tmp_path, "test")
-    write_photos(tmp_path / "training", first=1000)
+    write_photos(tmp_path / "learning", first=1000)
     assert "has test but no train" in error_of(tmp_path)
 
 
-def test_the_same_photo_in_two_sets_is_refused(tmp_path: Path) -> None:
+def test_a_copy_in_train_of_a_photo_of_test_is_left_out(tmp_path: Path) -> None:
     make_sets(tmp_path, "train", "test")
     shutil.copy(tmp_path / "train" / "a" / "000.png", tmp_path / "test" / "a" / "copy.png")
-    assert "is the same photo as one in train, class a" in error_of(tmp_path)
+    dataset = load(tmp_path, 0)
+    (left_out,) = dataset.left_out
+    assert left_out.names == ("train/a/000.png",)
+    assert "copy.png" in {photo.path.name for photo in dataset.test}
+    with pytest.raises(DatasetError, match="is the same photo as one in test, class a"):
+        load(tmp_path, 0, strict=True)
 
 
-def test_the_same_photo_in_two_classes_is_refused(tmp_path: Path) -> None:
+def test_a_photo_in_two_classes_is_left_out_of_both(tmp_path: Path) -> None:
     write_photos(tmp_path)
     shutil.copy(tmp_path / "a" / "000.png", tmp_path / "b" / "copy.png")
-    assert "is the same photo as one in train, class a" in error_of(tmp_path)
+    dataset = load(tmp_path, 0)
+    assert {name for left in dataset.left_out for name in left.names} == {"a/000.png", "b/copy.png"}
+    assert sum(map(sum, (of_set.values() for of_set in dataset.counts().values()))) == 39
+    with pytest.raises(DatasetError, match="is the same photo as one in train, class b"):
+        load(tmp_path, 0, strict=True)
 
 
 # --- look-alikes
@@ -238,9 +248,7 @@ def test_look_alikes_of_two_classes_are_on_one_side(tmp_path: Path) -> None:
         assert of_a == {path.stem.removesuffix("-of-a") for path in paths if "-of-a" in path.stem}
 
 
-def test_look_alikes_across_sets_are_a_warning(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_look_alikes_across_sets_are_a_warning(tmp_path: Path) -> None:
     make_sets(tmp_path, "train", "test")
     for number in (1, 2):
         scaled_copy(
@@ -248,29 +256,38 @@ def test_look_alikes_across_sets_are_a_warning(
         )
     dataset = load(tmp_path, 0)
     assert dataset.counts()["test"] == {"a": 22, "b": 20}
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "convert:" in line]
-    assert line.startswith("convert: 2 photos of test look like one of train")
+    (line,) = dataset.warnings
+    assert line.startswith("2 photos of test look like one of train")
     assert f"python -m convert check {tmp_path}" in line
 
 
-def test_sets_without_look_alikes_are_no_warning(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    load(make_sets(tmp_path, "train", "val", "test"), 0)
-    assert "convert:" not in capsys.readouterr().err
+def test_sets_without_look_alikes_are_no_warning(tmp_path: Path) -> None:
+    assert load(make_sets(tmp_path, "train", "val", "test"), 0).warnings == ()
 
 
-def test_an_unreadable_photo_does_not_stop_the_split(tmp_path: Path) -> None:
+def test_an_unreadable_photo_is_left_out_and_named(tmp_path: Path) -> None:
     write_photos(tmp_path)
     (tmp_path / "a" / "bad.jpg").write_bytes(b"bad")
-    assert sum(of_set["a"] for of_set in load(tmp_path, 0).counts().values()) == 21
+    dataset = load(tmp_path, 0)
+    assert sum(of_set["a"] for of_set in dataset.counts().values()) == 20
+    (left_out,) = dataset.left_out
+    assert str(left_out) == ("1 photos cannot be read: a/bad.jpg is not an image of a known format")
+    with pytest.raises(DatasetError, match="1 of 41 photos cannot be read"):
+        load(tmp_path, 0, strict=True)
+
+
+def test_many_unreadable_photos_are_an_error(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    for number in range(3):
+        (tmp_path / "a" / f"bad{number}.jpg").write_bytes(b"bad%d" % number)
+    assert "3 of 43 photos cannot be read: a/bad0.jpg" in error_of(tmp_path)
 
 
 def test_a_class_whose_photos_all_look_alike_is_refused(tmp_path: Path) -> None:
     write_photos(tmp_path)
     for path in list((tmp_path / "b").iterdir())[1:]:
         shutil.copy(tmp_path / "b" / "000.png", path)
-    assert "class b has too few photos to split (20, or all look alike)" in error_of(tmp_path)
+    assert "class b has too few different photos to split (20)" in error_of(tmp_path)
 
 
 def test_the_looks_are_kept_in_a_cache(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.data.near_duplicates import groups
+from convert.data.groups import Grouping, grouped
+from convert.data.near_duplicates import Overview, look_over
 from convert.data.parallel import each
 from convert.data.photo import Photo, sha256_of
+from convert.data.set_names import SETS
 from convert.data.split import split
-from convert.data.walk import SETS, PhotoTree, walk_photos
+from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
+from edge.errors import one_line
 
 HELD_OUT = {"val": 0.15, "test": 0.15}  # shares drawn from the photos where a set has no folder
+MAX_UNREADABLE = 0.05  # of the photos
+NO_GROUPING = Grouping({})
 QUIET = 500  # files are hashed in a moment up to here; a bar would only flicker
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Photos that take no part, and why."""
+
+    reason: str
+    names: tuple[str, ...]  # relative to the folder of photos
+
+    def __str__(self) -> str:
+        """`2 photos cannot be read: a/1.jpg is empty, a/2.jpg is damaged`."""
+        return f"{len(self.names)} {self.reason}: {_first(self.names, quoted=False)}"
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,9 @@ class Dataset:
     val: tuple[Photo, ...]
     test: tuple[Photo, ...]
     drawn: tuple[str, ...] = ()  # sets that have no folder: their photos were train's
+    grouping: Grouping = NO_GROUPING  # what the split kept together
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -53,41 +73,60 @@ class Dataset:
         }
 
 
-def load(folder: Path, seed: int, cache: Path | None = None) -> Dataset:
+def load(
+    folder: Path,
+    seed: int,
+    cache: Path | None = None,
+    *,
+    group_by: str = "auto",
+    strict: bool = False,
+) -> Dataset:
     """Scan a folder of classes, or of train/ (val/, test/) with classes, and split what is whole.
 
-    Photos that look alike stay in one set. Where sets that have folders share look-alikes, stderr
-    says how many.
+    Photos that belong together stay in one set. What cannot be read, and copies that lie in two
+    sets or two classes, are left out.
 
     Args:
         folder: the photos.
         seed: of the split.
         cache: a folder that keeps how the photos look; None: it is computed each time.
+        group_by: of convert.names.GROUP_BY.
+        strict: raise an error instead of leaving photos out.
 
     Raises: DatasetError.
     """
     tree = walk_photos(folder)
-    labels = _labels_of(tree)
-    sets = _hashed(tree, labels)
-    _refuse_copies(sets, labels)
-    photos = [photo for scanned in sets.values() for photo in scanned]
-    alike = dict(zip((p.sha256 for p in photos), groups(photos, cache).tolist(), strict=True))
-    _warn_of_leaks(sets, alike, folder)
-    whole = 1.0  # what is left of train
+    labels = labels_of_tree(tree)
+    sets, faults = _hashed(tree, labels)
+    overview = look_over([photo for of_set in sets.values() for photo in of_set], cache)
+    left_out = [
+        *_unreadable(sets, overview, faults, folder, strict),
+        *_copies(sets, labels, folder, strict),
+    ]
+    warnings = _leaks(sets, overview.groups, folder)
     drawn = tuple(name for name in HELD_OUT if name not in sets)
+    parted = sets["train"] if drawn else [p for of_set in sets.values() for p in of_set]
+    alike = np.array([overview.groups[photo.sha256] for photo in parted], np.int64)
+    grouping = grouped(parted, labels, alike, 1 + len(drawn), group_by if drawn else "auto")
+    whole = 1.0  # what is left of train
     for name in drawn:
-        sets["train"], sets[name] = split(sets["train"], alike, HELD_OUT[name] / whole, seed)
-        _refuse_lacks(sets, labels, folder, name)
+        share = HELD_OUT[name] / whole
+        sets["train"], sets[name] = split(sets["train"], grouping.numbers, share, seed)
         whole -= HELD_OUT[name]
+    _refuse_lacks(sets, labels, folder)
+    warnings += grouping.warnings if drawn else ()
     train, val, test = (tuple(sets[name]) for name in SETS)
-    return Dataset(labels, train, val, test, drawn)
+    return Dataset(labels, train, val, test, drawn, grouping, tuple(left_out), tuple(warnings))
 
 
-def _labels_of(tree: PhotoTree) -> tuple[str, ...]:
+def labels_of_tree(tree: PhotoTree) -> tuple[str, ...]:
     """The classes, the same in all sets, each with a photo. Raises: DatasetError."""
     if tree.closed:
         error = tree.closed[0]
         raise DatasetError(error.subject, error.fault, error.remedy)
+    for note in tree.notes:
+        if note.level == "error":
+            raise DatasetError(tree.path / note.subject, note.fault, note.remedy)
     if "train" not in tree.labels:
         remedy = "name the folder of training photos train"
         raise DatasetError(tree.path, f"has {', '.join(tree.labels)} but no train", remedy)
@@ -120,60 +159,127 @@ def _refuse_other_labels(tree: PhotoTree, name: str) -> None:
         )
 
 
-def _first(names: Sequence[str], count: int = 5) -> str:
-    """The first few of many names, quoted."""
+def _first(names: Sequence[str], count: int = 5, *, quoted: bool = True) -> str:
+    """The first few of many names."""
     more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(map(repr, names[:count])) + more
+    return ", ".join(map(repr if quoted else one_line, names[:count])) + more
 
 
-def _hashed(tree: PhotoTree, labels: Sequence[str]) -> dict[str, list[Photo]]:
-    """The photos of each set, known by their content, which notices every change."""
+def _hashed(
+    tree: PhotoTree, labels: Sequence[str]
+) -> tuple[dict[str, list[Photo]], dict[str, str]]:
+    """The photos of each set, known by their content, and why others cannot be read, by name."""
     index = {label: number for number, label in enumerate(labels)}
     sets: dict[str, list[Photo]] = {name: [] for name in tree.labels}
+    faults = {}
     paths = [file.path for file in tree.files]
-    hashes = each(sha256_of, paths, "scan", bar=len(paths) > QUIET)
-    for file, sha256 in zip(tree.files, hashes, strict=True):
-        sets[file.set].append(Photo(file.path, index[file.label], sha256))
-    return sets
+    hashes = each(_hash_or_fault, paths, "scan", bar=len(paths) > QUIET)
+    for file, found in zip(tree.files, hashes, strict=True):
+        if isinstance(found, DatasetError):
+            faults[file.name] = found.fault
+        else:
+            sets[file.set].append(Photo(file.path, index[file.label], found, file.folder))
+    return sets, faults
 
 
-def _refuse_copies(sets: Mapping[str, Sequence[Photo]], labels: Sequence[str]) -> None:
-    """The same file in two sets or two classes makes every measured figure worthless."""
-    seen: dict[str, tuple[str, int]] = {}
-    for name, photos in sets.items():
-        for photo in photos:
-            place = seen.setdefault(photo.sha256, (name, photo.label))
-            if place != (name, photo.label):
-                fault = f"is the same photo as one in {place[0]}, class {labels[place[1]]}"
-                raise DatasetError(photo.path, fault, "keep one of the two")
+def _hash_or_fault(path: Path) -> str | DatasetError:
+    try:
+        return sha256_of(path)
+    except DatasetError as error:
+        return error
 
 
-def _warn_of_leaks(
+def _unreadable(
+    sets: dict[str, list[Photo]],
+    overview: Overview,
+    faults: Mapping[str, str],
+    folder: Path,
+    strict: bool,
+) -> list[LeftOut]:
+    """Take out the photos that cannot be read. Raises: DatasetError where they are too many."""
+    bad = [p for of_set in sets.values() for p in of_set if p.sha256 in overview.faults]
+    told = dict(faults) | {_relative(p, folder): overview.faults[p.sha256] for p in bad}
+    if not told:
+        return []
+    names = tuple(f"{name} {fault}" for name, fault in told.items())
+    total = sum(map(len, sets.values())) + len(faults)
+    if strict or len(names) > MAX_UNREADABLE * total:
+        fault = f"{len(names)} of {total} photos cannot be read: {_first(names, quoted=False)}"
+        raise DatasetError(folder, fault, "remove or replace them; convert check lists all")
+    _take_out(sets, bad)
+    return [LeftOut("photos cannot be read", names)]
+
+
+def _copies(
+    sets: dict[str, list[Photo]], labels: Sequence[str], folder: Path, strict: bool
+) -> list[LeftOut]:
+    """Take out copies: in train of what is held out, and in all where the labels contradict.
+
+    Raises: DatasetError where `strict`.
+    """
+    places: dict[str, list[tuple[str, Photo]]] = {}
+    for name in reversed([name for name in SETS if name in sets]):  # what is held out counts more
+        for photo in sets[name]:
+            places.setdefault(photo.sha256, []).append((name, photo))
+    contradicting, leaking = [], []
+    for same in places.values():
+        if len({photo.label for _, photo in same}) > 1:
+            contradicting += [photo for _, photo in same]
+        else:
+            leaking += [photo for name, photo in same if name != same[0][0]]
+    for bad in (contradicting, leaking) if strict else ():
+        if bad:
+            name, other = next(
+                (name, p) for name, p in places[bad[0].sha256] if p.path != bad[0].path
+            )
+            fault = f"is the same photo as one in {name}, class {labels[other.label]}"
+            raise DatasetError(bad[0].path, fault, "keep one of the two")
+    _take_out(sets, [*contradicting, *leaking])
+    reasons = {
+        "photos lie in several classes": contradicting,
+        "photos are copies of what another set holds out": leaking,
+    }
+    return [
+        LeftOut(reason, tuple(_relative(photo, folder) for photo in photos))
+        for reason, photos in reasons.items()
+        if photos
+    ]
+
+
+def _relative(photo: Photo, folder: Path) -> str:
+    return os.path.relpath(photo.path, folder)
+
+
+def _take_out(sets: dict[str, list[Photo]], photos: Sequence[Photo]) -> None:
+    paths = {photo.path for photo in photos}
+    for name, of_set in sets.items():
+        sets[name] = [photo for photo in of_set if photo.path not in paths]
+
+
+def _leaks(
     sets: Mapping[str, Sequence[Photo]], alike: Mapping[str, int], folder: Path
-) -> None:
+) -> list[str]:
     """Say how many photos of one set look like one of another."""
     found = {name: Counter(alike[photo.sha256] for photo in sets[name]) for name in sets}
+    warnings = []
     for name, held in combinations(sets, 2):
         count = sum(found[held][group] for group in found[held].keys() & found[name].keys())
         if count:
             which = f"{count} photo{'s' * (count > 1)} of {held} look{'s' * (count == 1)}"
-            print(
-                f"convert: {which} like one of {name}, so that figures on {held} may flatter; "
-                f"see: python -m convert check {folder}",
-                file=sys.stderr,
-                flush=True,
+            warnings.append(
+                f"{which} like one of {name}, so that figures on {held} may be too optimistic; "
+                f"see: python -m convert check {shlex.quote(str(folder))}"
             )
+    return warnings
 
 
-def _refuse_lacks(
-    sets: Mapping[str, Sequence[Photo]], labels: Sequence[str], folder: Path, drawn: str
-) -> None:
+def _refuse_lacks(sets: Mapping[str, Sequence[Photo]], labels: Sequence[str], folder: Path) -> None:
     """A class of which a set has no photo can be neither learned nor measured."""
-    found = [Counter(photo.label for photo in sets[name]) for name in ("train", drawn)]
+    counts = [Counter(photo.label for photo in of_set) for of_set in sets.values()]
     for index, label in enumerate(labels):
-        counts = [of_set[index] for of_set in found]
-        if not all(counts):
-            fault = f"class {label} has too few photos to split ({sum(counts)}, or all look alike)"
+        of_label = [of_set[index] for of_set in counts]
+        if not all(of_label):
+            fault = f"class {label} has too few different photos to split ({sum(of_label)})"
             raise DatasetError(folder, fault, "add photos")
 
 

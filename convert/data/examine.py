@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from convert.data.near_duplicates import SIDE, UNREADABLE, Look, look
+from convert.data.near_duplicates import UNSEEN, Seen, see
 from convert.data.parallel import each
 from convert.data.walk import PhotoFile, PhotoTree, walk_photos
 from edge.errors import ImageError
 from edge.image.decode import read_facts
-from edge.image.preprocess import Size, resized
+from edge.image.preprocess import Size
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Examined(PhotoFile):
     format: str = ""
     size: Size = (0, 0)  # upright
     orientation: int = 1  # EXIF, 1..8
-    look: Look = field(default_factory=UNREADABLE.copy, compare=False)  # ()
+    seen: Seen = field(default=UNSEEN, compare=False)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _examined(photo: Examined) -> Examined:
         return replace(photo, fault=f"cannot be read ({error.strerror})")
     sha256 = hashlib.sha256(content).hexdigest()
     try:
-        pixels = resized(content, (SIDE, SIDE))
+        seen = see(content)
         facts = read_facts(content)
     except ImageError as error:
         return replace(photo, fault=error.fault, sha256=sha256)
@@ -60,5 +60,5 @@ def _examined(photo: Examined) -> Examined:
         format=facts.format,
         size=facts.size,
         orientation=facts.orientation,
-        look=look(pixels),
+        seen=seen,
     )

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from convert.data.dataset import HELD_OUT
 from convert.data.examine import Examined, Folder
-from convert.data.near_duplicates import LOOK, group
-from convert.data.walk import SETS, PhotoTree
+from convert.data.near_duplicates import group
+from convert.data.set_names import SETS
+from convert.data.walk import PhotoTree
 from edge.errors import one_line
 
 IMBALANCE = 3  # times as many photos of the largest class as of the smallest
@@ -56,10 +55,10 @@ def find(folder: Folder, image_size: int) -> list[Finding]:
 def look_alikes(folder: Folder) -> list[list[Examined]]:
     """Groups of two or more photos that look alike, or are the same."""
     photos = [photo for photo in folder.photos if photo.sha256]
-    looks = np.array([photo.look for photo in photos], LOOK)
+    numbers = group([photo.sha256 for photo in photos], [photo.seen for photo in photos])
     groups: dict[int, list[Examined]] = {}
-    for photo, number in zip(photos, group([p.sha256 for p in photos], looks), strict=True):
-        groups.setdefault(int(number), []).append(photo)
+    for photo, number in zip(photos, numbers.tolist(), strict=True):
+        groups.setdefault(number, []).append(photo)
     return [members for members in groups.values() if len(members) > 1]
 
 
@@ -71,9 +70,12 @@ def leaks(members: Sequence[Examined]) -> bool:
 def _layout(tree: PhotoTree) -> Iterator[Finding]:
     for name in tree.hidden:
         yield Finding("note", "hidden", name, "is a hidden folder", "it is ignored", (name,))
+    for name in tree.system:
+        yield Finding("note", "system", name, "is a folder of the system", "it is ignored", (name,))
     for name in tree.unknown:
         remedy = f"it is ignored; the sets are named {', '.join(SETS)}"
-        yield Finding("warning", "unknown-folder", name, "is none of the sets", remedy, (name,))
+        fault = "is no set, or holds no class folder"
+        yield Finding("warning", "unknown-folder", name, fault, remedy, (name,))
     for name in tree.strays:
         remedy = "it is ignored; put it into the folder of its class"
         yield Finding("warning", "stray", name, "lies in no class folder", remedy, (name,))
@@ -82,6 +84,8 @@ def _layout(tree: PhotoTree) -> Iterator[Finding]:
     for error in tree.closed:
         name = os.path.relpath(error.subject, tree.path)
         yield Finding("error", "closed", name, error.fault, error.remedy, (name,))
+    for note in tree.notes:
+        yield Finding(note.level, note.kind, note.subject, note.fault, note.remedy)
 
 
 def _classes(folder: Folder) -> Iterator[Finding]:

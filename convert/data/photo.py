@@ -19,6 +19,7 @@ class Photo:
     path: Path
     label: int  # index into the labels
     sha256: str  # of the file's content
+    folder: str = ""  # inside the class's folder: a day, an animal
 
 
 def sha256_of(path: Path) -> str:

@@ -1,16 +1,21 @@
-"""What lies in a folder of photos, by one walk for `check` and `train`."""
+"""What lies in a folder of photos, by one walk for `check`, `train`, `preview` and `evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert.data.layout import Layout, Node, Place, layout_of
+from convert.data.set_names import RESERVED, SETS, is_system, is_utf8, label_of
 from convert.errors import DatasetError
 from edge.errors import SourceError
-from edge.sources.photos import Entry, is_picture, walk
+from edge.image.decode import is_encoded_picture
+from edge.sources.photos import is_picture, walk
 
-SETS = ("train", "val", "test")
+HEAD_BYTES = 16  # of a file, by which its format is known
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,18 @@ class PhotoFile:
     name: str  # relative to the folder of photos
     set: str
     label: str
+    folder: str = ""  # inside the class's folder: a day, an animal; "" where it lies directly
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something about the layout that people should know; `level` as in convert.data.findings."""
+
+    level: str
+    kind: str
+    subject: str
+    fault: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -32,66 +49,159 @@ class PhotoTree:
     labels: dict[str, tuple[str, ...]]  # of each set, in the order of SETS
     files: tuple[PhotoFile, ...]
     hidden: tuple[str, ...]  # folders
+    system: tuple[str, ...]  # folders of a NAS or an operating system
     strays: tuple[str, ...]  # pictures in no class folder
     others: tuple[str, ...]  # files that are no pictures
     unknown: tuple[str, ...]  # folders beside those of sets
+    unknown_photos: int  # in these folders
     closed: tuple[SourceError, ...]  # folders that cannot be read
+    set_folders: dict[str, str]  # the folder of each set
+    notes: tuple[Note, ...]
 
     def folder(self, of_set: str) -> Path:
         """The folder of a set's classes."""
-        return self.path / of_set if self.split else self.path
+        return self.path / self.set_folders.get(of_set, "")
 
 
 def walk_photos(path: Path) -> PhotoTree:
     """Walk a folder of classes, or of sets of classes. Raises: DatasetError: no such folder."""
     if not path.is_dir():
-        raise DatasetError(path, "no such folder", "give a folder with one folder per class")
-    sets = [name for name in SETS if (path / name).is_dir()]
+        fault = "is no folder" if path.exists() else "no such folder"
+        raise DatasetError(path, fault, "give a folder with one folder per class")
+    found = _collect(path)
+    layout = layout_of(found.root)
+    return _sorted_out(path, found, layout)
 
-    def enter(folder: Path) -> bool:
-        return not sets or folder.parent != path or folder.name in sets
 
-    entries: list[Entry] = []
-    closed: list[SourceError] = []
-    for entry in walk(path, enter):
+@dataclass(frozen=True)
+class _Collected:
+    """All that was met, before it is understood."""
+
+    root: Node
+    hidden: tuple[str, ...]
+    system: tuple[str, ...]
+    others: tuple[str, ...]
+    closed: tuple[SourceError, ...]
+
+
+def _collect(path: Path) -> _Collected:
+    """Walk, and tell pictures from other files by their content."""
+    nodes: dict[Path, Node] = {path: Node("", path, [], [])}
+    hidden, system, others, closed = [], [], [], []
+    for entry in walk(path, lambda folder: not is_system(folder.name)):
         if isinstance(entry, SourceError):
             closed.append(entry)
-        else:
-            entries.append(entry)
-    return _sorted_out(path, sets, entries, tuple(closed))
-
-
-def _sorted_out(
-    root: Path, sets: list[str], entries: Iterable[Entry], closed: tuple[SourceError, ...]
-) -> PhotoTree:
-    """Tell classes from pictures and from what is neither, by where they lie."""
-    labels: dict[str, list[str]] = {name: [] for name in sets or ["train"]}
-    files: list[PhotoFile] = []
-    left: dict[str, list[str]] = {kind: [] for kind in ("hidden", "strays", "others", "unknown")}
-    for entry in entries:
-        inside = entry.path.relative_to(root)
-        name = str(inside)
-        parts = inside.parts if sets else ("train", *inside.parts)
-        of_set = parts[0]
-        if entry.path.name.startswith("."):
-            if entry.is_folder:
-                left["hidden"].append(name)
+            continue
+        name, above = str(entry.path.relative_to(path)), nodes[entry.path.parent]
+        if is_system(entry.path.name):
+            system += [name] * entry.is_folder
+        elif entry.path.name.startswith("."):
+            hidden += [name] * entry.is_folder
         elif entry.is_folder:
-            if len(parts) == 2:
-                labels[of_set].append(parts[1])
-            elif of_set not in labels:
-                left["unknown"].append(name)
-        elif len(parts) > 2 and is_picture(entry.path):
-            files.append(PhotoFile(entry.path, name, of_set, parts[1]))
-        elif is_picture(entry.path):
-            left["strays"].append(name)
-        elif len(parts) > 2:
-            left["others"].append(name)
+            node = nodes[entry.path] = Node(entry.path.name, entry.path, [], [])
+            above.folders.append(node)
+        elif _is_picture(entry.path):
+            above.pictures.append(entry.path)
+        else:
+            others.append(name)
+    return _Collected(nodes[path], tuple(hidden), tuple(system), tuple(others), tuple(closed))
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its content, or claims to be one by its suffix."""
+    if is_picture(path):
+        return True
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for ever
+            return False
+        with path.open("rb") as file:
+            return is_encoded_picture(file.read(HEAD_BYTES))
+    except OSError:
+        return False
+
+
+def _sorted_out(path: Path, found: _Collected, layout: Layout) -> PhotoTree:
+    """Give each picture its set and class."""
+    spellings, notes = _spellings(layout.places)
+    files = [
+        PhotoFile(picture, _name(path, picture), place.set, spellings[place.label], folder)
+        for place in layout.places
+        for picture, folder in _pictures(place.node)
+    ]
+    files.sort(key=lambda file: SETS.index(file.set))
+    labels: dict[str, list[str]] = {name: [] for name in SETS if name in layout.sets}
+    for place in layout.places:
+        labels[place.set].append(spellings[place.label])
     return PhotoTree(
-        path=root,
-        split=bool(sets),
-        labels={of_set: tuple(names) for of_set, names in labels.items()},
-        files=tuple(sorted(files, key=lambda file: list(labels).index(file.set))),
-        closed=closed,
-        **{kind: tuple(names) for kind, names in left.items()},
+        path=path,
+        split=layout.split,
+        labels={name: tuple(sorted(set(of_set))) for name, of_set in labels.items()},
+        files=tuple(files),
+        hidden=found.hidden,
+        system=found.system,
+        strays=tuple(_name(path, stray) for stray in layout.strays),
+        others=_in_classes(found.others, layout),
+        unknown=tuple(_name(path, node.path) for node in layout.unknown),
+        unknown_photos=sum(1 for node in layout.unknown for _ in _pictures(node)),
+        closed=found.closed,
+        set_folders={name: _name(path, node.path) for name, node in layout.sets.items()},
+        notes=(*(Note(*fields) for fields in layout.notes), *notes, *_name_faults(path, layout)),
     )
+
+
+def _name(root: Path, path: Path) -> str:
+    return str(path.relative_to(root)) if path != root else ""
+
+
+def _pictures(node: Node, folder: str = "") -> Iterator[tuple[Path, str]]:
+    """Yield the pictures of a class, in the order of their names, and the folder of each."""
+    entries: list[Path | Node] = [*node.pictures, *node.folders]
+    for entry in sorted(entries, key=lambda e: e.path if isinstance(e, Node) else e):
+        if isinstance(entry, Node):
+            yield from _pictures(entry, f"{folder}/{entry.name}" if folder else entry.name)
+        else:
+            yield entry, folder
+
+
+def _in_classes(others: Sequence[str], layout: Layout) -> tuple[str, ...]:
+    """The files that lie among the photos of a class; a README beside the classes is expected."""
+    roots = [f"{place.node.path}/" for place in layout.places]
+    inside = tuple(roots)
+    return tuple(name for name in others if str(layout.root / name).startswith(inside))
+
+
+def _spellings(places: Sequence[Place]) -> tuple[dict[str, str], list[Note]]:
+    """One label for all folders whose names mean the same, and what was taken as one."""
+    spelled: dict[str, Counter[str]] = {}
+    for place in places:
+        count = 1 + sum(1 for _ in _pictures(place.node))
+        spelled.setdefault(label_of(place.label).casefold(), Counter())[place.label] += count
+    chosen: dict[str, str] = {}
+    notes = []
+    for names in spelled.values():
+        label = label_of(max(sorted(names), key=names.__getitem__))
+        chosen |= dict.fromkeys(names, label)
+        if len(names) > 1:
+            by_case = len({label_of(name) for name in names}) > 1
+            fault = f"are one class, {label!r}: their names differ only in " + (
+                "upper and lower case" if by_case else "blanks or the form of their accents"
+            )
+            remedy = "give them other names if they are different classes"
+            subject = ", ".join(map(ascii if not by_case else repr, sorted(names)))
+            notes.append(Note("warning", "same-name", subject, fault, remedy))
+    return chosen, notes
+
+
+def _name_faults(path: Path, layout: Layout) -> Iterable[Note]:
+    """Names that cannot be a label."""
+    for place in layout.places:
+        subject = _name(path, place.node.path)
+        if not is_utf8(place.label):
+            fault = "its name is not UTF-8, so that it cannot be a label"
+            yield Note("error", "not-utf8", subject, fault, "rename the folder")
+        elif label_of(place.label).casefold() == RESERVED:
+            fault = f"a class cannot be called {RESERVED}: that is the answer below the threshold"
+            remedy = "rename the folder, for instance to other, or to none"
+            yield Note("error", "reserved", subject, fault, remedy)
+        elif not label_of(place.label):
+            yield Note("error", "no-name", subject, "its name is blank", "rename the folder")

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.data.photo import Photo, sha256_of
-from convert.data.walk import SETS, PhotoTree, walk_photos
+from convert.data.set_names import SETS
+from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
 from convert.measure.evaluate import Evaluation
 from convert.measure.evaluate import evaluate as measure

@@ -45,6 +45,9 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         out: the folder to write; `export` makes files of what it holds.
         name: of the model and its files (default: model).
         seed: of the split, the order and the first weights, 0 to 2^32 - 1 (default: 0).
+        group_by: what a split keeps in one set: auto (default), folder, name, time or none.
+        strict: stop at photos that cannot be read or lie in two classes, instead of leaving them
+            out.
         network: mobilenet_v2 (default), mobilenet, mobilenet_v3_small, efficientnet_v2_b0, vgg16,
             small or tutorial.
         alpha: width of a backbone (default: 1).
@@ -84,6 +87,7 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
         photos: the folder that it was trained on.
         out: the folder that `train` wrote.
         name: of the model and its files (default: model).
+        strict: as in `train`.
         variants: of float32, float16, dynamic, int8 and int8-float (default: float32 and int8).
         calibration_photos: training photos that set the ranges of int8, 100 or more (default: 200).
         threshold_precision: the threshold below which an answer is unknown is chosen so that every

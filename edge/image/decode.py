@@ -88,6 +88,17 @@ def read_facts(source: Encoded) -> ImageFacts:
         return ImageFacts("JPEG" if kind == "MPO" else kind, size, orientation)
 
 
+def read_taken(source: Path | bytes) -> str:
+    """Read EXIF's DateTimeOriginal, as "2024:05:31 12:00:00"; "" for none. Raises: ImageError."""
+    with _identified(source) as image:
+        exif = Image.Exif()
+        try:
+            exif.load(image.info.get("exif", b""))
+            return str(exif.get_ifd(_EXIF_IFD).get(_TAKEN_TAG, "")).strip("\0 ")
+        except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+            return ""  # damaged EXIF says nothing of the pixels
+
+
 @contextlib.contextmanager
 def _identified(source: Encoded) -> Iterator[Image.Image]:
     """Yield a picture before it is decoded. Raises: ImageError, whichever way it is bad."""
@@ -138,6 +149,13 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     *((b"P%d" % kind, "PPM", "PpmImagePlugin") for kind in range(1, 7)),
 )
 
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"mif1", b"msf1")
+
+
+def is_encoded_picture(head: bytes) -> bool:
+    """Whether a file's first 16 bytes are those of a format that is read here."""
+    return bool(_format_of(head)[0])
+
 
 def _identify(stream: BinaryIO, subject: object) -> Image.Image:
     """Open the picture without decoding it: its format, size and mode are then known."""
@@ -175,7 +193,10 @@ def _format_of(head: bytes) -> tuple[str, str]:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP", "PIL.WebPImagePlugin"
     if head[4:8] == b"ftyp":
-        return ("AVIF", "PIL.AvifImagePlugin") if head[8:11] == b"avi" else ("HEIF", "pillow_heif")
+        if head[8:11] == b"avi":
+            return "AVIF", "PIL.AvifImagePlugin"
+        if head[8:12] in _HEIF_BRANDS:  # the others are films
+            return "HEIF", "pillow_heif"
     return "", ""
 
 
@@ -239,6 +260,7 @@ def _reduce(image: Image.Image, suffices: Suffices) -> None:
 
 # EXIF 2.32, tag 0x0112: what turns a stored picture upright.
 _ORIENTATION_TAG = 0x0112
+_EXIF_IFD, _TAKEN_TAG = 0x8769, 0x9003
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
