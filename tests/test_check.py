@@ -182,10 +182,10 @@ def test_one_class_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_sets_without_train_are_an_error(sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (sets / "train").rename(sets / "training")
+    (sets / "train").rename(sets / "learning")
     told = checked(sets, capsys)
     only(told, "no-train", "error")
-    assert only(told, "unknown-folder", "warning")["subject"] == "training"
+    assert only(told, "unknown-folder", "warning")["subject"] == "learning"
 
 
 def test_what_is_ignored_is_told(sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
