@@ -19,7 +19,6 @@ from convert.measure.scores import (
     at_threshold,
     compare,
     per_class,
-    tempered,
 )
 from edge.image.preprocess import Pixels
 
@@ -70,11 +69,6 @@ class Report:
     def keras_accuracy(self) -> Accuracy:
         """The Keras model's accuracy on val; no temperature changes it."""
         return accuracy(self.keras_val, self.chosen.val.labels)
-
-    @property
-    def keras_val_tempered(self) -> Scores:
-        """The Keras model's scores on val as the files should give them, (num_val, num_labels)."""
-        return tempered(self.keras_val, self.temperature)
 
     @property
     def sets(self) -> dict[str, Evaluation]:

@@ -10,7 +10,6 @@ an error of the tensor as a whole would hide.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -22,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConversionError
-from edge import child
-from edge.errors import one_line
+from convert.tflite.process import last_words, run_module
 from edge.image.preprocess import Pixels
 
 NUM_PICTURES = 32  # at most: kept activations cost time, and more say nothing new
@@ -52,11 +50,9 @@ def worst_layers(
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "pixels.npy", pixels[:NUM_PICTURES])
         arguments = [str(float_path), str(int8_path), f"{folder}/pixels.npy", str(count)]
-        command = child.python("-m", __name__, *arguments)
-        done = subprocess.run(command, capture_output=True, text=True, env=child.environment())
+        done = run_module(__name__, *arguments)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"]
-        fault = f"its layers cannot be compared ({one_line(lines[-1])})"
+        fault = f"its layers cannot be compared ({last_words(done)})"
         raise ConversionError(int8_path.name, fault, "compare the variants' accuracy instead")
     return tuple(json.loads(done.stdout))
 

@@ -9,8 +9,6 @@ One process each: a conversion leaks memory and can abort the process
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,8 +19,7 @@ import numpy as np
 
 from convert.errors import ConversionError
 from convert.files import write
-from edge import child
-from edge.errors import one_line
+from convert.tflite.process import last_words, run_module
 from edge.image.preprocess import Pixels
 
 
@@ -47,30 +44,10 @@ VARIANTS = {
 def convert(saved_model: Path, calibration: Path, variant: str, output: Path) -> None:
     """Convert one variant in a process of its own. Raises: ConversionError."""
     arguments = [str(saved_model), str(calibration), variant, str(output)]
-    done = subprocess.run(
-        child.python("-m", __name__, *arguments),
-        capture_output=True,
-        text=True,
-        env=child.environment(),
-    )
+    done = run_module(__name__, *arguments)
     if done.returncode or not output.exists():
-        fault = f"cannot be converted ({_last_words(done)})"
+        fault = f"cannot be converted ({last_words(done)})"
         raise ConversionError(variant, fault, "leave it out")
-
-
-def _last_words(done: subprocess.CompletedProcess[str]) -> str:
-    """Why a converting process ended: what `main` said last, or what native code died of."""
-    lines = done.stderr.strip().splitlines()
-    if done.returncode >= 0:
-        return one_line(lines[-1]) if lines else f"the process ended with {done.returncode}"
-    name = signal.Signals(-done.returncode).name
-    if name == "SIGKILL":
-        return "its process was killed, as when memory runs out"
-    cause = next((line for line in lines if _DYING.search(line)), "it does not say why")
-    return one_line(f"its process crashed with {name}: {cause}")
-
-
-_DYING = re.compile("Check failed|LLVM ERROR|terminate called|bad_alloc")
 
 
 def to_tflite(saved_model: Path, quantization: Quantization, calibration: Pixels) -> bytes:

@@ -25,12 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from edge import child
+from convert.tflite.process import last_words, run_module
 from edge.classifier import golden
 from edge.classifier.model import Model
 from edge.classifier.runtime import PACKAGES, RUNTIMES, installed_runtimes
 from edge.commands import run
-from edge.errors import one_line
 
 Scores = list[list[float]]  # of each golden input, in order
 
@@ -61,31 +60,22 @@ def golden_vectors(path: Path) -> Golden:
     scores: dict[str, Scores] = {}
     faults, crashes = [], []
     for name in installed_runtimes():
-        done = _ask(path, name)
+        done = run_module(__name__, str(path), name)
         if done.returncode == 0:
             scores |= json.loads(done.stdout)
         elif done.returncode < 0:
             crashes.append(f"{PACKAGES[name]} crashes ({signal.Signals(-done.returncode).name})")
         else:
-            faults.append(one_line(done.stderr.strip().splitlines()[-1]))
+            faults.append(last_words(done))
     found = _judge(scores, [*crashes, *faults], _by_reference(path))
     return replace(found, crashes=tuple(crashes))
-
-
-def _ask(
-    path: Path, *arguments: str, timeout: float | None = None
-) -> subprocess.CompletedProcess[str]:
-    command = child.python("-m", __name__, str(path), *arguments)
-    return subprocess.run(
-        command, capture_output=True, text=True, env=child.environment(), timeout=timeout
-    )
 
 
 def _by_reference(path: Path) -> Scores:
     """Scores by the reference kernels of an installed runtime; empty where there are none."""
     for name in installed_runtimes():
         try:
-            done = _ask(path, name, "--reference", timeout=MOST_SECONDS)
+            done = run_module(__name__, str(path), name, "--reference", timeout_s=MOST_SECONDS)
         except subprocess.TimeoutExpired:
             return []
         if done.returncode == 0:
