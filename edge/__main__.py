@@ -1,13 +1,13 @@
 """python -m edge classify|watch|benchmark|doctor ...: the same as the console scripts.
 
-edge-doctor begins here: nothing of the project is imported before a function runs, so that it has
+All begin here: nothing of the project is imported before a function runs, so that they have
 something to say where files are empty, as after a power cut.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS = ("classify", "watch", "benchmark", "doctor")
@@ -19,10 +19,8 @@ def main() -> int:
 
     forget_current_folder()
     command = sys.argv[1] if len(sys.argv) > 1 else ""
-    if command == "doctor":
-        return doctor(sys.argv[2:])
     if command in COMMANDS:
-        return _main_of(command)(sys.argv[2:])
+        return _start(command, sys.argv[2:])
     if command == "--version":
         from edge.commands import version
 
@@ -34,23 +32,39 @@ def main() -> int:
     return 0 if asked else 2
 
 
-def doctor(argv: Sequence[str] | None = None) -> int:
+def classify() -> int:
+    """Run edge-classify; the console entry."""
+    return _start("classify", sys.argv[1:])
+
+
+def watch() -> int:
+    """Run edge-watch; the console entry."""
+    return _start("watch", sys.argv[1:])
+
+
+def benchmark() -> int:
+    """Run edge-benchmark; the console entry."""
+    return _start("benchmark", sys.argv[1:])
+
+
+def doctor() -> int:
     """Run edge-doctor; the console entry."""
+    return _start("doctor", sys.argv[1:])
+
+
+def _start(command: str, argv: Sequence[str]) -> int:
     try:
-        examine = _main_of("doctor")
+        main = import_module(f"edge.commands.{command}").main
     except Exception as error:  # an empty module lacks all of its names
-        print(f"edge-doctor: {_damage(error)}", file=sys.stderr)
+        print(f"edge-{command}: {_damage(command, error)}", file=sys.stderr)
         return 1
-    return examine(argv)
+    status: int = main(argv)
+    return status
 
 
-def _main_of(command: str) -> Callable[[Sequence[str] | None], int]:
-    main: Callable[[Sequence[str] | None], int] = import_module(f"edge.commands.{command}").main
-    return main
-
-
-def _damage(error: Exception) -> str:
-    """Say in one line what keeps edge-doctor from starting, and the remedy."""
+def _damage(command: str, error: Exception) -> str:
+    """Say in one line what keeps a command from starting, and the remedy."""
+    remedy = "sudo deploy/install.sh" if command == "doctor" else "edge-doctor"
     try:
         from edge.doctor.finding import FAULT, Context
         from edge.doctor.record import files
@@ -59,9 +73,9 @@ def _damage(error: Exception) -> str:
         if finding.status == FAULT:
             return f"{finding.found}; {finding.remedy}"
     except Exception as further:  # these are damaged as well
-        error = further
+        error, remedy = further, "sudo deploy/install.sh"
     reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"the installation is damaged ({reason}); sudo deploy/install.sh"
+    return f"cannot be imported ({reason}); {remedy}"
 
 
 if __name__ == "__main__":

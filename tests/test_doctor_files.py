@@ -45,14 +45,17 @@ class Installation:
             packed.extractall(self.site)
         others = [path for path in sys.path if path.endswith("site-packages")]
         (self.site / "others.pth").write_text("\n".join(others))
-        self.script = folder / "bin" / "edge-doctor"
         entries = next(self.site.glob("*.dist-info/entry_points.txt")).read_text()
-        module, name = re.search(r"(?m)^edge-doctor = ([\w.]+):(\w+)$", entries).groups()
-        self.script.write_text(f"import sys; from {module} import {name}; sys.exit({name}())")
+        for command, module, name in re.findall(r"(?m)^([\w-]+) = ([\w.]+):(\w+)$", entries):
+            code = f"import sys; from {module} import {name}; sys.exit({name}())"
+            (folder / "bin" / command).write_text(code)
+
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        words = [self.folder / "bin" / "python", self.folder / "bin" / command, *arguments]
+        return subprocess.run(words, cwd="/", capture_output=True, text=True, timeout=200)
 
     def doctor(self) -> subprocess.CompletedProcess[str]:
-        command = [self.folder / "bin" / "python", self.script]
-        return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=200)
+        return self.run("edge-doctor")
 
     def modules(self) -> list[Path]:
         return sorted(path for path in (self.site / "edge").rglob("*.py") if path.stat().st_size)
@@ -108,10 +111,22 @@ def test_after_a_power_cut_the_doctor_never_ends_in_silence(
     assert done.returncode == 1
     said = done.stdout + done.stderr
     assert "Traceback" not in said
-    assert " differ (" in said or "the installation is damaged (" in said
+    assert " differ (" in said or "cannot be imported (" in said
     stub.write_bytes(b"")
     done = installed.doctor()
     assert (done.returncode, "cannot import name 'doctor'" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["classify", "watch", "benchmark"])
+def test_other_commands_say_it_in_one_line(installed: Installation, command: str) -> None:
+    done = installed.run(f"edge-{command}", "--version")
+    assert (done.returncode, str(installed.site) in done.stdout) == (0, True)
+    (installed.site / "edge/errors.py").write_bytes(b"")
+    done = installed.run(f"edge-{command}", "--version")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"edge-{command}: ")
+    assert line.endswith("; sudo deploy/install.sh")
 
 
 def test_files_of_the_service_are_looked_at_from_elsewhere(
