@@ -234,6 +234,12 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "(default: 0.98)",
     )
     export.add_argument(
+        "--require",
+        type=score,
+        metavar="ACC",
+        help="exit 1 if accuracy on held-out photos is lower, 0 to 1",
+    )
+    export.add_argument(
         "--max-drop",
         type=_positive,
         metavar="POINTS",

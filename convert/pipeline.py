@@ -154,6 +154,8 @@ def _export(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
         val_pixels=photos.val,
         val_names=tuple(f"{dataset.labels[p.label]}/{p.path.name}" for p in dataset.val),
         augmentation_png=_augmentation_sheet(job, photos),
+        worth=dataset.grouping.worth if dataset.drawn else "the folders of val and test",
+        left_out=tuple(map(str, dataset.left_out)),
     )
     _write_report(job, report)
     return report

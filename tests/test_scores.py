@@ -232,9 +232,31 @@ def test_no_smaller_threshold_reaches_the_precision(num_labels: int, precision: 
     assert all(lowest_precision(scores, labels, value) < precision for value in smaller)
 
 
-def test_where_all_is_precise_enough_nothing_is_refused() -> None:
-    found = choose_threshold(SCORES, LABELS, 0.5)
-    assert (found.value, found.coverage, found.precision) == (0.0, 1.0, 0.5)
+def test_a_threshold_is_never_zero() -> None:
+    random = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    sure = random.uniform(0.9, 1.0, 400).astype(np.float32)
+    scores = np.stack([np.where(labels == 0, sure, 1 - sure), np.where(labels, sure, 1 - sure)], 1)
+    found = choose_threshold(scores, labels, 0.98)
+    assert 0.9 < found.value < 0.91
+    assert 0.96 <= found.coverage < 1.0
+    assert (found.precision, found.reached) == (1.0, True)
+    assert 0.97 < found.promise < 1.0
+
+
+def test_a_threshold_is_above_what_chance_scores() -> None:
+    scores = np.full((8, 4), 0.24, np.float32)
+    scores[:, 0] = 0.28
+    scores[0, 0], scores[0, 1:] = 0.4, 0.2
+    assert choose_threshold(scores, np.zeros(8, np.int64), 0.98).value == pytest.approx(0.325)
+
+
+def test_few_photos_promise_less_than_many() -> None:
+    promises = [
+        choose_threshold(np.tile(np.eye(2, dtype=np.float32), (n, 1)), np.arange(2 * n) % 2, 0.98)
+        for n in (5, 500)
+    ]
+    assert promises[0].promise < 0.6 < 0.99 < promises[1].promise
 
 
 def test_a_threshold_by_hand() -> None:
@@ -259,7 +281,7 @@ def test_a_label_may_not_fall_silent_to_seem_precise() -> None:
     scores = np.array([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9]], np.float32)
     found = choose_threshold(scores, np.array([0, 1, 1]), 0.9)
     assert not found.reached  # above 0.6 label 0 is answered no more
-    assert (found.value, found.precision) == (0.0, 0.5)
+    assert (found.value, found.precision) == (pytest.approx(0.6), 0.5)
 
 
 def test_figures_at_a_threshold_by_hand() -> None:

@@ -21,6 +21,8 @@ Scores = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
+RIGHT_BELOW = 0.03  # share of the right answers that a threshold may cost at least
+ABOVE_CHANCE = 0.1  # of the way from chance to certainty: no threshold is lower
 LEAST_SCORE = 1e-7  # an int8 score of 0 is not certain, and has no logarithm
 
 
@@ -77,6 +79,14 @@ class Threshold:
     precision: float  # of the label with the lowest, among the photos still answered
     coverage: float  # share of photos still answered
     wanted: float  # the precision that was asked for
+    photos: int = 0  # of the label with the lowest precision, that are answered
+
+    @property
+    def promise(self) -> float:
+        """The precision that can be expected of other photos: the end of its 95 % interval."""
+        if not self.photos:
+            return 0.0
+        return Accuracy(round(self.precision * self.photos), self.photos).interval[0]
 
     @property
     def reached(self) -> bool:
@@ -101,6 +111,12 @@ def answers(scores: Scores) -> Labels:
 def accuracy(scores: Scores, labels: Labels) -> Accuracy:
     """Count the photos whose top category is their label."""
     return Accuracy(int((answers(scores) == labels).sum()), len(labels))
+
+
+def balanced_accuracy(scores: Scores, labels: Labels) -> float:
+    """Return the mean recall of the labels that have photos: a rare label counts as any other."""
+    recalls = [of_label.recall for of_label in per_class(scores, labels) if of_label.count]
+    return float(np.mean(recalls)) if recalls else 0.0
 
 
 def compare(reference: Scores, scores: Scores, labels: Labels) -> Comparison:
@@ -192,20 +208,42 @@ def choose_threshold(scores: Scores, labels: Labels, precision: float) -> Thresh
 
     A label that is ever answered must stay so: silence is no precision. Where no threshold
     suffices, the one with the best lowest precision is returned; `Threshold.reached` tells.
+
+    It is never 0: where all answers are right, nothing is known of what was never seen. Then it
+    rejects what scores lower than nearly all right answers do (`_least_threshold`).
     """
     given, top = answers(scores), scores.max(axis=1)
-    levels = np.unique(np.append(top, np.float32(0.0)))  # ascending; nothing changes between them
+    least = _least_threshold(scores, labels)
+    levels = np.unique(np.append(top[top >= least], least))  # nothing changes between them
     lowest = np.ones(len(levels))
+    photos = np.zeros(len(levels), np.int64)
     for label in np.unique(given):
         own = np.sort(top[given == label])
         right = np.sort(top[(given == label) & (labels == label)])
         answered = len(own) - np.searchsorted(own, levels)
         correct = len(right) - np.searchsorted(right, levels)
-        lowest = np.minimum(lowest, _ratio(correct, answered))
+        precision_of = _ratio(correct, answered)
+        worse = (precision_of < lowest) | ((precision_of == lowest) & (answered < photos))
+        photos = np.where(worse | (photos == 0), answered, photos)
+        lowest = np.minimum(lowest, precision_of)
     enough = np.flatnonzero(lowest >= precision)
     best = int(enough[0]) if len(enough) else int(np.argmax(lowest))
     coverage = float((top >= levels[best]).mean())
-    return Threshold(float(levels[best]), float(lowest[best]), coverage, precision)
+    return Threshold(
+        float(levels[best]), float(lowest[best]), coverage, precision, int(photos[best])
+    )
+
+
+def _least_threshold(scores: Scores, labels: Labels) -> np.float32:
+    """Return a threshold that few right answers fall below, above what chance would score."""
+    given, top = answers(scores), scores.max(axis=1)
+    right = top[given == labels]
+    chance = 1 / scores.shape[1]
+    least = chance + ABOVE_CHANCE * (1 - chance)
+    if len(right):
+        least = max(least, float(np.quantile(right, RIGHT_BELOW, method="lower")))
+    silent = min(float(top[given == label].max()) for label in np.unique(given))
+    return np.float32(min(least, silent))  # no label may fall silent
 
 
 def at_threshold(scores: Scores, labels: Labels, value: float) -> AtThreshold:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from convert.measure.curves import macro, one_against_rest, reliability
-from convert.measure.scores import answers
+from convert.measure.scores import answers, balanced_accuracy
 from convert.report import examples, plots, tables
 from convert.report.page_style import STYLE
 from convert.report.report import Report, plain
@@ -95,6 +95,10 @@ def _verdict(report: Report) -> str:
     figures = {
         "accuracy on test": str(chosen.test.accuracy) if chosen.test else "not measured",
         "accuracy on val": str(chosen.val.accuracy),
+        "balanced accuracy": ", ".join(
+            f"{name} {balanced_accuracy(found.scores, found.labels):.3f}"
+            for name, found in report.sets.items()
+        ),
         "photos": ", ".join(f"{name} {sum(n.values()):,}" for name, n in report.counts.items()),
         "size": f"{chosen.size_bytes / 1000:,.0f} kB",
         "invoke p50, on this workstation": f"{chosen.val.invoke_p50_ms:.2f} ms",
@@ -106,8 +110,12 @@ def _verdict(report: Report) -> str:
         f"<div><dt>{escape(term)}</dt><dd>{escape(value)}</dd></div>"
         for term, value in figures.items()
     )
-    reason = escape(one_line(report.reason))
-    return f'<p class="verdict">{reason[:1].upper()}{reason[1:]}.</p><dl>{items}</dl>'
+    sentence = escape(one_line(report.sentence))
+    notes = "".join(f"<li>{escape(one_line(note))}</li>" for note in tables.caution_words(report))
+    return (
+        f'<p class="verdict">{sentence[:1].upper()}{sentence[1:]}.</p><ul>{notes}</ul>'
+        f"<dl>{items}</dl>"
+    )
 
 
 def _notes(report: Report) -> str:

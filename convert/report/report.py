@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convert.measure.evaluate import Evaluation
 from convert.measure.scores import (
     Accuracy,
@@ -17,9 +19,11 @@ from convert.measure.scores import (
     Threshold,
     accuracy,
     at_threshold,
+    balanced_accuracy,
     compare,
     per_class,
 )
+from convert.report.verdict import SHIP, Verdict, judge
 from edge.image.preprocess import Pixels
 
 MOST_LOST = 0.01  # of validation accuracy, for a smaller file
@@ -64,6 +68,23 @@ class Report:
     val_pixels: Pixels  # (num_val, h, w, 3), in the order of val
     val_names: tuple[str, ...] = ()  # of the val photos, label/file; told in report.html only
     augmentation_png: bytes | None = None
+    worth: str = ""  # what the held-out photos are, in words
+    left_out: tuple[str, ...] = ()  # a line for each reason to leave photos out
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the chosen file is fit for use, by the photos that it was not trained on."""
+        held = list(self.sets.values())
+        scores = np.concatenate([found.scores for found in held])
+        labels = np.concatenate([found.labels for found in held])
+        return judge(scores, labels, self.labels, self.keras_accuracy)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, then which file it is about."""
+        if self.verdict.level == SHIP:
+            return self.reason
+        return f"{self.verdict}. Of the files, {self.reason.removeprefix('ship ')}"
 
     @property
     def keras_accuracy(self) -> Accuracy:
@@ -164,7 +185,14 @@ def card_json(report: Report) -> dict[str, Any]:
         "data": {"fingerprint": report.fingerprint, "photos": plain(report.counts)},
         "config": plain(report.config),
         "recommended": report.chosen.file,
-        "recommendation": report.reason,
+        "recommendation": report.sentence,
+        "verdict": report.verdict.level,
+        "verdict_reasons": list(report.verdict.reasons),
+        "held_out_photos_are": report.worth,
+        "balanced_accuracy": {
+            name: round(balanced_accuracy(found.scores, found.labels), 4)
+            for name, found in report.sets.items()
+        },
         "runtimes": sorted({runtime for v in report.variants for runtime in v.runtimes}),
         "keras_val_accuracy": accuracy_json(report.keras_accuracy),
         "temperature": round(report.temperature, 4),
@@ -219,6 +247,7 @@ def _threshold(report: Report) -> dict[str, Any]:
         "value": report.threshold.value,
         "wanted_precision": report.threshold.wanted,
         "reached_on_val": report.threshold.reached,
+        "precision_to_expect": round(report.threshold.promise, 4),
         **measured,
     }
 

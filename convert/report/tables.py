@@ -133,17 +133,31 @@ def threshold_words(threshold: Threshold) -> str:
     """Say what the threshold is, and whether it keeps its promise."""
     wanted = f"{100 * threshold.wanted:g} %"
     unknown = f'Below a score of {threshold.value:.4g} the answer is "unknown"'
-    if threshold.value == 0:
-        unknown = "The threshold is 0: every photo is answered"
     if threshold.reached:
         return (
-            f"{unknown}. It is the smallest threshold at which, on validation, {wanted} or more of "
-            "every label's answers are right."
+            f"{unknown}. On validation, {wanted} or more of every label's answers above it are "
+            f"right; of other photos like these, expect at least {100 * threshold.promise:.0f} %, "
+            "which more validation photos would raise."
         )
     return (
         f"{unknown}. No threshold makes {wanted} of every label's answers right on validation; "
         f"this one comes closest: {100 * threshold.precision:.1f} % for the worst label."
     )
+
+
+OTHERS = frozenset("background empty negative negatives neither none nothing other others".split())
+
+
+def caution_words(report: Report) -> list[str]:
+    """Say what the figures do not: what the held-out photos are, and what was never seen."""
+    words = [f"Figures are of {report.worth}."] if report.worth else []
+    words += [f"Left out: {line}." for line in report.left_out]
+    if not any(label.casefold().split("_")[0] in OTHERS for label in report.labels):
+        words.append(
+            "It answers one of its labels to everything, also to what it never saw; the threshold "
+            "rejects only a part of that. Add a class of other things, such as an empty scene."
+        )
+    return words
 
 
 def temperature_words(report: Report) -> str:

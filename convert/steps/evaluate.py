@@ -17,7 +17,13 @@ from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
 from convert.measure.evaluate import Evaluation
 from convert.measure.evaluate import evaluate as measure
-from convert.measure.scores import Accuracy, AtThreshold, at_threshold, confusion
+from convert.measure.scores import (
+    Accuracy,
+    AtThreshold,
+    at_threshold,
+    balanced_accuracy,
+    confusion,
+)
 from edge.classifier.model import Model
 
 EXAMPLES = """\
@@ -42,6 +48,11 @@ class ModelEvaluation:
     def accuracy(self) -> Accuracy:
         """Accuracy of the top category, before any threshold."""
         return self.measured.accuracy
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the labels: a rare label counts as any other."""
+        return balanced_accuracy(self.measured.scores, self.measured.labels)
 
     @property
     def at_threshold(self) -> AtThreshold:
@@ -95,6 +106,7 @@ def main(arguments: argparse.Namespace) -> int:
         found = evaluate(arguments.photos, path, split=arguments.set)
         answered = found.at_threshold
         print(f"{path}: accuracy {found.accuracy} on {found.accuracy.total} photos")
+        print(f"  balanced accuracy: {found.balanced_accuracy:.3f}")
         print(
             f"  at its threshold {found.threshold:.3f}: answers {100 * answered.coverage:.1f} %, "
             f"of which {100 * answered.precision:.1f} % are right"

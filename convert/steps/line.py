@@ -145,12 +145,18 @@ def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -
     if args.verify_arm:
         check_tools()
     report = (export if step else run)(args.photos, args.out, **given)
-    from convert.report.tables import text_table, variant_rows
+    from convert.report.tables import caution_words, text_table, variant_rows
 
     print(text_table(variant_rows(report.variants)))
-    print(report.reason)
+    print(report.sentence)
+    for note in caution_words(report):
+        print(note)
     print(f"look at {args.out / 'report.html'}", flush=True)
-    faults = [*_too_much_lost(report, args.max_drop), *_wrong_on_arm(report, args)]
+    faults = [
+        *_too_much_lost(report, args.max_drop),
+        *_too_inaccurate(report, args.require),
+        *_wrong_on_arm(report, args),
+    ]
     for fault in faults:
         complain("convert", fault)
     return 1 if faults or report.failures else 0
@@ -166,6 +172,18 @@ def _too_much_lost(report: Report, max_drop: float | None) -> list[str]:
         report.chosen.file,
         f"loses {drop:.1f} points on val against the Keras model (--max-drop {max_drop:g})",
         "look at its worst layers in report.html, or ship float32",
+    )
+    return [str(error)]
+
+
+def _too_inaccurate(report: Report, required: float | None) -> list[str]:
+    found = (report.chosen.test or report.chosen.val).accuracy
+    if required is None or found.value >= required:
+        return []
+    error = ConversionError(
+        report.chosen.file,
+        f"is right on {found} of the held-out photos, less than --require {required:g}",
+        "add photos, or look at the mistakes in report.html",
     )
     return [str(error)]
 
