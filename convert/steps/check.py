@@ -58,9 +58,11 @@ def check(photos: str | os.PathLike[str], *, image_size: int = 224) -> PhotoChec
         photos: a folder with one folder per class, or with train/ (val/, test/) that hold those.
         image_size: shorter side of what the network will see, in pixels: smaller photos are told.
 
-    Returns: how many photos there are, and a finding for each thing that is wrong or odd.
+    Returns:
+        How many photos there are, and a finding for each thing that is wrong or odd.
 
-    Raises: DatasetError where there is no such folder.
+    Raises:
+        DatasetError: there is no such folder.
     """
     folder = examine(Path(photos))
     return PhotoCheck(folder, tuple(find(folder, image_size)))

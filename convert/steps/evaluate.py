@@ -76,9 +76,11 @@ def evaluate(
         model: a .tflite file.
         split: which set to measure, where `photos` holds sets: train, val or test.
 
-    Returns: accuracy, what holds at the model's threshold, and the confusion.
+    Returns:
+        Accuracy, what holds at the model's threshold, and the confusion.
 
-    Raises: DatasetError, ImageError, ModelError, RuntimeMissingError.
+    Raises:
+        EdgeError: the photos or the file cannot be used.
     """
     tree = walk_photos(Path(photos))
     of_set = split if tree.split else "train"

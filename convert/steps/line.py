@@ -71,9 +71,11 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         precision: to compute in while training: auto (default: the faster here), float32, bfloat16.
         resume: go on with the training that OUT holds.
 
-    Returns: the history of the training, and which epoch was kept.
+    Returns:
+        The history of the training, and which epoch was kept.
 
-    Raises: EdgeError, such as DatasetError, WeightsError, TrainingError, OutputError.
+    Raises:
+        EdgeError: one of its kinds, such as DatasetError, WeightsError, TrainingError, OutputError.
     """
     pipeline = _pipeline()
     checkpoint = pipeline.train(Path(photos), Path(out), given)
@@ -93,10 +95,12 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
         threshold_precision: the threshold below which an answer is unknown is chosen so that every
             label reaches this precision on the validation set, 0 to 1 (default: 0.98).
 
-    Returns: what was measured: `chosen` is the variant to ship, `reason` says why, `variants` are
+    Returns:
+        What was measured: `chosen` is the variant to ship, `reason` says why, `variants` are
         all, `failures` those that could not be made.
 
-    Raises: EdgeError, such as DatasetError, TrainingError, ConversionError, OutputError.
+    Raises:
+        EdgeError: one of its kinds, such as DatasetError, TrainingError, ConversionError, OutputError.
     """
     report: Report = _pipeline().export(Path(photos), Path(out), given)
     return report
@@ -106,11 +110,15 @@ def run(photos: FilePath, out: FilePath = "out", **given: Unpack[RunOptions]) ->
     """Train, then make files of it, measure and report them: what `python -m convert` does.
 
     Args:
-        photos, out, and any other: those of `train` and `export`.
+        photos: as for `train`.
+        out: as for `train`.
+        given: any option of `train` and of `export`.
 
-    Returns: as `export`.
+    Returns:
+        As `export`.
 
-    Raises: EdgeError, as `train` and `export`.
+    Raises:
+        EdgeError: as `train` and `export`.
     """
     report: Report = _pipeline().run(Path(photos), Path(out), given)
     return report

@@ -41,8 +41,9 @@ def photos(
         literal: take each path as a file's or folder's name, whatever is in it.
         onerror: takes what stands in the way of a path; the others go on.
 
-    Raises: SourceError, where there is no `onerror`: a folder or pattern has no picture, or cannot
-        be read.
+    Raises:
+        SourceError: a folder or pattern has no picture, or cannot be read, and there is no
+            `onerror`.
     """
     for path in paths:
         if str(path) == "-" and not literal:
