@@ -75,7 +75,7 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         The history of the training, and which epoch was kept.
 
     Raises:
-        EdgeError: one of its kinds, such as DatasetError, WeightsError, TrainingError, OutputError.
+        EdgeError: such as DatasetError, WeightsError, TrainingError, OutputError.
     """
     pipeline = _pipeline()
     checkpoint = pipeline.train(Path(photos), Path(out), given)
@@ -100,7 +100,7 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
         all, `failures` those that could not be made.
 
     Raises:
-        EdgeError: one of its kinds, such as DatasetError, TrainingError, ConversionError, OutputError.
+        EdgeError: such as DatasetError, TrainingError, ConversionError, OutputError.
     """
     report: Report = _pipeline().export(Path(photos), Path(out), given)
     return report
