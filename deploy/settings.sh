@@ -46,13 +46,14 @@ set_setting() {
 # candidate_setting KEY: the text in the configuration that is about to be put.
 candidate_setting() { python "$here/settings.py" get "$work/watch.toml" "$1" 2>/dev/null || :; }
 
-# The unit hides home folders and has its own /tmp.
+# The unit has a /tmp of its own: what lies in the system's would be waited for. Other places that it hides are found by the
+# check.
 check_folders() {
     if ! command -v python3 >/dev/null; then return 0; fi
     for key in model source snapshots.folder results.file; do
         case $(candidate_setting "$key") in
-        /home/* | /root/* | /run/user/* | /tmp/* | /var/tmp/*)
-            fail "$key = \"$(candidate_setting "$key")\": the service sees no home folders, and has a /tmp of its own; move it below /srv"
+        /tmp/* | /var/tmp/*)
+            fail "$key = \"$(candidate_setting "$key")\": the service has a /tmp of its own and does not see it; move it below /srv"
             ;;
         esac
     done

@@ -58,6 +58,14 @@ stop_service() {
     systemctl reset-failed "$unit_name" 2>/dev/null || :
 }
 
+# A broker keeps what a device has told it; Home Assistant would show the device for ever.
+forget_device() {
+    grep -qs '^url = ' "$config" && [ -x "$opt/current/bin/edge-watch" ] || return 0
+    step "removing this device from the MQTT broker" || return 0
+    timeout 30 "$opt/current/bin/edge-watch" --config "$config" --forget >&2 </dev/null ||
+        say 'the broker may still hold messages of this device, see above'
+}
+
 remove_rule() {
     is_as_recorded "$rule" || cmp -s -- "$here/${rule##*/}" "$rule" || return 0
     step "removing $rule" || return 0
@@ -135,6 +143,7 @@ one_at_a_time
 [ -e "$opt" ] || [ -e "$unit" ] || say 'nothing is installed'
 
 stop_service
+forget_device
 remove_rule
 for file in "$config" "$config.dist" "$web_token" "$mqtt_password"; do remove_as_recorded "$file"; done
 remove_model
