@@ -84,7 +84,18 @@ push() {
     shift
     set -- deploy/push.sh "$user@container" --offline "$payload/wheels" --wheel "$(echo "$payload"/wheel/*.whl)" "$@"
     export EDGE_SSH="$work/ssh"
-    if [ "$user" = pi ]; then echo secret | script --quiet --return --command "$*" /dev/null; else "$@" </dev/null; fi
+    if [ "$user" = pi ]; then type_secret | script --quiet --return --command "$*" /dev/null; else "$@" </dev/null; fi
+}
+
+# As a person would: once it is asked for, which push.sh's output says.
+type_secret() {
+    left=300
+    until grep -q 'password for' "$payload/pushed.log" || [ "$left" = 0 ]; do
+        sleep 0.2
+        left=$((left - 1))
+    done
+    sleep 2
+    echo secret
 }
 
 # Shows answers as they come, and pushes when the trial asks for it: the file has a user and options.
