@@ -26,7 +26,18 @@ from edge.errors import ModelError
         ("0  cup, mug\n1  key\n", ("cup, mug", "key")),
         ("1: key\n0: cup\n", ("cup", "key")),
         ("1 cup\n2 key\n", ("cup", "key")),
-        ("0 cup\n2 key\n", ("cup", "1", "key")),
+        ("0 cup\n2 key\n", ("0 cup", "2 key")),
+        ("1 finger\n2 fingers\n3 fingers\n", ("1 finger", "2 fingers", "3 fingers")),
+        ("1 euro\n2 Euros\n", ("1 euro", "2 Euros")),
+        ("0 eyes\n1 eye\n2 eyes\n", ("0 eyes", "1 eye", "2 eyes")),
+        ("1 cent\n2 dimes\n5 pence\n", ("1 cent", "2 dimes", "5 pence")),
+        (" 10 Rupees\n 500 Rupees \n\t\n", ("10 Rupees", "500 Rupees")),
+        ("# my classes\n#\ncup\n#1 fan\n", ("cup", "#1 fan")),
+        ("cup\rkey\r", ("cup", "key")),
+        (b"\xef\xbb\xbfcup\r\nkey", ("cup", "key")),
+        ("cup\nkey\n".encode("utf-16"), ("cup", "key")),
+        ("0 Class 1\n1 Class 2\n", ("Class 1", "Class 2")),
+        ("0,cup\n1,key\n", ("cup", "key")),
         ("0\n1\n2\n", ("0", "1", "2")),
         ("7 up\ncola\n", ("7 up", "cola")),
         ("3 musketeers\n100 grand\n", ("3 musketeers", "100 grand")),
@@ -36,14 +47,33 @@ from edge.errors import ModelError
         ('{"cup": 0, "key": 1}', ("cup", "key")),
         ('{"1": ["n2", "key"], "0": ["n1", "cup"]}', ("cup", "key")),
         ('{"labels": ["cup", "key"], "more": 1}', ("cup", "key")),
+        ('[" cup", "key "]', ("cup", "key")),
+        ('{"0": "cup", "2": "key"}', ("cup", "1", "key")),
+        ('{"class_names": ["cup", "key"]}', ("cup", "key")),
+        ('{"doc_id": "x", "classes": {"Label": ["cup", "key"]}, "inputs": {}}', ("cup", "key")),
+        ('{"model_parameters": {"labels": ["cup", "key"], "sensor": 3}}', ("cup", "key")),
+        ('{"labels": ["cup", "key"], "imageSize": 224}', ("cup", "key")),
+        ('{"id2label": {"0": "cup", "1": "key"}, "hidden": 8}', ("cup", "key")),
         ("[cup]\n[key]\n", ("[cup]", "[key]")),
     ],
 )
-def test_labels_are_read_as_others_write_them(text: str, labels: tuple[str, ...]) -> None:
+def test_labels_are_read_as_others_write_them(text: str | bytes, labels: tuple[str, ...]) -> None:
     assert parse_labels(text) == labels
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", '{"a": "b"}', '{"0": "a", "00": "b"}', '{"99": "a"}'])
+def test_a_few_equal_names_do_not_keep_the_numbers_of_many() -> None:
+    """ImageNet's names hold two cranes."""
+    names = [f"thing {index}" for index in range(98)] + ["crane", "crane"]
+    text = "\n".join(f"{index} {name}" for index, name in enumerate(names))
+    assert parse_labels(text) == tuple(names)
+
+
+def test_empty_lines_are_left_out_where_the_others_fit() -> None:
+    assert fit(("cup", "", "key"), 2) == (("cup", "key"), "the labels' empty lines are left out")
+    assert fit(("cup", "", "key"), 3) == (("cup", "", "key"), "")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", '{"labels": {"classes": 3}}', '{"a": "b"}', '{"0": "a", "00": "b"}', '{"99": "a"}'])
 def test_json_that_is_no_list_of_labels_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a list of labels"):
         parse_labels(text)

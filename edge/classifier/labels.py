@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -15,7 +16,25 @@ MOST_BYTES = 16_000_000  # of a label file
 BACKGROUND = "background"
 IMAGENET = 1000  # labels; models with one more have the background first
 
-_NUMBERED = r"\s*(\d{1,7})(?:\s*[:,;]\s*|\s+)(\S.*)"
+# Numbers before labels are left out where that makes at most this share of the labels equal. In
+# ImageNet's 1,000 names crane and maillot occur twice; 1 finger and 2 fingers would all be equal.
+MAX_EQUAL = 0.05
+# Under these keys others keep a list or a map of labels: Keras, Lobe, Edge Impulse, Teachable
+# Machine, Hugging Face, Ultralytics. Each may lie within another.
+KEYS = (
+    "labels",
+    "class_names",
+    "classes",
+    "Label",
+    "id2label",
+    "names",
+    "categories",
+    "class_indices",
+    "model_parameters",
+)
+MAX_DEPTH = 4  # of keys within keys
+
+_NUMBERED = r"(\d{1,7})(?:\s*[:,;]\s*|\s+)(\S.*)"
 
 
 def given_labels(labels: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
@@ -33,7 +52,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
             raise ModelError(path, "is no label file", remedy)
         if path.stat().st_size > MOST_BYTES:
             raise ModelError(path, "is too large for a label file", remedy)
-        labels = parse_labels(path.read_bytes().decode())
+        labels = parse_labels(path.read_bytes())
     except FileNotFoundError as error:
         raise ModelError(path, "no such label file", "check the path") from error
     except OSError as error:
@@ -45,29 +64,48 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return labels
 
 
-def parse_labels(text: str) -> tuple[str, ...]:
+def parse_labels(content: bytes | str) -> tuple[str, ...]:
     """Return the labels, in the order of the outputs. Raises: ValueError.
 
-    One a line, where empty lines at the end are none; or numbered, as `0 label`; or JSON: a list,
-    `{"0": "label"}`, `{"label": 0}`, or Keras's `{"0": ["n01440764", "label"]}`.
+    One a line, without the blanks around it; empty lines at the end and `# comment` lines do not
+    count. Or numbered, as `0 label`. Or JSON: a list, `{"0": "label"}`, `{"label": 0}`, Keras's
+    `{"0": ["n01440764", "label"]}`, or one of these under a key of KEYS.
     """
+    text = content if isinstance(content, str) else _decoded(content)
     text = text.removeprefix("\ufeff")
     if text.lstrip()[:1] in ("[", "{"):
         try:
             return _of_json(json.loads(text))
         except (json.JSONDecodeError, RecursionError):
             pass  # a label may begin with a bracket
-    lines = text.replace("\r\n", "\n").rstrip("\r\n").split("\n")
-    return _numbered(lines) or (tuple(lines) if lines != [""] else ())
+    lines = [line.strip() for line in re.split("\r\n|\r|\n", text)]
+    lines = [line for line in lines if line != "#" and not line.startswith("# ")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return _numbered(lines) or tuple(lines)
+
+
+def _decoded(content: bytes) -> str:
+    """UTF-8, or UTF-16 where it says so, as Windows writes it. Raises: ValueError."""
+    is_utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return content.decode("utf-16" if is_utf16 else "utf-8")
 
 
 def _numbered(lines: list[str]) -> tuple[str, ...]:
-    """The labels of `0 label` lines; empty where the lines are not such."""
-    matches = [re.fullmatch(_NUMBERED, line) for line in lines if line.strip()]
-    found = {int(match[1]): match[2].rstrip() for match in matches if match}
-    if len(found) < len(matches):  # a line without a number, or a number twice
+    """The labels of `0 label` lines; empty where the numbers are a part of the labels.
+
+    They count the labels where they run from 0 or from 1 without a gap, and the labels differ
+    without them: "1 euro" and "2 euro" do not, nor do "1 finger" and "2 fingers".
+    """
+    matches = [re.fullmatch(_NUMBERED, line) for line in lines if line]
+    found = {int(match[1]): match[2] for match in matches if match}
+    first = min(found, default=0)
+    if first > 1 or len(found) < len(matches) or max(found, default=-1) - first + 1 != len(found):
         return ()
-    return _by_index(found)
+    differing = {label.casefold().rstrip("s") for label in found.values()}
+    if len(differing) < (1 - MAX_EQUAL) * len(found):
+        return ()
+    return tuple(found[index] for index in sorted(found))
 
 
 def _by_index(found: dict[int, str]) -> tuple[str, ...]:
@@ -79,16 +117,17 @@ def _by_index(found: dict[int, str]) -> tuple[str, ...]:
     return tuple(found.get(index, str(index)) for index in range(max(found) + 1))
 
 
-def _of_json(data: Any) -> tuple[str, ...]:
+def _of_json(data: Any, depth: int = MAX_DEPTH) -> tuple[str, ...]:
     if isinstance(data, list) and all(isinstance(label, str) for label in data):
-        return tuple(data)
+        return tuple(label.strip() for label in data)
     if isinstance(data, dict):
-        if isinstance(data.get("labels"), list):
-            return _of_json(data["labels"])
         pairs = [_indexed(key, value) for key, value in data.items()]
         found = dict(pair for pair in pairs if pair)
         if len(found) == len(data) and (labels := _by_index(found)):
             return labels
+        inner = next((data[key] for key in KEYS if isinstance(data.get(key), list | dict)), None)
+        if inner is not None and depth:
+            return _of_json(inner, depth - 1)
     raise ValueError("JSON must be a list of labels, or labels by index")
 
 
@@ -97,9 +136,9 @@ def _indexed(key: str, value: Any) -> tuple[int, str] | None:
     if isinstance(value, list) and value:
         value = value[-1]
     if isinstance(value, str) and key.isdecimal():
-        return int(key), value
+        return int(key), value.strip()
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value, key
+        return value, key.strip()
     return None
 
 
@@ -115,6 +154,8 @@ def fit(labels: tuple[str, ...], num_outputs: int) -> tuple[tuple[str, ...], str
         return names, "the model carries no labels; its indices stand for them"
     if len(labels) == num_scores:
         return labels, ""
+    if "" in labels and len(filled := tuple(filter(None, labels))) == num_scores:
+        return filled, "the labels' empty lines are left out"
     if (len(labels), num_outputs) == (1, 1):
         return (f"not {labels[0]}", labels[0]), ""
     if num_outputs >= 2 and len(labels) == num_outputs + 1 and _has_background(labels):
