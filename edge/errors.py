@@ -4,6 +4,7 @@ EdgeError
 ├── ImageError           a picture cannot be read
 ├── SourceError          a folder or pattern yields no picture
 ├── ModelError           a .tflite file cannot be used
+│   └── ScoresError      it can, but gives no scores for a picture
 ├── ConfigurationError   a setting is wrong
 └── RuntimeMissingError  no TFLite runtime can be used
 """
@@ -32,6 +33,10 @@ class SourceError(EdgeError):
 
 class ModelError(EdgeError):
     """A model file cannot be used."""
+
+
+class ScoresError(ModelError):
+    """A model gives no scores for one picture; others may have some."""
 
 
 class ConfigurationError(EdgeError):

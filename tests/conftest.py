@@ -114,6 +114,15 @@ def converted(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def classifiers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what tests/programs/make_classifiers.py makes."""
+    out = tmp_path_factory.mktemp("classifiers")
+    done = run(PROGRAMS / "make_classifiers.py", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
 def two_photos(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two of the drawn classes: cup and key."""
 

@@ -73,7 +73,10 @@ def test_empty_lines_are_left_out_where_the_others_fit() -> None:
     assert fit(("cup", "", "key"), 3) == (("cup", "", "key"), "")
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", '{"labels": {"classes": 3}}', '{"a": "b"}', '{"0": "a", "00": "b"}', '{"99": "a"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2]", '{"labels": {"classes": 3}}', '{"a": "b"}', '{"0": "a", "00": "b"}', '{"99": "a"}'],
+)
 def test_json_that_is_no_list_of_labels_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a list of labels"):
         parse_labels(text)

@@ -21,7 +21,11 @@ TIMEOUT_S = 10.0  # to start a process, load a model and invoke it
 BYTES_A_S = 10_000_000  # from an SD card: a large model has more time
 
 
-def ensure_sound(path: str | os.PathLike[str] | None = None, runtime: str = "auto") -> None:
+def ensure_sound(
+    path: str | os.PathLike[str] | None = None,
+    runtime: str = "auto",
+    input_size: tuple[int, int] | None = None,
+) -> None:
     """See that loading and invoking a model does not crash, hang, or eat the memory.
 
     A model that ships costs its sha256, one that was tried before a little more; another one is
@@ -29,7 +33,7 @@ def ensure_sound(path: str | os.PathLike[str] | None = None, runtime: str = "aut
 
     Args:
         path: a .tflite file; None is the shipped default.
-        runtime: as for `edge.classifier.model.Model`.
+        runtime, input_size: as for `edge.classifier.model.Model`.
 
     Raises: ModelError, RuntimeMissingError.
     """
@@ -41,18 +45,19 @@ def ensure_sound(path: str | os.PathLike[str] | None = None, runtime: str = "aut
     chosen, label = chosen_runtime(runtime)
     mark = cache_folder() / f"sound-{_here(label)}-{sha256}"
     if not _is_file(mark):
-        _try(file, chosen, TIMEOUT_S + len(content) // BYTES_A_S)
+        _try(file, chosen, TIMEOUT_S + len(content) // BYTES_A_S, input_size)
         with contextlib.suppress(OSError):
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
 
 
-def _try(file: Path, runtime: str, timeout_s: float) -> None:
+def _try(file: Path, runtime: str, timeout_s: float, input_size: tuple[int, int] | None) -> None:
     from edge.classifier.trial import (
         Trying,
     )  # slow to import, and needed for no model that is known
 
-    with Trying(file, runtime=runtime, timeout_s=timeout_s, once=True) as trying:
+    options = {"input_size": input_size}
+    with Trying(file, runtime=runtime, timeout_s=timeout_s, once=True, options=options) as trying:
         trying.wait()
 
 

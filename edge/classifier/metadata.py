@@ -1,8 +1,7 @@
-"""What a .tflite file says of itself: labels, normalization, edge.json, and how its graph ends.
+"""What a .tflite file says of itself: labels, normalization, edge.json, and its graph.
 
 The official TFLite Metadata is a flatbuffer inside the model's own flatbuffer, with associated
 files in a zip at the end of the file. The field numbers are those of
-https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs
 https://github.com/tensorflow/tflite-support/blob/master/tensorflow_lite_support/metadata/metadata_schema.fbs
 """
 
@@ -11,6 +10,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import re
 import struct
 import zipfile
 import zlib
@@ -18,6 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.classifier.flatbuffer import Buffer, Table
+from edge.classifier.graph import (
+    MODEL_BUFFERS,
+    MODEL_METADATA,
+    Graph,
+    checked_index,
+    read_graph,
+)
 from edge.classifier.labels import MOST_BYTES, parse_labels
 from edge.errors import ModelError
 from edge.image.preprocess import Normalization
@@ -26,22 +34,9 @@ EDGE_JSON = "edge.json"
 LABELS_TXT = "labels.txt"
 METADATA_NAME = "TFLITE_METADATA"
 
-# Field numbers, in the schemas' order.
-MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_BUFFERS = 1, 2, 4
-MODEL_METADATA, MODEL_SIGNATURES = 6, 7
-SIGNATURE_INPUTS, SIGNATURE_OUTPUTS, SIGNATURE_KEY = 0, 1, 2
-SUBGRAPH_TENSORS, SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS, SUBGRAPH_OPERATORS = 0, 1, 2, 3
-TENSOR_SHAPE, TENSOR_BUFFER, TENSOR_NAME, TENSOR_QUANTIZATION = 0, 2, 3, 4
-QUANTIZATION_ITEM_BYTES = (4, 4, 4, 8)  # min, max, scale, zero_point
-OPERATOR_CODE, OPERATOR_INPUTS, OPERATOR_OUTPUTS = 0, 1, 2
-OPERATOR_OPTIONS, OPERATOR_CUSTOM_OPTIONS = 4, 5
-CODE_DEPRECATED, CODE_VERSION, CODE_BUILTIN = 0, 2, 3
+# AssociatedFileType, and ProcessUnitOptions.
 AXIS_LABELS_FILE = 2  # AssociatedFileType.TENSOR_AXIS_LABELS
 NORMALIZATION_OPTIONS = 1  # ProcessUnitOptions.NormalizationOptions
-
-# Builtin codes of operators that hand values on: DEQUANTIZE, RESHAPE, SQUEEZE, CAST, EXPAND_DIMS,
-# QUANTIZE.
-_HANDING_ON = frozenset((6, 22, 43, 53, 70, 114))
 
 
 @dataclass(frozen=True)
@@ -51,10 +46,14 @@ class Metadata:
     labels: tuple[str, ...] = ()
     normalization: Normalization | None = None
     edge: dict[str, Any] = field(default_factory=dict)  # edge.json
-    operators: tuple[tuple[int, int], ...] = ()  # (builtin code, version), sorted, each once
-    # Index of each output tensor -> builtin code of the operator that computes its values.
-    ends: dict[int, int] = field(default_factory=dict)
-    unfit: str = ""  # why the normalization that it has cannot be used
+    graph: Graph = field(default_factory=Graph)
+    # Which of the outputs has the labels; None where the file does not say.
+    labelled_output: int | None = None
+
+    @property
+    def operators(self) -> tuple[tuple[int, int], ...]:
+        """(builtin code, version) of the operators, sorted, each once."""
+        return self.graph.operators
 
 
 def read_metadata(content: bytes, subject: object) -> Metadata:
@@ -72,15 +71,15 @@ def read_metadata(content: bytes, subject: object) -> Metadata:
         raise ModelError(subject, "is not a TFLite model", "give a .tflite file")
     try:
         model = Buffer(content).root()
-        operators, ends = _walk(model)
+        graph = read_graph(model)
         description = _metadata_table(model)
         files = _AssociatedFiles(content)
-        labels = _labels(description, files)
+        labels, labelled = _labels(description, files)
         edge = _checked(json.loads(files.read(EDGE_JSON) or b"{}"))
-        normalization, unfit = _normalization(description)
+        normalization = _normalization(description)
     except _DAMAGE as error:
         raise ModelError(subject, "is truncated or damaged", "copy the file again") from error
-    return Metadata(tuple(edge.get("labels", labels)), normalization, edge, operators, ends, unfit)
+    return Metadata(tuple(edge.get("labels", labels)), normalization, edge, graph, labelled)
 
 
 # json, zipfile and zlib meet damaged data in ways of their own; RecursionError is a RuntimeError.
@@ -116,85 +115,12 @@ def _are_shares(values: Any) -> bool:
     )
 
 
-def _walk(model: Table) -> tuple[tuple[tuple[int, int], ...], dict[int, int]]:
-    """Visit every table; return the operators' (builtin code, version), and the graph's ends."""
-    buffers = [buffer.vector(0, 1) for buffer in model.tables(MODEL_BUFFERS)]
-    codes = [_operator(code) for code in model.tables(MODEL_OPERATOR_CODES)]
-    subgraphs = list(model.tables(MODEL_SUBGRAPHS))
-    if not subgraphs:
-        raise ValueError("no subgraph")
-    used: set[tuple[int, int]] = set()
-    ends: list[dict[int, int]] = []
-    for subgraph in subgraphs:
-        tensors = list(subgraph.tables(SUBGRAPH_TENSORS))
-        for tensor in tensors:
-            _checked_index(tensor.integer(TENSOR_BUFFER), len(buffers))
-            _visit_tensor(tensor)
-        makers: dict[int, tuple[int, tuple[int, ...]]] = {}  # tensor -> (code, inputs)
-        for operator in subgraph.tables(SUBGRAPH_OPERATORS):
-            code = codes[_checked_index(operator.integer(OPERATOR_CODE), len(codes))]
-            inputs = _tensor_indices(operator, OPERATOR_INPUTS, len(tensors))
-            outputs = _tensor_indices(operator, OPERATOR_OUTPUTS, len(tensors))
-            makers |= dict.fromkeys(outputs, (code[0], inputs))
-            used.add(code)
-            operator.table(OPERATOR_OPTIONS)
-            operator.vector(OPERATOR_CUSTOM_OPTIONS, 1)
-        _tensor_indices(subgraph, SUBGRAPH_INPUTS, len(tensors))
-        outputs = _tensor_indices(subgraph, SUBGRAPH_OUTPUTS, len(tensors))
-        ends.append({output: _end(output, makers) for output in outputs})
-    for signature in model.tables(MODEL_SIGNATURES):
-        _visit_signature(signature)
-    return tuple(sorted(used)), ends[0]
-
-
-def _visit_tensor(tensor: Table) -> None:
-    tensor.vector(TENSOR_SHAPE, 4)
-    tensor.vector(TENSOR_NAME, 1)
-    if quantization := tensor.table(TENSOR_QUANTIZATION):
-        for number, item_bytes in enumerate(QUANTIZATION_ITEM_BYTES):
-            quantization.vector(number, item_bytes)
-
-
-def _visit_signature(signature: Table) -> None:
-    signature.vector(SIGNATURE_KEY, 1)
-    for number in (SIGNATURE_INPUTS, SIGNATURE_OUTPUTS):
-        for entry in signature.tables(number):
-            entry.vector(0, 1)  # its name
-
-
-def _checked_index(index: int, length: int) -> int:
-    if not -1 <= index < length:
-        raise ValueError("a table names another that is not there")
-    return index
-
-
-def _tensor_indices(table: Table, number: int, num_tensors: int) -> tuple[int, ...]:
-    """A vector of tensors' indices; -1 stands for none."""
-    return tuple(_checked_index(i, num_tensors) for i in table.numbers(number, "i"))
-
-
-def _end(output: int, makers: dict[int, tuple[int, tuple[int, ...]]]) -> int:
-    """The builtin code of what computes an output's values; -1 where nothing does."""
-    for _ in range(len(makers)):
-        code, inputs = makers.get(output, (-1, ()))
-        if code not in _HANDING_ON or not inputs:
-            return code
-        output = inputs[0]
-    return -1
-
-
-def _operator(code: Table) -> tuple[int, int]:
-    # Codes above 127 do not fit the old field; the larger of the two is meant.
-    builtin = max(code.integer(CODE_DEPRECATED, "<b"), code.integer(CODE_BUILTIN, "<i"))
-    return builtin, code.integer(CODE_VERSION, "<i", default=1)
-
-
 def _metadata_table(model: Table) -> Table | None:
     """The official metadata's root table, ModelMetadata; None where there is none."""
     for entry in model.tables(MODEL_METADATA):
         if entry.data(0) == METADATA_NAME.encode():
             buffers = list(model.tables(MODEL_BUFFERS))
-            return Buffer(buffers[_checked_index(entry.integer(1), len(buffers))].data(0)).root()
+            return Buffer(buffers[checked_index(entry.integer(1), len(buffers))].data(0)).root()
     return None
 
 
@@ -204,22 +130,27 @@ def _tensors_metadata(description: Table | None, number: int) -> list[Table]:
     return list(subgraph.tables(number)) if subgraph else []
 
 
-def _normalization(description: Table | None) -> tuple[Normalization | None, str]:
-    """What is done to pixels, or why it cannot be."""
+def _normalization(description: Table | None) -> Normalization | None:
+    """What is done to pixels; None where it does not say, or what cannot be."""
     for tensor in _tensors_metadata(description, 2)[:1]:
         for unit in tensor.tables(4):
             options = unit.table(1)
             if options and unit.integer(0, "<B") == NORMALIZATION_OPTIONS:
-                return _single(options.numbers(0, "f"), options.numbers(1, "f"))
-    return None, ""
+                return _usable(options.numbers(0, "f"), options.numbers(1, "f"))
+    return None
 
 
-def _single(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Normalization | None, str]:
-    usable = all(math.isfinite(value) and abs(value) < 1e6 for value in (*mean, *std))
-    if len(set(mean)) == len(set(std)) == 1 and usable and std[0] > 1e-6:
-        return Normalization(mean[0], std[0]), ""
-    shown = [", ".join(f"{value:g}" for value in values[:4]) for values in (mean, std)]
-    return None, f"normalizes by channel, or by nothing (mean {shown[0]}; std {shown[1]})"
+def _usable(mean: tuple[float, ...], std: tuple[float, ...]) -> Normalization | None:
+    """One mean and std, or one a channel; None where numbers are none, or do not fit pixels."""
+    finite = all(math.isfinite(value) and abs(value) < 1e6 for value in (*mean, *std))
+    if not finite or min(map(abs, std), default=0.0) < 1e-6 or not mean:
+        return None
+    if len(set(mean)) == len(set(std)) == 1:
+        return Normalization(mean[0], std[0])
+    if {len(mean), len(std)} <= {1, 3}:
+        means, stds = (values * (3 // len(values)) for values in (mean, std))
+        return Normalization(means, stds)
+    return None
 
 
 class _AssociatedFiles:
@@ -243,18 +174,45 @@ class _AssociatedFiles:
 _KNOWN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def _labels(description: Table | None, files: _AssociatedFiles) -> tuple[str, ...]:
-    """Labels by the file that an output names for them, or else by a file's name."""
-    named = [
-        file.data(0).decode()
-        for tensor in _tensors_metadata(description, 3)
-        for file in tensor.tables(6)
-        if file.integer(2, "<b") == AXIS_LABELS_FILE
-    ]
+def _labels(
+    description: Table | None, files: _AssociatedFiles
+) -> tuple[tuple[str, ...], int | None]:
+    """Labels by the file that an output names for them, or else by a file's name; which output."""
+    for number, tensor in enumerate(_tensors_metadata(description, 3)):
+        named = [
+            (file.data(3).decode(), file.data(0).decode())
+            for file in tensor.tables(6)
+            if file.integer(2, "<b") == AXIS_LABELS_FILE
+        ]
+        if name := _by_locale(named, files.names):
+            return parse_labels(files.read(name)), number
+        if named:  # the zip is at the end: a file that was cut short loses it first
+            raise ValueError("its labels are missing")
     likely = [name for name in files.names if "label" in name.lower() and name.endswith(".txt")]
-    for name in (*named, LABELS_TXT, *likely):
+    for name in (LABELS_TXT, *likely):
         if name in files.names:
-            return parse_labels(files.read(name).decode())
-    if named:  # the zip is at the end: a file that was cut short loses it first
-        raise ValueError("its labels are missing")
-    return ()
+            return parse_labels(files.read(name)), None
+    return (), None
+
+
+def _by_locale(named: list[tuple[str, str]], present: list[str]) -> str:
+    """Of (locale, file), the file that a user wants to read; "" where none is there.
+
+    Files with a locale hold names to display, the one without holds ids such as /m/01yrx: the
+    user's language comes first, then English, then any other, then ids.
+    """
+    wanted = (_language(), "en")
+
+    def place(item: tuple[str, str]) -> int:
+        language = re.split("[-_]", item[0].lower())[0]
+        return wanted.index(language) if language in wanted else 2 if language else 3
+
+    there = [item for item in named if item[1] in present]
+    return min(there, key=place)[1] if there else ""
+
+
+def _language() -> str:
+    """The user's, such as "de"; "en" where the system does not say, as POSIX has it."""
+    settings = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    language = re.split("[-_.@]", next(filter(None, settings), "").lower())[0]
+    return language if language not in ("", "c", "posix") else "en"

@@ -13,27 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.classifier import golden
-from edge.classifier.inputs import input_spec
+from edge.classifier.answer import Outputs, choose_output, must_sum_to_1, no_distribution
+from edge.classifier.inputs import input_shapes, input_spec
 from edge.classifier.labels import fit, given_labels
+from edge.classifier.makers import maker_of
 from edge.classifier.metadata import Metadata, read_metadata
-from edge.classifier.outputs import OutputSpec, are_outside, choose_output
+from edge.classifier.outputs import OutputSpec, are_outside
 from edge.classifier.runtime import (
     OpenInterpreter,
     default_num_threads,
     native_chatter,
     open_interpreter,
 )
-from edge.errors import ModelError
+from edge.errors import ModelError, ScoresError
 from edge.image.preprocess import (
     PREPROCESSING_VERSION,
     Framing,
     Normalization,
     Picture,
+    Size,
     fill,
     seen,
 )
 
 DEFAULT_MODEL = "hotdog.tflite"
+SUM_SLACK = 0.03  # by which probabilities may miss 1: roundings of quantized models
 
 
 def models_folder() -> Path:
@@ -94,6 +98,8 @@ class Model:
         labels: str | os.PathLike[str] | Sequence[str] | None = None,
         normalization: Normalization | None = None,
         framing: Framing | None = None,
+        output: str | None = None,
+        input_size: Size | None = None,
     ) -> None:
         """Load a model, and check that it is one that can be used.
 
@@ -106,6 +112,8 @@ class Model:
             normalization: of pixels 0..255, for a float32 or int8 input; None is what the model
                 says. A uint8 input takes pixels as they are.
             framing: which part of a picture the model sees; None is what the model says.
+            output: name or index of the output that holds the scores; None finds it.
+            input_size: (height, width) of an input whose size is dynamic; None is 224 x 224.
 
         Raises: ModelError, RuntimeMissingError.
         """
@@ -113,43 +121,62 @@ class Model:
         given = () if labels is None else given_labels(labels)
         content = read_model(self.path)
         self.metadata: Metadata = read_metadata(content, self.path)
+        graph = self.metadata.graph
         opened = open_interpreter(
             content,
             self.path,
             runtime=runtime,
             num_threads=num_threads or default_num_threads(),
             verbose=verbose,
+            customs=graph.customs,
+            shapes=input_shapes(self.path, graph, input_size),
         )
         self._opened: OpenInterpreter | None = opened
         self.lock = threading.Lock()  # 2 microseconds of 1,700
         self.runtime = opened.runtime
         self.input = input_spec(self.path, opened.inputs(), self.metadata, normalization, framing)
-        names, outputs = given or self.metadata.labels, opened.outputs()
-        output = choose_output(self.path, outputs, self.metadata.ends, names)
-        self.labels, fitted = _fitted(self.path, names, output.num_outputs)
+        names, specs = given or self.metadata.labels, opened.outputs()
+        # The file says which output its own labels are for, not which one other labels are for.
+        labelled = None if given else self.metadata.labelled_output
+        outputs = Outputs(self.path, specs, graph, names, labelled)
+        chosen = choose_output(outputs, output)
+        must_sum = not names and output is None and must_sum_to_1(chosen, outputs.end(chosen))
+        self.labels, fitted = _fitted(self.path, names, chosen.num_outputs)
         # The first invoke prepares the kernels, and is where a runtime tells of it.
         with native_chatter(shown=verbose):
-            self.output = self._judged(output)
-        self.warnings = tuple(filter(None, (fitted, _version_warning(self.metadata))))
-        self.notes = _notes(self.output, len(outputs))
-        if normalization and self.input.dtype == np.uint8:
-            self.notes += ("a uint8 input takes pixels as they are, whatever their normalization",)
+            self.output = self._judged(chosen, must_sum)
+        self.warnings = tuple(
+            filter(None, (fitted, _version_warning(self.metadata), opened.warning))
+        )
+        self.notes = (*_notes(self.output, outputs), *_input_notes(self, normalization, framing))
 
-    def _judged(self, output: OutputSpec) -> OutputSpec:
-        """Invoke, and find out by the values whether they are logits where the graph does not tell.
+    def _judged(self, output: OutputSpec, must_sum: bool) -> OutputSpec:
+        """Invoke, and find out by the values what the graph does not say: whether they are logits.
 
-        Raises: ModelError.
+        Args: the output; whether its values are scores only if they add up to 1.
+
+        Raises: ModelError, also where the model gives no numbers for any picture.
         """
-        self.load_input(np.zeros((*self.input.size, 3), np.uint8))
-        self._interpreter.invoke()
-        if output.are_logits is not None:
+        values = [self._drawn(np.zeros((*self.input.size, 3), np.uint8), output)]
+        is_known = output.are_logits is not None and not must_sum
+        if is_known and np.isfinite(values[0]).all():
             return output
-        outside = False
-        for seed in range(golden.NUM_GOLDEN):
-            self.load_input(golden.draw(seed, self.input.size))
-            self._interpreter.invoke()
-            outside |= are_outside(output.real(self._interpreter.view(output)))
-        return replace(output, are_logits=outside)
+        draws = (golden.draw(seed, self.input.size) for seed in range(golden.NUM_GOLDEN))
+        values += [self._drawn(picture, output) for picture in draws]
+        numbers = [value for value in values if np.isfinite(value).all()]
+        if not numbers:
+            fault = "gives NaN, or infinity, for every picture"
+            raise ModelError(self.path, fault, "convert it again, or check its weights")
+        outside = any(map(are_outside, numbers))
+        if must_sum and (outside or any(abs(value.sum() - 1) > SUM_SLACK for value in numbers)):
+            raise no_distribution(self.path, output.num_outputs)
+        return output if output.are_logits is not None else replace(output, are_logits=outside)
+
+    def _drawn(self, picture: Picture, output: OutputSpec) -> NDArray[np.float32]:
+        """What an output's values stand for, for a picture."""
+        self.load_input(picture)
+        self._interpreter.invoke()
+        return output.real(self._interpreter.view(output))
 
     def load_input(self, picture: Picture) -> None:
         """Preprocess a picture straight into the interpreter's input buffer. Raises: ImageError."""
@@ -161,15 +188,15 @@ class Model:
     def invoke(self) -> NDArray[np.float32]:
         """Run the model on what was loaded: (num_labels,) float32 scores in [0, 1].
 
-        Raises: ModelError.
+        Raises: ModelError; ScoresError where it gives no probabilities for that.
         """
         self._interpreter.invoke()
         values = self.output.real(self._interpreter.view(self.output))
         try:
             return self.output.probabilities(values)
         except ValueError as error:
-            fault = f"its outputs are not probabilities ({error})"
-            raise ModelError(self.path, fault, "end it in a sigmoid or softmax") from error
+            fault = f"gives no probabilities ({error})"
+            raise ScoresError(self.path, fault, "check how its pixels are normalized") from error
 
     def scores(self, picture: Picture) -> NDArray[np.float32]:
         """Classify a picture: (num_labels,) float32 scores in [0, 1].
@@ -238,11 +265,31 @@ def _version_warning(metadata: Metadata) -> str:
     )
 
 
-def _notes(output: OutputSpec, num_outputs: int) -> tuple[str, ...]:
+def _notes(output: OutputSpec, outputs: Outputs) -> tuple[str, ...]:
+    """How the scores are understood."""
     found = []
-    if num_outputs > 1:
-        found.append(f"of {num_outputs} outputs, {output.shape} holds the answer")
+    if len(outputs.specs) > 1:
+        name = (*outputs.graph.names_of(output.index)[-1:], "")[0]
+        called = f"{name} {output.shape}".strip()
+        found.append(f"of {len(outputs.specs)} outputs, {called} holds the answer (--output)")
     if output.are_logits:
         function = "a softmax" if output.num_outputs > 1 else "a sigmoid"
         found.append(f"the model gives logits; {function} makes them probabilities")
+    return tuple(found)
+
+
+def _input_notes(
+    model: Model, normalization: Normalization | None, framing: Framing | None
+) -> tuple[str, ...]:
+    """How pictures become its input."""
+    found = []
+    graph = model.metadata.graph
+    maker = None if model.metadata.edge else maker_of(graph)
+    if maker and not framing:
+        found.append(f"made by {maker.name}, by its names: pictures are framed by {maker.resize}")
+    if any(-1 in tensor.shape for tensor in graph.inputs):
+        size = " x ".join(map(str, model.input.size))
+        found.append(f"its input has no size of its own; it is {size} here (--input-size)")
+    if normalization and model.input.dtype == np.uint8:
+        found.append("a uint8 input takes pixels as they are, whatever their normalization")
     return tuple(found)

@@ -1,21 +1,20 @@
-"""Which output of a model holds its answer, and how that becomes probabilities."""
+"""How a model's answer becomes probabilities."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.classifier.labels import fits
-from edge.errors import ModelError
 from edge.tensor import TensorSpec, dequantize
 
 # Builtin codes of operators that answers come from.
-ACTIVATIONS = frozenset((14, 25))  # LOGISTIC, SOFTMAX
+LOGISTIC = 14
+ACTIVATIONS = frozenset((LOGISTIC, 25))  # and SOFTMAX
+DISTRIBUTIONS = frozenset((25, 50))  # SOFTMAX, LOG_SOFTMAX
 LINEAR = frozenset((3, 9, 50, 126))  # CONV_2D, FULLY_CONNECTED, LOG_SOFTMAX, BATCH_MATMUL
 
 SLACK = 0.01  # by which a probability may leave [0, 1]: roundings of quantized models
@@ -88,53 +87,12 @@ def _within_0_and_1(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     if low >= 0 and high <= 1:
         return scores
     if not (low >= -SLACK and high <= 1 + SLACK):  # nor where they are NaN
-        raise ValueError("no numbers" if np.isnan(low) else f"from {low:.3g} to {high:.3g}")
+        raise ValueError("NaN" if np.isnan(low) else f"values from {low:.3g} to {high:.3g}")
     return np.clip(scores, 0, 1)
 
 
-def choose_output(
-    path: object, specs: Sequence[TensorSpec], ends: Mapping[int, int], labels: tuple[str, ...]
-) -> OutputSpec:
-    """Choose the output that holds the answer: the one that fits the labels.
-
-    Args:
-        path: of the model, for errors.
-        specs: of all its outputs.
-        ends: index of an output tensor -> builtin code of the operator that computes its values.
-        labels: of the model; empty where there are none.
-
-    Raises: ModelError where none, or more than one, can be an image classifier's.
-    """
-    lists = [spec for spec in specs if _is_list(spec)]
-    if not lists:
-        shown = ", ".join(f"{spec.shape} {spec.dtype}" for spec in specs[:4]) or "none"
-        fault = f"must have one output (1, labels), float32, uint8 or int8. Received: {shown}"
-        raise ModelError(path, fault, "give an image classifier")
-    found = lists if len(specs) == 1 else _likely(lists, ends, labels)
-    if len(found) != 1:
-        shown = ", ".join(str(spec.shape) for spec in lists[:4])
-        fault = f"has {len(specs)} outputs ({shown}), and its labels do not tell which is meant"
-        raise ModelError(path, fault, "give its labels (--labels FILE), or an image classifier")
-    return _output(found[0], ends.get(found[0].index, -1))
-
-
-def _is_list(spec: TensorSpec) -> bool:
-    """Whether a tensor has one axis of values, and others of length 1 at most."""
-    known = spec.dtype in (np.float32, np.uint8, np.int8)
-    return known and 1 <= math.prod(spec.shape) == max(spec.shape, default=0)
-
-
-def _likely(
-    specs: Sequence[TensorSpec], ends: Mapping[int, int], labels: tuple[str, ...]
-) -> list[TensorSpec]:
-    """The outputs that may hold the answer: by the labels, then by how the graph ends."""
-    fitting = [spec for spec in specs if not labels or fits(labels, math.prod(spec.shape))]
-    if len(fitting) == 1:
-        return fitting
-    return [spec for spec in fitting if ends.get(spec.index) in ACTIVATIONS]
-
-
-def _output(spec: TensorSpec, end: int) -> OutputSpec:
+def output_of(spec: TensorSpec, end: int) -> OutputSpec:
+    """Return the output that a tensor is, by the operator that computes its values."""
     scale, zero_point = spec.scale, spec.zero_point
     if spec.dtype != np.float32 and not spec.is_quantized:  # a convention of TFLite image tools
         scale, zero_point = 1 / 255, int(np.iinfo(spec.dtype).min)

@@ -6,9 +6,10 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ from edge.tensor import TensorSpec
 # In order of preference: litert is the maintained one, and the faster on x86-64.
 RUNTIMES = {"litert": "ai_edge_litert", "tflite": "tflite_runtime"}
 PACKAGES = {"litert": "ai-edge-litert", "tflite": "tflite-runtime"}
+EDGE_TPU, SELECT = "edgetpu-custom-op", "Flex"  # custom operators' names, or how they begin
+MAX_REASON = 160  # characters of a runtime's own words
 MOST_SCALE = 1e6  # of a quantized tensor that is not damaged
 
 
@@ -32,6 +35,7 @@ class OpenInterpreter:
     interpreter: Any
     runtime: str  # such as "ai-edge-litert 2.3.0"
     subject: object  # what errors call the model
+    warning: str = ""  # what is odd about how it was opened
 
     def inputs(self) -> list[TensorSpec]:
         """Return what goes in. Raises: ModelError."""
@@ -80,22 +84,85 @@ def default_num_threads() -> int:
 
 
 def open_interpreter(
-    content: bytes, subject: object, *, runtime: str, num_threads: int, verbose: bool
+    content: bytes,
+    subject: object,
+    *,
+    runtime: str,
+    num_threads: int,
+    verbose: bool,
+    customs: Sequence[str] = (),
+    shapes: Mapping[int, tuple[int, ...]] | None = None,
 ) -> OpenInterpreter:
     """Open a model with the wanted runtime ("auto": the first that works) and allocate its tensors.
+
+    Where the default delegate (XNNPACK) refuses the model, it is opened without it.
+
+    Args:
+        content: of the file.
+        subject: what errors call it.
+        runtime: "auto", "litert" or "tflite".
+        num_threads: of one invoke.
+        verbose: let the runtime write to stderr.
+        customs: names of the custom operators in it.
+        shapes: of inputs that are to be resized, by index.
 
     Raises: RuntimeMissingError, ModelError.
     """
     module, label = _load_runtime(runtime)
-    try:
+    if fault_and_remedy := _foreign(customs):
+        raise ModelError(subject, *fault_and_remedy)
+
+    def opened(**options: Any) -> Any:
         with native_chatter(shown=verbose):
-            interpreter = module.Interpreter(model_content=content, num_threads=num_threads)
+            interpreter = module.Interpreter(
+                model_content=content, num_threads=num_threads, **options
+            )
+            for index, shape in (shapes or {}).items():
+                interpreter.resize_tensor_input(index, shape)
             interpreter.allocate_tensors()
+        return interpreter
+
+    try:
+        return OpenInterpreter(opened(), label, subject)
     except (ValueError, RuntimeError, MemoryError) as error:
-        fault = f"{label} cannot load it ({_reason(error)})"
-        remedy = "convert it for this runtime, or update it"
-        raise ModelError(subject, fault, remedy) from error
-    return OpenInterpreter(interpreter, label, subject)
+        if "delegate" not in str(error).lower():
+            raise _unopened(subject, label, error) from error
+    without = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    try:
+        interpreter = opened(experimental_op_resolver_type=without)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise _unopened(subject, label, error) from error
+    warning = "XNNPACK refuses it: it runs without, and slower"
+    return OpenInterpreter(interpreter, label, subject, warning)
+
+
+def _foreign(customs: Sequence[str]) -> tuple[str, str] | None:
+    """The fault and remedy of operators that no plain runtime has; None where there are none."""
+    if EDGE_TPU in customs:
+        return "is compiled for an Edge TPU", "give the file that it was compiled from"
+    selected = [name.removeprefix(SELECT) for name in customs if name.startswith(SELECT)]
+    if selected:
+        fault = f"needs TensorFlow's select operators ({', '.join(selected[:3])})"
+        return fault, "convert it again with TFLITE_BUILTINS alone"
+    return None
+
+
+def _unopened(subject: object, label: str, error: Exception) -> ModelError:
+    """The error of a model that a runtime refuses, with the remedy that works."""
+    reason = str(error)
+    if isinstance(error, MemoryError) or "bad_alloc" in reason:
+        fault = f"{label} has too little memory for it"
+        return ModelError(subject, fault, "close other programs, or give a smaller model")
+    if too_new := re.search(r"builtin opcode '(\w+)' version '(\d+)'", reason):
+        fault = f"{label} is too old for it ({too_new[1]} version {too_new[2]})"
+        old = label.startswith(PACKAGES["tflite"])
+        remedy = "pip install 'ai-edge-litert>=2.1'" if old else "pip install -U ai-edge-litert"
+        return ModelError(subject, fault, remedy)
+    if custom := re.search(r"unresolved custom op: (\w+)", reason):
+        fault = f"needs the custom operator {custom[1]}, which {label} does not have"
+        return ModelError(subject, fault, "convert it again without that operator")
+    fault = f"{label} cannot load it ({_reason(error)})"
+    return ModelError(subject, fault, "convert it for this runtime, or update it")
 
 
 def chosen_runtime(wanted: str) -> tuple[str, str]:
@@ -120,7 +187,10 @@ def _spec(detail: dict[str, Any]) -> TensorSpec:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """The runtime's own words, one sentence at most."""
+    sentence = re.split(r"[\n;]|\.(?=\s|[A-Z]|$)", str(error).strip())[0].strip()
+    short = sentence if len(sentence) <= MAX_REASON else f"{sentence[:MAX_REASON]}..."
+    return short or type(error).__name__
 
 
 @contextlib.contextmanager
@@ -161,7 +231,8 @@ def _load_runtime(wanted: str) -> tuple[Any, str]:
             except (ImportError, OSError) as error:
                 reason = f"{PACKAGES[name]} does not import ({error})"
         reasons.append(reason)
-    raise RuntimeMissingError("TFLite runtime", ", ".join(reasons), _remedy(names))
+    reason = ", ".join(reasons)
+    raise RuntimeMissingError("TFLite runtime", reason, _remedy(names, reason))
 
 
 def _unfit(name: str) -> str:
@@ -182,9 +253,11 @@ def _loaded() -> list[str]:
     return [name for name, module in RUNTIMES.items() if f"{module}.interpreter" in sys.modules]
 
 
-def _remedy(names: list[str]) -> str:
+def _remedy(names: list[str], reason: str) -> str:
     if _loaded():
         return "use one runtime a process"
+    if "GLIBC" in reason:
+        return "upgrade the system: this runtime is built for a newer one"
     if sys.maxsize < 2**32 and sys.version_info >= (3, 12):
         return "install a 64-bit system: no runtime exists for this one"
     if "tflite" in names and importlib.util.find_spec("tflite_runtime"):

@@ -8,7 +8,9 @@ import os
 import platform
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edge.classifier.model import Model, default_model
 from edge.classifier.runtime import default_num_threads
@@ -20,7 +22,11 @@ LONGEST_S = 0.3  # of timing one number of threads, in which a slow model has fe
 NEARLY = 1.1  # a number of threads that is this near to the fastest leaves the others a core
 
 
-def measured_threads(path: str | os.PathLike[str] | None = None, runtime: str = "auto") -> int:
+def measured_threads(
+    path: str | os.PathLike[str] | None = None,
+    runtime: str = "auto",
+    options: Mapping[str, Any] | None = None,
+) -> int:
     """Return the fewest threads with which a model is invoked about as fast as can be here.
 
     That is measured once for each model, runtime and machine, in less than a second for most
@@ -29,6 +35,7 @@ def measured_threads(path: str | os.PathLike[str] | None = None, runtime: str = 
     Args:
         path: a .tflite file; None is the shipped default.
         runtime: as for `edge.classifier.model.Model`.
+        options: what else Model is to be opened with, such as labels.
 
     Raises: ModelError, RuntimeMissingError.
     """
@@ -36,13 +43,13 @@ def measured_threads(path: str | os.PathLike[str] | None = None, runtime: str = 
     most = default_num_threads()
     if most == 1:
         return 1
-    with Model(file, num_threads=1, runtime=runtime) as model:
+    with Model(file, num_threads=1, runtime=runtime, **(options or {})) as model:
         note = cache_folder() / _name(hashlib.sha256(file.read_bytes()).hexdigest(), model.runtime)
         if known := _read(note, most):
             return known
         times = [_fastest_s(model)]
     for num_threads in range(2, most + 1):
-        with Model(file, num_threads=num_threads, runtime=runtime) as model:
+        with Model(file, num_threads=num_threads, runtime=runtime, **(options or {})) as model:
             times.append(_fastest_s(model))
     best = next(i for i, took in enumerate(times, start=1) if took <= NEARLY * min(times))
     with contextlib.suppress(OSError):  # it is then measured every time

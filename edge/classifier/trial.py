@@ -7,12 +7,14 @@ model's size: offsets gone wrong can ask for any amount.
 from __future__ import annotations
 
 import json
+import pickle
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from edge import child
+from edge.classifier.inputs import input_shapes
 from edge.classifier.metadata import read_metadata
 from edge.classifier.model import Model, read_model
 from edge.classifier.runtime import chosen_runtime, native_chatter, open_interpreter
@@ -42,12 +45,18 @@ class Trial:
     invoke_p50_ms: float
 
 
-def try_model(path: Path, *, runtime: str = "auto", num_threads: int | None = None) -> Trial:
+def try_model(
+    path: Path,
+    *,
+    runtime: str = "auto",
+    num_threads: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Trial:
     """Load a model in a process of its own, invoke it, and verify it.
 
     Raises: ModelError, also where the runtime crashes or hangs; RuntimeMissingError's line as one.
     """
-    with Trying(path, runtime=runtime, num_threads=num_threads) as trying:
+    with Trying(path, runtime=runtime, num_threads=num_threads, options=options) as trying:
         return trying.wait()
 
 
@@ -62,15 +71,24 @@ class Trying:
         num_threads: int | None = None,
         timeout_s: float = TIMEOUT_S,
         once: bool = False,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start the process; `once`: only invoke, whatever the model is for.
+        """Start the process.
+
+        Args:
+            path: of the model.
+            runtime, num_threads: as for Model.
+            timeout_s: after which it has failed.
+            once: only invoke it, whatever it is for.
+            options: what else Model takes, such as labels.
 
         Raises: ModelError where that cannot be.
         """
         self._path, self._timeout_s = path, timeout_s
         self._until_s = time.monotonic() + timeout_s
         how = "once" if once else "verify"
-        arguments = (how, str(path), runtime, str(num_threads or 0))
+        given = pickle.dumps(dict(options or {})).hex()
+        arguments = (how, str(path), runtime, str(num_threads or 0), given)
         words = child.python("-m", "edge.classifier.trial", *arguments)
         environment = {k: v for k, v in child.environment().items() if k != "NOTIFY_SOCKET"}
         # glibc fills memory that is new or given back with this: what reads astray then crashes
@@ -136,13 +154,14 @@ class Trying:
         self.close()
 
 
-def main(how: str, path: str, runtime: str, num_threads: str) -> None:
+def main(how: str, path: str, runtime: str, num_threads: str, options: str) -> None:
     """Be the process: print what there is to say as JSON."""
+    given = pickle.loads(bytes.fromhex(options))  # noqa: S301: ours, by the command line
     try:
         chosen_runtime(runtime)  # imports it: what that takes is not the model's
         _limit_memory(Path(path))
         tried = {"once": _invoked, "verify": _verified}[how]
-        said = asdict(tried(Path(path), runtime, int(num_threads) or None))
+        said = asdict(tried(Path(path), runtime, int(num_threads) or None, given))
     except EdgeError as error:
         said = {"subject": error.subject, "fault": error.fault, "remedy": error.remedy}
     except MemoryError:
@@ -163,12 +182,18 @@ def _limit_memory(path: Path) -> None:
         return
 
 
-def _invoked(path: Path, runtime: str, num_threads: int | None) -> Trial:
+def _invoked(path: Path, runtime: str, num_threads: int | None, options: dict[str, Any]) -> Trial:
     """Load a model and invoke it on noise, without asking what it is for."""
     content = read_model(path)
-    labels = read_metadata(content, path).labels
+    metadata = read_metadata(content, path)
     opened = open_interpreter(
-        content, path, runtime=runtime, num_threads=num_threads or 1, verbose=False
+        content,
+        path,
+        runtime=runtime,
+        num_threads=num_threads or 1,
+        verbose=False,
+        customs=metadata.graph.customs,
+        shapes=input_shapes(path, metadata.graph, options.get("input_size")),
     )
     random = np.random.default_rng(0)
     for spec in opened.inputs():
@@ -181,11 +206,11 @@ def _invoked(path: Path, runtime: str, num_threads: int | None) -> Trial:
         opened.invoke()
     for spec in opened.outputs():
         opened.view(spec)
-    return Trial(labels, opened.runtime, 0, (time.perf_counter() - started) * 1000)
+    return Trial(metadata.labels, opened.runtime, 0, (time.perf_counter() - started) * 1000)
 
 
-def _verified(path: Path, runtime: str, num_threads: int | None) -> Trial:
-    with Model(path, runtime=runtime, num_threads=num_threads) as model:
+def _verified(path: Path, runtime: str, num_threads: int | None, options: dict[str, Any]) -> Trial:
+    with Model(path, runtime=runtime, num_threads=num_threads, **options) as model:
         return _tried(model)
 
 

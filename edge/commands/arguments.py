@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from edge.commands import add_version, complain
 from edge.errors import one_line
+from edge.image import notation
 
 if TYPE_CHECKING:
     from edge.classifier.model import Model
+    from edge.commands.tuning import Way
 
 # As runtime.py and preprocess.py have them, which cannot be imported without numpy.
 RUNTIMES = ("litert", "tflite")
@@ -21,7 +22,7 @@ RESIZES = ("squash", "crop", "pad")
 FILTERS = ("antialias", "bilinear", "nearest")
 MOST_THREADS = 256
 MOST_COUNT = 1_000_000
-MOST_PIXELS = 1_000_000  # of a side
+T = TypeVar("T")
 Group = argparse._ActionsContainer  # a parser, or a group of its options
 
 
@@ -36,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_model_arguments(group: Group) -> None:
-    """Add -m, --labels and --normalize: the model, and what it does not say of itself."""
+    """Add -m, and what a model does not say of itself."""
     group.add_argument(
         "-m",
         "--model",
@@ -44,24 +45,49 @@ def add_model_arguments(group: Group) -> None:
         metavar="FILE",
         help="a .tflite classifier (default: the shipped one)",
     )
+    add_fact_arguments(group)
+
+
+def add_fact_arguments(group: Group) -> None:
+    """Add --labels, --normalize, --output and --input-size: what a model does not say of itself."""
     group.add_argument(
         "--labels",
         type=Path,
         metavar="FILE",
         help='its labels, if not those inside: one a line, "0 name" lines, or JSON',
     )
-    add_normalize_argument(group)
-
-
-def add_normalize_argument(group: Group) -> None:
-    """Add --normalize."""
     group.add_argument(
         "--normalize",
         type=normalization,
-        metavar="RANGE|MEAN,STD",
+        metavar="RANGE|MEAN,STD|imagenet",
         help="what becomes of pixels 0..255, if not what the model says: '[-1,1]', '[0,1]', "
-        "'[0,255]' or another range, or MEAN,STD: (pixel - MEAN) / STD",
+        "'[0,255]' or another range; or MEAN,STD, or MEAN,MEAN,MEAN/STD,STD,STD by channel: "
+        "(pixel - MEAN) / STD; imagenet is PyTorch's",
     )
+    group.add_argument(
+        "--output",
+        metavar="NAME|INDEX",
+        help="which of several outputs holds the scores (default: found by labels, names, shapes)",
+    )
+    group.add_argument(
+        "--input-size",
+        type=input_size,
+        metavar="SIDE|HxW",
+        help="of an input whose size is dynamic, in pixels (default: 224)",
+    )
+
+
+def facts(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options say of a model, as Model takes it."""
+    from edge.image.preprocess import Normalization
+
+    given = {
+        "labels": args.labels,
+        "normalization": args.normalize and Normalization(*args.normalize),
+        "output": args.output,
+        "input_size": args.input_size,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def add_framing_arguments(group: Group) -> None:
@@ -170,7 +196,7 @@ def real(least: float, most: float, *, above: bool = False) -> Callable[[str], f
     """Make what reads a number within bounds; `above` keeps out the lower bound itself."""
 
     def read(text: str) -> float:
-        values = _numbers(text)
+        values = notation.numbers(text)
         if len(values) != 1 or not least <= values[0] <= most or (above and values[0] == least):
             bounds = f"{'above' if above else 'from'} {least:g} to {most:g}"
             raise argparse.ArgumentTypeError(f"must be a number {bounds}. Received: {text}")
@@ -182,57 +208,31 @@ def real(least: float, most: float, *, above: bool = False) -> Callable[[str], f
 score = real(0.0, 1.0)
 
 
-def normalization(text: str) -> tuple[float, float]:
-    """Read what becomes of pixels: [LOW,HIGH], or MEAN,STD; return (mean, std) of pixels 0..255."""
-    is_range = text.startswith("[") and text.endswith("]")
-    values = _numbers(text[1:-1] if is_range else text)
-    if len(values) == 2 and is_range and values[0] < values[1]:
-        std = 255 / (values[1] - values[0])
-        return 0.0 - values[0] * std, std
-    if len(values) != 2 or is_range or values[1] <= 0:
-        raise argparse.ArgumentTypeError(
-            "must be a range, such as [-1,1], [0,1] or [0,255], or MEAN,STD in pixels 0..255, "
-            f"such as 127.5,127.5, which is [-1,1]. Received: {text}"
-        )
-    if values[1] < 1:
-        meant = ",".join(f"{255 * value:g}" for value in values)
-        raise argparse.ArgumentTypeError(
-            f"MEAN,STD are in pixels 0..255, not 0..1; give {meant}. Received: {text}"
-        )
-    return values[0], values[1]
+def normalization(text: str) -> tuple[notation.Numbers, notation.Numbers]:
+    """Read what becomes of pixels 0..255; return (mean, std)."""
+    return _read(notation.normalization, text)
 
 
 def region(text: str) -> tuple[float, float, float, float]:
     """Read x, y, width, height: shares of a picture, or whole pixels where one is above 1."""
-    values = _numbers(text)
-    shares = max(values, default=0.0) <= 1
-    limit = 1 + 1e-9 if shares else MOST_PIXELS
-    if (
-        len(values) != 4
-        or min(values) < 0
-        or min(values[2:]) <= 0
-        or max(values[0] + values[2], values[1] + values[3]) > limit
-        or not (shares or all(value.is_integer() for value in values))
-    ):
-        raise argparse.ArgumentTypeError(
-            "must be X,Y,WIDTH,HEIGHT within the picture, as shares 0..1, such as 0.25,0,0.5,1, "
-            f"or as whole pixels. Received: {text}"
-        )
-    return values[0], values[1], values[2], values[3]
+    return _read(notation.region, text)
+
+
+def input_size(text: str) -> tuple[int, int]:
+    """Read (height, width) in pixels."""
+    return _read(notation.input_size, text)
+
+
+def _read(parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def in_pixels(roi: tuple[float, float, float, float] | None) -> bool:
     """Whether a region is given in pixels, not in shares."""
     return roi is not None and max(roi) > 1
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    """Read numbers between commas; none where one of them is no finite number."""
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        return ()
-    return values if all(map(math.isfinite, values)) else ()
 
 
 def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -> Model:
@@ -246,17 +246,15 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     from edge.classifier.known import ensure_sound
     from edge.classifier.model import Model
     from edge.commands.tuning import way
-    from edge.image.preprocess import Normalization
 
     how = way(args.model, args.runtime, args.threads)
-    ensure_sound(how.path, how.runtime)
+    ensure_sound(how.path, how.runtime, args.input_size)
     model = Model(
         how.path,
-        num_threads=how.threads or (_measured(how.path, how.runtime) if for_many else None),
+        num_threads=how.threads or (_measured(how, facts(args)) if for_many else None),
         runtime=how.runtime,
         verbose=args.verbose,
-        labels=args.labels,
-        normalization=Normalization(*args.normalize) if args.normalize else None,
+        **facts(args),
     )
     options = {name: getattr(args, name) for name in ("resize", "filter", "roi", "rotate")}
     if in_pixels(args.roi):  # of pictures of any size: it is cut out of each
@@ -269,12 +267,12 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     return model
 
 
-def _measured(path: Path, runtime: str) -> int | None:
+def _measured(how: Way, options: dict[str, Any]) -> int | None:
     from edge.classifier.threads import measured_threads
     from edge.errors import ModelError
 
     try:
-        return measured_threads(path, runtime)
+        return measured_threads(how.path, how.runtime, options)
     except ModelError:  # opening it will tell, unless an option mends it
         return None
 
@@ -284,8 +282,10 @@ def _made_of(model: Model) -> str:
     spec, rule, framing = model.input, model.input.normalization, model.input.framing
     pixels = "pixels as they are"
     if rule and spec.dtype != "uint8":  # see InputSpec
-        pixels = f"(pixel - {rule.mean:g}) / {rule.std:g}"
+        pixels = str(rule)
     size = " x ".join(map(str, spec.size))
+    if spec.is_channels_first:
+        size += ", channels first,"
     return (
         f"{size} {spec.dtype}, {pixels}, {framing.resize}, {framing.filter}; "
         f"{len(model.labels)} labels; {model.runtime}"

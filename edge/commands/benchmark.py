@@ -22,11 +22,18 @@ from edge.classifier import tuned
 from edge.classifier.model import models_folder, shipped_models
 from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
 from edge.commands import add_version, complain, run
-from edge.commands.arguments import add_normalize_argument, count, real, threads_list, whole
+from edge.commands.arguments import (
+    add_fact_arguments,
+    count,
+    facts,
+    real,
+    threads_list,
+    whole,
+)
 from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
-from edge.image.preprocess import Normalization, Picture, read_image
+from edge.image.preprocess import Picture, read_image
 
 NAME = "edge-benchmark"
 STREAM_S = 10.0
@@ -86,7 +93,7 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--image", type=Path, metavar="FILE", help="the picture (default: a drawn 640 x 480 JPEG)"
     )
-    add_normalize_argument(group)
+    add_fact_arguments(group)
     group.add_argument("--num-runs", type=count, default=200, metavar="N", help="(default: 200)")
     group.add_argument(
         "--seconds", type=duration, default=0.0, metavar="S", help="instead of --num-runs"
@@ -194,7 +201,7 @@ def _combinations(args: argparse.Namespace) -> tuple[Combination, ...]:
     if not installed:
         fault, remedy = "none is installed", "pip install 'ai-edge-litert>=2.1'"
         raise RuntimeMissingError("TFLite runtime", fault, remedy)
-    options = {"normalization": Normalization(*args.normalize)} if args.normalize else {}
+    options = facts(args)
     runtimes = {"auto": installed[:1], "all": installed}.get(args.runtime, [args.runtime])
     return tuple(
         Combination(path.resolve(), runtime, threads, options)

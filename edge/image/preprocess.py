@@ -25,86 +25,22 @@ from edge.cores import usable_cores
 from edge.errors import ImageError
 from edge.image.decode import Encoded, Pixels, encode_jpeg, opened
 from edge.image.framing import WHOLE, Box, Framing, Size
-from edge.tensor import TensorSpec, quantize
+from edge.image.input_tensor import InputSpec, Normalization, fill
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 __all__ = [  # of the modules below, what others find here
     "Framing",
+    "InputSpec",
+    "Normalization",
     "Pixels",
     "Size",
     "encode_jpeg",
+    "fill",
 ]
 
 PREPROCESSING_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Normalization:
-    """What a model wants done to pixels 0..255: `(pixel - mean) / std`."""
-
-    mean: float = 0.0
-    std: float = 1.0
-
-
-@dataclass(frozen=True)
-class InputSpec(TensorSpec):
-    """A model's input tensor, and how pixels get into it.
-
-    Its shape is (1, height, width, channels) with 3 channels (RGB) or 1 (grey), or leaves the one
-    channel out, or that and the 1 in front.
-
-    Without a normalization, quantized pixels go in as they are (int8: shifted by 128), which is the
-    convention of all TFLite image tools.
-    """
-
-    normalization: Normalization | None = None
-    framing: Framing = WHOLE
-
-    @property
-    def size(self) -> Size:
-        """(height, width) of the picture that the model sees."""
-        height, width = self.shape[-2:] if len(self.shape) < 4 else self.shape[1:3]
-        return height, width
-
-    @property
-    def channels(self) -> int:
-        """3 for RGB, 1 for grey."""
-        return self.shape[3] if len(self.shape) == 4 else 1
-
-    @functools.cached_property
-    def pixel_table(self) -> NDArray[Any]:
-        """What each pixel value 0..255 becomes: (256,) of the input's dtype.
-
-        A pixel has only 256 values, so that normalization and quantization are one table look-up.
-        """
-        pixels = np.arange(256)
-        if self.dtype == np.uint8:
-            return pixels.astype(np.uint8)
-        if self.normalization is None:
-            return (pixels - 128 if self.dtype == np.int8 else pixels).astype(self.dtype)
-        real = (pixels - self.normalization.mean) / self.normalization.std
-        return quantize(real, self)
-
-    @functools.cached_property
-    def takes_pixels(self) -> bool:
-        """Whether pixels go in unchanged, except for their dtype."""
-        return bool(np.array_equal(self.pixel_table, np.arange(256)))
-
-    @functools.cached_property
-    def takes_shifted_pixels(self) -> bool:
-        """Whether pixels go in less 128."""
-        return bool(np.array_equal(self.pixel_table, np.arange(-128, 128)))
-
-    @functools.cached_property
-    def mean_and_std(self) -> tuple[np.float32, np.float32] | None:
-        """What gives the very table in float32 arithmetic, and faster; None where it differs."""
-        if self.normalization is None or self.dtype != np.float32:
-            return None
-        mean, std = np.float32(self.normalization.mean), np.float32(self.normalization.std)
-        pixels = np.arange(256, dtype=np.float32)
-        return (mean, std) if np.array_equal((pixels - mean) / std, self.pixel_table) else None
 
 
 @dataclass(frozen=True)
@@ -137,26 +73,6 @@ def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = No
     return tensor
 
 
-def fill(tensor: NDArray[Any], pixels: Pixels, input: InputSpec) -> None:
-    """Write what `seen` gave into a tensor of the input's shape, the fastest way there is."""
-    pixels = pixels.reshape(tensor.shape)  # which adds axes of one element
-    if input.takes_pixels:
-        tensor[...] = pixels
-    elif input.takes_shifted_pixels and input.dtype == np.int8:
-        np.bitwise_xor(pixels, np.uint8(128), out=tensor.view(np.uint8))  # wraps as it should
-    elif input.mean_and_std:
-        mean, std = input.mean_and_std
-        tensor[...] = pixels
-        np.subtract(tensor, mean, out=tensor)
-        np.divide(tensor, std, out=tensor)
-    elif input.dtype.itemsize == 1:
-        bytes_ = pixels.tobytes().translate(input.pixel_table.tobytes())
-        tensor[...] = np.frombuffer(bytes_, input.dtype).reshape(pixels.shape)
-    else:
-        # mode="clip" lets numpy write into `out` directly; no index can be out of range.
-        np.take(input.pixel_table, pixels, out=tensor, mode="clip")
-
-
 def prepare(picture: Picture, input: InputSpec) -> Prepared:
     """Do all of `preprocess` that needs no tensor; a bad picture fails once it is preprocessed."""
     original = picture.picture if isinstance(picture, Prepared) else picture
@@ -177,7 +93,8 @@ def seen(picture: Picture, input: InputSpec) -> Pixels:
         if isinstance(picture.outcome, ImageError):
             raise picture.outcome
         return picture.outcome
-    return resized(picture, input.size, input.framing, channels=input.channels)
+    channels = 1 if input.channels == 1 else 3
+    return resized(picture, input.size, input.framing, channels=channels)
 
 
 def resized(picture: Picture, size: Size, framing: Framing = WHOLE, *, channels: int = 3) -> Pixels:

@@ -28,6 +28,11 @@ def main(out: Path) -> None:
         quantized = f"{name}-{dtype.name}"
         (out / f"{quantized}.tflite").write_bytes(converted(network, dtype))
         expected[quantized] = answers(network)
+    for name, function in others().items():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+        (out / "others").mkdir(exist_ok=True)
+        (out / "others" / f"{name}.tflite").write_bytes(converter.convert())
+    (out / "others" / "main-and-aux.tflite").write_bytes(converted(main_and_auxiliary()))
     (out / "expected.json").write_text(json.dumps(expected))
 
 
@@ -64,7 +69,89 @@ def networks() -> dict[str, tf.Module]:
         "1000": (image, layers.Softmax()(dense(1000)(mean))),
         "1001": (image, layers.Softmax()(dense(1001)(mean))),
     }
-    return {name: tf.keras.Model(*ends) for name, ends in found.items()} | {"no-batch": NoBatch()}
+    models = {name: tf.keras.Model(*ends) for name, ends in found.items()}
+    return models | {"no-batch": NoBatch(), "channels-first": ChannelsFirst()}
+
+
+def others() -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """What is no image classifier, or one only for those who know it: functions of pixels 0..1."""
+    weights = tf.constant(np.random.RandomState(4).normal(0, 1, (3, 12)), tf.float32)
+
+    def values(x: tf.Tensor, count: int) -> tf.Tensor:
+        return tf.reduce_mean(x, (1, 2)) @ weights[:, :count]
+
+    def many(x: tf.Tensor, count: int, each: int) -> tf.Tensor:
+        return tf.tile(values(x, 1)[:, :, None], (1, count, each))
+
+    def flag(x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.sigmoid(values(x, 1))
+
+    def ranked(x: tf.Tensor) -> list[tf.Tensor]:
+        return list(tf.math.top_k(tf.nn.softmax(values(x, 8)), 3))
+
+    found = {
+        "detector": lambda x: [many(x, 10, 4), many(x, 10, 3), tf.reduce_sum(x, (1, 2, 3))],
+        "anchors": lambda x: [many(x, 10, 16), many(x, 10, 1)],
+        "one-box-and-count": lambda x: [many(x, 1, 4), flag(x)],
+        "yolo": lambda x: many(x, 84, 6),
+        "segmentation": lambda x: tf.nn.softmax(x[:, ::2, ::2]),
+        "landmarks": lambda x: [values(x, 12), flag(x), flag(x)],
+        "regression": lambda x: values(x, 1),
+        "angle": lambda x: tf.concat([tf.sin(values(x, 1)), tf.cos(values(x, 1))], 1),
+        "tanh": lambda x: tf.tanh(values(x, 2)),
+        "embedding": lambda x: tf.math.l2_normalize(values(x, 8), 1),
+        "features": lambda x: tf.nn.relu(tf.reduce_mean(x, (1, 2))),
+        "box": lambda x: tf.nn.sigmoid(values(x, 4)),
+        "argmax": lambda x: tf.argmax(values(x, 3), 1),
+        "top-k": ranked,
+        "features-and-logits": lambda x: [tf.reduce_mean(x, (1, 2)), values(x, 5)],
+        "rescales-to-1": lambda x: tf.nn.softmax(values(x / 127.5 - 1, 3)),
+        "rescales-from-1": lambda x: tf.nn.softmax(values(x * 2 - 1, 3)),
+        "rescales-by-channel": lambda x: tf.nn.softmax(
+            values((x - tf.constant([124.0, 116.0, 104.0])) / tf.constant([58.0, 57.0, 57.0]), 3)
+        ),
+    }
+    shapes = dict.fromkeys(found, (1, 12, 12, 3))
+    found |= {
+        "any-size": lambda x: tf.nn.softmax(values(x, 3)),
+        "batch": lambda x: tf.nn.softmax(values(x, 3)),
+        "rgba": lambda x: tf.nn.softmax(values(x[..., :3] * x[..., 3:], 3)),
+        "whole-numbers": lambda x: tf.nn.softmax(values(tf.cast(x, tf.float32) / 255, 3)),
+    }
+    shapes |= {"any-size": (1, None, None, 3), "batch": (8, 12, 12, 3), "rgba": (1, 12, 12, 4)}
+    shapes["whole-numbers"] = (1, 12, 12, 3)
+    dtypes = {"whole-numbers": tf.int32}
+    return {
+        name: tf.function(
+            function, input_signature=[tf.TensorSpec(shapes[name], dtypes.get(name, tf.float32))]
+        ).get_concrete_function()
+        for name, function in found.items()
+    }
+
+
+def main_and_auxiliary() -> tf.keras.Model:
+    image = tf.keras.layers.Input((12, 12, 3), batch_size=1)
+    mean = tf.keras.layers.GlobalAveragePooling2D()(image)
+    heads = {
+        name: tf.keras.layers.Softmax(name=name)(scale * dense(3)(mean))
+        for name, scale in (("main", 1.0), ("aux", 2.0))
+    }
+    return tf.keras.Model(image, heads)
+
+
+class ChannelsFirst(tf.Module):
+    """(1, 3, 14, 12) in, as PyTorch exports have it, (1, 3) out."""
+
+    input_shape = (1, 3, 14, 12)
+
+    def __init__(self) -> None:
+        super().__init__()
+        weights = np.random.RandomState(6).normal(0, 0.1, (3 * 14 * 12, 3))
+        self.weights = tf.constant(weights, tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 3, 14, 12), tf.float32)])
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(tf.reshape(x, (1, -1)) @ self.weights)
 
 
 class NoBatch(tf.Module):
@@ -90,7 +177,7 @@ def dense(units: int) -> tf.keras.layers.Layer:
 
 
 def converted(network: tf.Module, dtype: tf.DType | None = None) -> bytes:
-    if isinstance(network, NoBatch):
+    if isinstance(network, NoBatch | ChannelsFirst):
         function = network.__call__.get_concrete_function()
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
     else:
@@ -106,9 +193,12 @@ def converted(network: tf.Module, dtype: tf.DType | None = None) -> bytes:
 def batch(network: tf.Module, seed: int) -> np.ndarray:
     """A golden vector as the network wants it: pixels 0..1, grey by ITU-R 601 where it must be."""
     shape = network.input_shape
-    size = shape[:2] if len(shape) == 2 else shape[1:3]
+    is_first = shape[1:2] == (3,)
+    size = shape[:2] if len(shape) == 2 else shape[2:] if is_first else shape[1:3]
     pixels = golden.draw(seed, size).astype(np.float64)
-    if shape[3:] != (3,):
+    if is_first:
+        pixels = pixels.transpose(2, 0, 1)
+    elif shape[3:] != (3,):
         pixels = np.rint(pixels @ (0.299, 0.587, 0.114))
     return (pixels.reshape(shape) / 255).astype(np.float32)
 
