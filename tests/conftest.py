@@ -103,7 +103,7 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Quick to train: from scratch, and no time spent on measuring which precision is faster.
 SMALL = "--network small --image-size 64 --recipe scratch --precision float32".split()
 TUTORIAL = "--network tutorial --image-size 96 --recipe scratch --precision float32".split()
-TRAINED = {"converted", "converted_two"}  # fixtures that need TensorFlow
+TRAINED = {"converted", "converted_two", "classifiers"}  # fixtures that need TensorFlow
 
 
 @pytest.fixture(scope="session")
@@ -116,10 +116,12 @@ def converted(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def classifiers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of what tests/programs/make_classifiers.py makes."""
-    out = tmp_path_factory.mktemp("classifiers")
-    done = run(PROGRAMS / "make_classifiers.py", out)
-    assert done.returncode == 0, done.stderr
-    return out
+
+    def make(out: Path) -> None:
+        done = run(PROGRAMS / "make_classifiers.py", out)
+        assert done.returncode == 0, done.stderr
+
+    return once(tmp_path_factory, "classifiers", make)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from edge.classifier.classify import classify
-from edge.classifier.flatbuffer import Buffer
+from edge.classifier.file.flatbuffer import Buffer
 from edge.classifier.known import TIMEOUT_S, ensure_sound
 from edge.classifier.model import Model, shipped_models
 from edge.classifier.runtime import chosen_runtime

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROGRAMS, run
+from conftest import run
 
 from edge.classifier import golden
 from edge.classifier.classify import rank

@@ -8,7 +8,7 @@ import struct
 import flatbuffers
 import pytest
 
-from edge.classifier.flatbuffer import MOST_ITEMS, Buffer, Table
+from edge.classifier.file.flatbuffer import MOST_ITEMS, Buffer, Table
 
 
 def written() -> bytes:

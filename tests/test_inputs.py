@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.classifier.graph import Graph, GraphTensor
+from edge.classifier.file.graph import Graph, GraphTensor
 from edge.classifier.inputs import input_spec
 from edge.classifier.makers import EDGE_IMPULSE, TEACHABLE_MACHINE, Maker, maker_of
 from edge.classifier.metadata import Metadata
 from edge.errors import ModelError
 from edge.image.preprocess import Framing, InputSpec, Normalization, preprocess
 from edge.tensor import TensorSpec
+
+SCALES = {np.uint8: 0.5, np.int8: 1 / 255}
 
 
 def spec_of(
@@ -24,7 +26,7 @@ def spec_of(
     normalization: Normalization | None = None,
     framing: Framing | None = None,
 ) -> InputSpec:
-    tensor = TensorSpec(3, shape, np.dtype(dtype), 1 / 255 if dtype == np.int8 else 0.5, -128)
+    tensor = TensorSpec(3, shape, np.dtype(dtype), SCALES.get(dtype, 0.0), -128)
     return input_spec("m.tflite", [tensor], metadata or Metadata(), normalization, framing)
 
 

@@ -136,14 +136,14 @@ def _input(builder: Any, normalization: Normalization) -> int:
     options = _table(
         builder,
         {
-            0: builder.CreateNumpyVector(np.array([normalization.mean], np.float32)),
-            1: builder.CreateNumpyVector(np.array([normalization.std], np.float32)),
+            0: builder.CreateNumpyVector(np.atleast_1d(np.float32(normalization.mean))),
+            1: builder.CreateNumpyVector(np.atleast_1d(np.float32(normalization.std))),
         },
     )
     unit = _table(builder, {1: options}, {0: NORMALIZATION_OPTIONS})
     image = _table(builder, {}, {0: RGB})
-    low, high = ((edge - normalization.mean) / normalization.std for edge in (0.0, 255.0))
-    stats = _stats(builder, low, high)
+    ends = normalization.of(np.array([0.0, 255.0]), 3)
+    stats = _stats(builder, float(ends.min()), float(ends.max()))
     return _table(
         builder,
         {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.classifier.graph import Graph
+from edge.classifier.file.graph import Graph
 from edge.classifier.labels import fits
 from edge.classifier.outputs import (
     ACTIVATIONS,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge.classifier.graph import Graph, Range
+from edge.classifier.file.graph import Graph, Range
 from edge.classifier.makers import maker_of
 from edge.classifier.metadata import Metadata
 from edge.errors import ConfigurationError, ModelError

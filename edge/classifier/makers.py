@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge.classifier.graph import Graph
+from edge.classifier.file.graph import Graph
 from edge.image.preprocess import Normalization
 
 

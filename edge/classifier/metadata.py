@@ -18,8 +18,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge.classifier.flatbuffer import Buffer, Table
-from edge.classifier.graph import (
+from edge.classifier.file.flatbuffer import Buffer, Table
+from edge.classifier.file.graph import (
     MODEL_BUFFERS,
     MODEL_METADATA,
     Graph,

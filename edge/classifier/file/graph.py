@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from edge.classifier.flatbuffer import Table
+from edge.classifier.file.flatbuffer import Table
 
 # Field numbers, in the schema's order.
 MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_BUFFERS = 1, 2, 4

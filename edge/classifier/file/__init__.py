@@ -1,0 +1,1 @@
+"""A .tflite file as it is stored: its tables, read within bounds, and its graph."""
