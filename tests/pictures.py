@@ -89,8 +89,13 @@ ADAM7 = (
 )
 
 
-def png(pixels: NDArray[Any], colour: int, *, interlaced: bool = False) -> bytes:
-    """A PNG of (H, W, channels) 8 or 16-bit values, of kinds that Pillow does not write."""
+def png(
+    pixels: NDArray[Any], colour: int, *, interlaced: bool = False, chunks: bytes = b""
+) -> bytes:
+    """A PNG of (H, W, channels) 8 or 16-bit values, of kinds that Pillow does not write.
+
+    `chunks` come before the pixels.
+    """
     height, width = pixels.shape[:2]
     passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
     lines = []
@@ -100,9 +105,102 @@ def png(pixels: NDArray[Any], colour: int, *, interlaced: bool = False) -> bytes
     depth = 8 * pixels.dtype.itemsize
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     data = png_chunk(b"IDAT", zlib.compress(b"".join(lines)))
-    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + data + png_chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + chunks + data + png_chunk(b"IEND", b"")
+    )
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
     body = kind + data
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def packed_png(values: NDArray[np.uint8], bits: int, chunks: bytes = b"") -> bytes:
+    """A grey PNG of (H, W) values of 1, 2 or 4 bits; W fills whole bytes."""
+    height, width = values.shape
+    bytes_ = packed(values, bits)
+    lines = b"".join(b"\0" + line.tobytes() for line in bytes_)
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    data = png_chunk(b"IDAT", zlib.compress(lines))
+    start = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+    return start + chunks + data + png_chunk(b"IEND", b"")
+
+
+def packed(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """(H, W) values of a few bits each as whole bytes (H, W * bits / 8), the first uppermost."""
+    places = np.arange(bits)[::-1]
+    ones = (values[..., None] >> places) & 1
+    return np.packbits(ones.reshape(len(values), -1).astype(np.uint8), axis=1)
+
+
+def tiff(size: tuple[int, int], bits: int, data: bytes, **tags: tuple[int, ...]) -> bytes:
+    """A little-endian TIFF 6.0 of one uncompressed strip, of kinds that Pillow does not write.
+
+    Args: (height, width); bits of a sample; the strip; tags by name, which replace the usual ones.
+    """
+    numbers = {"photometric": (1,), "samples": (1,), "planar": (1,), "format": (1,)} | tags
+    count = numbers["samples"][0]
+    values: dict[int, tuple[int, ...]] = {
+        256: (size[1],),
+        257: (size[0],),
+        258: (bits,) * count,
+        259: (1,),
+        262: numbers["photometric"],
+        277: (count,),
+        278: (size[0],),
+        284: numbers["planar"],
+        339: numbers["format"] * count,
+    }
+    values |= {338: tags["extra"]} if "extra" in tags else {}
+    values |= {320: tags["colours"]} if "colours" in tags else {}
+    planes = count if numbers["planar"] == (2,) else 1
+    values[273] = values[279] = (0,) * planes  # offsets and lengths of strips, set below
+    head_bytes = 8 + 2 + 12 * len(values) + 4
+    later = sum(2 * len(v) * (1 + (tag in (273, 279))) for tag, v in values.items() if len(v) > 2)
+    start, length = head_bytes + later + 8 * planes, len(data) // planes
+    values[273] = tuple(start + plane * length for plane in range(planes))
+    values[279] = (length,) * planes
+    entries, extra = b"", b""
+    for tag, found in sorted(values.items()):
+        is_long = tag in (273, 279)
+        raw = struct.pack(f"<{len(found)}{'I' if is_long else 'H'}", *found)
+        where = raw.ljust(4, b"\0")
+        if len(raw) > 4:
+            where = struct.pack("<I", head_bytes + len(extra))
+            extra += raw
+        entries += struct.pack("<HHI", tag, 4 if is_long else 3, len(found)) + where
+    body = struct.pack("<H", len(values)) + entries + b"\0\0\0\0" + extra
+    return (b"II*\0\x08\0\0\0" + body).ljust(start, b"\0") + data
+
+
+def boxed(kind: bytes, data: bytes) -> bytes:
+    """A box of an ISO base media file (ISO/IEC 14496-12)."""
+    return struct.pack(">I", 8 + len(data)) + kind + data
+
+
+def with_aperture(avif: bytes, numbers: tuple[int, ...]) -> bytes:
+    """An AVIF of one item with a clean aperture: width, height, and offsets, each N and D."""
+    clap = boxed(b"clap", struct.pack(">IIIIiIiI", *numbers))
+    grown = bytearray(avif)
+    added = len(clap) + 1
+    for kind in (b"meta", b"iprp", b"ipco", b"ipma"):
+        at = grown.index(kind) - 4
+        size = struct.unpack_from(">I", grown, at)[0]
+        more = {b"ipco": len(clap), b"ipma": 1}.get(kind, added)
+        struct.pack_into(">I", grown, at, size + more)
+    iloc = grown.index(b"iloc") + 4  # version, flags, sizes of offsets, number of items
+    assert grown[iloc] == 0 and grown[iloc + 4] == 0x44
+    offset = iloc + 4 + 2 + 2 + 2 + 2 + 2  # of the only item's only extent
+    struct.pack_into(">I", grown, offset, struct.unpack_from(">I", grown, offset)[0] + added)
+    ipma = grown.index(b"ipma") + 4
+    count = grown[ipma + 10]
+    ipco = grown.index(b"ipco") - 4
+    old_bytes = struct.unpack_from(">I", grown, ipco)[0] - len(clap)
+    inside, at = 0, ipco + 8
+    while at < ipco + old_bytes:
+        at += struct.unpack_from(">I", grown, at)[0]
+        inside += 1
+    grown[ipma + 10] = count + 1
+    grown[ipma + 11 + count : ipma + 11 + count] = bytes([0x80 | (inside + 1)])
+    grown[ipco + old_bytes : ipco + old_bytes] = clap
+    return bytes(grown)

@@ -38,8 +38,8 @@ WINGS = {
 }
 # Which modules, or wings, may import a third party.
 ROOMS = {
-    "PIL": {"edge.image.decode", "edge.image.preprocess"},
-    "pillow_heif": {"edge.image.decode"},
+    "PIL": {"edge.image"},
+    "pillow_heif": {"edge.image"},
     "picamera2": {"edge.sources.camera"},
     "libcamera": {"edge.sources.camera"},
     "ai_edge_litert": {"edge.classifier.runtime"},

@@ -136,8 +136,8 @@ def _input(builder: Any, normalization: Normalization) -> int:
     options = _table(
         builder,
         {
-            0: builder.CreateNumpyVector(np.atleast_1d(np.float32(normalization.mean))),
-            1: builder.CreateNumpyVector(np.atleast_1d(np.float32(normalization.std))),
+            0: builder.CreateNumpyVector(np.array(normalization.mean, np.float32, ndmin=1)),
+            1: builder.CreateNumpyVector(np.array(normalization.std, np.float32, ndmin=1)),
         },
     )
     unit = _table(builder, {1: options}, {0: NORMALIZATION_OPTIONS})

@@ -1,11 +1,12 @@
 """Image files become upright RGB: the decoding half of the one preprocessing, and all of Pillow's.
 
 Version 1 (edge.image.preprocess.PREPROCESSING_VERSION):
-- JPEG, PNG, WebP, BMP, GIF, TIFF and PNM (HEIF and AVIF where Pillow can); the first frame of any.
+- The first frame of what is in formats.py: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM; HEIF and AVIF
+  where they are installed.
 - A JPEG is decoded at the smallest DCT scale that still covers the wanted size in both directions.
 - All eight EXIF orientations are turned upright.
-- Transparency is laid over white. 16-bit grey keeps its high byte, rounded; what has floating-point
-  pixels is refused.
+- Transparency is laid over white. 16-bit grey is scaled by its number of bits, and rounded; pixels
+  whose range nothing says (floating-point, signed, 32-bit) are rejected.
 - An embedded ICC profile other than sRGB is converted to sRGB; one that is broken is ignored.
 - At most MAX_DECODED_PIXELS are decoded, of a WebP MAX_WEBP_PIXELS, of a progressive JPEG
   MAX_COEFFICIENTS and MAX_SCANS.
@@ -17,6 +18,7 @@ import contextlib
 import functools
 import io
 import logging
+import re
 import stat
 import struct
 import warnings
@@ -24,13 +26,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from edge.errors import ImageError
+from edge.image import bmff, png, tiff
+from edge.image.colour import to_rgb
+from edge.image.formats import HEAD_BYTES, format_of, other_kind
 from edge.image.framing import Size
 
 # A model sees a few hundred pixels a side; an 8-bit picture of this size already takes 192 MB.
@@ -42,13 +47,13 @@ MAX_WEBP_PIXELS = 40_000_000  # its decoder takes 20 bytes a pixel
 # 108-megapixel photo takes. Each scan goes over all of it, and a few bytes make one.
 MAX_COEFFICIENTS = 330_000_000
 MAX_SCANS = 100  # encoders make about 10
-STRIP_PIXELS = 1_000_000
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse by our limit
 # Pillow warns of damaged EXIF and the like, which say nothing of the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
 
+T = TypeVar("T")
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB, upright
 Encoded = str | Path | bytes | bytearray  # an image file's path, or its content
 Suffices = Callable[[Size], Size | None]  # upright (height, width) -> what suffices; None: all
@@ -62,8 +67,10 @@ def opened(source: Encoded, suffices: Suffices) -> Iterator[Image.Image]:
 
     Raises: ImageError, whichever way the file is bad.
     """
-    with _identified(source) as image:
-        yield _upright_rgb(image, suffices, _named(source))
+    with _reading(source) as (stream, subject):
+        yield _identified(
+            stream, subject, lambda image, stream: _upright_rgb(image, stream, suffices, subject)
+        )
 
 
 @dataclass(frozen=True)
@@ -77,35 +84,50 @@ class ImageFacts:
 
 def read_facts(source: Encoded) -> ImageFacts:
     """Read the facts of a picture; only some kinds are decoded for that. Raises: ImageError."""
-    with _identified(source) as image:
-        kind, orientation = image.format or "", _orientation(image)
-        if kind in ("PNG", "TIFF"):  # see _upright_rgb
-            image.load()
-        if kind != "TIFF":  # which is turned now, and forgets that it was
-            orientation = _orientation(image)
-        lies = orientation >= 5 and kind != "TIFF"
-        size = (image.width, image.height) if lies else (image.height, image.width)
-        return ImageFacts("JPEG" if kind == "MPO" else kind, size, orientation)
+    with _reading(source) as (stream, subject):
+        return _identified(stream, subject, _facts)
 
 
-def read_taken(source: Path | bytes) -> str:
+def _facts(image: Image.Image, stream: BinaryIO) -> ImageFacts:
+    kind, orientation = image.format or "", _orientation(image)
+    if kind in ("PNG", "TIFF"):  # see _upright_rgb
+        image.load()
+    if kind != "TIFF":  # which is turned now, and forgets that it was
+        orientation = _orientation(image)
+    width, height = image.size
+    if part := _aperture(image, stream):
+        width, height = part[2] - part[0], part[3] - part[1]
+    lies = orientation >= 5 and kind != "TIFF"
+    size = (width, height) if lies else (height, width)
+    return ImageFacts("JPEG" if kind == "MPO" else kind, size, orientation)
+
+
+def read_taken(source: Encoded) -> str:
     """Read EXIF's DateTimeOriginal, as "2024:05:31 12:00:00"; "" for none. Raises: ImageError."""
-    with _identified(source) as image:
-        exif = Image.Exif()
-        try:
-            exif.load(image.info.get("exif", b""))
-            return str(exif.get_ifd(_EXIF_IFD).get(_TAKEN_TAG, "")).strip("\0 ")
-        except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
-            return ""  # damaged EXIF says nothing of the pixels
+    with _reading(source) as (stream, subject):
+        return _identified(stream, subject, _taken)
+
+
+def _taken(image: Image.Image, _: BinaryIO) -> str:
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+        return str(exif.get_ifd(_EXIF_IFD).get(_TAKEN_TAG, "")).strip("\0 ")
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        return ""  # damaged EXIF says nothing of the pixels
 
 
 @contextlib.contextmanager
-def _identified(source: Encoded) -> Iterator[Image.Image]:
-    """Yield a picture before it is decoded. Raises: ImageError, whichever way it is bad."""
-    subject = _named(source)
+def _reading(source: Encoded) -> Iterator[tuple[BinaryIO, object]]:
+    """Yield a file's stream, and what errors call it.
+
+    Raises: ImageError, whichever way what is done with it fails.
+    """
+    is_content = isinstance(source, bytes | bytearray)
+    subject = "the given bytes" if is_content else Path(cast(str, source))
     try:
-        with _stream(source) as stream, _identify(stream, subject) as image:
-            yield image
+        with _stream(source) as stream:
+            yield stream, subject
     except ImageError:
         raise
     except FileNotFoundError as error:
@@ -120,10 +142,6 @@ def _identified(source: Encoded) -> Iterator[Image.Image]:
         raise ImageError(subject, f"is damaged ({reason})", "replace the file") from error
 
 
-def _named(source: Encoded) -> object:
-    return "the given bytes" if isinstance(source, bytes | bytearray) else Path(source)
-
-
 def _stream(source: Encoded) -> BinaryIO:
     if isinstance(source, bytes | bytearray):
         return io.BytesIO(source)
@@ -136,47 +154,55 @@ def _stream(source: Encoded) -> BinaryIO:
     return open(source, "rb")
 
 
-# First bytes -> Pillow's name of the format and the plugin that reads it. Only these are tried:
-# fast to import, and no exotic decoder (PostScript runs a program) is ever reached by a stray file.
-_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"\xff\xd8\xff", "JPEG", "JpegImagePlugin"),
-    (b"\x89PNG\r\n\x1a\n", "PNG", "PngImagePlugin"),
-    (b"GIF8", "GIF", "GifImagePlugin"),
-    (b"BM", "BMP", "BmpImagePlugin"),
-    (b"II*\0", "TIFF", "TiffImagePlugin"),
-    (b"MM\0*", "TIFF", "TiffImagePlugin"),
-    (b"II+\0", "TIFF", "TiffImagePlugin"),  # BigTIFF; Pillow reads only that byte order
-    *((b"P%d" % kind, "PPM", "PpmImagePlugin") for kind in range(1, 7)),
-)
+def _identified(stream: BinaryIO, subject: object, use: Callable[[Image.Image, BinaryIO], T]) -> T:
+    """Return what is made of a picture that is not decoded yet, and of its stream.
 
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"mif1", b"msf1")
+    Once more without what carries no pixels, where that is in the way.
 
+    Raises: ImageError, and whatever a decoder does.
+    """
+    try:
+        return use(_identify(stream, subject), stream)
+    except Exception:
+        content = _content(stream)
+        plain = png.without_texts(content) if content.startswith(png.SIGNATURE) else None
+        if plain is None:
+            raise
+    again = io.BytesIO(plain)
+    return use(_identify(again, subject), again)
 
 def is_encoded_picture(head: bytes) -> bool:
-    """Whether a file's first 16 bytes are those of a format that is read here."""
-    return bool(_format_of(head)[0])
+    """Whether a file's first HEAD_BYTES are those of a format that is read here."""
+    return format_of(head) is not None
 
 
 def _identify(stream: BinaryIO, subject: object) -> Image.Image:
     """Open the picture without decoding it: its format, size and mode are then known."""
-    head = stream.read(16)
+    head = stream.read(HEAD_BYTES)
     stream.seek(0)
     if not head:
         raise ImageError(subject, "is empty", "replace the file")
-    format_name, plugin = _format_of(head)
-    if not plugin:
-        raise ImageError(subject, "is not an image of a known format", "give a JPEG, PNG or WebP")
+    known = format_of(head)
+    if known is None:
+        kind = other_kind(head)
+        fault = f"is {kind}, which is not read" if kind else "is not an image of a known format"
+        raise ImageError(subject, fault, "give a JPEG, PNG or WebP")
     try:
-        import_module(plugin)
+        plugin = import_module(known.plugin)
     except ImportError as error:
-        raise ImageError(
-            subject, f"is {format_name}, which needs another package", "pip install pillow-heif"
-        ) from error
-    if plugin == "pillow_heif":
-        import_module(plugin).register_heif_opener()
-    factory, _ = Image.OPEN[format_name]  # Image.open() would first import four plugins more
+        fault = f"is {known.name}, which needs another package"
+        raise ImageError(subject, fault, known.install or "pip install -U pillow") from error
+    if known.plugin == "pillow_heif":
+        plugin.register_heif_opener()
+    if known.name not in Image.OPEN:  # a Pillow that was built without it
+        fault = f"is {known.name}, which this Pillow does not read"
+        raise ImageError(subject, fault, known.install or "pip install -U pillow")
+    factory, _ = Image.OPEN[known.name]  # Image.open() would first import four plugins more
     try:
-        image = factory(stream, "")
+        image: Image.Image = factory(stream, "")
+        if known.name == "TIFF":
+            tiff.check(image, subject)
+            image = tiff.corrected(image, stream, plugin)
     except (SyntaxError, IndexError, TypeError, struct.error) as error:
         fault = "is damaged, or of a rare kind (unreadable header)"
         raise ImageError(subject, fault, "replace the file, or save it as JPEG or PNG") from error
@@ -185,22 +211,9 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
     return image
 
 
-def _format_of(head: bytes) -> tuple[str, str]:
-    """The format's name and the module that reads it, by its first bytes; ("", "") if unknown."""
-    for signature, name, plugin in _SIGNATURES:
-        if head.startswith(signature):
-            return name, f"PIL.{plugin}"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP", "PIL.WebPImagePlugin"
-    if head[4:8] == b"ftyp":
-        if head[8:11] == b"avi":
-            return "AVIF", "PIL.AvifImagePlugin"
-        if head[8:12] in _HEIF_BRANDS:  # the others are films
-            return "HEIF", "pillow_heif"
-    return "", ""
-
-
-def _upright_rgb(image: Image.Image, suffices: Suffices, subject: object) -> Image.Image:
+def _upright_rgb(
+    image: Image.Image, stream: BinaryIO, suffices: Suffices, subject: object
+) -> Image.Image:
     if image.format in ("JPEG", "MPO"):
         if image.info.get("progressive"):
             _check_progressive(image, subject)
@@ -214,11 +227,39 @@ def _upright_rgb(image: Image.Image, suffices: Suffices, subject: object) -> Ima
         raise _too_large(subject, most)
     if image.format == "TIFF":
         _silence_libtiff()
+    tiles = getattr(image, "tile", [])
+    part = tiles[0][1] if image.format == "GIF" and len(tiles) == 1 else None
     image.load()
     # After load(): a PNG's EXIF may follow its pixels. Pillow turns a TIFF while it loads.
     turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
-    rgb = _to_rgb(image)
+    rgb = to_rgb(image, _content(stream) if _has_key(image) else b"")
+    if part and tuple(part) != (0, 0, *image.size):
+        rgb = _on_white(rgb, part)
+    elif part := _aperture(image, stream):
+        rgb = rgb.crop(part)
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def _aperture(image: Image.Image, stream: BinaryIO) -> tuple[int, int, int, int] | None:
+    """Which part of an AVIF, as it is stored, is to be seen; None is all."""
+    return bmff.clean_aperture(_content(stream), image.size) if image.format == "AVIF" else None
+
+
+def _content(stream: BinaryIO) -> bytes:
+    stream.seek(0)
+    return stream.read()
+
+
+def _has_key(image: Image.Image) -> bool:
+    """Whether one grey or RGB value is transparent in a PNG."""
+    return image.format == "PNG" and image.mode != "P" and "transparency" in image.info
+
+
+def _on_white(rgb: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """Lay the part that a GIF's first frame covers over white: the rest is transparent."""
+    canvas = Image.new("RGB", rgb.size, "white")
+    canvas.paste(rgb.crop(box), box[:2])
+    return canvas
 
 
 @functools.cache
@@ -244,10 +285,27 @@ def _check_progressive(image: Image.Image, subject: object) -> None:
     stream = cast(ImageFile.ImageFile, image).fp
     assert stream is not None
     stream.seek(0)
-    scans = stream.read().count(b"\xff\xda")
+    scans = _scans(stream.read())
     if scans > MAX_SCANS:
         fault = f"has {scans} scans, more than any photo (at most {MAX_SCANS})"
         raise ImageError(subject, fault, "save it again")
+
+
+# What ends the entropy-coded data of a scan: a marker that is no escaped 0xFF, restart or fill.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_SCAN, _END = 0xDA, 0xD9
+
+
+def _scans(content: bytes) -> int:
+    """Count the scans of a JPEG (ITU-T T.81, B.1) up to its end: another image may follow."""
+    scans, at = 0, 2
+    while found := _MARKER.search(content, at):
+        kind, at = content[found.end() - 1], found.end()
+        if kind == _END:
+            break
+        scans += kind == _SCAN
+        at += int.from_bytes(content[at : at + 2], "big")
+    return scans
 
 
 def _reduce(image: Image.Image, suffices: Suffices) -> None:
@@ -284,65 +342,6 @@ def _orientation(image: Image.Image) -> int:
     except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
         return 1  # damaged EXIF says nothing of the pixels
     return orientation if orientation in _TURNS else 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    opaque = _without_alpha(_eight_bit(image))
-    if profile:
-        opaque = _to_srgb(opaque, profile)
-    return opaque if opaque.mode == "RGB" else opaque.convert("RGB")
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey becomes "L" (Pillow's own conversion clips at 255); other modes stay."""
-    if image.mode != "I" and not image.mode.startswith("I;16"):
-        return image
-    grey = Image.new("L", image.size)
-    for top, strip in _strips(image):
-        values = np.clip(np.asarray(strip).astype(np.int64), 0, 65535)
-        grey.paste(Image.fromarray(((values + 128) // 257).astype(np.uint8)), (0, top))
-    return grey
-
-
-def _without_alpha(image: Image.Image) -> Image.Image:
-    """Lay transparency over white; a palette becomes RGB."""
-    transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
-    if not transparent:
-        return image.convert("RGB") if image.mode == "P" else image
-    rgb = Image.new("RGB", image.size)
-    for top, strip in _strips(image):
-        white = Image.new("RGBA", strip.size, "white")
-        laid = Image.alpha_composite(white, strip.convert("RGBA"))
-        rgb.paste(laid.convert("RGB"), (0, top))
-    return rgb
-
-
-def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """Cut a picture into strips, each with its top row: what is made of one takes little memory."""
-    rows = max(1, STRIP_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    from PIL import ImageCms  # costs a shared library; most pictures do not need it
-
-    try:
-        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(embedded):
-            return image  # the common case; converting would only add rounding
-        converted = ImageCms.profileToProfile(image, embedded, _srgb(), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image  # a broken or foreign profile says nothing of the pixels
-    return converted or image
-
-
-@functools.cache
-def _srgb() -> Any:
-    from PIL import ImageCms
-
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 def _too_large(subject: object, most: int = MAX_DECODED_PIXELS) -> ImageError:

@@ -14,12 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge.errors import SourceError
+from edge.image.formats import SUFFIXES
 from edge.image.preprocess import Picture
 from edge.sources.frame import Frame
-
-SUFFIXES = frozenset(
-    ".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .heic .heif .avif".split()
-)
 
 # What stdin may hold: an endless one must not fill the memory.
 LARGEST_PICTURE = 256_000_000  # bytes

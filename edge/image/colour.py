@@ -1,0 +1,92 @@
+"""Whatever an image's pixels are, they become opaque 8-bit RGB in sRGB."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from edge.image import png, tiff
+
+STRIP_PIXELS = 1_000_000
+
+
+def to_rgb(image: Image.Image, content: bytes) -> Image.Image:
+    """Return an image as RGB; `content` is that of a PNG with a transparent value."""
+    profile = image.info.get("icc_profile")
+    key = png.colour_key(content) if content else None
+    opaque = _without_alpha(_eight_bit(image, key))
+    if profile:
+        opaque = _to_srgb(opaque, profile)
+    return opaque if opaque.mode == "RGB" else opaque.convert("RGB")
+
+
+def _eight_bit(image: Image.Image, key: png.ColourKey | None) -> Image.Image:
+    """16-bit grey becomes "L" or "LA" (Pillow's own conversion clips at 255); other modes stay.
+
+    `key` is the value that is transparent, as it is stored; Pillow compares it to 8-bit pixels.
+    """
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        if key and key.bits == 16:  # of which Pillow keeps the upper 8
+            image.info["transparency"] = tuple(value >> 8 for value in key.values)
+        elif key and key.bits < 8:
+            image.info["transparency"] = key.values[0] * 255 // (2**key.bits - 1)
+        return image
+    highest, is_black = tiff.grey_range(image) if image.format == "TIFF" else (65535, False)
+    grey = Image.new("LA" if key else "L", image.size)
+    for top, strip in _strips(image):
+        stored = np.asarray(strip).astype(np.int64)
+        values = np.clip(stored, 0, highest)
+        if is_black:
+            values = highest - values
+        bytes_ = ((values * 255 + highest // 2) // highest).astype(np.uint8)
+        if key:
+            alpha = np.where(stored == key.values[0], 0, 255).astype(np.uint8)
+            bytes_ = np.dstack([bytes_, alpha])
+        grey.paste(Image.fromarray(bytes_), (0, top))
+    return grey
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Lay transparency over white; a palette becomes RGB."""
+    transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    if not transparent:
+        return image.convert("RGB") if image.mode == "P" else image
+    rgb = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        white = Image.new("RGBA", strip.size, "white")
+        straight = strip.convert("LA") if strip.mode == "La" else strip
+        laid = Image.alpha_composite(white, straight.convert("RGBA"))
+        rgb.paste(laid.convert("RGB"), (0, top))
+    return rgb
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Cut a picture into strips, each with its top row: what is made of one takes little memory."""
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    from PIL import ImageCms  # costs a shared library; most pictures do not need it
+
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(embedded):
+            return image  # the common case; converting would only add rounding
+        converted = ImageCms.profileToProfile(image, embedded, _srgb(), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image  # a broken or foreign profile says nothing of the pixels
+    return converted or image
+
+
+@functools.cache
+def _srgb() -> Any:
+    from PIL import ImageCms
+
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -1,0 +1,54 @@
+"""TIFF files that Pillow (as of 13.0) reads wrongly without a word, and what they mean."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+from PIL import Image
+
+from edge.errors import ImageError
+
+BITS, PHOTOMETRIC, PLANAR, COLOURS, SAMPLE_FORMAT = 258, 262, 284, 320, 339  # tags
+WHITE_IS_ZERO, SEPARATE_PLANES, SIGNED = 0, 2, 2
+
+
+def check(image: Image.Image, subject: object) -> None:
+    """Reject pixels whose range nothing says. Raises: ImageError."""
+    is_signed = SIGNED in _numbers(image, SAMPLE_FORMAT, 1)
+    if is_signed or max(_numbers(image, BITS, 1)) >= 32:
+        kind = "signed" if is_signed else "32-bit"
+        fault = f"has {kind} pixels of unknown range"
+        raise ImageError(subject, fault, "save it with 8 or 16 bits")
+
+
+def corrected(image: Image.Image, stream: BinaryIO, plugin: Any) -> Image.Image:
+    """Return an image of the file that decodes rightly; before it is loaded."""
+    is_raw = any(tile[0] == "raw" for tile in getattr(image, "tile", ()))
+    if is_raw and SEPARATE_PLANES in _numbers(image, PLANAR, 1) and 16 in _numbers(image, BITS, 1):
+        # Pillow takes every plane's samples for 8 bits; libtiff does not.
+        stream.seek(0)
+        plugin.READ_LIBTIFF = True
+        try:
+            image = plugin.TiffImageFile(stream, "")
+        finally:
+            plugin.READ_LIBTIFF = False
+    colours = _numbers(image, COLOURS, 0)
+    if image.mode == "P" and 0 < max(colours) < 256:
+        from PIL import ImagePalette
+
+        # Old writers kept 8 bits where the standard wants 16, of which Pillow takes the upper 8.
+        image.palette = ImagePalette.raw("RGB;L", bytes(colours))
+    return image
+
+
+def grey_range(image: Image.Image) -> tuple[int, bool]:
+    """Return the highest value of 16-bit grey, and whether that is black."""
+    bits = max(_numbers(image, BITS, 16))
+    return 2**bits - 1, WHITE_IS_ZERO in _numbers(image, PHOTOMETRIC, 1)
+
+
+def _numbers(image: Image.Image, tag: int, default: int) -> tuple[int, ...]:
+    """A tag's numbers."""
+    found = image.tag_v2.get(tag, default)  # type: ignore[attr-defined]
+    values = found if isinstance(found, tuple) else (found,)
+    return tuple(value for value in values if isinstance(value, int)) or (default,)

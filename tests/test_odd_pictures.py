@@ -1,0 +1,278 @@
+"""Pictures of kinds that Pillow reads wrongly, or gives up on, decode rightly or are named."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import (
+    ORIENTATION,
+    encoded,
+    max_difference,
+    packed,
+    packed_png,
+    png,
+    png_chunk,
+    quadrants,
+    scene,
+    tiff,
+    with_aperture,
+)
+from PIL import Image, features
+
+from edge.errors import ImageError
+from edge.image.formats import FORMATS, SUFFIXES
+from edge.image.preprocess import read_image
+from edge.sources.photos import files
+
+GREY_RAMP = np.linspace(0, 1, 64).reshape(8, 8)
+
+
+def ramp(bits: int) -> np.ndarray:
+    return np.rint(GREY_RAMP * (2**bits - 1)).astype(np.int64)
+
+
+# JPEG ---------------------------------------------------------------------------------------------
+
+
+def progressive() -> bytes:
+    return encoded(scene(96, 128), "JPEG", progressive=True)
+
+
+def test_what_follows_a_progressive_jpeg_counts_no_scans() -> None:
+    alone = read_image(progressive())
+    for tail in (progressive() * 12, b"\xff\xda" * 1000, b"\0" * 100):
+        np.testing.assert_array_equal(read_image(progressive() + tail), alone)
+
+
+def test_metadata_that_holds_a_jpeg_counts_no_scans() -> None:
+    content = progressive()
+    inside = b"\xff\xda" * 20_000
+    segment = b"\xff\xe5" + struct.pack(">H", len(inside) + 2) + inside
+    np.testing.assert_array_equal(
+        read_image(content[:2] + segment * 3 + content[2:]), read_image(content)
+    )
+
+
+def test_too_many_scans_are_still_rejected() -> None:
+    content = progressive()
+    scan = content.rindex(b"\xff\xda")
+    with pytest.raises(ImageError, match=r"has 1\d\d scans"):
+        read_image(content[:-2] + content[scan:-2] * 150 + b"\xff\xd9")
+
+
+# PNG ----------------------------------------------------------------------------------------------
+
+
+def with_chunk(kind: bytes, data: bytes, *, after: bool = False, broken: bool = False) -> bytes:
+    """A PNG with one chunk more, before its pixels or after, with a wrong checksum."""
+    content = encoded(scene(40, 60), "PNG")
+    chunk = png_chunk(kind, data)
+    if broken:
+        chunk = chunk[:-1] + bytes([chunk[-1] ^ 1])
+    at = content.index(b"IEND") - 4 if after else 33
+    return content[:at] + chunk + content[at:]
+
+
+LARGE = b"large text " * 200_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_chunk(b"tEXt", b"Comment\0" + LARGE),
+        with_chunk(b"tEXt", b"Comment\0" + LARGE, after=True),
+        with_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(LARGE)),
+        with_chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(LARGE)),
+        with_chunk(b"tEXt", b"Comment\0short", broken=True),
+        with_chunk(b"iCCP", b"profile\0\0" + zlib.compress(b"none"), broken=True),
+        with_chunk(b"gAMA", b"\0\0\xb1\x8f", broken=True),
+        with_chunk(b"tIME", b"\0" * 7, after=True, broken=True),
+        with_chunk(b"prVt", b"anything", broken=True),
+    ],
+)
+def test_chunks_that_carry_no_pixels_do_not_matter(content: bytes) -> None:
+    np.testing.assert_array_equal(read_image(content), scene(40, 60))
+
+
+def test_damaged_pixels_of_a_png_are_still_an_error() -> None:
+    content = bytearray(with_chunk(b"tEXt", b"Comment\0" + LARGE))
+    content[content.index(b"IDAT") + 40] ^= 0xFF
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(bytes(content))
+
+
+def key(*values: int) -> bytes:
+    return png_chunk(b"tRNS", struct.pack(f">{len(values)}H", *values))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_one_grey_of_a_few_bits_is_transparent(bits: int) -> None:
+    values = np.arange(64).reshape(8, 8).astype(np.uint8) % 2**bits
+    shown = values.astype(int) * 255 // (2**bits - 1)
+    for chosen in {0, 1, 2**bits - 1}:
+        expected = np.where(values == chosen, 255, shown)
+        found = read_image(packed_png(values, bits, key(chosen)))
+        np.testing.assert_array_equal(found, np.dstack([expected] * 3))
+
+
+def test_one_grey_of_16_bits_is_transparent_and_no_other() -> None:
+    values = np.uint16([[0x1234, 0x1235, 0x80FF, 0]])
+    found = read_image(png(values[..., None], 0, chunks=key(0x1234)))
+    assert found[0, :, 0].tolist() == [255, 0x12, 0x80, 0]
+
+
+def test_one_colour_of_16_bits_is_transparent() -> None:
+    pixels = np.uint16([[[0x1234, 0x5678, 0x9ABC], [0x5678, 0x1234, 0x9ABC]]])
+    found = read_image(png(pixels, 2, chunks=key(0x1234, 0x5678, 0x9ABC)))
+    assert found.tolist() == [[[255, 255, 255], [0x56, 0x12, 0x9A]]]
+
+
+# TIFF ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_grey_is_scaled_by_its_bits(bits: int) -> None:
+    values = ramp(bits)
+    data = packed(values, 12).tobytes() if bits == 12 else values.astype("<u2").tobytes()
+    found = read_image(tiff((8, 8), bits, data))
+    assert max_difference(found[..., 0], np.rint(GREY_RAMP * 255)) <= 1
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8, 16])
+def test_where_white_is_zero_grey_is_inverted(bits: int) -> None:
+    values = ramp(bits)
+    data = values.astype("<u2").tobytes() if bits == 16 else packed(values, bits).tobytes()
+    found = read_image(tiff((8, 8), bits, data, photometric=(0,)))
+    expected = 255 - values * 255 / (2**bits - 1)
+    assert max_difference(found[..., 0], np.rint(expected)) <= 1
+
+
+@pytest.mark.parametrize("planar", [1, 2])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_planes_may_be_separate(planar: int, bits: int) -> None:
+    pixels = scene(40, 60)
+    stored = pixels.astype("<u2") * 257 if bits == 16 else pixels
+    ordered = stored.transpose(2, 0, 1) if planar == 2 else stored
+    content = tiff(
+        (40, 60), bits, ordered.tobytes(), photometric=(2,), samples=(3,), planar=(planar,)
+    )
+    np.testing.assert_array_equal(read_image(content), pixels)
+
+
+def test_colours_of_a_palette_may_have_8_bits() -> None:
+    indices = np.uint8([[0, 1, 2, 3]])
+    colours = np.zeros((3, 256), int)
+    colours[:, :4] = [[0, 200, 100, 50], [0, 10, 20, 30], [0, 90, 80, 70]]
+    for scale in (1, 257):
+        flat = tuple((colours * scale).reshape(-1).tolist())
+        content = tiff((1, 4), 8, indices.tobytes(), photometric=(3,), colours=flat)
+        assert read_image(content)[0].tolist() == colours[:, :4].T.tolist()
+
+
+def test_premultiplied_grey_lies_over_white_or_is_named() -> None:
+    data = bytes([100, 128, 0, 0, 255, 255])  # grey times alpha, alpha
+    content = tiff((1, 3), 8, data, samples=(2,), extra=(1,))
+    try:
+        found = read_image(content)
+    except ImageError as error:  # Pillow 9.4 knows no such TIFF
+        assert "of a rare kind" in str(error)
+    else:
+        assert np.abs(found[0, :, 0].astype(int) - [100 + 127, 255, 255]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "bits, kind, fault",
+    [(32, 1, "32-bit"), (32, 2, "signed"), (16, 2, "signed"), (8, 2, "signed|rare kind")],
+)
+def test_pixels_of_unknown_range_are_named(bits: int, kind: int, fault: str) -> None:
+    data = ramp(bits - 1).astype(f"<u{bits // 8}").tobytes()
+    with pytest.raises(ImageError, match=fault):
+        read_image(tiff((8, 8), bits, data, format=(kind,)))
+
+
+# Others -------------------------------------------------------------------------------------------
+
+
+def test_what_a_gifs_first_frame_leaves_uncovered_is_white() -> None:
+    part = Image.new("P", (4, 4), 1)
+    part.putpalette([0, 0, 255, 255, 0, 0] + [0] * 762)
+    content = bytearray(encoded(part, "GIF"))
+    at = content.index(b",\0\0\0\0")
+    content[6:10] = struct.pack("<HH", 8, 8)  # of the canvas
+    content[at + 1 : at + 5] = struct.pack("<HH", 2, 3)  # where the frame is
+    expected = np.full((8, 8, 3), 255)
+    expected[3:7, 2:6] = (255, 0, 0)
+    np.testing.assert_array_equal(read_image(bytes(content)), expected)
+
+
+needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+
+
+@needs_avif
+@pytest.mark.parametrize(
+    "numbers, box",
+    [
+        ((30, 1, 20, 1, 0, 1, 0, 1), (15, 10, 45, 30)),
+        ((60, 2, 20, 1, -15, 1, 10, 1), (0, 20, 30, 40)),
+        ((60, 1, 40, 1, 0, 1, 0, 1), (0, 0, 60, 40)),
+    ],
+)
+def test_an_avif_is_cut_to_its_clean_aperture(
+    numbers: tuple[int, ...], box: tuple[int, int, int, int]
+) -> None:
+    plain = encoded(scene(40, 60), "AVIF", quality=100, subsampling="4:4:4")
+    left, top, right, bottom = box
+    found = read_image(with_aperture(plain, numbers))
+    np.testing.assert_array_equal(found, read_image(plain)[top:bottom, left:right])
+
+
+@needs_avif
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_avif_is_turned_and_mirrored_by_irot_and_imir(orientation: int) -> None:
+    exifs = [Image.Exif(), Image.Exif()]  # Pillow takes the tag out of what it is given
+    for exif in exifs:
+        exif[ORIENTATION] = orientation
+    plain = encoded(quadrants(64, 96), "AVIF")
+    turned = encoded(quadrants(64, 96), "AVIF", exif=exifs[0])
+    assert (b"irot" in turned or b"imir" in turned) == (orientation > 1)
+    png_turned = encoded(Image.fromarray(read_image(plain)), "PNG", exif=exifs[1])
+    np.testing.assert_array_equal(read_image(turned), read_image(png_turned))
+
+
+@pytest.mark.parametrize(
+    "head, kind",
+    [
+        (b"\0\0\0\x18ftypisom\0\0\2\0isomiso2", r"is a video \(MP4\)"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", r"is a video \(MP4\)"),
+        (b"\0\0\0\x18ftypqt  \0\0\2\0qt  mif1", "is a QuickTime video"),
+        (b"\0\0\0\x18ftypM4A \0\0\2\0M4A mp42", r"is sound \(M4A\)"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", r"is a raw photo \(Canon CR3\)"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF|rare kind"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIF|rare kind|damaged"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "is JPEG XL"),
+        (b"%PDF-1.7\n", "is a PDF"),
+        (b"\n<!DOCTYPE html><html>", "is a web page"),
+        (b"hello", "is not an image of a known format"),
+    ],
+)
+def test_other_files_are_called_what_they_are(head: bytes, kind: str) -> None:
+    with pytest.raises(ImageError, match=kind) as caught:
+        read_image(head.ljust(300, b"\0"))
+    if not re.search("HEIF", kind):
+        assert "pillow-heif" not in str(caught.value)
+
+
+def test_every_suffix_of_a_format_that_is_read_counts(tmp_path: Path) -> None:
+    wanted = {".jfif", ".jpe", ".mpo", ".hif", ".apng", ".pnm", ".dib", ".heics", ".avifs"}
+    assert wanted <= SUFFIXES
+    for suffix in (*SUFFIXES, ".txt", ".mp4"):
+        (tmp_path / f"picture{suffix}").touch()
+        (tmp_path / f"upper{suffix.upper()}").touch()
+    found = [path.suffix.lower() for path in files(tmp_path)]
+    assert sorted(found) == sorted([*SUFFIXES, *SUFFIXES])
+    assert len({known.name for known in FORMATS}) == len(FORMATS)
