@@ -569,7 +569,7 @@ def test_a_signature_followed_by_nothing_or_noise_is_refused(head: bytes) -> Non
     assert "is damaged" in refusal(head + noise)
 
 
-@pytest.mark.parametrize("content", [b"x", b"%!PS-Adobe-3.0 EPSF", b"<svg/>", b"\0" * 100])
+@pytest.mark.parametrize("content", [b"x", b"%!PS-Adobe-3.0 EPSF", b"\0" * 100])
 def test_a_file_that_is_no_image_is_refused(content: bytes) -> None:
     assert "is not an image of a known format" in refusal(content)
 

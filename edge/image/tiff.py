@@ -9,13 +9,14 @@ from PIL import Image
 from edge.errors import ImageError
 
 BITS, PHOTOMETRIC, PLANAR, COLOURS, SAMPLE_FORMAT = 258, 262, 284, 320, 339  # tags
-WHITE_IS_ZERO, SEPARATE_PLANES, SIGNED = 0, 2, 2
+WHITE_IS_ZERO, SEPARATE_PLANES, SIGNED, FLOAT = 0, 2, 2, 3
 
 
 def check(image: Image.Image, subject: object) -> None:
     """Reject pixels whose range nothing says. Raises: ImageError."""
-    is_signed = SIGNED in _numbers(image, SAMPLE_FORMAT, 1)
-    if is_signed or max(_numbers(image, BITS, 1)) >= 32:
+    formats = _numbers(image, SAMPLE_FORMAT, 1)
+    is_signed = SIGNED in formats
+    if is_signed or (max(_numbers(image, BITS, 1)) >= 32 and FLOAT not in formats):
         kind = "signed" if is_signed else "32-bit"
         fault = f"has {kind} pixels of unknown range"
         raise ImageError(subject, fault, "save it with 8 or 16 bits")
