@@ -94,7 +94,7 @@ def test_labels_or_a_chosen_output_say_that_it_is_a_classifier(others: Path) -> 
     for options in (
         {"labels": tuple("abcde")},
         {"output": "1"},
-        {"labels": "abcde", "output": "1"},
+        {"labels": tuple("abcde"), "output": "1"},
     ):
         with opened(others, "features-and-logits", **options) as model:
             assert len(model.labels) == 5

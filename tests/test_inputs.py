@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edge.classifier.file.graph import Graph, GraphTensor
+from edge.classifier.file.makers import EDGE_IMPULSE, TEACHABLE_MACHINE, Maker, maker_of
 from edge.classifier.inputs import input_spec
-from edge.classifier.makers import EDGE_IMPULSE, TEACHABLE_MACHINE, Maker, maker_of
 from edge.classifier.metadata import Metadata
 from edge.errors import ModelError
 from edge.image.preprocess import Framing, InputSpec, Normalization, preprocess

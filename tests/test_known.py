@@ -121,7 +121,9 @@ def test_a_model_that_a_runtime_does_not_survive_is_one_line_and_leaves_no_mark(
     path.write_bytes(changed(change))
     code = "import sys; from edge.classifier.known import ensure_sound; ensure_sound(*sys.argv[1:])"
     line = run("-c", code, str(path), runtime).stderr.splitlines()[-1]
-    assert re.search(r"bad\.tflite: .*(crashes the runtime \(SIG|cannot load it \(|too little memory)", line), line
+    assert re.search(
+        r"bad\.tflite: .*(crashes the runtime \(SIG|cannot load it \(|too little memory)", line
+    ), line
     assert not cache.exists()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.classifier.model import Model
+from edge.errors import ImageError, ScoresError
 from edge.image.preprocess import Prepared
 from edge.sources.frame import Frame
 
@@ -68,14 +69,18 @@ def classify(model: Model, frame: Frame, *, top_k: int = 1, threshold: float = 0
         top_k: how many categories to return; 0 is all.
         threshold: below this score of the best category, the label is "unknown".
 
-    Raises: ImageError where the frame cannot be decoded.
+    Raises: ImageError where the frame cannot be decoded, or the model has no scores for it.
     """
     ahead_ms = frame.picture.prepare_ms if isinstance(frame.picture, Prepared) else 0.0
     with model.lock:
         started = time.perf_counter()
         model.load_input(frame.picture)
         loaded = time.perf_counter()
-        scores = model.invoke()
+        try:
+            scores = model.invoke()
+        except ScoresError as error:
+            fault = f"has no scores: the model {error.fault} for it"
+            raise ImageError(frame.source, fault, error.remedy) from error
         invoked = time.perf_counter()
     categories = rank(scores, model.labels, top_k)
     best = categories[0]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge.classifier.file.graph import Graph, Range
-from edge.classifier.makers import maker_of
+from edge.classifier.file.makers import maker_of
 from edge.classifier.metadata import Metadata
 from edge.errors import ConfigurationError, ModelError
 from edge.image.preprocess import Framing, InputSpec, Normalization, Size

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from edge.classifier import golden
 from edge.classifier.answer import Outputs, choose_output, must_sum_to_1, no_distribution
+from edge.classifier.file.makers import maker_of
 from edge.classifier.inputs import input_shapes, input_spec
 from edge.classifier.labels import fit, given_labels
-from edge.classifier.makers import maker_of
 from edge.classifier.metadata import Metadata, read_metadata
 from edge.classifier.outputs import OutputSpec, are_outside
 from edge.classifier.runtime import (

@@ -241,8 +241,7 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     Args: the options; the command's name; whether it is worth it to measure how many threads the
         model wants, which is done once.
     """
-    from dataclasses import replace
-
+    from edge.classifier.facts import reframe
     from edge.classifier.known import ensure_sound
     from edge.classifier.model import Model
     from edge.commands.tuning import way
@@ -256,12 +255,10 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
         verbose=args.verbose,
         **facts(args),
     )
-    options = {name: getattr(args, name) for name in ("resize", "filter", "roi", "rotate")}
+    framing = {name: getattr(args, name) for name in ("resize", "filter", "roi", "rotate")}
     if in_pixels(args.roi):  # of pictures of any size: it is cut out of each
-        del options["roi"]
-    if given := {name: value for name, value in options.items() if value}:
-        # Over what the model was trained with: who rotates still means the model's own resizing.
-        model.input = replace(model.input, framing=replace(model.input.framing, **given))
+        del framing["roi"]
+    reframe(model, framing)
     for line in (*model.warnings, *((*model.notes, _made_of(model)) if args.verbose else ())):
         complain(name, one_line(f"{model.path}: {line}"))
     return model

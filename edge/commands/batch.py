@@ -20,7 +20,7 @@ from edge.commands.answers import WIDEST_LABEL, Writer, writer
 from edge.commands.arguments import in_pixels, open_model, threshold_of
 from edge.commands.progress import Progress
 from edge.commands.terminal import is_terminal, width_of
-from edge.errors import EdgeError, ImageError, ScoresError, SourceError, one_line
+from edge.errors import EdgeError, ImageError, SourceError, one_line
 from edge.image.preprocess import InputSpec, read_image
 from edge.sources.frame import Frame
 from edge.sources.photos import files, listed, photos
@@ -200,9 +200,6 @@ def _outcomes(
             yield answer(frame)
         except ImageError as error:
             yield ImageError(frame.source, error.fault, error.remedy)
-        except ScoresError as error:
-            fault = f"has no scores: the model {error.fault} for it"
-            yield ImageError(frame.source, fault, error.remedy)
     yield from faults.before(math.inf)
 
 

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
+from edge.classifier.facts import reframe
 from edge.classifier.model import Model
 from edge.classifier.trial import Trying
 from edge.commands import complain
@@ -73,16 +74,17 @@ def model_requirements(configuration: Configuration) -> ModelRequirements:
 
 def load_model(configuration: Configuration, *, verbose: bool) -> ModelStore:
     """Load the model. Raises: ModelError, RuntimeMissingError, ConfigurationError."""
-    how = chosen_way(configuration)
+    how, facts = chosen_way(configuration), configuration.facts
 
     def open_model(path: Path) -> Model:
-        model = Model(path, num_threads=how.threads, runtime=how.runtime, verbose=verbose)
-        for warning in model.warnings:
-            say(f"{model.path}: {warning}")
+        model = Model(path, num_threads=how.threads, runtime=how.runtime, verbose=verbose, **facts)
+        reframe(model, configuration.framing)
+        for line in (*model.warnings, *(model.notes if verbose else ())):
+            say(f"{model.path}: {line}")
         return model
 
     def start_trial(path: Path) -> Trying:
-        return Trying(path, runtime=how.runtime, num_threads=how.threads)
+        return Trying(path, runtime=how.runtime, num_threads=how.threads, options=facts)
 
     state = _systemd_folder("STATE_DIRECTORY")
     copies = ModelCopies(Path(state) / "models") if state else None

@@ -161,7 +161,9 @@ def _check(configuration: Configuration) -> int:
     """Say whether the service would work, but for its camera."""
     how = chosen_way(configuration)
     path = how.path
-    trial = try_model(path, runtime=how.runtime, num_threads=how.threads)
+    trial = try_model(
+        path, runtime=how.runtime, num_threads=how.threads, options=configuration.facts
+    )
     model_requirements(configuration).check_labels(trial.labels)
     check_extras(configuration)
     check_source(configuration)

@@ -50,22 +50,34 @@ def configuration(context: Context) -> Finding:
     return Finding(OK, str(path))
 
 
+FACTS = ("labels", "normalize", "output", "input_size")  # keys of the configuration
+
+
 def _model(context: Context) -> Path | None:
     """The model that is looked at: the one that is named, or else the service's."""
-    if context.model:
-        return context.model
+    named = context.model or _configured(context).get("model")
+    return Path(named) if named and isinstance(named, str | Path) else None
+
+
+def _facts(context: Context) -> dict[str, str]:
+    """What the service is told of its model; nothing of another that is named."""
+    told = {} if context.model else _configured(context)
+    return {name: value for name in FACTS if isinstance(value := told.get(name, ""), str)}
+
+
+def _configured(context: Context) -> dict[str, Any]:
+    """The configuration; empty where it is absent, or wrong, which its own check says."""
     try:
         from tomllib import loads  # Python 3.11's: an older one is to hear of its age
 
-        named = loads(context.configuration.read_text()).get("model")
-    except (ImportError, OSError, ValueError):  # absent, or the check of the configuration's to say
-        return None
-    return Path(named) if named and isinstance(named, str) else None
+        return loads(context.configuration.read_text())
+    except (ImportError, OSError, ValueError):
+        return {}
 
 
 def model(context: Context) -> Finding:
     """Whether the model loads, knows its labels, and gives the scores that it must."""
-    told = _tried(_model(context), "auto")
+    told = _tried(context, "auto")
     if "missing" in told:
         remedy = "mend packages and runtime first, then: edge-doctor"
         return Finding(FAULT, f"{told['path']}: {told['missing']}", remedy)
@@ -93,7 +105,7 @@ def operators(context: Context) -> Finding:
     """Whether each runtime that is installed knows the versions of the model's operators."""
     known, refused, count = [], [], 0
     for name, package, module in RUNTIMES:
-        told = _tried(_model(context), name) if importlib.util.find_spec(module) else {}
+        told = _tried(context, name) if importlib.util.find_spec(module) else {}
         fault = told.get("fault", "")
         if "crash" in told:
             refused.append(f"{package}: {told['crash']}")
@@ -113,11 +125,12 @@ def operators(context: Context) -> Finding:
     return Finding(FAULT, "; ".join(refused), f"{runtime_remedy(context)}, or {_CONVERT}")
 
 
-def _tried(path: Path | None, runtime: str) -> dict[str, Any]:
-    """What a process of its own says of a model; how it ended, where it could not."""
+def _tried(context: Context, runtime: str) -> dict[str, Any]:
+    """What a process of its own says of the model; how it ended, where it could not."""
+    path, facts = _model(context), _facts(context)
     code = (
         "import json; from edge.doctor.service import describe; "
-        f"print(json.dumps(describe({path and str(path)!r}, {runtime!r})))"
+        f"print(json.dumps(describe({path and str(path)!r}, {runtime!r}, {facts!r})))"
     )
     outcome = try_code(code, MODEL_TIMEOUT_S)
     if not outcome.reason:
@@ -128,16 +141,18 @@ def _tried(path: Path | None, runtime: str) -> dict[str, Any]:
     return {"path": str(path or "the shipped model"), kind: outcome.reason}
 
 
-def describe(path: str | None, runtime: str) -> dict[str, Any]:
-    """Load and prove a model, and say what it is, or what is wrong with it."""
-    from edge.classifier.model import (
-        Model,
-        default_model,
-    )  # needs numpy, which may be what is broken
+def describe(path: str | None, runtime: str, given: dict[str, str]) -> dict[str, Any]:
+    """Load and prove a model, and say what it is, or what is wrong with it.
+
+    Args: its file; the runtime; what is said of it, by the configuration's names.
+    """
+    from edge.classifier.facts import facts  # these need numpy, which may be what is broken
+    from edge.classifier.model import Model, default_model
 
     file = Path(path) if path else default_model()
     try:
-        with Model(file, runtime=runtime) as opened:
+        options = facts(**dict.fromkeys(FACTS, "") | given)
+        with Model(file, runtime=runtime, **options) as opened:
             return {
                 "path": str(file),
                 "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),

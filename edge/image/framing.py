@@ -118,7 +118,7 @@ def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
 
 
 def _check_roi(roi: tuple[float, float, float, float]) -> None:
-    x, y, width, height = roi
+    x, y, width, height = roi if len(roi) == 4 else (0.0,) * 4
     inside = 0 <= x < 1 and 0 <= y < 1 and x + width <= 1 + 1e-6 and y + height <= 1 + 1e-6
     if not (inside and width > 0 and height > 0):
         raise ConfigurationError(

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge.classifier.facts import facts
 from edge.classifier.runtime import RUNTIMES
 from edge.errors import ConfigurationError, EdgeError, checked
+from edge.image.framing import Framing
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.pace import PaceSettings
 from edge.service.sinks.folders import Folder
@@ -37,6 +39,14 @@ class Configuration:
 
     source: str = CAMERA
     model: str = ""
+    labels: str = ""
+    normalize: str = ""
+    output: str = ""
+    input_size: str = ""
+    resize: str = ""
+    filter: str = ""
+    roi: tuple[float, ...] = ()
+    rotate: int = 0
     threads: int | None = None
     runtime: str = "auto"
     fps: float | None = None
@@ -62,6 +72,7 @@ class Configuration:
             raise ConfigurationError("runtime", fault, REMEDY)
         if not self.source:
             raise ConfigurationError("source", "must be camera, a folder or a pattern", REMEDY)
+        _ = self.facts, Framing(**self.framing)  # which are checked by that
         if self.threads is not None:
             checked("threads", self.threads, 1, 256)
         if self.threshold is not None:
@@ -72,6 +83,17 @@ class Configuration:
         checked("give_up_s", self.give_up_s, 0.0, 86400.0)
         checked("max_temperature", self.max_temperature, 0.0, 200.0)
         checked("max_memory_mb", self.max_memory_mb, 0, 1_000_000)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What Model takes, where the model does not say it. Raises: ConfigurationError."""
+        return facts(self.labels, self.normalize, self.output, self.input_size)
+
+    @property
+    def framing(self) -> dict[str, Any]:
+        """The fields of Framing that are given."""
+        names = ("resize", "filter", "roi", "rotate")
+        return {name: value for name in names if (value := getattr(self, name))}
 
     @property
     def pace(self) -> PaceSettings:
@@ -98,6 +120,14 @@ class Configuration:
 HELP = {
     "source": "camera, or a folder or pattern of pictures",
     "model": "a .tflite classifier (unset: the shipped one)",
+    "labels": "file of its labels, if not those inside",
+    "normalize": "what becomes of pixels 0..255, if it does not say: a range, MEAN,STD or imagenet",
+    "output": "name or index of the output that holds the scores (unset: found)",
+    "input_size": "SIDE or HEIGHTxWIDTH of an input whose size is dynamic (unset: 224)",
+    "resize": "squash, crop or pad (unset: the model's own, else squash)",
+    "filter": "antialias, bilinear or nearest (unset: the model's own, else antialias)",
+    "roi": "x, y, width, height of the part to look at, as shares of the upright picture",
+    "rotate": "then turn that part: degrees clockwise, 0, 90, 180 or 270",
     "threads": "of one invoke (unset: one a core, up to 4)",
     "runtime": f"auto, {' or '.join(RUNTIMES)}",
     "fps": "classified frames a second at most; 0 is no limit (unset: 2 for a camera)",
@@ -114,7 +144,7 @@ HELP = {
     "camera.height": "of a frame, in pixels",
     "camera.deadline_s": "without a frame for so long, the camera is opened again",
     "camera.give_up_s": "and the service ends, to be started afresh, after so long",
-    "camera.rotate": "degrees clockwise: 0, 90, 180 or 270",
+    "camera.rotate": "makes its picture upright: degrees clockwise, 0, 90, 180 or 270",
     "camera.flip": "none, horizontal, vertical or both, after rotating",
     "camera.roi": "x, y, width, height of the part to look at, as shares of the picture",
     "camera.controls": "libcamera's controls by name, as a table (an option takes JSON)",

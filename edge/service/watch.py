@@ -12,7 +12,7 @@ from pathlib import Path
 from edge import board
 from edge.classifier.classify import Result, classify
 from edge.classifier.model import Model
-from edge.errors import ImageError, ScoresError
+from edge.errors import ImageError
 from edge.service.guard import MemoryGuard
 from edge.service.models import ModelStore
 from edge.service.pace import Pace
@@ -128,7 +128,7 @@ def watch(
 def _result(model: Model, frame: Frame, rules: Rules, unreadable: Unreadable) -> Result | None:
     try:
         return classify(model, frame, top_k=TOP_K, threshold=rules.threshold_of(model))
-    except (ImageError, ScoresError) as error:
+    except ImageError as error:
         unreadable(frame.source, str(error))
         return None
 

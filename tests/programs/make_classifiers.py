@@ -63,7 +63,7 @@ def networks() -> dict[str, tf.Module]:
         "no-channel": (flat, layers.Softmax()(dense(3)(layers.Flatten()(flat)))),
         "two-outputs": (image, [layers.Dense(5)(mean), layers.Softmax()(logits)]),
         "two-alike": (image, [logits, layers.Softmax()(logits)]),
-        "two-linear": (image, [logits, dense(3)(mean)]),
+        "two-linear": (image, [logits, layers.Dense(3, kernel_initializer=random(2))(mean)]),
         "a-map": (image, layers.Softmax()(map_of_logits)),
         "no-number": (image, layers.Lambda(lambda x: tf.math.log(-1 - x * x))(logits)),
         "1000": (image, layers.Softmax()(dense(1000)(mean))),
