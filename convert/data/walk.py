@@ -12,10 +12,8 @@ from convert.data.layout import Layout, Node, Place, layout_of
 from convert.data.set_names import RESERVED, SETS, is_system, is_utf8, label_of
 from convert.errors import DatasetError
 from edge.errors import SourceError
-from edge.image.decode import is_encoded_picture
+from edge.image.formats import HEAD_BYTES, is_encoded_picture
 from edge.sources.photos import is_picture, walk
-
-HEAD_BYTES = 16  # of a file, by which its format is known
 
 
 @dataclass(frozen=True)

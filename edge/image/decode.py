@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from PIL import Image, ImageFile
 from edge.errors import ImageError
 from edge.image import bmff, png, tiff
 from edge.image.colour import to_rgb
+from edge.image.exif import TURNS, orientation_of, taken_of
 from edge.image.formats import HEAD_BYTES, format_of, other_kind
 from edge.image.framing import Size
 
@@ -89,11 +90,11 @@ def read_facts(source: Encoded) -> ImageFacts:
 
 
 def _facts(image: Image.Image, stream: BinaryIO) -> ImageFacts:
-    kind, orientation = image.format or "", _orientation(image)
+    kind, orientation = image.format or "", orientation_of(image)
     if kind in ("PNG", "TIFF"):  # see _upright_rgb
         image.load()
     if kind != "TIFF":  # which is turned now, and forgets that it was
-        orientation = _orientation(image)
+        orientation = orientation_of(image)
     width, height = image.size
     if part := _aperture(image, stream):
         width, height = part[2] - part[0], part[3] - part[1]
@@ -105,16 +106,7 @@ def _facts(image: Image.Image, stream: BinaryIO) -> ImageFacts:
 def read_taken(source: Encoded) -> str:
     """Read EXIF's DateTimeOriginal, as "2024:05:31 12:00:00"; "" for none. Raises: ImageError."""
     with _reading(source) as (stream, subject):
-        return _identified(stream, subject, _taken)
-
-
-def _taken(image: Image.Image, _: BinaryIO) -> str:
-    exif = Image.Exif()
-    try:
-        exif.load(image.info.get("exif", b""))
-        return str(exif.get_ifd(_EXIF_IFD).get(_TAKEN_TAG, "")).strip("\0 ")
-    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
-        return ""  # damaged EXIF says nothing of the pixels
+        return _identified(stream, subject, lambda image, _: taken_of(image))
 
 
 @contextlib.contextmanager
@@ -170,10 +162,6 @@ def _identified(stream: BinaryIO, subject: object, use: Callable[[Image.Image, B
             raise
     again = io.BytesIO(plain)
     return use(_identify(again, subject), again)
-
-def is_encoded_picture(head: bytes) -> bool:
-    """Whether a file's first HEAD_BYTES are those of a format that is read here."""
-    return format_of(head) is not None
 
 
 def _identify(stream: BinaryIO, subject: object) -> Image.Image:
@@ -231,7 +219,7 @@ def _upright_rgb(
     part = tiles[0][1] if image.format == "GIF" and len(tiles) == 1 else None
     image.load()
     # After load(): a PNG's EXIF may follow its pixels. Pillow turns a TIFF while it loads.
-    turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
+    turn = None if image.format == "TIFF" else TURNS.get(orientation_of(image))
     rgb = to_rgb(image, _content(stream) if _has_key(image) else b"")
     if part and tuple(part) != (0, 0, *image.size):
         rgb = _on_white(rgb, part)
@@ -310,38 +298,10 @@ def _scans(content: bytes) -> int:
 
 def _reduce(image: Image.Image, suffices: Suffices) -> None:
     """Let a JPEG be decoded at the smallest DCT scale that suffices."""
-    lies = _orientation(image) >= 5  # as stored, on its side
+    lies = orientation_of(image) >= 5  # as stored, on its side
     wanted = suffices(image.size if lies else image.size[::-1])
     if wanted is not None:
         image.draft(None, wanted if lies else wanted[::-1])  # None: keep the colours
-
-
-# EXIF 2.32, tag 0x0112: what turns a stored picture upright.
-_ORIENTATION_TAG = 0x0112
-_EXIF_IFD, _TAKEN_TAG = 0x8769, 0x9003
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1..8; 1 where there is none, or none that can be read."""
-    if image.format == "TIFF":  # the tag is its own
-        stored = cast(Any, image).tag_v2.get(_ORIENTATION_TAG, 1)
-        return stored if stored in _TURNS else 1
-    exif = Image.Exif()  # image.getexif() would, in newer Pillow only, also take a JPEG's XMP
-    try:
-        exif.load(image.info.get("exif", b""))
-        orientation = exif.get(_ORIENTATION_TAG, 1)
-    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
-        return 1  # damaged EXIF says nothing of the pixels
-    return orientation if orientation in _TURNS else 1
 
 
 def _too_large(subject: object, most: int = MAX_DECODED_PIXELS) -> ImageError:

@@ -116,6 +116,11 @@ def format_of(head: bytes) -> Format | None:
     return BY_NAME["HEIF"] if brands[0] in _HEIF_BRANDS else None
 
 
+def is_encoded_picture(head: bytes) -> bool:
+    """Whether a file's first HEAD_BYTES are those of a format that is read here."""
+    return format_of(head) is not None
+
+
 def other_kind(head: bytes) -> str:
     """Return what a file is that is none of FORMATS; "" where nothing says."""
     brands = _brands(head)
