@@ -24,8 +24,8 @@ demo: $(VENV)/ready  ## draw photos, train, convert, measure, classify what was 
 test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root nor hardware (6 minutes on two cores)
 	$(IN_VENVS) $(PYTEST)
 
-test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what needs neither TensorFlow nor a network (a minute)
-	$(IN_VENVS) PYTHONPATH=$(CURDIR)/tests/without_tensorflow $(PYTEST) -m 'not tensorflow and not network'
+test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what tests edge and needs neither TensorFlow nor a network (a minute)
+	$(IN_VENVS) PYTHONPATH=$(CURDIR)/tests/without_tensorflow $(PYTEST) -m 'not tensorflow and not convert and not network'
 
 lint: $(VENV)/ready  ## ruff, mypy (strict), the import rule, shellcheck
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from selection import needs_tensorflow
+from selection import is_of_convert, needs_tensorflow
 
 from convert.data.drawn import draw_photos
 
@@ -29,13 +29,15 @@ TEST_DATA = (ROOT / os.environ.get("EDGE_TEST_DATA", "../shared")).resolve()
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs TensorFlow, and begin with it: the longest files first, beside each other."""
+    """Mark what make test-quick leaves out, and begin with the longest files, beside each other."""
     order = {}
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         slow = needs_tensorflow(item.path)
         if slow or TRAINED.intersection(fixtures):
             item.add_marker("tensorflow")
+        if is_of_convert(item.path):
+            item.add_marker("convert")
         order[item.path] = (not slow, -item.path.stat().st_size, item.path)
     items.sort(key=lambda item: order[item.path])
 
@@ -166,7 +168,7 @@ def convert(photos: Path, out: Path, *options: str) -> Path:
 
 def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Run this Python with arguments, in the checkout, output captured as text."""
-    options = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 600} | options
+    options = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 1800} | options
     return subprocess.run([sys.executable, *map(str, arguments)], **options)
 
 
@@ -187,8 +189,9 @@ class Said:
 def commands(folder: Path, *argvs: list[object], **options: object) -> list[Said]:
     """Run `python -m convert` on each list of arguments, in one process: TensorFlow starts once.
 
-    One that begins with "!" is another command. Only the last may measure files: a TFLite runtime
-    then comes into the process, beside which TensorFlow does not train again.
+    One that begins with "!" is another command, with "@" another program, run in this process too.
+    Only the last may measure files: a TFLite runtime then comes into the process, beside which
+    TensorFlow does not train again.
     """
     path = folder / "said.json"
     words = json.dumps([[str(word) for word in argv] for argv in argvs])

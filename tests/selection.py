@@ -1,4 +1,4 @@
-"""Which tests need TensorFlow: told by what their modules import, so that nobody marks them."""
+"""Which tests need TensorFlow, and which are of `convert`: so that nobody has to mark them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 TENSORFLOW = {"tensorflow", "keras"}
+
+
+@functools.cache
+def is_of_convert(module: Path) -> bool:
+    """Whether a test module is called as one of `convert` is, and none of `edge`."""
+    name = module.name.removeprefix("test_")
+    return [root for root in ("edge", "convert") if any((ROOT / root).rglob(name))] == ["convert"]
 
 
 @functools.cache
@@ -54,7 +61,10 @@ def _named(node: ast.AST) -> Iterator[str]:
 def _files(name: str) -> list[Path]:
     """The files of this project that a name means."""
     if name.endswith(".py"):
-        return [path for path in (TESTS / "programs" / name,) if path.is_file()]
+        places = [TESTS / "programs" / name]
+        if name.startswith(("benchmarks/", "tests/")):
+            places.append(ROOT / name)
+        return [path for path in places if path.is_file()]
     parts = name.split(".")
     places = [
         root.joinpath(*parts[:count])

@@ -2,8 +2,8 @@
 
 Usage: python tests/programs/convert_commands.py ARGVS OUT.json
 
-ARGVS is JSON: a list of argument lists; one that begins with "!" is another command. OUT.json gets
-[status, stdout, stderr] of each.
+ARGVS is JSON: a list of argument lists; one that begins with "!" is another command, with "@"
+another program, run in this process too. OUT.json gets [status, stdout, stderr] of each.
 """
 
 from __future__ import annotations
@@ -11,21 +11,35 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import runpy
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 from convert.__main__ import main
 
 
-def converted(argv: list[str]) -> tuple[object, str, str]:
+def here(argv: list[str]) -> tuple[object, str, str]:
     stdout, stderr = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         try:
-            status: object = main(argv)
+            status: object = program(argv[1:]) if argv[0] == "@" else main(argv)
         except SystemExit as error:
             status = error.code
     return status, stdout.getvalue(), stderr.getvalue()
+
+
+def program(argv: list[str]) -> int:
+    before, sys.argv = sys.argv, argv
+    try:
+        runpy.run_path(argv[0], run_name="__main__")
+    except Exception:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.argv = before
+    return 0
 
 
 def other(argv: list[str]) -> tuple[object, str, str]:
@@ -35,5 +49,5 @@ def other(argv: list[str]) -> tuple[object, str, str]:
 
 if __name__ == "__main__":
     argvs = json.loads(sys.argv[1])
-    said = [other(argv[1:]) if argv[0] == "!" else converted(argv) for argv in argvs]
+    said = [other(argv[1:]) if argv[0] == "!" else here(argv) for argv in argvs]
     Path(sys.argv[2]).write_text(json.dumps(said))
