@@ -1,4 +1,4 @@
-"""The files that tests/programs/make_converted.py makes, made once for all who ask."""
+"""The files that programs make with TensorFlow, made once for all who ask."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from conftest import PROGRAMS, once, run
 
 
 def small_models_of(factory: pytest.TempPathFactory) -> Path:
-    """The folder that they are in."""
-    return once(factory, "small-models", _make)
+    """The folder that tests/programs/make_converted.py fills."""
+    return once(factory, "small-models", lambda folder: _made_by("make_converted.py", folder))
 
 
-def _make(folder: Path) -> None:
-    done = run(PROGRAMS / "make_converted.py", folder)
+def _made_by(program: str, folder: Path) -> None:
+    done = run(PROGRAMS / program, folder)
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run
+from conftest import PROGRAMS, run
 
 from convert import arguments
 from convert.command_line import STEPS, main
@@ -136,7 +136,6 @@ def test_a_path_may_hold_a_colon() -> None:
 
 
 # The networks are known to TensorFlow's side only.
-PROGRAM = Path(__file__).parent / "programs" / "options_of.py"
 LINES = (
     "p",
     "p --weights none",
@@ -161,7 +160,7 @@ LINES = (
 @pytest.fixture(scope="module")
 def said() -> dict[str, Any]:
     """What each line means."""
-    done = run(PROGRAM, json.dumps(LINES))
+    done = run(PROGRAMS / "options_of.py", json.dumps(LINES))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import run
+from conftest import PROGRAMS, run
 
 from edge.classifier import golden
 from edge.classifier.classify import rank
@@ -21,25 +21,6 @@ from edge.image.preprocess import Normalization
 PIXELS_0_TO_1 = Normalization(0.0, 255.0)
 ABC = ("a", "b", "c")
 
-SCORES = """
-import json, sys
-from pathlib import Path
-from edge.classifier import golden
-from edge.classifier.model import Model
-from edge.image.preprocess import Normalization
-expected = json.loads((Path(sys.argv[2]) / "expected.json").read_text())
-found = {}
-for path in sorted(Path(sys.argv[2]).glob("*.tflite")):
-    if path.stem in sys.argv[3:]:
-        continue
-    count = max(2, len(expected[path.stem][0][-1]))  # of the last output, where there are two
-    labels = [f"label {i}" for i in range(count)]
-    rule = Normalization(0.0, 255.0)
-    with Model(path, runtime=sys.argv[1], normalization=rule, labels=labels) as model:
-        pictures = [golden.draw(seed, model.input.size) for seed in (0, 1)]
-        found[path.stem] = [model.scores(picture).tolist() for picture in pictures]
-print(json.dumps(found))
-"""
 REFUSED = {
     "a-map": r"gives a map or a matrix of values, .*: \(1, 10, 10, 3\)",
     "two-linear": r"has 2 outputs .*nothing says which is meant; choose one: --output NAME",
@@ -72,7 +53,7 @@ def probabilities(name: str, outputs: list[list[float]]) -> np.ndarray:
 def test_every_shape_answers_as_tensorflow_says(
     classifiers: Path, expected: dict[str, Any], runtime: str
 ) -> None:
-    done = run("-c", SCORES, runtime, str(classifiers), *REFUSED)
+    done = run(PROGRAMS / "score_classifiers.py", runtime, classifiers, *REFUSED)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert found.keys() == expected.keys() - REFUSED.keys()

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, SMALL, Said, commands, run
+from conftest import PROGRAMS, ROOT, SMALL, Said, commands, run
 from PIL import Image
 
 from convert.command_line import STEPS
@@ -180,53 +179,38 @@ def draw_colours(folder: Path, labels: Sequence[str], count: int) -> Path:
 ODD_LABELS = ("salt, pepper", 'so-called "food"', "two\nlines")
 
 
-def spoil_int8(training: Path, weight: float) -> None:
-    """Give the last layer a weight so large that quantization leaves nothing of the others.
-
-    It reads a feature that is always 0, so that the float network stays as it is.
-    """
-    (path,) = training.glob("best-*.weights.h5")
-    arrays = {}
-    with h5py.File(path, "r+") as file:
-        file["layers"].visititems(
-            lambda name, found: (
-                arrays.update({name: found}) if isinstance(found, h5py.Dataset) else None
-            )
-        )
-        (scores,) = [found for found in arrays.values() if found.shape == (96, 3)]
-        (gamma,) = [
-            found
-            for name, found in arrays.items()
-            if found.shape == (96,) and name.endswith("vars/0") and "batch" in name
-        ]
-        beta = arrays[gamma.name.removeprefix("/layers/").removesuffix("0") + "1"]
-        gamma[0], beta[0] = 0.0, -1.0
-        scores[0, 0] = weight
-
-
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Labels that break tables; then a network that int8 spoils; then 40 classes."""
     folder = tmp_path_factory.mktemp("odd")
+    out, forty = folder / "out", folder / "forty"
     photos = draw_colours(folder / "photos", ODD_LABELS, 20)
     many = draw_colours(folder / "many", [f"class-{n:02}" for n in range(40)], 5)
-    line = [photos, "-o", folder / "out"]
     few = ["--batch-size", 8, "--epochs", 6, "--augmentation", "none", "--learning-rate", 0.01]
-    found: dict[str, Any] = {"out": folder / "out", "photos": photos, "many": many}
-    (found["whole"],) = commands(
-        folder, [*line, *QUICK, *few, "--quantize", "float32", "--name", 'odd, "name"']
-    )
-    found["accuracy"] = card_of(folder / "out")["keras_val_accuracy"]["accuracy"]
-    export = ["export", *line, "--quantize"]
-    for name, weight, words in (
-        ("spoiled", 300, [*export, "int8", "--max-drop", 1, "--name", "spoiled"]),
-        ("crashing", 1e5, [*export, "float32,int8", "--name", "crashing"]),
-    ):
-        spoil_int8(folder / "out" / "training", weight)
-        (found[name],) = commands(folder, words)
-        found[f"{name} card"] = card_of(folder / "out")
-    quick = [*QUICK, "--epochs", 1, "--quantize", "float32", "--calibration-photos", 100]
-    (found["forty"],) = commands(folder, [many, "-o", folder / "forty", *quick])
+    export = ["export", photos, "-o", out, "--quantize"]
+    spoil = ["@", PROGRAMS / "spoil_int8.py", out / "training"]
+    lines = {  # nothing is trained once files were measured
+        "train": ["train", photos, "-o", out, *QUICK, *few],
+        "train forty": ["train", many, "-o", forty, *QUICK, "--epochs", 1],
+        "whole": [*export, "float32", "--name", 'odd, "name"'],
+        "whole card": ["!", "cat", out / "card.json"],
+        "spoil": [*spoil, 300],
+        "spoiled": [*export, "int8", "--max-drop", 1, "--name", "spoiled"],
+        "spoiled card": ["!", "cat", out / "card.json"],
+        "spoil more": [*spoil, 1e5],
+        "crashing": [*export, "float32,int8", "--name", "crashing"],
+        "crashing card": ["!", "cat", out / "card.json"],
+        "forty": [
+            *("export", many, "-o", forty, "--quantize", "float32", "--calibration-photos", 100),
+        ],
+    }
+    found: dict[str, Any] = {"out": out, "photos": photos, "many": many}
+    found |= zip(lines, commands(folder, *lines.values()), strict=True)
+    for name in ("train", "train forty", "spoil", "spoil more"):
+        assert found[name].status == 0, found[name].stderr
+    for name in ("whole", "spoiled", "crashing"):
+        found[f"{name} card"] = json.loads(found[f"{name} card"].stdout)
+    found["accuracy"] = found["whole card"]["keras_val_accuracy"]["accuracy"]
     return found
 
 

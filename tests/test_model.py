@@ -5,36 +5,50 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import PROGRAMS, ROOT, run
 
+from convert.tflite.embed import embed
+from edge.classifier.metadata import read_metadata
 from edge.classifier.model import Model
 from edge.classifier.runtime import RUNTIMES, installed_runtimes
 from edge.errors import ImageError, ModelError
+from edge.image.preprocess import Normalization
 
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")
 FULLY_CONNECTED = 9  # its builtin code
 NEWEST_FULLY_CONNECTED = 9  # that tflite-runtime 2.14 loads
 
-SCORES = """
-import json, sys
-from pathlib import Path
-from edge.classifier.model import Model
-runtime, model, *pictures = sys.argv[1:]
-with Model(model, runtime=runtime) as model:
-    print(json.dumps([model.runtime, *[model.scores(Path(p)).tolist() for p in pictures]]))
-"""
-
 
 @pytest.fixture(scope="module")
-def foreign(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small models that others might give us."""
+def foreign(model_path: Path, classifiers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small models that others might give us, and of ours that say other things."""
     out = tmp_path_factory.mktemp("foreign")
-    done = run(PROGRAMS / "make_foreign.py", out, model_path)
-    assert done.returncode == 0, done.stderr
+    for path in (classifiers / "odd").iterdir():
+        (out / path.name).write_bytes(described(path.read_bytes(), ("no", "yes"), {}))
+    content = model_path.read_bytes()
+    edge = read_metadata(content, model_path).edge
+    labels = tuple(edge["labels"])
+    scores = [list(scores) for scores in edge["golden"]["scores"]]
+    scores[1][0] += -0.5 if scores[1][0] > 0.5 else 0.5
+    saying = {
+        "golden-changed": (labels, edge | {"golden": edge["golden"] | {"scores": scores}}),
+        "other-preprocessing": (labels, edge | {"preprocessing": {"version": 99}}),
+        "labels-missing": (labels[:-1], edge | {"labels": list(labels[:-1])}),
+        "same": (labels, edge),
+    }
+    for name, (names, facts) in saying.items():
+        (out / f"{name}.tflite").write_bytes(described(content, names, facts))
     return out
+
+
+def described(content: bytes, labels: tuple[str, ...], edge: dict[str, Any]) -> bytes:
+    """A model with metadata that say these things."""
+    as_they_are = Normalization(0.0, 1.0)
+    return embed(content, name="foreign", labels=labels, normalization=as_they_are, edge=edge)
 
 
 def check(path: Path, labels: tuple[str, ...], picture: Path) -> None:
@@ -177,7 +191,7 @@ def test_both_runtimes_give_the_same_scores_within_two_steps(
     pictures = [str(path) for path in sorted(photo_folder.glob("*.jpg"))]
     scores = {}
     for runtime in installed_runtimes():
-        done = run("-c", SCORES, runtime, str(model_path), *pictures, cwd=ROOT)
+        done = run(PROGRAMS / "score_files.py", runtime, str(model_path), *pictures, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         name, *scores[runtime] = json.loads(done.stdout)
         assert runtime in name

@@ -8,40 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL, Said, commands, run
-
-SCRIPT = """
-import os, sys
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-from pathlib import Path
-import numpy as np
-import tensorflow as tf
-from convert.training import teacher
-from edge.classifier.model import Model
-
-path = Path(sys.argv[1])
-pixels = np.random.default_rng(0).integers(0, 256, (12, 48, 40, 3)).astype(np.uint8)
-labels, weights = np.arange(12) % 3, np.arange(12, dtype=np.float32)
-batches = tf.data.Dataset.from_tensor_slices((pixels, labels, weights)).batch(4)
-taught = teacher.Teacher(path, ("cup", "fish", "key")).teach(batches)
-made = [np.concatenate(part) for part in zip(*taught.as_numpy_iterator())]
-with Model(path) as model:
-    alone = np.stack([model.scores(picture) for picture in pixels])
-np.savez(sys.argv[2], pixels=pixels, labels=labels, weights=weights, alone=alone,
-         share=teacher.SHARE, **{f"made_{n}": part for n, part in enumerate(made)})
-"""
-
-
-def test_targets_are_the_teachers_scores_and_the_labels(model_path: Path, tmp_path: Path) -> None:
-    done = run("-c", SCRIPT, str(model_path), str(tmp_path / "made.npz"))
-    assert done.returncode == 0, done.stderr
-    made = np.load(tmp_path / "made.npz")
-    np.testing.assert_array_equal(made["made_0"], made["pixels"])
-    np.testing.assert_array_equal(made["made_2"], made["weights"])
-    share = float(made["share"])
-    expected = share * made["alone"] + (1 - share) * np.eye(3)[made["labels"]]
-    assert len(np.unique(made["alone"], axis=0)) > 1  # it does look at the pictures
-    np.testing.assert_allclose(made["made_1"], expected, atol=1e-6)
+from conftest import PROGRAMS, SMALL, Said, commands
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +36,23 @@ def said(
         "classes": [*pair, three],
         "broken": [*train, folder / "broken.tflite"],
         "absent": [*train, folder / "absent.tflite"],
+        "targets": ["@", PROGRAMS / "ask_teacher.py", three, folder / "made.npz"],
     }
     outcomes = commands(folder, *argvs.values())
     for name in ("three", "two"):
         shutil.copy(folder / name / "training" / "state.json", folder / f"{name}.json")
     return dict(zip(argvs, outcomes, strict=True)) | {"folder": folder}
+
+
+def test_targets_are_the_teachers_scores_and_the_labels(said: dict) -> None:
+    assert said["targets"].status == 0, said["targets"].stderr
+    made = np.load(said["folder"] / "made.npz")
+    np.testing.assert_array_equal(made["made_0"], made["pixels"])
+    np.testing.assert_array_equal(made["made_2"], made["weights"])
+    share = float(made["share"])
+    expected = share * made["alone"] + (1 - share) * np.eye(3)[made["labels"]]
+    assert len(np.unique(made["alone"], axis=0)) > 1  # it does look at the pictures
+    np.testing.assert_allclose(made["made_1"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["three", "two"])

@@ -8,69 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TEST_DATA, Said, commands, run
+from conftest import PROGRAMS, TEST_DATA, Said, commands
 
-SCRIPT = """
-import json, pathlib, sys
-import numpy as np
-import keras
-from convert.training import networks
-from convert.errors import WeightsError
-from convert.training.weights import load_weights
-
-folder, said = pathlib.Path(sys.argv[1]), {"same": {}, "refused": {}}
-keras.utils.set_random_seed(0)
-
-def loaded(name, source, alpha):
-    model = networks.build(name, (64, 96), 3, alpha=alpha)
-    last = [w.copy() for w in model.layers[-1].get_weights()]
-    load_weights(model, name, alpha=alpha, source=str(source))
-    assert all(map(np.array_equal, last, model.layers[-1].get_weights()))
-    return networks.backbone_of(model).get_weights()
-
-def same(found, theirs):
-    return len(found) > 20 and all(map(np.array_equal, found, theirs.get_weights()))
-
-for top, size in ((False, 64), (True, 224)):
-    theirs = keras.applications.MobileNet(
-        alpha=0.25, weights=None, include_top=top, input_shape=(size, size, 3))
-    path = folder / f"top-{top}.weights.h5"
-    theirs.save_weights(path)
-    said["same"][path.name] = same(loaded("mobilenet", path, 0.25), theirs)
-
-for name, alpha, top, file in json.loads(sys.argv[2]):
-    application = getattr(keras.applications, networks.NETWORKS[name].application)
-    theirs = application(alpha=alpha, weights=None, include_top=top, input_shape=(224, 224, 3))
-    theirs.load_weights(file)
-    said["same"][pathlib.Path(file).name] = same(loaded(name, file, alpha), theirs)
-
-whole = folder / "top-False.weights.h5"
-(folder / "cut.h5").write_bytes(whole.read_bytes()[:5000])
-(folder / "text.h5").write_text("no weights")
-(folder / "empty.h5").write_bytes(b"")
-(folder / "weights.bin").write_bytes(whole.read_bytes())
-(folder / "folder.h5").mkdir()
-for case, name, alpha, source in (
-    ("network", "mobilenet_v2", 0.35, whole), ("alpha", "mobilenet", 0.5, whole),
-    ("no alpha", "vgg16", 1.0, whole), ("cut", "mobilenet", 0.25, folder / "cut.h5"),
-    ("text", "mobilenet", 0.25, folder / "text.h5"),
-    ("empty", "mobilenet", 0.25, folder / "empty.h5"),
-    ("suffix", "mobilenet", 0.25, folder / "weights.bin"),
-    ("folder", "mobilenet", 0.25, folder / "folder.h5"),
-    ("missing", "mobilenet", 0.25, folder / "missing.h5"),
-    ("imagenet", "mobilenet_v3_small", 1.0, "imagenet"),
-):
-    try:
-        loaded(name, source, alpha)
-    except WeightsError as error:
-        said["refused"][case] = str(error)
-
-before = networks.build("mobilenet", (64, 64), 2, alpha=0.25)
-kept = [w.copy() for w in before.get_weights()]
-load_weights(before, "mobilenet", alpha=0.25, source="none")
-said["none"] = all(map(np.array_equal, kept, before.get_weights()))
-(folder / "said.json").write_text(json.dumps(said))
-"""
 BACKBONES = TEST_DATA / "backbones"
 KERNELS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_224_no_top.h5"
 REAL = (
@@ -88,13 +27,23 @@ def offline(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the script found."""
+def said(two_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the program found, and what two commands say, in one process without a network."""
     folder: Path = tmp_path_factory.mktemp("weights")
     real = [(*row[:3], str(BACKBONES / row[3])) for row in REAL if (BACKBONES / row[3]).exists()]
-    done = run("-c", SCRIPT, str(folder), json.dumps(real), env=offline(folder / "keras"))
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "said.json").read_text())
+    out = folder / "out"
+    line = ["train", two_photos, "-o", out, "--image-size", 32, "--precision", "float32"]
+    argvs = {
+        "download": line,
+        "absent": [*line, "--weights", folder / "absent.h5"],
+        "program": ["@", PROGRAMS / "load_backbones.py", folder, json.dumps(real)],
+    }
+    (folder / "said").mkdir()
+    outcomes = commands(folder / "said", *argvs.values(), env=offline(folder / "keras"))
+    outcomes = dict(zip(argvs, outcomes, strict=True))
+    assert outcomes["program"].status == 0, outcomes["program"].stderr
+    found = json.loads((folder / "said.json").read_text())
+    return outcomes | found | {"downloads": list((folder / "keras").rglob("*.h5"))}
 
 
 @pytest.mark.parametrize("top", [False, True])
@@ -144,14 +93,10 @@ def test_what_cannot_be_used_is_one_line_with_file_and_remedy(
     assert "\n" not in line
 
 
-def test_without_a_network_the_command_says_what_to_give(two_photos: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    line = ["train", two_photos, "-o", out, "--image-size", 32, "--precision", "float32"]
-    missing = [*line, "--weights", tmp_path / "absent.h5"]
-    download, absent = commands(tmp_path, line, missing, env=offline(tmp_path / "keras"))
-    assert_one_line(download, "cannot be downloaded (no network?); give --weights FILE, or")
-    assert_one_line(absent, "absent.h5: no such weights file; check the path")
-    assert not list((tmp_path / "keras").rglob("*.h5"))
+def test_without_a_network_the_command_says_what_to_give(said: dict[str, Any]) -> None:
+    assert_one_line(said["download"], "cannot be downloaded (no network?); give --weights FILE, or")
+    assert_one_line(said["absent"], "absent.h5: no such weights file; check the path")
+    assert said["downloads"] == []
 
 
 def assert_one_line(said: Said, expected: str) -> None:

@@ -1,5 +1,7 @@
 """Write small classifiers in others' shapes: python tests/programs/make_classifiers.py OUT.
 
+OUT/odd gets some that only tests/test_model.py reads.
+
 In a process of its own, for TensorFlow and a TFLite runtime do not go together. None says anything
 of itself. A float input wants pixels 0..1; OUT/expected.json holds, by a model's name, the values
 that TensorFlow computes for the golden vectors 0 and 1: of each output, a list.
@@ -34,6 +36,9 @@ def main(out: Path) -> None:
         (out / "others" / f"{name}.tflite").write_bytes(converter.convert())
     (out / "others" / "main-and-aux.tflite").write_bytes(converted(main_and_auxiliary()))
     (out / "expected.json").write_text(json.dumps(expected))
+    (out / "odd").mkdir()
+    for name, network in odd_networks().items():
+        (out / "odd" / f"{name}.tflite").write_bytes(converted(network))
 
 
 def networks() -> dict[str, tf.Module]:
@@ -152,6 +157,19 @@ class ChannelsFirst(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec((1, 3, 14, 12), tf.float32)])
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(tf.reshape(x, (1, -1)) @ self.weights)
+
+
+def odd_networks() -> dict[str, tf.keras.Model]:
+    layers = tf.keras.layers
+    image, other = (layers.Input((8, 8, 3), batch_size=1) for _ in range(2))
+    mean = layers.GlobalAveragePooling2D()
+    bright = layers.Dense(1, "sigmoid", kernel_initializer="ones")
+    softmax = layers.Dense(2, "softmax")
+    return {
+        "one-sigmoid": tf.keras.Model(image, bright(layers.Rescaling(1 / 255)(mean(image)))),
+        "two-inputs": tf.keras.Model([image, other], softmax(mean(image + other))),
+        "four-dimensions": tf.keras.Model(image, layers.Conv2D(2, 1, activation="softmax")(image)),
+    }
 
 
 class NoBatch(tf.Module):
