@@ -125,12 +125,11 @@ def test_edge_json_is_named_and_says_the_variant(
     assert edge["variant"] == variant
 
 
-def described(labels: list[str], edge: dict[str, Any], **texts: str) -> bytes:
+def described(labels: list[str], edge: dict[str, Any]) -> bytes:
     """The shipped default, saying other things of itself."""
     normalization = Normalization(0.0, 1.0)
     content = default_model().read_bytes()
-    name = texts.pop("name", "m")
-    return embed(content, name=name, labels=labels, normalization=normalization, edge=edge, **texts)
+    return embed(content, name="m", labels=labels, normalization=normalization, edge=edge)
 
 
 def test_awkward_labels_are_one_line_each_and_true_in_edge_json() -> None:
@@ -167,19 +166,5 @@ def test_embedding_again_replaces_what_was_said() -> None:
     assert read_metadata(once, "it").edge == {"format": 1}
 
 
-def test_what_people_want_to_know_is_said_where_it_is_given() -> None:
-    texts = {"name": "n", "description": "a\nb", "version": "2", "author": "c", "license_name": "d"}
-    said, silent = described(["a", "b"], {}, **texts), described(["a", "b"], {})
-    assert all(text in buffer_of(said) for text in (b"a\\nb\0", b"2\0", b"c\0", b"d\0"))
-    assert len(buffer_of(silent)) < len(buffer_of(said))
-
-
 def schema_of(content: bytes) -> Any:
     return schema_py_generated.ModelT.InitFromPackedBuf(content, 0)
-
-
-def buffer_of(content: bytes) -> bytes:
-    """The metadata's own flatbuffer."""
-    model = schema_of(content)
-    (entry,) = [entry for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
-    return bytes(model.buffers[entry.buffer].data)

@@ -41,10 +41,6 @@ def embed(
     labels: Sequence[str],
     normalization: Normalization,
     edge: dict[str, Any],
-    description: str = "",
-    version: str = "",
-    author: str = "",
-    license_name: str = "",
 ) -> bytes:
     """Return the model with its metadata; what it had before is replaced.
 
@@ -55,11 +51,9 @@ def embed(
             escaped there; a reader that knows edge.json takes them from it.
         normalization: what a float input wants done to pixels 0..255.
         edge: what goes into edge.json.
-        description, version, author, license_name: of the model, for people; left out where empty.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    texts = {0: name, 1: description, 2: version, 4: author, 5: license_name}
-    _set_metadata(model, _description(texts, normalization))
+    _set_metadata(model, _description(name, normalization))
     builder = _AlignedBuilder(len(content) + 4096)
     builder.Finish(model.Pack(builder), b"TFL3")
     files = {
@@ -105,7 +99,7 @@ def _with_files(content: bytes, files: dict[str, str]) -> bytes:
     return stream.getvalue()
 
 
-def _description(texts: dict[int, str], normalization: Normalization) -> bytes:
+def _description(name: str, normalization: Normalization) -> bytes:
     """Write ModelMetadata: one image input with its normalization, one output with its labels."""
     builder = flatbuffers.Builder(1024)
     edge_file = _file(
@@ -118,11 +112,10 @@ def _description(texts: dict[int, str], normalization: Normalization) -> bytes:
             3: _vector(builder, [_output(builder)]),
         },
     )
-    told = {n: builder.CreateString(one_line(text)) for n, text in texts.items() if text}
     root = _table(
         builder,
         {
-            **told,
+            0: builder.CreateString(one_line(name)),
             3: _vector(builder, [subgraph]),
             6: _vector(builder, [edge_file]),
             7: builder.CreateString("1.0.0"),  # min_parser_version
