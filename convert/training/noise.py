@@ -24,7 +24,7 @@ def import_tensorflow() -> None:
         return
     # Of what it says later, errors alone.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _filtered_stderr():
+    with filtered_stderr():
         try:
             import tensorflow as tf
         except ModuleNotFoundError as error:
@@ -34,7 +34,7 @@ def import_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _filtered_stderr() -> Iterator[None]:
+def filtered_stderr() -> Iterator[None]:
     """Leave lines of NOISE out of what this process writes to the file descriptor of stderr.
 
     By a process of its own: what is said before a crash, such as which instructions the processor
