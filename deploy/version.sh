@@ -133,8 +133,7 @@ build_version() {
     rm -rf -- "$target"
     make_venv
     install_into_venv
-    for script in "$target"/bin/edge-*; do write_command "$script"; done
-    record_commands
+    write_commands
     (cd "$target" && find . -type f ! -path './deploy/*' -print0 | sort -z | xargs -0 sha256sum >"$work/SHA256SUMS")
     put "$work/SHA256SUMS" "$target/SHA256SUMS"
     sync -f "$target"
@@ -167,39 +166,36 @@ install_into_venv() {
     esac
 }
 
-# write_command SCRIPT: pip's start script, for the environment alone (no user's packages, no current folder), and with a line
-# for the day on which the system has got another Python.
-write_command() {
-    module=$(sed -n 's/^from \(edge[a-z_.]*\) import main$/\1/p' "$1")
-    cat >"$1" <<END
-#!$target/bin/python -sP
+# The package's start scripts are written anew, and recorded: for the environment alone (no user's packages, no current
+# folder), and with a line for the day on which the system has got another Python.
+write_commands() {
+    "$target/bin/python" -I - "$target" "$opt/current/deploy/install.sh" <<'END'
+import base64, hashlib, importlib.metadata, pathlib, sys
+target, install = pathlib.Path(sys.argv[1]), sys.argv[2]
+START = """#!{target}/bin/python -sP
 import sys
 
 try:
-    from $module import main
+    from {module} import {function}
 except ModuleNotFoundError as error:
-    if error.name != "edge":
+    if error.name != "{package}":
         raise
-    built = "Python ${system%% *}, and this system has " + sys.version.split()[0]
-    sys.exit(f"${1##*/}: was installed for {built}; sudo sh $opt/current/deploy/install.sh")
-sys.exit(main())
-END
-}
-
-# The package's RECORD has the commands as they are now.
-record_commands() {
-    "$target/bin/python" -I - "$target" <<'END'
-import base64, hashlib, pathlib, sys
-(record,) = pathlib.Path(sys.argv[1]).glob("lib/python3*/site-packages/edge_classify-*.dist-info/RECORD")
-lines = []
-for line in record.read_text().splitlines():
-    name = line.split(",")[0]
-    if name.startswith("../../../bin/"):
-        content = (record.parent.parent / name).read_bytes()
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        line = f"{name},sha256={digest},{len(content)}"
-    lines.append(line + "\n")
-record.write_text("".join(lines))
+    built = "Python {version}, and this system has " + sys.version.split()[0]
+    sys.exit(f"{name}: was installed for {{built}}; sudo sh {install}")
+sys.exit({function}())
+"""
+package = importlib.metadata.distribution("edge-classify")
+recorded = {}
+for entry in package.entry_points.select(group="console_scripts"):
+    module, _, function = entry.value.partition(":")
+    text = START.format(target=target, module=module, function=function, package=module.split(".")[0], name=entry.name,
+                        version=sys.version.split()[0], install=install)
+    (target / "bin" / entry.name).write_text(text)
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    recorded[f"../../../bin/{entry.name}"] = f"sha256={digest},{len(text.encode())}"
+(record,) = target.glob("lib/python3*/site-packages/edge_classify-*.dist-info/RECORD")
+lines = (line.split(",", 1) for line in record.read_text().splitlines())
+record.write_text("".join(f"{name},{recorded.get(name, rest)}\n" for name, rest in lines))
 END
 }
 
@@ -212,11 +208,19 @@ keep_scripts() {
     done
     chmod 755 "$target"/deploy/*.sh
     cmp -s -- "$wheel" "$target/deploy/${wheel##*/}" || put "$wheel" "$target/deploy/${wheel##*/}"
-    if [ -d "$target/deploy/wheels" ]; then return 0; fi
+    if are_whole "$target/deploy/wheels"; then return 0; fi
+    rm -rf -- "$target/deploy/wheels"
     keep_wheels
 }
 
+# are_whole FOLDER: its wheels; there may be none, where they could not be had.
+are_whole() {
+    [ -e "$1/SHA256SUMS" ] || return 1
+    [ ! -s "$1/SHA256SUMS" ] || (cd "$1" && sha256sum --quiet --strict --check SHA256SUMS) >/dev/null 2>&1
+}
+
 keep_wheels() {
+    step 'keeping its wheels' || return 0
     mkdir -p "$work/wheels"
     "$target/bin/python" -I - "$target" >"$work/installed" <<'END'
 import importlib.metadata, pathlib, sys
@@ -233,6 +237,8 @@ END
         same=$opt/current/deploy/wheels/${file##*/}
         if cmp -s -- "$file" "$same"; then ln -f -- "$same" "$file"; fi
     done
+    (cd "$work/wheels" && find . -name '*.whl' -print0 | sort -z | xargs -0 --no-run-if-empty sha256sum >SHA256SUMS)
+    sync -f "$work/wheels"
     mv -- "$work/wheels" "$target/deploy/wheels"
 }
 

@@ -31,11 +31,15 @@ is_kept_for_trixie() {
 # --- never without a service
 
 # 1
+wheels_are_kept_again() {
+    wheel=$(find "$opt/current/deploy/wheels/" -name 'ai_edge_litert-*-cp311-*.whl')
+    cp "$wheel" /srv/wheel && : >"$wheel" && install && cmp /srv/wheel "$wheel"
+}
 emptied_module() {
     : >"$opt/current/$(cd $opt/current && echo lib/python3*/site-packages/edge/errors.py)"
     was=$(installed_version)
     in_words install || return 1
-    said 'are damaged or missing' && [ "$(installed_version)" != "$was" ] && runs_what_is_in_place
+    said 'are damaged or missing' && wheels_are_kept_again && [ "$(installed_version)" != "$was" ] && runs_what_is_in_place
 }
 
 # killed_when COMMAND... : starts the upgrade, and kills it with all that it started once the command is true.
