@@ -117,3 +117,10 @@ def test_kills_are_spread_over_the_run_and_follow_its_last_lines() -> None:
     assert max(at_s) < 34.1
     assert sum(line == "starting it" for *_, line in kills) >= 2
     assert sum(line == "apt" for *_, line in kills) >= 5
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 30])
+def test_as_many_moments_are_chosen_as_were_asked_for(count: int) -> None:
+    moments = [power_moments.parse(row) for row in INDEX]
+    assert len(power_moments.choose_cuts(moments, count)) == count
+    assert len(power_moments.choose_kills(moments, count)) == count

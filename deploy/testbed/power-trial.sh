@@ -41,7 +41,8 @@ damage() {
     done | grep -v '^whole$' | xargs
 }
 
-# verdict: one line: "VERSION works", "not installed yet", "not enabled yet" or "BROKEN" and why.
+# verdict: one line: "VERSION works", "not installed yet", "not enabled yet", "not started yet" or "BROKEN" and
+# why.
 verdict() {
     if [ ! -e "$opt/current" ] && [ ! -L "$opt/current" ]; then
         if [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = enabled ]; then echo 'BROKEN: enabled without a version'; else echo 'not installed yet'; fi
@@ -57,6 +58,10 @@ verdict() {
         waited=$((waited + 1))
     done
     sleep 1
+    if [ "$(property ActiveState)/$(property Result)/$(property InvocationID)" = inactive/success/ ]; then
+        echo "not started yet: $(current) is in place"
+        return
+    fi
     if [ "$(property ActiveState)" != active ] || ! has_classified; then
         echo "BROKEN: $(current) is $(property ActiveState) ($(property Result), $(property ExecMainStatus)): $(last_words)"
         return

@@ -14,7 +14,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 SWITCH = ("switching ", "starting it")  # one follows the other at once
 DELAYS_S = (
     0.0,
@@ -46,10 +48,15 @@ def spread(moments: list[Moment], count: int) -> list[Moment]:
     return [moments[(i + 1) * len(moments) // count - 1] for i in range(count)]
 
 
+def last(items: list[T], count: int) -> list[T]:
+    """Take the last `count` of them, or all."""
+    return items[max(0, len(items) - count) :]
+
+
 def choose_cuts(moments: list[Moment], count: int) -> list[str]:
     """Choose clones of the disk."""
     switch_s = next(m.at_s for m in moments if m.line.startswith(SWITCH))
-    lines = [m for m in moments if m.why == "line"][-(count // 4) :]
+    lines = last([m for m in moments if m.why == "line"], count // 4)
     ticks = [m for m in moments if m.why == "tick"]
     early = spread([m for m in ticks if m.at_s < switch_s], count // 4)
     late = spread([m for m in ticks if m.at_s >= switch_s], count - len(lines) - len(early))
@@ -62,12 +69,11 @@ def choose_kills(moments: list[Moment], count: int) -> list[str]:
     running = [m for m in moments if m.at_s < end_s]
     lines = [m for m in running if m.why == "line"]
     chosen = [(m.at_s + delay_s, m, delay_s) for m in lines for delay_s in DELAYS_S]
-    chosen = chosen[len(chosen) - count // 2 :]
+    chosen = last(chosen, count // 2)
     num_spread = count - len(chosen)
     for i in range(num_spread):
         at_s = end_s * (i + 0.5) / num_spread
-        last = [m for m in lines if m.at_s <= at_s]
-        before = last[-1] if last else moments[0]
+        before = ([moments[0]] + [m for m in lines if m.at_s <= at_s])[-1]
         chosen.append((at_s, before, max(0.0, at_s - before.at_s)))
     chosen.sort(key=lambda choice: choice[0])
     return [f"{m.num_lines}\t{delay_s:.2f}\t{m.line}" for _, m, delay_s in chosen]
