@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -151,6 +154,60 @@ def test_pip_gets_its_sources_and_nothing_else(tmp_path: Path) -> None:
     command = ["sh", "-c", f'{done.stdout}\nprintf %s "$PIP_INDEX_URL"']
     url = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert url == "https://index.test/it's"
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Path:
+    """A version as pip leaves it, of a small package that calls itself edge-classify."""
+    target = tmp_path / "versions" / "1.0-abc"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True)
+    (site,) = target.glob("lib/python3*/site-packages")
+    info = site / "edge_classify-1.0.dist-info"
+    for folder in (info, site / "edge"):
+        folder.mkdir()
+    (site / "edge" / "__init__.py").write_text("def greet():\n    import json\n    return 7\n")
+    (target / "bin" / "edge-greet").write_text("pip's own")
+    (target / "bin" / "edge-greet").chmod(0o755)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: edge-classify\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[console_scripts]\nedge-greet = edge:greet\n")
+    (info / "RECORD").write_text("edge/__init__.py,,\n../../../bin/edge-greet,sha256=old,9\n")
+    return target
+
+
+def write_commands(version: Path) -> None:
+    done = shell('target=$1; write_commands; cat "$1/bin/edge-greet"', str(version))
+    assert done.returncode == 0, done.stderr
+
+
+def greet(version: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(version / "bin" / "edge-greet")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd)
+
+
+def test_a_command_runs_what_the_package_names(version: Path, tmp_path: Path) -> None:
+    write_commands(version)
+    (tmp_path / "json.py").write_text("raise SystemExit('the current folder')")
+    assert greet(version, tmp_path).returncode == 7
+
+
+def test_a_command_is_recorded(version: Path) -> None:
+    write_commands(version)
+    (record,) = version.glob("lib/python3*/site-packages/*.dist-info/RECORD")
+    content = (version / "bin" / "edge-greet").read_bytes()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    line = f"../../../bin/edge-greet,sha256={digest},{len(content)}"
+    assert record.read_text().splitlines() == ["edge/__init__.py,,", line]
+
+
+def test_a_command_for_another_python_says_what_to_run(version: Path, tmp_path: Path) -> None:
+    write_commands(version)
+    (site,) = version.glob("lib/python3*/site-packages")
+    site.rename(site.with_name("of-another-python"))
+    done = greet(version, tmp_path)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("edge-greet: was installed for Python 3.")
+    assert done.stderr.endswith("; sudo sh /opt/edge-classify/current/deploy/install.sh\n")
 
 
 def test_what_is_copied_is_there_and_all_that_install_needs() -> None:
