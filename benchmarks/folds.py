@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.data.near_duplicates import groups
+from convert.data.grouping.near_duplicates import groups
 from convert.data.photo import Photo, sha256_of
 from convert.data.walk import walk_photos
 

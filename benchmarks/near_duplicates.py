@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convert.data.near_duplicates import Seen, group, see
+from convert.data.grouping.near_duplicates import Seen, group, see
 from convert.report.sheet import sheet
 from edge.image.preprocess import encode_jpeg, read_image
 from edge.sources.photos import files

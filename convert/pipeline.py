@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
 from convert.data.overview import told
 from convert.data.photo import sha256_of
+from convert.data.splits import Prediction, write_predictions, write_splits
 from convert.errors import ConversionError, DatasetError, TrainingError
 from convert.files import write
 from convert.job import Run, export_run, say, training_run
@@ -38,8 +40,10 @@ SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
     """Train, and leave the best epoch in OUT/training; see `convert.train`."""
     job = training_run(folder, out, "train", cast(RunOptions, options))
-    checkpoint = _fit(job, _scan(job))
+    photos = _scan(job)
+    checkpoint = _fit(job, photos)
     write(job.out / "history.csv", history_csv(checkpoint.history).encode())
+    write_splits(job.out, job.photos, photos.dataset, {})
     return checkpoint
 
 
@@ -152,13 +156,25 @@ def _export(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
         reason=reason,
         threshold=choose_threshold(chosen.val.scores, val_labels, job.threshold_precision),
         val_pixels=photos.val,
-        val_names=tuple(f"{dataset.labels[p.label]}/{p.path.name}" for p in dataset.val),
+        val_names=tuple(os.path.relpath(photo.path, job.photos) for photo in dataset.val),
         augmentation_png=_augmentation_sheet(job, photos),
         worth=dataset.grouping.worth if dataset.drawn else "the folders of val and test",
         left_out=tuple(map(str, dataset.left_out)),
     )
     _write_report(job, report)
+    _write_lists(job, dataset, report)
     return report
+
+
+def _write_lists(job: Run, dataset: Dataset, report: Report) -> None:
+    """Write which photo was in which set, and what the chosen file answers to those held out."""
+    predictions = {
+        photo.sha256: Prediction(tuple(scores))
+        for name, found in report.sets.items()
+        for photo, scores in zip(getattr(dataset, name), found.scores.tolist(), strict=True)
+    }
+    write_splits(job.out, job.photos, dataset, predictions)
+    write_predictions(job.out, job.photos, dataset, predictions)
 
 
 def _augmentation_sheet(job: Run, photos: DecodedPhotos) -> bytes:

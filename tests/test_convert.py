@@ -57,7 +57,12 @@ def dataset(out: Path, converted: Path, drawn: Path, two_photos: Path) -> tuple[
 def test_out_holds_every_variant_and_what_is_said_of_them(out: Path) -> None:
     names = {path.name for path in out.iterdir()} - {"mistakes.png"}  # where there are any
     models = {f"model-{variant}.tflite" for variant in VARIANTS}
-    told = {"report.html", "card.json", "history.csv", "calibration.txt"}
+    told = {
+        "report.html",
+        "card.json",
+        "history.csv",
+        "calibration.txt",
+    }
     assert names == models | told | {*PICTURES, "training", "cache"}
 
 

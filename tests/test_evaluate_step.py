@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from conftest import run
 
 from convert.data.dataset import load
+from convert.data.drawn import draw_photos
+from convert.data.set_names import SETS
+from convert.errors import DatasetError
+from convert.steps.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,10 @@ def test_the_confusion_counts_every_photo(held_out: Path, model_path: Path) -> N
 
 def test_another_set_is_measured_if_asked_for(held_out: Path, model_path: Path) -> None:
     done = run("-m", "convert", "evaluate", str(held_out), str(model_path), "--set", "train")
-    assert "on 63 photos" in done.stdout
+    assert done.returncode == 1
+    assert "was trained on these photos (63 of 63)" in done.stderr
+    line = [str(held_out), str(model_path), "--set", "train", "--anyway"]
+    assert "on 63 photos" in run("-m", "convert", "evaluate", *line).stdout
 
 
 @pytest.mark.parametrize(
@@ -80,3 +89,49 @@ def test_what_cannot_be_measured_is_one_line(
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert told in done.stderr
+
+
+def test_a_whole_folder_is_measured_on_the_models_test_photos(
+    drawn: Path, model_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = load(drawn, 0)
+    assert evaluate(drawn, model_path).accuracy.total == len(dataset.test)
+    assert "those of test by splits.csv" in capsys.readouterr().err
+    assert evaluate(drawn, model_path, split="val").accuracy.total == len(dataset.val)
+    with pytest.raises(DatasetError, match="was trained on these photos"):
+        evaluate(drawn, model_path, split="train")
+    assert evaluate(drawn, model_path, anyway=True).accuracy.total == 90
+
+
+def test_photos_that_were_never_seen_are_all_measured(tmp_path: Path, model_path: Path) -> None:
+    draw_photos(tmp_path, per_class=3, size=96, seed=99)
+    assert evaluate(tmp_path, model_path).accuracy.total == 9
+    assert evaluate(tmp_path / "cup", model_path).accuracy.total == 3
+
+
+def test_without_splits_no_set_is_known(tmp_path: Path, drawn: Path, model_path: Path) -> None:
+    alone = tmp_path / "model.tflite"
+    shutil.copy(model_path, alone)
+    assert evaluate(drawn, alone).accuracy.total == 90
+    with pytest.raises(DatasetError, match=r"no splits\.csv lies beside"):
+        evaluate(drawn, alone, split="test")
+
+
+def test_splits_and_predictions_name_every_photo(drawn: Path, converted: Path) -> None:
+    dataset = load(drawn, 0)
+    rows = list(csv.DictReader((converted / "splits.csv").read_text().splitlines()))
+    assert [(row["set"], row["sha256"]) for row in rows] == [
+        (name, photo.sha256) for name in SETS for photo in getattr(dataset, name)
+    ]
+    assert all((drawn / row["path"]).is_file() for row in rows)
+    assert all(bool(row["prediction"]) is (row["set"] != "train") for row in rows)
+    assert all(row["group"] for row in rows)
+    held_out = list(csv.DictReader((converted / "predictions.csv").read_text().splitlines()))
+    assert len(held_out) == len(dataset.val) + len(dataset.test)
+    for row in held_out:
+        assert row["right"] == ("yes" if row["label"] == row["prediction"] else "no")
+        assert float(row[row["prediction"]]) == float(row["score"])
+    right = [row["right"] for row in held_out if row["set"] == "test"].count("yes")
+    card = json.loads((converted / "card.json").read_text())
+    (chosen,) = [v for v in card["variants"] if v["file"] == card["recommended"]]
+    assert right == chosen["test_accuracy"]["correct"]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from convert.data.dataset import SETS, Dataset, load
-from convert.data.groups import OTHER_PHOTOS, SAME_SCENE
+from convert.data.grouping.groups import OTHER_PHOTOS, SAME_SCENE
 
 
 def scene(seed: int) -> Image.Image:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from convert.data.near_duplicates import LOOK, SIDE, Seen, group, groups, look
+from convert.data.grouping.near_duplicates import LOOK, SIDE, Seen, group, groups, look
 from convert.data.photo import Photo, sha256_of
 
 Change = Callable[[Image.Image], Image.Image]

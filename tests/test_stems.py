@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convert.data.stems import pairs_of, stems_of
+from convert.data.grouping.stems import pairs_of, stems_of
 
 OTHERS = [f"other{n}" for n in range(12)]
 

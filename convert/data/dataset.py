@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.data.groups import Grouping, grouped
-from convert.data.near_duplicates import Overview, look_over
+from convert.data.grouping.groups import Grouping, grouped
+from convert.data.grouping.near_duplicates import Overview, look_over
 from convert.data.parallel import each
 from convert.data.photo import Photo, sha256_of
 from convert.data.set_names import SETS

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from convert.data.near_duplicates import UNSEEN, Seen, see
+from convert.data.grouping.near_duplicates import UNSEEN, Seen, see
 from convert.data.parallel import each
 from convert.data.walk import PhotoFile, PhotoTree, walk_photos
 from edge.errors import ImageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from convert.data.photo import Photo, sha256_of
 from convert.data.set_names import SETS
+from convert.data.splits import FILE, read_splits
 from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
 from convert.measure.evaluate import Evaluation
@@ -25,10 +26,13 @@ from convert.measure.scores import (
     confusion,
 )
 from edge.classifier.model import Model
+from edge.commands import complain
 
+NAME = "convert evaluate"
 EXAMPLES = """\
 PHOTOS holds one folder per class, named as the model's labels, or train/, val/ and test/ that hold
-those. Every photo of it is measured, by the code that runs on the device.
+those. Which photos a model was trained on is known from splits.csv beside it, by their content:
+only its test photos are measured then, by the code that runs on the device.
 
 examples:
   python -m convert evaluate photos/test out/model-int8.tflite
@@ -66,15 +70,23 @@ class ModelEvaluation:
 
 
 def evaluate(
-    photos: str | os.PathLike[str], model: str | os.PathLike[str], *, split: str = "test"
+    photos: str | os.PathLike[str],
+    model: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    anyway: bool = False,
 ) -> ModelEvaluation:
     """Measure a .tflite file on labelled photos, by the code that runs on the device.
+
+    Which photos the model was trained on is known from splits.csv beside it, by their content.
 
     Args:
         photos: a folder with one folder per class, named as the model's labels, or with train/,
             val/ and test/ that hold those.
         model: a .tflite file.
-        split: which set to measure, where `photos` holds sets: train, val or test.
+        split: which set to measure: train, val or test; that of `photos`, or where it holds no
+            sets, of splits.csv. None: test, or all photos where they are in no set.
+        anyway: measure photos that the model was trained on, too.
 
     Returns:
         Accuracy, what holds at the model's threshold, and the confusion.
@@ -83,15 +95,58 @@ def evaluate(
         EdgeError: the photos or the file cannot be used.
     """
     tree = walk_photos(Path(photos))
-    of_set = split if tree.split else "train"
+    of_set = (split or "test") if tree.split else "train"
     if of_set not in tree.labels:
         raise DatasetError(tree.path, f"has no {of_set}", "give another --set")
     path = Path(model)
     with Model(path) as opened:
         labels = opened.labels
         threshold = float(opened.metadata.edge.get("threshold") or 0.0)
-    measured = measure(path, _photos(tree, of_set, labels), path.name)
-    return ModelEvaluation(labels, threshold, measured)
+    found = _photos(tree, of_set, labels)
+    sets = read_splits(path.with_name(FILE))
+    if not tree.split:
+        found = _of_set(found, sets, split, path, anyway)
+    if not anyway:
+        _refuse_trained(found, sets, path)
+    return ModelEvaluation(labels, threshold, measure(path, found, path.name))
+
+
+def _of_set(
+    photos: list[Photo],
+    sets: Mapping[str, str] | None,
+    split: str | None,
+    model: Path,
+    anyway: bool,
+) -> list[Photo]:
+    """The photos of a set by splits.csv; all of them where it knows none."""
+    if sets is None:
+        if split:
+            fault = f"holds no sets, and no {FILE} lies beside {model}"
+            raise DatasetError(model.parent, fault, "leave --set out to measure all photos")
+        complain(NAME, f"no {FILE} beside {model}: it may have been trained on these photos")
+        return photos
+    known = [photo for photo in photos if photo.sha256 in sets]
+    if not known and not split:
+        return photos
+    if anyway and not split:
+        return photos
+    of_set = split or "test"
+    chosen = [photo for photo in known if sets[photo.sha256] == of_set]
+    if not chosen:
+        raise DatasetError(model.with_name(FILE), f"has no photo of {of_set}", "give another --set")
+    if len(chosen) < len(photos):
+        complain(NAME, f"{len(chosen)} of {len(photos)} photos: those of {of_set} by {FILE}")
+    return chosen
+
+
+def _refuse_trained(photos: Sequence[Photo], sets: Mapping[str, str] | None, model: Path) -> None:
+    trained = sum((sets or {}).get(photo.sha256) == "train" for photo in photos)
+    if trained:
+        raise DatasetError(
+            model,
+            f"was trained on these photos ({trained} of {len(photos)})",
+            "give others, or --anyway to measure them nevertheless",
+        )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,13 +154,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder with labelled photos")
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="a .tflite file")
-    parser.add_argument("--set", choices=SETS, default="test", help="where PHOTOS holds sets")
+    parser.add_argument(
+        "--set",
+        choices=SETS,
+        help=f"of PHOTOS, or of {FILE} beside the model (default: test; all photos if in no set)",
+    )
+    parser.add_argument(
+        "--anyway", action="store_true", help="measure photos that the model was trained on, too"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print accuracy, the figures at the model's own threshold, and the confusion, per model."""
     for path in arguments.models:
-        found = evaluate(arguments.photos, path, split=arguments.set)
+        found = evaluate(arguments.photos, path, split=arguments.set, anyway=arguments.anyway)
         answered = found.at_threshold
         print(f"{path}: accuracy {found.accuracy} on {found.accuracy.total} photos")
         print(f"  balanced accuracy: {found.balanced_accuracy:.3f}")
@@ -122,6 +184,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _photos(tree: PhotoTree, of_set: str, labels: Sequence[str]) -> list[Photo]:
     """The photos of a set; each class must be one of the model's labels."""
+    own = tree.path.resolve().name
+    if not tree.labels[of_set] and own in labels:  # the folder of one class
+        strays = [tree.path / name for name in tree.strays]
+        return [Photo(path, labels.index(own), sha256_of(path)) for path in strays]
     unknown = [name for name in tree.labels[of_set] if name not in labels]
     if unknown:
         fault = f"{unknown[0]} is no label of the model ({', '.join(labels[:5])})"

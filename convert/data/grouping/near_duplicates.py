@@ -3,7 +3,7 @@
 Each photo gets a perceptual hash of 255 bits (the signs of its lowest cosine frequencies) and a
 coarse map of its colours. Two photos look alike when nearly all bits agree, or most of them do
 and the colours do as well, in any of eight orientations. What a hash cannot follow (a few degrees,
-a crop, shear, shift), local features do: convert.data.copies.
+a crop, shear, shift), local features do: convert.data.grouping.copies.
 
 The limits of the hash were chosen on 6,200 real photos, 19 million pairs.
 benchmarks/near_duplicates.py prints recall, false joins and cost.
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.data.copies import SIDE as DECODED
-from convert.data.copies import Features, copies, features_of
+from convert.data.grouping.copies import SIDE as DECODED
+from convert.data.grouping.copies import Features, copies, features_of
 from convert.data.parallel import each
 from convert.data.photo import Photo
 from convert.files import write

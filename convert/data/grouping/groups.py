@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.data.near_duplicates import connected
+from convert.data.grouping.near_duplicates import connected
+from convert.data.grouping.stems import pairs_of
+from convert.data.grouping.times import order_of, taken_times
 from convert.data.photo import Photo
-from convert.data.stems import pairs_of
-from convert.data.times import order_of, taken_times
 
 Array = NDArray[Any]
 Pairs = list[tuple[int, int]]
