@@ -1,11 +1,21 @@
-"""Files appear whole or not at all, and one that cannot be written is told with its remedy."""
+"""Files appear whole or not at all; and the folder that a run writes, which is one run's at a time.
+
+What cannot be written is one line with its remedy. Earlier runs in a folder are kept.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from convert.errors import OutputError
 from edge.files import replace_file
+
+LOCK, EARLIER = ".lock", "earlier"
 
 
 def write(path: Path, content: bytes) -> None:
@@ -15,3 +25,99 @@ def write(path: Path, content: bytes) -> None:
     except OSError as error:
         fault = f"cannot be written ({error.strerror})"
         raise OutputError(path, fault, "free some space, or give another -o") from error
+
+
+@contextlib.contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Make a folder, and keep other runs out of it; no file, and no empty folder, is left of that.
+
+    Raises: OutputError: it cannot be written, or another process writes it.
+    """
+    is_new = not out.exists()
+    with _locked(_made(out)) as lock:
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        try:
+            yield
+        finally:
+            (out / LOCK).unlink(missing_ok=True)
+            if is_new:
+                with contextlib.suppress(OSError):  # something was written
+                    out.rmdir()
+
+
+def move_aside(out: Path) -> Path | None:
+    """Move what an earlier run left, whole, into OUT/earlier-N; the cache of photos stays.
+
+    Returns: where it is, or None where there was no run.
+
+    Raises: OutputError.
+    """
+    left = [path for path in out.iterdir() if _is_of_a_run(path)]
+    if (
+        not any(path.name == "card.json" or path.suffix == ".tflite" for path in left)
+        and not (out / "training" / "state.json").exists()
+    ):
+        return None
+    numbers = [int(p.name.partition("-")[2]) for p in out.glob(f"{EARLIER}-*") if _numbered(p)]
+    target = out / f"{EARLIER}-{max(numbers, default=0) + 1}"
+    try:
+        target.mkdir()
+        for path in left:
+            path.rename(target / path.name)
+    except OSError as error:
+        fault = f"cannot be moved to {target.name} ({error.strerror})"
+        raise OutputError(out, fault, "give another -o") from error
+    return target
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Whether a run may have written it: no folder of the user's own is moved."""
+    if path.is_dir():
+        return path.name == "training"
+    return path.suffix in (".tflite", ".json", ".html", ".png", ".csv", ".txt")
+
+
+def _numbered(path: Path) -> bool:
+    return path.name.partition("-")[2].isdecimal()
+
+
+def _made(out: Path) -> Path:
+    try:
+        str(out).encode()
+    except UnicodeEncodeError as error:
+        fault = "its name is not UTF-8, so that no file of TensorFlow's can be written into it"
+        raise OutputError(out, fault, "give another -o") from error
+    if out.exists() and not out.is_dir():
+        raise OutputError(out, "is a file", "give -o a folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(out, f"cannot be made ({error.strerror})", "give another -o") from error
+    return out
+
+
+@contextlib.contextmanager
+def _locked(out: Path) -> Iterator[TextIO]:
+    """Hold OUT's lock, the one that the others see."""
+    path = out / LOCK
+    while True:
+        try:
+            lock = path.open("a+")
+        except OSError as error:
+            fault = f"cannot be written ({error.strerror})"
+            raise OutputError(out, fault, "change its rights, or give another -o") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                holder = lock.read().strip()
+                fault = f"is being written by another run (process {holder or 'unknown'})"
+                raise OutputError(out, fault, "wait for it, or give another -o") from error
+            # The run before may have removed its lock between the two calls.
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+                    yield lock
+                    return

@@ -18,13 +18,15 @@ from convert.arguments import ExportOptions, RunOptions, TrainOptions
 from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
-from convert.data.overview import told
+from convert.data.overview import told, understood
 from convert.data.photo import sha256_of
 from convert.data.splits import Prediction, write_predictions, write_splits
+from convert.data.walk import walk_photos
 from convert.errors import ConversionError, DatasetError, TrainingError
-from convert.files import write
+from convert.files import claimed, move_aside, write
 from convert.job import Run, export_run, say, training_run
 from convert.measure.scores import choose_threshold, fit_temperature, log_scores
+from convert.names import VARIANTS
 from convert.report.page import pictures, report_html
 from convert.report.report import Report, card_json, recommend
 from convert.report.sheet import sheet
@@ -33,6 +35,7 @@ from convert.training.augment import variations
 from convert.training.checkpoint import Checkpoint
 from convert.training.train import history_csv, network_of, scores_of
 from convert.training.train import train as train_network
+from convert.training.weights import find_weights
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 
@@ -40,34 +43,59 @@ SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
     """Train, and leave the best epoch in OUT/training; see `convert.train`."""
     job = training_run(folder, out, "train", cast(RunOptions, options))
-    photos = _scan(job)
-    checkpoint = _fit(job, photos)
-    write(job.out / "history.csv", history_csv(checkpoint.history).encode())
-    write_splits(job.out, job.photos, photos.dataset, {})
+    with claimed(job.out):
+        _find_weights(job)
+        photos = _scan(job)
+        checkpoint = _fit(job, photos)
+        write(job.out / "history.csv", history_csv(checkpoint.history).encode())
+        write_splits(job.out, job.photos, photos.dataset, {})
     return checkpoint
 
 
 def export(folder: Path, out: Path, options: ExportOptions) -> Report:
     """Make the files of what OUT/training holds; see `convert.export`."""
     job, checkpoint = export_run(folder, out, cast(RunOptions, options))
-    photos = _scan(job)
-    if checkpoint.about["photos"] != photos.dataset.fingerprint:
-        fault = "are not those that OUT was trained on"
-        raise TrainingError(job.photos, fault, "give the same photos, or train again")
-    return _export(job, photos, checkpoint)
+    with claimed(job.out):
+        photos = _scan(job)
+        if checkpoint.about["photos"] != photos.dataset.fingerprint:
+            fault = "are not those that OUT was trained on"
+            raise TrainingError(job.photos, fault, "give the same photos, or train again")
+        return _export(_with_earlier_variants(job, photos.dataset), photos, checkpoint)
 
 
 def run(folder: Path, out: Path, options: RunOptions) -> Report:
     """Train, then make the files; see `convert.run`."""
     job = training_run(folder, out, "", options)
-    photos = _scan(job)
-    return _export(job, photos, _fit(job, photos))
+    with claimed(job.out):
+        _find_weights(job)
+        photos = _scan(job)
+        return _export(job, photos, _fit(job, photos))
+
+
+def _find_weights(job: Run) -> None:
+    """Find unusable weights before the photos are decoded."""
+    find_weights(job.config.network, job.config.alpha, job.config.weights)
+
+
+def _with_earlier_variants(job: Run, dataset: Dataset) -> Run:
+    """Add the variants that the report in OUT has of this training: one more adds a row."""
+    try:
+        card = json.loads((job.out / "card.json").read_bytes())
+        if (card["name"], card["data"]["fingerprint"]) != (job.name, dataset.fingerprint):
+            return job
+        before = [variant["variant"] for variant in card["variants"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return job
+    wanted = [name for name in VARIANTS if name in before or name in job.variants]
+    return dataclasses.replace(job, variants=tuple(wanted))
 
 
 def _scan(job: Run) -> DecodedPhotos:
-    """Look at the photos before anything is spent on them."""
+    """Look at the photos, and say what was understood, before anything is spent on them."""
     if job.out.resolve().is_relative_to(job.photos.resolve()):
         raise DatasetError(job.out, "lies inside the photos", "give -o a folder outside of them")
+    for line in understood(walk_photos(job.photos)):
+        say(line)
     dataset = datasets.load(
         job.photos, job.config.seed, job.cache, group_by=job.group_by, strict=job.strict
     )
@@ -75,7 +103,6 @@ def _scan(job: Run) -> DecodedPhotos:
     say(f"{job.photos}: {len(dataset.labels)} classes; photos {json.dumps(counts)}")
     for line in told(dataset):
         say(line)
-    job.out.mkdir(parents=True, exist_ok=True)
     photos = DecodedPhotos(dataset, job.config.image_size, job.cache)
     _ = photos.test  # decoded now: an unreadable one shows before the training, not after
     return photos
@@ -86,7 +113,11 @@ def _fit(job: Run, photos: DecodedPhotos) -> Checkpoint:
     dataset = photos.dataset
     drawn = [photo for name in dataset.drawn for photo in getattr(dataset, name)]
     weights = datasets.weigh(dataset.train, job.photos, job.weighed, drawn)
-    checkpoint = Checkpoint(job.training, _about(job, dataset, weights), resume=job.resume)
+    about = _about(job, dataset, weights)
+    earlier = None if job.resume else move_aside(job.out)
+    if earlier:
+        say(f"{job.out} held an earlier run, which is kept in {earlier}")
+    checkpoint = Checkpoint(job.training, about, resume=job.resume)
     try:
         train_network(photos, job.config, weights, checkpoint)
     except KeyboardInterrupt:

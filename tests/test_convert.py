@@ -344,7 +344,7 @@ def refused(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     (folder / "file").write_text("mine")
     lines = {
         "no folder": [folder / "nowhere", "-o", folder / "a"],
-        "broken photo": [folder / "photos", "-o", folder / "b", *QUICK],
+        "broken photo": [folder / "photos", "-o", folder / "b", *QUICK, "--strict"],
         "inside": [drawn, "-o", drawn / "out", *QUICK],
         "file": [drawn, "-o", folder / "file", *QUICK],
         "no training": ["export", drawn, "-o", folder / "c"],

@@ -62,10 +62,10 @@ class Checkpoint:
         if state is None:
             return  # nothing was kept yet: the same as the beginning
         if state["about"] != self.about:
-            differing = [k for k, v in self.about.items() if state["about"].get(k) != v]
+            differing = ", ".join(_differing(state["about"], self.about))
             raise TrainingError(
                 self._folder,
-                f"belongs to a training with another {', '.join(differing)}",
+                f"belongs to a training with another {differing}",
                 "give the same options and photos, or leave --resume out",
             )
         self.history, self.best_epoch = state["history"], state["best_epoch"]
@@ -136,6 +136,19 @@ class Checkpoint:
         return _Keep(self, patience)
 
 
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Name what differs, each with what it was and is where that is short: `epochs (3, not 20)`."""
+    found = []
+    for name, value in now.items():
+        old = before.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            found += _differing(old, value)
+        elif value != old:
+            simple = all(isinstance(v, int | float | None) for v in (value, old))
+            found.append(f"{name} ({value}, not {old})" if simple else name)
+    return found
+
+
 def _read(folder: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = json.loads((folder / STATE).read_text())
@@ -173,6 +186,12 @@ class _Keep(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         checkpoint = self._checkpoint
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            raise TrainingError(
+                "the training",
+                f"diverged: its loss in epoch {epoch + 1} is no number",
+                "give a lower --learning-rate, or --precision float32",
+            )
         checkpoint.keep(self.model, {name: float(value) for name, value in (logs or {}).items()})
         waited = checkpoint.epochs_done - checkpoint.best_epoch
         if self._patience is not None and waited >= self._patience:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import keras
@@ -33,10 +34,24 @@ def load_weights(model: keras.Model, name: str, *, alpha: float, source: str) ->
     base = backbone_of(model)
     if source == NONE or base is None:
         return
-    found = _download(name, alpha) if source == IMAGENET else _read(Path(source), name, alpha)
+    found = list(find_weights(name, alpha, source))
     if NETWORKS[name].convention.bgr:  # we give red first; the file's first layer wants blue
         found[0] = found[0][:, :, ::-1]
     base.set_weights(found)
+
+
+@functools.lru_cache(maxsize=1)
+def find_weights(name: str, alpha: float, source: str) -> tuple[NDArray[np.float32], ...]:
+    """Find a backbone's weights, before anything is spent on photos. Raises: WeightsError.
+
+    Args:
+        name: a key of NETWORKS.
+        alpha: the backbone's width.
+        source: as of `load_weights`; of "none" there is nothing to find.
+    """
+    if source == NONE or not NETWORKS[name].is_backbone:
+        return ()
+    return tuple(_download(name, alpha) if source == IMAGENET else _read(Path(source), name, alpha))
 
 
 def _weights_of(model: keras.Model) -> Weights:
