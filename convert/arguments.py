@@ -36,6 +36,7 @@ class TrainOptions(TypedDict, total=False):
     fine_tune: float | None
     label_smoothing: float | None
     augmentation: str | None
+    no_mirror: bool
     weigh: Sequence[tuple[FilePath, float]]
     teacher: FilePath
     precision: str
@@ -63,6 +64,7 @@ DEFAULTS: RunOptions = {
     "strict": False,
     "network": "mobilenet_v2",
     "weights": "auto",
+    "no_mirror": False,
     "weigh": (),
     "teacher": "",
     "precision": "auto",
@@ -176,6 +178,12 @@ def _add_recipe(training: argparse._ArgumentGroup) -> None:
     training.add_argument(
         "--augmentation", choices=AUGMENTATIONS, help="python -m convert preview shows it"
     )
+    training.add_argument(
+        "--no-mirror",
+        action="store_true",
+        help="show no mirrored photos, which would teach the wrong label where left and right "
+        "matter; classes such as arrows to both sides are also noticed without it",
+    )
 
 
 def _add_lessons(training: argparse._ArgumentGroup) -> None:
@@ -269,6 +277,9 @@ def command_of(step: str, options: RunOptions) -> str:
     for name, value in options.items():
         if name not in ("resume", "strict"):  # they change no file
             flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
+            if value is True:
+                shown.append(flag)
+                continue
             shown += [f"{flag} {shlex.quote(text)}" for text in _texts(name, value)]
     return " ".join(shown)
 

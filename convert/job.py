@@ -120,11 +120,14 @@ def _config(options: Mapping[str, Any]) -> TrainConfig:
     changed = {k: v for k, v in options.items() if k in OF_RECIPE and v is not None}
     if augmentation := options.get("augmentation"):
         changed["augmentation"] = getattr(Augmentation, augmentation)()
+    recipe = dataclasses.replace(RECIPES[recipe_name], **changed)
+    if options["no_mirror"]:
+        recipe = without_mirror(recipe)
     size = options.get("image_size") or network.size
     config = TrainConfig(
         network=name,
         image_size=(size, size) if isinstance(size, int) else size,
-        recipe=dataclasses.replace(RECIPES[recipe_name], **changed),
+        recipe=recipe,
         alpha=options.get("alpha") or 1.0,
         weights=weights,
         precision=options["precision"],
@@ -133,6 +136,12 @@ def _config(options: Mapping[str, Any]) -> TrainConfig:
     )
     _refuse_impossible(config)
     return config
+
+
+def without_mirror(recipe: Recipe) -> Recipe:
+    """The recipe without mirrored photos."""
+    changed = dataclasses.replace(recipe.augmentation, horizontal_flip=False)
+    return dataclasses.replace(recipe, augmentation=changed)
 
 
 def _refuse_impossible(config: TrainConfig) -> None:

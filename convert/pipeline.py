@@ -18,13 +18,14 @@ from convert.arguments import ExportOptions, RunOptions, TrainOptions
 from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
+from convert.data.mirrored import mirror_images
 from convert.data.overview import told, understood
 from convert.data.photo import sha256_of
 from convert.data.splits import Prediction, write_predictions, write_splits
 from convert.data.walk import walk_photos
 from convert.errors import ConversionError, DatasetError, TrainingError
 from convert.files import claimed, move_aside, write
-from convert.job import Run, export_run, say, training_run
+from convert.job import Run, export_run, say, training_run, without_mirror
 from convert.measure.scores import choose_threshold, fit_temperature, log_scores
 from convert.names import VARIANTS
 from convert.report.page import pictures, report_html
@@ -46,6 +47,7 @@ def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
     with claimed(job.out):
         _find_weights(job)
         photos = _scan(job)
+        job = _mirroring_checked(job, photos)
         checkpoint = _fit(job, photos)
         write(job.out / "history.csv", history_csv(checkpoint.history).encode())
         write_splits(job.out, job.photos, photos.dataset, {})
@@ -69,7 +71,23 @@ def run(folder: Path, out: Path, options: RunOptions) -> Report:
     with claimed(job.out):
         _find_weights(job)
         photos = _scan(job)
+        job = _mirroring_checked(job, photos)
         return _export(job, photos, _fit(job, photos))
+
+
+def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
+    """Leave mirrored photos out of a training in which they would have another class's label."""
+    recipe = job.config.recipe
+    if not recipe.augmentation.horizontal_flip:
+        return job
+    labels = datasets.labels_of(photos.dataset.train)
+    pairs = mirror_images(photos.dataset.labels, photos.train, labels)
+    if not pairs:
+        return job
+    names = ", ".join(" and ".join(pair) for pair in pairs[:5])
+    say(f"warning: {names} are each other's mirror image: no photo is mirrored in the training")
+    config = dataclasses.replace(job.config, recipe=without_mirror(recipe))
+    return dataclasses.replace(job, config=config)
 
 
 def _find_weights(job: Run) -> None:

@@ -161,9 +161,9 @@ def _alike(folder: Folder) -> Iterator[Finding]:
     if not missing or "train" not in folder.tree.labels:
         return
     photos = [photo for photo in folder.photos if photo.set == "train" and not photo.fault]
-    for label, count in Counter(photo.label for photo in photos).items():
-        of_label = [[p for p in members if p.label == label] for members in groups]
-        different = count - sum(len(members) - 1 for members in of_label if members)
+    for label in dict.fromkeys(photo.label for photo in photos):
+        # Near-duplicates are cut into sessions where nothing else is left; equal files cannot be.
+        different = len({photo.sha256 for photo in photos if photo.label == label})
         if different <= len(missing):
             fault = f"has {different} photo{'s' * (different != 1)} that differ"
             remedy = f"add photos: {' and '.join(missing)} are drawn from them as well"

@@ -65,6 +65,7 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         fine_tune: share of the backbone's layers, from the top, that is trained, 0 to 1.
         label_smoothing: 0 to 1.
         augmentation: camera, scratch, tutorial or none.
+        no_mirror: show no mirrored photos, where left and right matter.
         weigh: (file, factor) pairs: the training photos that a file lists, one path a line,
             relative to `photos`, count by the factor.
         teacher: a .tflite file of the same classes, from whose scores the network learns as well.
