@@ -1,0 +1,1 @@
+"""How folders, lists and archives of photos are to be understood."""
