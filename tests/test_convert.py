@@ -62,6 +62,8 @@ def test_out_holds_every_variant_and_what_is_said_of_them(out: Path) -> None:
         "card.json",
         "history.csv",
         "calibration.txt",
+        "splits.csv",
+        "predictions.csv",
     }
     assert names == models | told | {*PICTURES, "training", "cache"}
 

@@ -13,7 +13,7 @@ from conftest import run
 
 from convert.data.dataset import load
 from convert.data.drawn import draw_photos
-from convert.data.set_names import SETS
+from convert.data.reading.set_names import SETS
 from convert.errors import DatasetError
 from convert.steps.evaluate import evaluate
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.data.set_names import set_of
+from convert.data.reading.set_names import set_of
 from convert.data.walk import PhotoTree, walk_photos
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)  # enough to be known by
@@ -76,6 +76,11 @@ def test_a_folder_of_photos_is_a_class_whatever_it_is_called(tmp_path: Path) -> 
     tree = lay_out(tmp_path, "bus/1.png", "train/1.png", "test/1.png")
     assert counts(tree) == {"train/bus": 1, "train/train": 1, "train/test": 1}
     assert not tree.split
+
+
+def test_sets_without_class_folders_are_an_error(tmp_path: Path) -> None:
+    tree = lay_out(tmp_path, "train/1.png", "test/1.png")
+    assert notes(tree, "no-classes") == [tmp_path.name]
 
 
 def test_a_train_that_may_be_a_set_or_a_class_is_an_error(tmp_path: Path) -> None:

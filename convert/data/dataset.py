@@ -18,7 +18,7 @@ from convert.data.grouping.groups import Grouping, grouped
 from convert.data.grouping.near_duplicates import Overview, look_over
 from convert.data.parallel import each
 from convert.data.photo import Photo, sha256_of
-from convert.data.set_names import SETS
+from convert.data.reading.set_names import SETS
 from convert.data.split import split
 from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
@@ -126,7 +126,8 @@ def labels_of_tree(tree: PhotoTree) -> tuple[str, ...]:
         raise DatasetError(error.subject, error.fault, error.remedy)
     for note in tree.notes:
         if note.level == "error":
-            raise DatasetError(tree.path / note.subject, note.fault, note.remedy)
+            place = tree.path / note.subject
+            raise DatasetError(place if place.exists() else tree.path, note.fault, note.remedy)
     if "train" not in tree.labels:
         remedy = "name the folder of training photos train"
         raise DatasetError(tree.path, f"has {', '.join(tree.labels)} but no train", remedy)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from convert.data.dataset import HELD_OUT
 from convert.data.examine import Examined, Folder
 from convert.data.grouping.near_duplicates import group
-from convert.data.set_names import SETS
+from convert.data.reading.set_names import SETS
 from convert.data.walk import PhotoTree
 from edge.errors import one_line
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from convert.data.dataset import Dataset
-from convert.data.set_names import SETS
+from convert.data.reading.set_names import SETS
 from convert.data.walk import PhotoTree
 from edge.errors import one_line
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from convert.data.dataset import Dataset
 from convert.data.photo import Photo
-from convert.data.set_names import SETS
+from convert.data.reading.set_names import SETS
 from convert.errors import DatasetError
 from convert.files import write
 

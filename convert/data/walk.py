@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.data.layout import Layout, Node, Place, layout_of
-from convert.data.set_names import RESERVED, SETS, is_system, is_utf8, label_of
+from convert.data.reading.layout import Layout, Node, Place, layout_of, layout_of_lists
+from convert.data.reading.lists import read_list
+from convert.data.reading.set_names import RESERVED, SETS, is_system, is_utf8, label_of, set_of
 from convert.errors import DatasetError
 from edge.errors import SourceError
 from edge.image.formats import HEAD_BYTES, is_encoded_picture
@@ -68,6 +69,9 @@ def walk_photos(path: Path) -> PhotoTree:
         raise DatasetError(path, fault, "give a folder with one folder per class")
     found = _collect(path)
     layout = layout_of(found.root)
+    filled = [place for place in layout.places if place.node.holds_pictures]
+    if len(filled) < 2 or all(set_of(place.label) for place in filled):
+        layout = _by_list(found) or layout
     return _sorted_out(path, found, layout)
 
 
@@ -103,6 +107,23 @@ def _collect(path: Path) -> _Collected:
         else:
             others.append(name)
     return _Collected(nodes[path], tuple(hidden), tuple(system), tuple(others), tuple(closed))
+
+
+def _by_list(found: _Collected) -> Layout | None:
+    """Understand photos in no class folder by the CSV files that lie beside them."""
+    layouts = []
+    for node in (found.root, *found.root.folders):
+        pictures = [picture for picture, _ in _pictures(node)]
+        for name in sorted(found.others):
+            path = found.root.path / name
+            if path.parent == node.path and path.suffix.lower() == ".csv" and pictures:
+                listed = read_list(path, pictures)
+                if listed is not None:
+                    layouts.append((node, listed, pictures))
+                    break
+        if layouts and node is found.root:
+            break
+    return layout_of_lists(found.root, layouts) if layouts else None
 
 
 def _is_picture(path: Path) -> bool:

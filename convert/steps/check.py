@@ -15,7 +15,7 @@ from typing import Any
 
 from convert.data.examine import Examined, Folder, examine
 from convert.data.findings import Finding, find, leaks, look_alikes
-from convert.data.set_names import SETS
+from convert.data.reading.set_names import SETS
 from convert.errors import DatasetError
 from convert.files import write
 from convert.report.sheet import sheet

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.data.photo import Photo, sha256_of
-from convert.data.set_names import SETS
+from convert.data.reading.set_names import SETS
 from convert.data.splits import FILE, read_splits
 from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convert.data.set_names import SETS, label_of, set_and_label, set_of
+from convert.data.reading.lists import PhotoList
+from convert.data.reading.set_names import SETS, label_of, set_and_label, set_of
 
 Fields = tuple[str, str, str, str, str]  # of a convert.data.walk.Note
 
@@ -66,8 +67,55 @@ def layout_of(root: Node) -> Layout:
         if found is not None:
             return _with(found, strays, notes)
     places = [Place("train", folder.name, folder) for folder in base.folders]
+    named = [folder.name for folder in base.filled if set_of(folder.name)]
+    if len(named) > 1 and len(named) == len(base.filled):
+        fault = f"its sets hold photos and no class folders: {', '.join(named)}"
+        remedy = "put the photos of each class into a folder of its own, or give a labels.csv"
+        notes.append(("error", "no-classes", base.path.name, fault, remedy))
     found = Layout(root.path, False, {"train": base}, places)
     return _with(found, strays, [*notes, *_like_sets(base)])
+
+
+def layout_of_lists(root: Node, lists: Sequence[tuple[Node, PhotoList, Sequence[Path]]]) -> Layout:
+    """Understand photos by lists: one for all, or one in the folder of each set.
+
+    Args:
+        root: the folder of photos.
+        lists: the folder that each list lies in, the list, and the pictures of that folder.
+    """
+    places: dict[tuple[str, str], Place] = {}
+    sets: dict[str, Node] = {}
+    strays: list[Path] = []
+    notes: list[Fields] = []
+    for node, listed, pictures in lists:
+        own = "" if node is root else set_of(node.name)
+        for photo in listed.photos:
+            name = photo.set or own or "train"
+            sets.setdefault(name, node)
+            key = name, photo.label
+            folder = Node(photo.label, node.path, [], [])
+            places.setdefault(key, Place(name, photo.label, folder)).node.pictures.append(
+                photo.path
+            )
+        named = {photo.path for photo in listed.photos}
+        strays += [picture for picture in pictures if picture not in named]
+        notes += _of_list(root, listed)
+    in_order = {name: sets[name] for name in SETS if name in sets}
+    split = set(in_order) != {"train"}
+    return Layout(root.path, split, in_order, list(places.values()), strays, notes=notes)
+
+
+def _of_list(root: Node, listed: PhotoList) -> Iterable[Fields]:
+    """Say that a list was used, and which of its rows were not."""
+    name = str(listed.path.relative_to(root.path))
+    fault = f"gives the labels of {len(listed.photos)} photos"
+    yield ("note", "list", name, fault, "nothing to do")
+    for rows, what, remedy in (
+        (listed.missing, "rows name no photo that is there", "add the photos, or remove the rows"),
+        (listed.contradicting, "photos have two labels and are left out", "keep the right row"),
+    ):
+        if rows:
+            yield ("warning", "list-rows", name, f"{len(rows)} {what}: {rows[0]}", remedy)
 
 
 def _with(layout: Layout, strays: Sequence[Path], notes: Sequence[Fields]) -> Layout:
