@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.commands.keys import HELP, printed
 from edge.commands.watch import _parser
 from edge.errors import ConfigurationError, EdgeError
-from edge.service.configuration import HELP, KEYS, Configuration, build, of_text, printed, read
+from edge.service.configuration import KEYS, Configuration, build, of_text, read
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.pace import PaceSettings
 from edge.service.sinks.results import ResultsSettings

@@ -15,6 +15,7 @@ from typing import Any
 from edge import board
 from edge.classifier.trial import try_model
 from edge.commands import add_version, complain, run
+from edge.commands.keys import HELP, printed
 from edge.commands.service import (
     INSTALLED_STATE,
     NAME,
@@ -31,7 +32,7 @@ from edge.commands.service import (
     tell_folders,
     unwritable,
 )
-from edge.service.configuration import HELP, KEYS, Configuration, Key, build, of_text, printed, read
+from edge.service.configuration import KEYS, Configuration, Key, build, of_text, read
 from edge.service.delivery import Delivery
 from edge.service.guard import MemoryGuard
 from edge.service.health import Watched, vital_signs
@@ -41,23 +42,23 @@ from edge.service.systemd import Notifier
 from edge.service.watch import Rules, Unreadable, watch
 
 EXAMPLES = """\
-JSON lines on stdout: one for each change of state ("event"), and for every Nth result. Each option
-is also a key of the TOML file: --steady-frames 5 is frames = 5 in [steady].
+Prints JSON lines: one for each state change ("event"), and for every Nth result. Each option is
+also a key of the TOML file: --steady-frames 5 is frames = 5 in [steady].
 
-Signals: SIGTERM and SIGINT end it (exit status 0), SIGHUP loads the model again, SIGUSR1 keeps the
-next frame's picture. A model file that changes is loaded by itself, once it has proved itself.
+Signals: SIGTERM and SIGINT exit (status 0), SIGHUP reloads the model, SIGUSR1 saves a snapshot of
+the next frame. A model file that changes is validated, then loaded.
 
 examples:
-  edge-watch --source photos/                            each picture once
-  edge-watch --source incoming/ --follow                 and then each that is new or changes
-  edge-watch --source photos/ --repeat --fps 1           as a camera would, one frame a second
-  edge-watch --every 0 --snapshots-folder seen           a camera; changes alone, and their pictures
-  edge-watch --web 8080                                  and a live page: http://127.0.0.1:8080/
-  edge-watch --mqtt mqtt://pi@broker.local               and what it sees, for the house
-  edge-watch --config watch.toml --print-config          what it would do
-  edge-watch --config watch.toml --check                 would it work? Needs no camera
+  edge-watch --source photos/                            classify each image once
+  edge-watch --source incoming/ --follow                 then wait for new and changed images
+  edge-watch --source photos/ --repeat --fps 1           simulate a camera, one frame per second
+  edge-watch --every 0 --snapshots-folder snapshots      a camera; state changes and snapshots only
+  edge-watch --web 8080                                  with a live page: http://127.0.0.1:8080/
+  edge-watch --mqtt mqtt://pi@broker.local               with MQTT and Home Assistant
+  edge-watch --config watch.toml --print-config          print the configuration and exit
+  edge-watch --config watch.toml --check                 verify it and exit; needs no camera
 
-exit status: 0 done or told to end, 1 something failed, 2 wrong usage or configuration
+exit status: 0 done or stopped by a signal, 1 something failed, 2 wrong usage or configuration
 """
 # Options that people type have shorter names than their keys.
 FLAGS: dict[str, tuple[str, ...]] = {
@@ -88,21 +89,25 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with these options")
     parser.add_argument(
-        "--print-config", action="store_true", help="print the configuration as TOML, and end"
+        "--config", type=Path, metavar="FILE", help="TOML file with these options as keys"
+    )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the configuration as TOML and exit"
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="try configuration, model and writing to the folders it names, and exit; no camera",
+        help="verify configuration, model and folders and exit; needs no camera",
     )
     parser.add_argument(
         "--forget",
         action="store_true",
         help="remove the retained messages of this device from the MQTT broker, and exit",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show the native runtime's output"
+    )
     add_version(parser)
     groups: dict[str, Any] = {"": parser}
     for key in KEYS.values():

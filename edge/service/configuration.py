@@ -116,73 +116,6 @@ class Configuration:
         return [folder for name, folder in named if name]
 
 
-# What --help says; edge-watch --print-config writes it beside each key.
-HELP = {
-    "source": "camera, or a folder or pattern of pictures",
-    "model": "a .tflite classifier (unset: the shipped one)",
-    "labels": "file of its labels, if not those inside",
-    "normalize": "what becomes of pixels 0..255, if it does not say: a range, MEAN,STD or imagenet",
-    "output": "name or index of the output that holds the scores (unset: found)",
-    "input_size": "SIDE or HEIGHTxWIDTH of an input whose size is dynamic (unset: 224)",
-    "resize": "squash, crop or pad (unset: the model's own, else squash)",
-    "filter": "antialias, bilinear or nearest (unset: the model's own, else antialias)",
-    "roi": "x, y, width, height of the part to look at, as shares of the upright picture",
-    "rotate": "then turn that part: degrees clockwise, 0, 90, 180 or 270",
-    "threads": "of one invoke (unset: one a core, up to 4)",
-    "runtime": f"auto, {' or '.join(RUNTIMES)}",
-    "fps": "classified frames a second at most; 0 is no limit (unset: 2 for a camera)",
-    "follow": "classify a folder's pictures once, then wait for new and changed ones",
-    "repeat": "begin a folder again at its end, for ever, for demonstrations; overrides follow",
-    "threshold": "below this score a frame is unknown (unset: the model's own)",
-    "every": "print every Nth result beside the changes; 0 prints changes alone",
-    "latest": "file that holds the newest result (unset: latest.json in systemd's runtime folder)",
-    "give_up_s": "seconds that a folder may be missing, with follow or repeat",
-    "max_temperature": "above so many degrees Celsius the rate falls; 0 is no limit",
-    "max_memory_mb": "above so much the service ends, to be started afresh; 0 is no limit",
-    "camera.number": "which camera, as rpicam-hello --list-cameras counts",
-    "camera.width": "of a frame, in pixels",
-    "camera.height": "of a frame, in pixels",
-    "camera.deadline_s": "without a frame for so long, the camera is opened again",
-    "camera.give_up_s": "and the service ends, to be started afresh, after so long",
-    "camera.rotate": "makes its picture upright: degrees clockwise, 0, 90, 180 or 270",
-    "camera.flip": "none, horizontal, vertical or both, after rotating",
-    "camera.roi": "x, y, width, height of the part to look at, as shares of the picture",
-    "camera.controls": "libcamera's controls by name, as a table (an option takes JSON)",
-    "steady.smoothing": "weight of the newest frame, up to 1",
-    "steady.enter": "smoothed score at which a label becomes the state (unset: the threshold)",
-    "steady.leave": "smoothed score below which it is left (unset: enter - 0.1, or half of it)",
-    "steady.frames": "frames in a row that must say so",
-    "steady.hold_s": "a state lasts at least so many seconds",
-    "snapshots.folder": "where pictures are kept (unset: none are; people may be in them)",
-    "snapshots.on": "occasions: change, label, low",
-    "snapshots.labels": "labels of interest",
-    "snapshots.below": "score under which a picture is of interest, on low",
-    "snapshots.every_s": "seconds between two pictures, but on change",
-    "snapshots.max_files": "pictures kept at most; the oldest goes first",
-    "snapshots.max_mb": "megabytes kept at most",
-    "results.file": "JSON lines of all results (unset: none)",
-    "results.max_mb": "megabytes before it is begun anew",
-    "results.keep": "how many older files stay",
-    "web.listen": "[HOST:]PORT of the live page; HOST * is every address (default: 127.0.0.1)",
-    "web.hosts": "further names that the page is requested by, such as a proxy's",
-    "web.token_file": "file whose first line allows its controls (unset: $EDGE_WEB_TOKEN, or none)",
-    "web.dataset": "folder of frames kept as a label (unset: dataset, in systemd's state folder)",
-    "web.dataset_max_files": "photos in it at most; none is ever removed",
-    "web.dataset_max_mb": "megabytes in it at most",
-    "web.stream_fps": "frames a second at most that are encoded for those who look",
-    "mqtt.url": "mqtt[s]://[user@]host[:port][/topic] of the broker (unset: none)",
-    "mqtt.password_file": "file whose first line is the password (unset: $EDGE_MQTT_PASSWORD)",
-    "mqtt.ca_file": "certificates that the broker's may be signed by (unset: the system's)",
-    "mqtt.device": "in every topic (unset: edge- and 8 digits of this machine)",
-    "mqtt.discovery": "Home Assistant's prefix; empty: it is told nothing",
-    "mqtt.queue": "events that wait for the broker at most; the oldest goes first",
-    "mqtt.state_every_s": "seconds after which the state is told again while it is the same",
-    "mqtt.pictures": "send the pictures of changes as well (people may be in them)",
-    "mqtt.pictures_max_px": "longer side of these pictures; each is at most 100 kB",
-    "mqtt.unknown": "Home Assistant's word for unknown, which it reserves itself",
-}
-
-
 @dataclass(frozen=True)
 class Key:
     """One key of the configuration."""
@@ -320,31 +253,3 @@ def of_text(key: Key, text: str) -> Any:
     with contextlib.suppress(ValueError, RecursionError):
         value = _OF_TEXT[key.kind.removesuffix(" | None")](text)
     return _typed(key, value)
-
-
-def printed(configuration: Configuration) -> str:
-    """Write a configuration as TOML, what each key means beside it; what is unset as a comment."""
-    lines = []
-    for key in KEYS.values():
-        of = getattr(configuration, key.section) if key.section else configuration
-        value = getattr(of, key.name)
-        if key.section and f"[{key.section}]" not in lines:
-            lines += ["", f"[{key.section}]"]
-        if key.kind.startswith("Mapping"):
-            lines += [f"# {key.name}: {HELP[key.dotted]}", f"{key.name} = {_toml(value)}"]
-        elif value is None:
-            lines.append(f"# {key.name} =  # {HELP[key.dotted]}")
-        else:
-            lines.append(f"{key.name} = {_toml(value)}  # {HELP[key.dotted]}")
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        inside = ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items())
-        return f"{{ {inside} }}" if inside else "{}"
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, str):  # as JSON, but that TOML wants U+007F escaped as well
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -1,0 +1,103 @@
+"""What each key of the configuration means, in the words of --help and --print-config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from edge.classifier.runtime import RUNTIMES
+from edge.service.configuration import KEYS, Configuration
+
+HELP = {
+    "source": "camera, or a folder or pattern of images",
+    "model": "a .tflite classifier (default: the one that ships)",
+    "labels": "label file, if the model carries no labels",
+    "normalize": "range of the pixels 0..255 for the model: '[-1,1]', MEAN,STD or imagenet",
+    "output": "name or index of the output that holds the scores (default: detected)",
+    "input_size": "SIDE or HEIGHTxWIDTH of an input whose size is dynamic (default: 224)",
+    "resize": "squash, crop or pad (default: the model's own, else squash)",
+    "filter": "antialias, bilinear or nearest (default: the model's own, else antialias)",
+    "roi": "region to classify: x, y, width, height as shares of the upright image",
+    "rotate": "rotate that region clockwise by 0, 90, 180 or 270 degrees",
+    "threads": "threads of one invoke (default: one per core, up to 4)",
+    "runtime": f"auto, {' or '.join(RUNTIMES)}",
+    "fps": "maximum frames per second to classify (0 = no limit; default: 2 for a camera)",
+    "follow": "classify a folder's images once, then wait for new and changed ones",
+    "repeat": "restart a folder at its end, for demonstrations; overrides follow",
+    "threshold": "confidence threshold below which a frame is unknown (default: the model's own)",
+    "every": "print every Nth result as well as the state changes (0 = state changes only)",
+    "latest": "file for the newest result (default: latest.json in systemd's runtime folder)",
+    "give_up_s": "exit after this many seconds without the folder, with follow or repeat",
+    "max_temperature": "reduce the frame rate above this many degrees Celsius (0 = never)",
+    "max_memory_mb": "exit above this many megabytes; systemd restarts the service (0 = never)",
+    "camera.number": "camera index, as rpicam-hello --list-cameras counts",
+    "camera.width": "frame width in pixels",
+    "camera.height": "frame height in pixels",
+    "camera.deadline_s": "reopen the camera after this many seconds without a new frame",
+    "camera.give_up_s": "exit after this many seconds without a frame; systemd restarts it",
+    "camera.rotate": "rotate the image clockwise until it is upright: 0, 90, 180 or 270 degrees",
+    "camera.flip": "none, horizontal, vertical or both, after rotating",
+    "camera.roi": "region to classify: x, y, width, height as shares of the image",
+    "camera.controls": "libcamera controls by name, as a table (an option takes JSON)",
+    "steady.smoothing": "weight of the newest frame's scores, up to 1 (1 = no smoothing)",
+    "steady.enter": "smoothed score at which a label becomes the state (default: the threshold)",
+    "steady.leave": "smoothed score below which it no longer is (default: enter - 0.1)",
+    "steady.frames": "consecutive frames needed to change the state",
+    "steady.hold_s": "minimum seconds between two state changes",
+    "snapshots.folder": "folder for snapshots (default: none; people may be in them)",
+    "snapshots.on": "when to save one: change, label, low",
+    "snapshots.labels": "labels to save snapshots of",
+    "snapshots.below": "score below which `low` saves a snapshot",
+    "snapshots.every_s": "minimum seconds between two snapshots, except on change",
+    "snapshots.max_files": "maximum number of snapshots; the oldest is removed first",
+    "snapshots.max_mb": "maximum megabytes of snapshots",
+    "results.file": "file for all results as JSON lines (default: none)",
+    "results.max_mb": "megabytes after which the file is rotated",
+    "results.keep": "number of rotated files to keep",
+    "web.listen": "[HOST:]PORT of the live page (HOST * = all addresses; default: 127.0.0.1)",
+    "web.hosts": "additional host names to accept requests for, such as a proxy's",
+    "web.token_file": "file with the token for the controls (default: $EDGE_WEB_TOKEN, or none)",
+    "web.dataset": "folder for frames saved as a label (default: dataset, in the state folder)",
+    "web.dataset_max_files": "maximum number of these frames; none is ever removed",
+    "web.dataset_max_mb": "maximum megabytes of these frames",
+    "web.stream_fps": "maximum frames per second to encode for viewers",
+    "mqtt.url": "broker: mqtt[s]://[user@]host[:port][/topic] (default: none)",
+    "mqtt.password_file": "file with the password (default: $EDGE_MQTT_PASSWORD)",
+    "mqtt.ca_file": "CA certificates used to verify the broker (default: the system's)",
+    "mqtt.device": "device name in every topic (default: edge- and 8 digits of this machine)",
+    "mqtt.discovery": "Home Assistant's discovery prefix (empty = no discovery)",
+    "mqtt.queue": "maximum number of events that wait for the broker; the oldest is dropped first",
+    "mqtt.state_every_s": "publish the state at least this often, in seconds",
+    "mqtt.pictures": "publish the image of each state change (people may be in it)",
+    "mqtt.pictures_max_px": "longer side of these images in pixels; each is at most 100 kB",
+    "mqtt.unknown": "state for unknown in Home Assistant, which reserves that word",
+}
+
+
+def printed(configuration: Configuration) -> str:
+    """Write a configuration as TOML, what each key means beside it; what is unset as a comment."""
+    lines = []
+    for key in KEYS.values():
+        of = getattr(configuration, key.section) if key.section else configuration
+        value = getattr(of, key.name)
+        if key.section and f"[{key.section}]" not in lines:
+            lines += ["", f"[{key.section}]"]
+        if key.kind.startswith("Mapping"):
+            lines += [f"# {key.name}: {HELP[key.dotted]}", f"{key.name} = {_toml(value)}"]
+        elif value is None:
+            lines.append(f"# {key.name} =  # {HELP[key.dotted]}")
+        else:
+            lines.append(f"{key.name} = {_toml(value)}  # {HELP[key.dotted]}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, str):  # as JSON, but that TOML wants U+007F escaped as well
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)
