@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,8 +40,7 @@ _NO_SCORES = {
 }
 
 
-@dataclass(frozen=True)
-class Outputs:
+class Outputs(NamedTuple):
     """All outputs of a model, and what is known of them."""
 
     path: object  # of the model, for errors

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.classifier.file.graph import Graph, Range
-from edge.classifier.file.makers import maker_of
 from edge.classifier.metadata import Metadata
 from edge.errors import ConfigurationError, ModelError
 from edge.image.preprocess import Framing, InputSpec, Normalization, Size
 from edge.tensor import TensorSpec
+
+if TYPE_CHECKING:
+    from edge.classifier.file.makers import Maker
 
 SIDES = (2, 10_000)  # in pixels: a side that is not fixed has a length of 1
 DEFAULT_SIDE = 224  # of an input whose size is dynamic
@@ -55,7 +58,7 @@ def input_shapes(path: object, graph: Graph, size: Size | None) -> dict[int, tup
                 raise ModelError(path, fault, "leave --input-size out")
         shape = [1 if length == -1 else length for length in shape]
         if -1 in tensor.shape:
-            shapes[tensor.index] = tuple(shape)
+            shapes[tensor.number] = tuple(shape)
     return shapes
 
 
@@ -138,10 +141,10 @@ def _normalized(
     if spec.dtype == np.int8 and spec.is_quantized:
         return replace(spec, normalization=_quantized_rule(path, spec))
     if spec.dtype == np.float32:
-        maker = maker_of(metadata.graph)
-        if not maker:
+        made_by = maker(metadata)
+        if not made_by:
             raise _unsaid(path, spec, metadata.graph)
-        return replace(spec, normalization=maker.normalization)
+        return replace(spec, normalization=made_by.normalization)
     return spec
 
 
@@ -198,10 +201,19 @@ def _is_usual(made: Range) -> bool:
     return near_0 or less_mean
 
 
+def maker(metadata: Metadata) -> Maker | None:
+    """The tool that made a model; None where it says of itself what it wants."""
+    if metadata.edge:
+        return None
+    from edge.classifier.file.makers import maker_of  # not for a model of ours
+
+    return maker_of(metadata.graph)
+
+
 def _framing(path: object, metadata: Metadata) -> Framing:
     said = metadata.edge.get("preprocessing", {})
-    maker = None if metadata.edge else maker_of(metadata.graph)
-    resize = said.get("resize", maker.resize if maker else "squash")
+    made_by = maker(metadata)
+    resize = said.get("resize", made_by.resize if made_by else "squash")
     try:
         return Framing(resize, said.get("filter", "antialias"))
     except ConfigurationError as error:

@@ -59,9 +59,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _classify_all(args: argparse.Namespace) -> int:
+    if args.formats:
+        return _print_formats()
     from edge.commands.batch import classify_all  # numpy and all: not for --help or a wrong option
 
     return classify_all(args)
+
+
+def _print_formats() -> int:
+    """Say which image formats this installation reads."""
+    from edge.image.formats import FORMATS, is_installed
+
+    for known in FORMATS:
+        state = "read" if is_installed(known) else f"not read: {known.install}"
+        print(f"{known.name:5} {' '.join(known.suffixes):32} {state}")
+    return 0
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +83,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     # Paths and options in any order; argparse forgets there what "--" protects.
     args = parser.parse_intermixed_args(words[:end])
     args.paths += words[end + 1 :]
+    if args.formats:
+        return args
     if not args.paths and not args.files_from:
         parser.error("a PATH, or --files-from, must be given")
     if args.files_from.count("-") + args.paths.count("-") > 1:
@@ -98,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N|auto",
         help="pictures decoded at a time, while the model works; 1: one after the other (default: "
         "auto, one a core)",
+    )
+    group.add_argument(
+        "--formats", action="store_true", help="list the image formats that are read here, and exit"
     )
     add_runtime_arguments(group)
     return parser

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from edge.image import png, tiff
+if TYPE_CHECKING:
+    from edge.image.png import ColourKey
 
 STRIP_PIXELS = 1_000_000
 
@@ -18,14 +19,18 @@ STRIP_PIXELS = 1_000_000
 def to_rgb(image: Image.Image, content: bytes) -> Image.Image:
     """Return an image as RGB; `content` is that of a PNG with a transparent value."""
     profile = image.info.get("icc_profile")
-    key = png.colour_key(content) if content else None
+    key = None
+    if content:
+        from edge.image.png import colour_key  # which few pictures need
+
+        key = colour_key(content)
     opaque = _without_alpha(_eight_bit(image, key))
     if profile:
         opaque = _to_srgb(opaque, profile)
     return opaque if opaque.mode == "RGB" else opaque.convert("RGB")
 
 
-def _eight_bit(image: Image.Image, key: png.ColourKey | None) -> Image.Image:
+def _eight_bit(image: Image.Image, key: ColourKey | None) -> Image.Image:
     """16-bit grey becomes "L" or "LA" (Pillow's own conversion clips at 255); other modes stay.
 
     `key` is the value that is transparent, as it is stored; Pillow compares it to 8-bit pixels.
@@ -36,7 +41,11 @@ def _eight_bit(image: Image.Image, key: png.ColourKey | None) -> Image.Image:
         elif key and key.bits < 8:
             image.info["transparency"] = key.values[0] * 255 // (2**key.bits - 1)
         return image
-    highest, is_black = tiff.grey_range(image) if image.format == "TIFF" else (65535, False)
+    highest, is_black = 65535, False
+    if image.format == "TIFF":
+        from edge.image.tiff import grey_range
+
+        highest, is_black = grey_range(image)
     grey = Image.new("LA" if key else "L", image.size)
     for top, strip in _strips(image):
         stored = np.asarray(strip).astype(np.int64)

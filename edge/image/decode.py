@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from edge.errors import ImageError
-from edge.image import bmff, png, tiff
 from edge.image.colour import to_rgb
 from edge.image.exif import TURNS, orientation_of, taken_of
 from edge.image.formats import HEAD_BYTES, format_of, other_kind
@@ -156,6 +155,8 @@ def _identified(stream: BinaryIO, subject: object, use: Callable[[Image.Image, B
     try:
         return use(_identify(stream, subject), stream)
     except Exception:
+        from edge.image import png  # which few pictures need
+
         content = _content(stream)
         plain = png.without_texts(content) if content.startswith(png.SIGNATURE) else None
         if plain is None:
@@ -189,6 +190,8 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
     try:
         image: Image.Image = factory(stream, "")
         if known.name == "TIFF":
+            from edge.image import tiff
+
             tiff.check(image, subject)
             image = tiff.corrected(image, stream, plugin)
     except (SyntaxError, IndexError, TypeError, struct.error) as error:
@@ -230,7 +233,11 @@ def _upright_rgb(
 
 def _aperture(image: Image.Image, stream: BinaryIO) -> tuple[int, int, int, int] | None:
     """Which part of an AVIF, as it is stored, is to be seen; None is all."""
-    return bmff.clean_aperture(_content(stream), image.size) if image.format == "AVIF" else None
+    if image.format != "AVIF":
+        return None
+    from edge.image.bmff import clean_aperture
+
+    return clean_aperture(_content(stream), image.size)
 
 
 def _content(stream: BinaryIO) -> bytes:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from importlib import import_module
+from typing import NamedTuple
 
 HEAD_BYTES = 64  # of a file, which say what it is
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A format that is read, by a plugin of Pillow or another package."""
 
     name: str  # as Pillow has it
