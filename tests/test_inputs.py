@@ -10,7 +10,7 @@ import pytest
 
 from edge.classifier.file.graph import Graph, GraphTensor
 from edge.classifier.file.makers import EDGE_IMPULSE, TEACHABLE_MACHINE, Maker, maker_of
-from edge.classifier.inputs import input_spec
+from edge.classifier.inputs import input_shapes, input_spec
 from edge.classifier.metadata import Metadata
 from edge.errors import ModelError
 from edge.image.preprocess import Framing, InputSpec, Normalization, preprocess
@@ -192,3 +192,17 @@ def test_edge_json_says_the_framing() -> None:
     metadata = Metadata(edge={"preprocessing": said})
     assert spec_of((1, 8, 8, 3), metadata=metadata).framing == Framing("crop", "bilinear")
     assert spec_of((1, 8, 8, 3)).framing == Framing("squash", "antialias")
+
+
+def test_only_a_dynamic_size_is_set_and_not_a_dynamic_batch() -> None:
+    def shapes(*shape: int, size: tuple[int, int] | None = None) -> dict[int, tuple[int, ...]]:
+        graph = Graph(inputs=(GraphTensor(7, (), shape),))
+        return input_shapes("m.tflite", graph, size)
+
+    assert shapes(-1, 96, 96, 3) == shapes(1, 96, 96, 3) == shapes() == {}
+    assert shapes(-1, -1, -1, 3) == {7: (1, 224, 224, 3)}
+    assert shapes(1, 3, -1, -1, size=(20, 30)) == {7: (1, 3, 20, 30)}
+    assert shapes(1, -1, 64, 3) == {7: (1, 224, 64, 3)}
+    assert shapes(1, 20, 30, 3, size=(20, 30)) == {}
+    with pytest.raises(ModelError, match="a fixed size, 20 x 30; leave --input-size out"):
+        shapes(1, 20, 30, 3, size=(30, 20))

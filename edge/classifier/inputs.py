@@ -47,8 +47,7 @@ def input_shapes(path: object, graph: Graph, size: Size | None) -> dict[int, tup
     """
     shapes = {}
     for tensor in graph.inputs:
-        shape = list(tensor.shape)
-        places = _sides(tensor.shape)
+        shape, places = list(tensor.shape), _sides(tensor.shape)
         for place, side in zip(places, size or (DEFAULT_SIDE,) * 2, strict=False):
             if shape[place] == -1:
                 shape[place] = side
@@ -56,10 +55,14 @@ def input_shapes(path: object, graph: Graph, size: Size | None) -> dict[int, tup
                 fixed = " x ".join(str(shape[place]) for place in places)
                 fault = f"its input has a fixed size, {fixed}"
                 raise ModelError(path, fault, "leave --input-size out")
-        shape = [1 if length == -1 else length for length in shape]
-        if -1 in tensor.shape:
-            shapes[tensor.number] = tuple(shape)
+        if has_dynamic_size(tensor.shape):  # a runtime takes a dynamic batch for 1 itself
+            shapes[tensor.number] = tuple(1 if length == -1 else length for length in shape)
     return shapes
+
+
+def has_dynamic_size(shape: tuple[int, ...]) -> bool:
+    """Whether an input of this shape has no height or width of its own."""
+    return any(shape[place] == -1 for place in _sides(shape))
 
 
 def _sides(shape: tuple[int, ...]) -> tuple[int, ...]:

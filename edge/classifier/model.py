@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.classifier import golden
 from edge.classifier.answer import Outputs, choose_output, must_sum_to_1, no_distribution
-from edge.classifier.inputs import input_shapes, input_spec, maker
+from edge.classifier.inputs import has_dynamic_size, input_shapes, input_spec, maker
 from edge.classifier.labels import fit, given_labels
 from edge.classifier.metadata import Metadata, read_metadata
 from edge.classifier.outputs import OutputSpec, are_outside
@@ -287,7 +287,7 @@ def _input_notes(
     if made_by and not framing:
         how = f"pictures are framed by {made_by.resize}"
         found.append(f"made by {made_by.name}, by the names in it: {how}")
-    if any(-1 in tensor.shape for tensor in graph.inputs):
+    if any(has_dynamic_size(tensor.shape) for tensor in graph.inputs):
         size = " x ".join(map(str, model.input.size))
         found.append(f"its input has no size of its own; it is {size} here (--input-size)")
     if normalization and model.input.dtype == np.uint8:
