@@ -26,8 +26,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from model_copies import changed
 
 from edge.classifier.classify import classify
 from edge.classifier.file.flatbuffer import Buffer
@@ -195,6 +198,30 @@ WAYS: tuple[Callable[[Original, random.Random], bytes], ...] = (
 )
 
 
+def kinds(folder: Path) -> list[Path]:
+    """Copies of a small model as others' are: a dynamic size, several outputs, a maker's names."""
+
+    def dynamic(model: Any) -> None:
+        (graph,) = model.subgraphs
+        image = graph.tensors[graph.inputs[0]]
+        image.shape, image.shapeSignature = [1, 1, 1, 3], [-1, -1, -1, 3]
+
+    def several(model: Any) -> None:
+        (graph,) = model.subgraphs
+        graph.outputs = [graph.operators[-2].outputs[0], *graph.outputs, *graph.outputs]
+
+    def teachable(model: Any) -> None:
+        (graph,) = model.subgraphs
+        graph.tensors[graph.inputs[0]].name = b"sequential_1_input"
+        graph.tensors[graph.outputs[0]].name = b"sequential_3/dense_Dense2/Softmax"
+
+    paths = []
+    for change in (dynamic, several, teachable):
+        paths.append(folder / f"{change.__name__}.tflite")
+        paths[-1].write_bytes(changed(change))
+    return paths
+
+
 def asked(path: Path, runtime: str) -> str:
     """Do what a program does with a model; return what became of it."""
     try:
@@ -283,7 +310,7 @@ def fuzz(
     with tempfile.TemporaryDirectory() as folder:
         # No mark of an earlier run, and none that outlasts this one.
         os.environ["CACHE_DIRECTORY"] = str(Path(folder) / "cache")
-        originals = [Original(path) for path in models]
+        originals = [Original(path) for path in (*models, *kinds(Path(folder)))]
         for number, content in enumerate(damaged(count, first, seed, originals), start=first):
             path = (keep or Path(folder)) / f"{seed}-{number}.tflite"
             path.write_bytes(content)

@@ -16,6 +16,7 @@ import collections
 import contextlib
 import queue
 import resource
+import struct
 import subprocess
 import sys
 import threading
@@ -27,7 +28,17 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from pictures import encoded, png, png_chunk, quadrants, scene, turned
+from pictures import (
+    encoded,
+    packed_png,
+    png,
+    png_chunk,
+    quadrants,
+    scene,
+    tiff,
+    turned,
+    with_aperture,
+)
 from PIL import Image, features
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -73,6 +84,10 @@ def pictures() -> list[bytes]:
         png(scene(60, 80), 2, interlaced=True),
         png(np.full((40, 50, 4), 0x8123, np.uint16), 6),
         turned(small, 6, "PNG"),
+        packed_png(np.arange(64, dtype=np.uint8).reshape(8, 8) % 16, 4, key(5)),
+        png(np.full((9, 7, 1), 0x1234, np.uint16), 0, chunks=key(0x1234)),
+        png(np.full((9, 7, 3), 0x1234, np.uint16), 2, chunks=key(0x1234, 0x1234, 0x1234)),
+        png(scene(60, 80), 2, chunks=png_chunk(b"tEXt", b"Comment\0" + b"text " * 250_000)),
     ]
     webps = [
         encoded(frame, "WEBP"),
@@ -86,9 +101,14 @@ def pictures() -> list[bytes]:
         encoded(image.convert("CMYK"), "TIFF", compression="tiff_deflate"),
         encoded(image, "TIFF", **animation),
         turned(small, 6, "TIFF"),
+        tiff((8, 8), 12, bytes(range(96))),
+        tiff((8, 8), 16, bytes(range(128)), photometric=(0,)),
+        tiff((8, 8), 16, bytes(range(192)) * 2, photometric=(2,), samples=(3,), planar=(2,)),
+        tiff((8, 8), 8, bytes(range(64)), photometric=(3,), colours=tuple(range(256)) * 3),
     ]
     others = [
         encoded(image, "GIF"),
+        partial_gif(),
         encoded(image, "GIF", **animation),
         encoded(frame, "BMP"),
         encoded(image.quantize(16), "BMP"),
@@ -97,11 +117,26 @@ def pictures() -> list[bytes]:
         b"P3\n4 2\n255\n" + b" ".join(b"%d" % value for value in range(24)),
     ]
     if "avif" in features.get_supported_modules():
-        others += [encoded(frame, "AVIF"), encoded(rgba, "AVIF")]
+        avif = encoded(frame, "AVIF")
+        aperture = with_aperture(avif, (100, 1, 80, 1, 0, 1, 0, 1))
+        others += [avif, aperture, encoded(rgba, "AVIF"), turned(small, 6, "AVIF")]
     with contextlib.suppress(ImportError):
         import_module("pillow_heif").register_heif_opener()
         others += [encoded(frame, "HEIF"), encoded(rgba, "HEIF")]
     return [*jpegs, *pngs, *webps, *tiffs, *others]
+
+
+def key(*values: int) -> bytes:
+    """The chunk of a PNG that makes one grey or colour transparent."""
+    return png_chunk(b"tRNS", struct.pack(f">{len(values)}H", *values))
+
+
+def partial_gif() -> bytes:
+    """A GIF whose only frame covers a part of its canvas."""
+    content = bytearray(encoded(Image.new("P", (40, 30), 1), "GIF"))
+    at = content.index(b",\0\0\0\0")
+    content[6:10], content[at + 1 : at + 5] = struct.pack("<HH", 80, 60), struct.pack("<HH", 20, 9)
+    return bytes(content)
 
 
 def flip_bits(content: bytearray, random: Random, _: list[bytes]) -> bytearray:
