@@ -21,3 +21,22 @@ WantedBy=default.target
 END
     systemctl --root="$1" --quiet enable edge-trial.service
 }
+
+# own_cgroup, at the start of a script, and leave_cgroup at its end: two containers in one control group end each other's
+# edge-watch. With a systemd of its own a machine gives each login another group already.
+own_cgroup() {
+    [ ! -d /run/systemd/system ] || return 0
+    for hierarchy in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
+        [ -w "$hierarchy/cgroup.procs" ] || continue
+        mkdir -p "$hierarchy/testbed-$$"
+        echo $$ >"$hierarchy/testbed-$$/cgroup.procs"
+    done
+}
+
+leave_cgroup() {
+    for group in /sys/fs/cgroup/"testbed-$$" /sys/fs/cgroup/*/"testbed-$$"; do
+        [ -d "$group" ] || continue
+        echo $$ >"${group%/*}/cgroup.procs"
+        find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || : # of the container's own services
+    done
+}

@@ -192,6 +192,7 @@ sum() {
 remove_work() {
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || :
     remove_store
+    leave_cgroup
     rm -rf --one-file-system "$work"
 }
 
@@ -206,6 +207,7 @@ payload=$work/payload
 # shellcheck source-path=SCRIPTDIR source=disk.sh
 . "$here/disk.sh"
 on_end remove_work
+own_cgroup
 
 PYTHON=$python run 1800 "$here/service-root.sh" >"$work/cache"
 cache=$(cat "$work/cache")
