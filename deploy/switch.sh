@@ -135,7 +135,7 @@ start_or_go_back() {
         undo
     elif [ "$ended" = exit-code/1 ]; then
         settle
-        say 'it cannot work yet, see above; systemd tries again every 10 seconds'
+        say 'it cannot work yet, see above; systemd tries again every 10 seconds (a folder instead of a camera: --source DIR)'
     else
         fail 'it did not start, see above; journalctl -u edge-watch tells more'
     fi
