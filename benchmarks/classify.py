@@ -35,13 +35,14 @@ from typing import Any
 
 import numpy as np
 from mosaics import KINDS, ROOT, TEST_DATA, photo
-from peers import PEERS, SCRIPT, Peer, decode, opened, usual_way
+from peers import PEERS, Peer, decode, opened, usual_way
+from start import print_starts
 
 from edge import board
 from edge.classifier import golden
 from edge.classifier.classify import classify
 from edge.classifier.model import Model, default_model
-from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
+from edge.classifier.runtime import default_num_threads, installed_runtimes
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
@@ -109,9 +110,10 @@ def _measure(args: argparse.Namespace, command: str) -> int:
             _print_frame(model)
         with Model() as model:
             _print_changes(model, args.changes)
-        _print_starts(singles["640 x 480"], args.model, args.starts)
         _print_folder(folder / "folder", args.model, args.folder_photos)
         _print_memory(singles["640 x 480"], args.model, args.memory_photos)
+        print()
+        print_starts(singles["640 x 480"], args.model, args.starts)
     print(f"\n{_machine()}\n{command}")
     return 0
 
@@ -198,23 +200,6 @@ def _print_frame(model: Model) -> None:
         outside.append(1000 * (time.perf_counter() - began) - result.invoke_ms)
     said = f"{statistics.median(outside[100:]):.3f} ms"
     print(f"| frame of the input's size, outside invoke | {said} | 0.3 | 0.05 |", flush=True)
-
-
-def _print_starts(path: Path, model: Path, starts: int) -> None:
-    module = RUNTIMES[installed_runtimes()[0]]
-    script = SCRIPT.format(module=module, threads=default_num_threads())
-    commands = (
-        [sys.executable, "-m", "edge", "classify", "-m", str(model), str(path)],
-        [sys.executable, "-c", script, str(model), str(path)],
-    )
-    ways = [lambda words=words: _timed(lambda: _quietly(words)) for words in commands]
-    ours, theirs = _in_turns(ways, starts)
-    said = f"{ours / theirs:.2f} ({ours:.0f} and {theirs:.0f} ms)"
-    print(f"| edge-classify photo.jpg, of the script's time | {said} | 1.2 | 1.0 |", flush=True)
-
-
-def _quietly(words: list[str]) -> None:
-    subprocess.run(words, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
 def _print_folder(folder: Path, model: Path, number: int) -> None:

@@ -14,10 +14,11 @@ import numpy as np
 from PIL import Image
 
 from edge.classifier.model import Model
-from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
+from edge.classifier.runtime import default_num_threads, installed_runtimes
 from edge.errors import EdgeError
 from edge.files import cache_folder
 from edge.image.framing import WHOLE
+from edge.names import RUNTIMES
 
 # As many lines as it takes that many people; our own options are not needed.
 SCRIPT = """

@@ -36,12 +36,13 @@ from edge import board
 from edge.benchmark import drawn_picture
 from edge.classifier import golden
 from edge.classifier.model import Model, models_folder
-from edge.classifier.runtime import RUNTIMES, installed_runtimes
+from edge.classifier.runtime import installed_runtimes
 from edge.classifier.trial import Trying
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
 from edge.image.preprocess import Picture, Size
+from edge.names import RUNTIMES
 from edge.service import systemd as notify
 from edge.service.delivery import Delivery
 from edge.service.guard import MemoryGuard

@@ -24,7 +24,6 @@ from trees import raspberry_pi
 
 from edge import board
 from edge.benchmark import DRAWN_SIZE, drawn_picture, soak
-from edge.benchmark.bands import band_of
 from edge.benchmark.cold import cold_start
 from edge.benchmark.compare import SLOWER, BaselineError, compare, read_baseline, save
 from edge.benchmark.conditions import Load, doubts, look
@@ -35,10 +34,10 @@ from edge.benchmark.samples import drift, ratio, summarize
 from edge.benchmark.soak import Moment
 from edge.benchmark.timing import clock, time_runs, warm_up
 from edge.benchmark.worker import Combination, Worker
-from edge.classifier import tuned
 from edge.classifier.runtime import installed_runtimes
 from edge.errors import ImageError, ModelError
 from edge.image.preprocess import read_image
+from edge.names import TUNED
 
 MODEL = ROOT / "models" / "hotdog-scratch.tflite"
 HOTDOG = ROOT / "tests" / "data" / "hotdog.jpg"
@@ -241,21 +240,6 @@ def test_a_busy_neighbour_is_seen_and_our_own_work_is_not() -> None:
     assert ours is not None
     assert others is not None
     assert others - ours > 0.3
-
-
-def test_a_known_board_has_its_published_band(combination: Combination, found: Findings) -> None:
-    hotdog = replace(combination, path=ROOT / "models" / "hotdog.tflite", threads=4)
-    with Worker(hotdog, drawn_picture()) as worker:
-        facts = worker.open(1)
-    machine = replace(found.after, model="Raspberry Pi 4 Model B Rev 1.4")
-    band = band_of(facts, hotdog, machine)
-    assert band is not None
-    assert (band.low_ms, band.high_ms) == (17, 30)
-    assert band.judge(20) == ""
-    assert "governor" in band.judge(60)
-    assert "faster" in band.judge(5)
-    assert band_of(facts, hotdog, found.after) is None
-    assert band_of(facts, replace(hotdog, threads=1), machine) is None
 
 
 def test_the_fastest_that_loses_little_is_recommended(found: Findings) -> None:
@@ -490,7 +474,7 @@ def test_what_is_best_is_written_where_it_is_looked_for(tmp_path: Path) -> None:
         "tuned.place = lambda: Path(sys.argv[1]); "
         "from edge.commands.benchmark import main; sys.exit(main(sys.argv[2:]))"
     )
-    place = tmp_path / "etc" / tuned.NAME
+    place = tmp_path / "etc" / TUNED
     done = run("-c", code, str(place), str(MODEL), "--apply", *QUICK)
     assert done.returncode == 0, done.stderr
     assert f"written to {place}" in done.stdout
@@ -521,12 +505,6 @@ def test_a_soak_is_a_time_series(tmp_path: Path) -> None:
     assert float(first["p50_ms"]) > 0
     assert "of the beginning's" in done.stderr
     assert min(read_image(tmp_path / "soak.png").shape[:2]) > 200
-
-
-def test_a_profile_that_no_runtime_gives_is_said() -> None:
-    done = benchmark(MODEL, "--profile")
-    assert done.returncode == 0
-    assert "benchmark_model" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,18 @@ def test_the_instrument_is_held_against_others() -> None:
     assert done.returncode == ("NO" in verdicts.values())  # as on a machine that is not quiet
     assert verdicts["the loop, of a run of 1 ms"] == "yes"
     assert verdicts["a busy process a core, named by the look at the machine"] == "yes"
+
+
+def test_a_start_is_held_against_a_script_and_a_bare_python() -> None:
+    done = run("benchmarks/start.py", "--starts", "1")
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(
+        r"^\| (edge-classify \S+); .*? \| (\d+) \| (\d+) \|", done.stdout, re.MULTILINE
+    )
+    assert [name for name, *_ in rows] == ["edge-classify photo.jpg", "edge-classify --help"]
+    assert int(rows[0][1]) > int(rows[1][1]) > int(rows[1][2]) > 0
+
+
+def test_statements_are_counted_without_docstrings() -> None:
+    source = '''"""A module."""\nimport os\n\n\ndef f():\n    """It."""\n    return os, (1)\n'''
+    assert load("statements").statements(source) == 3

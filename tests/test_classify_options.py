@@ -18,10 +18,6 @@ from conftest import ROOT, TEST_DATA, run
 from model_copies import SMALL, relabelled
 from PIL import Image
 
-from edge.classifier.runtime import RUNTIMES
-from edge.commands import arguments
-from edge.image.framing import FILTERS, RESIZES
-
 CLASSIFY = ("-m", "edge", "classify", "-m")
 HOTDOG = ROOT / "tests" / "data" / "hotdog.jpg"
 PEERS = TEST_DATA / "peers"
@@ -356,10 +352,13 @@ def test_nothing_is_imported_that_is_not_used() -> None:
         "concurrent.futures",
         "csv",
         "difflib",
+        "glob",
+        "numpy.typing",
+        "tempfile",
         "edge.sources.ahead",
         "edge.commands.choice",
         "edge.commands.summary",
-        "edge.classifier.threads",
+        "edge.classifier.tuned",
         "edge.classifier.trial",
         "statistics",
         "unicodedata",
@@ -377,11 +376,6 @@ def test_help_needs_no_numpy_and_says_all_of_it() -> None:
     options += "--allow --deny --format --summary --jobs --threads --runtime --version"
     for option in options.split():
         assert f" {option}" in text, option
-
-
-def test_what_options_choose_from_is_what_there_is() -> None:
-    assert tuple(RUNTIMES) == arguments.RUNTIMES
-    assert (RESIZES, FILTERS) == (arguments.RESIZES, arguments.FILTERS)
 
 
 # Labels that lie.

@@ -22,7 +22,6 @@ from conftest import ROOT, run
 from trees import CGROUPS_V1, lay_out, raspberry_pi, vcgencmd
 
 from convert.tflite.embed import embed
-from edge.classifier import runtime
 from edge.classifier.metadata import read_metadata
 from edge.doctor import camera, installation, machine, service
 from edge.doctor.checks import CHECKS, examine
@@ -36,6 +35,7 @@ from edge.doctor.finding import (
     try_code,
     try_command,
 )
+from edge.names import RUNTIMES
 
 DOCTOR = ("-m", "edge", "doctor")
 SMALL = ROOT / "models" / "hotdog-small.tflite"
@@ -189,11 +189,6 @@ def test_a_configuration_that_edge_watch_refuses_stops_the_work(tmp_path: Path) 
     finding = service.configuration(Context(root=tmp_path))
     assert finding.status == FAULT
     assert "watch.toml" in finding.remedy
-
-
-def test_the_runtimes_are_those_of_edge() -> None:
-    assert {name: package for name, package, _ in installation.RUNTIMES} == runtime.PACKAGES
-    assert {name: module for name, _, module in installation.RUNTIMES} == runtime.RUNTIMES
 
 
 def test_a_check_that_fails_is_a_fault_and_the_others_go_on() -> None:
@@ -434,7 +429,7 @@ def test_a_runtime_that_kills_the_process_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"  # of a newer processor
-    for _, _, module in installation.RUNTIMES:
+    for module in RUNTIMES.values():
         package(tmp_path, module, crash)
     monkeypatch.syspath_prepend(tmp_path)
     finding = installation.runtimes(Context())

@@ -12,7 +12,7 @@ from conftest import ROOT, run
 # as edge/errors.py, is a wing of its own; those on the ground floor are one.
 WINGS = {
     "edge": (
-        {"errors", "tensor", "interval", "files", "cores", "board", "child"},
+        {"errors", "names", "interval", "files", "cores", "board", "child"},
         {"image"},
         {"sources"},
         {"classifier"},

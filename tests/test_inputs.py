@@ -14,7 +14,7 @@ from edge.classifier.inputs import input_shapes, input_spec
 from edge.classifier.metadata import Metadata
 from edge.errors import ModelError
 from edge.image.preprocess import Framing, InputSpec, Normalization, preprocess
-from edge.tensor import TensorSpec
+from edge.image.tensor import TensorSpec
 
 SCALES = {np.uint8: 0.5, np.int8: 1 / 255}
 

@@ -18,8 +18,9 @@ from model_copies import SMALL, changed, damaged, no_strides, relabelled
 
 from edge.classifier.known import ensure_sound
 from edge.classifier.model import Model, shipped_models
-from edge.classifier.runtime import PACKAGES, installed_runtimes
+from edge.classifier.runtime import installed_runtimes
 from edge.errors import ModelError
+from edge.names import PACKAGES
 
 
 @pytest.fixture(autouse=True)

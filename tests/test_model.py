@@ -14,9 +14,10 @@ from conftest import PROGRAMS, ROOT, run
 from convert.tflite.embed import embed
 from edge.classifier.metadata import read_metadata
 from edge.classifier.model import Model
-from edge.classifier.runtime import RUNTIMES, installed_runtimes
+from edge.classifier.runtime import installed_runtimes
 from edge.errors import ImageError, ModelError
 from edge.image.preprocess import Normalization
+from edge.names import RUNTIMES
 
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")
 FULLY_CONNECTED = 9  # its builtin code

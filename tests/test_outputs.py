@@ -9,7 +9,7 @@ from edge.classifier.answer import Outputs, choose_output
 from edge.classifier.file.graph import Graph, GraphTensor
 from edge.classifier.outputs import OutputSpec
 from edge.errors import ModelError
-from edge.tensor import TensorSpec
+from edge.image.tensor import TensorSpec
 
 SOFTMAX, LOGISTIC, FULLY_CONNECTED, CONCATENATION = 25, 14, 9, 2
 

@@ -33,7 +33,7 @@ from PIL import Image, ImageCms
 from edge.errors import ImageError
 from edge.image.framing import Size
 from edge.image.preprocess import InputSpec, Normalization, preprocess, read_image, resize, resized
-from edge.tensor import quantize
+from edge.image.tensor import quantize
 
 ROOT = Path(__file__).resolve().parent.parent
 UINT8 = InputSpec(0, (1, 96, 96, 3), np.dtype(np.uint8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.tensor import TensorSpec, dequantize, quantize
+from edge.image.tensor import TensorSpec, dequantize, quantize
 
 
 def spec(dtype: type, scale: float = 0.0, zero_point: int = 0) -> TensorSpec:

@@ -9,7 +9,7 @@ import pytest
 
 from edge.classifier.model import Model, default_model, models_folder
 from edge.classifier.runtime import default_num_threads
-from edge.classifier.threads import measured_threads
+from edge.classifier.selection import measured_threads
 from edge.cores import usable_cores
 from edge.errors import ModelError
 
@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_measured_once_and_kept(cache: Path) -> None:
-    measured = measured_threads()
+    measured = measured_threads(default_model())
     assert 1 <= measured <= default_num_threads()
     (note,) = cache.iterdir()
     assert note.read_text() == f"{measured}\n"
@@ -39,7 +39,7 @@ def test_it_is_measured_once_and_kept(cache: Path) -> None:
 def test_models_are_told_apart_by_content_and_runtime(cache: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.tflite"
     copy.write_bytes(default_model().read_bytes())
-    measured_threads()
+    measured_threads(default_model())
     measured_threads(copy)
     (note,) = cache.iterdir()
     with Model() as model:
@@ -51,16 +51,16 @@ def test_models_are_told_apart_by_content_and_runtime(cache: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("content", ["", "many", "0", "4711", "-1", "\0"])
 def test_a_note_that_cannot_be_right_is_measured_again(cache: Path, content: str) -> None:
-    measured_threads()
+    measured_threads(default_model())
     (note,) = cache.iterdir()
     note.write_text(content)
-    assert note.read_text() != (measured := measured_threads())
+    assert note.read_text() != (measured := measured_threads(default_model()))
     assert note.read_text() == f"{measured}\n"
 
 
 def test_without_a_cache_it_is_measured_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CACHE_DIRECTORY", os.devnull)
-    assert 1 <= measured_threads() <= default_num_threads()
+    assert 1 <= measured_threads(default_model()) <= default_num_threads()
 
 
 def test_a_model_that_is_none_is_an_error(tmp_path: Path) -> None:

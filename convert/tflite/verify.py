@@ -28,8 +28,9 @@ import numpy as np
 from convert.tflite.process import last_words, run_module
 from edge.classifier import golden
 from edge.classifier.model import Model
-from edge.classifier.runtime import PACKAGES, RUNTIMES, installed_runtimes
+from edge.classifier.runtime import installed_runtimes
 from edge.commands import run
+from edge.names import PACKAGES, RUNTIMES
 
 Scores = list[list[float]]  # of each golden input, in order
 

@@ -9,9 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge import board, child
 from edge.errors import ModelError
@@ -67,14 +66,12 @@ def main(began_ns: int) -> None:
     """Be the process: the same as edge-classify does, with a look at the clock in between."""
     from edge.benchmark.stages import whole_of
     from edge.classifier.model import Model
-    from edge.classifier.runtime import RUNTIMES
+    from edge.names import RUNTIMES
 
     started_ns, asked, picture = pickle.load(sys.stdin.buffer)
-    module: Any = importlib.import_module(f"{RUNTIMES[asked['runtime']]}.interpreter")
+    importlib.import_module(f"{RUNTIMES[asked['runtime']]}.interpreter")
     imported_ns = time.monotonic_ns()
     before = board.process_memory()
-    times: dict[str, float] = {}
-    module.Interpreter = _timed(module.Interpreter, times)
     options = {"num_threads": asked["threads"], "runtime": asked["runtime"], **asked["options"]}
     with Model(asked["path"], **options) as model:
         after = board.process_memory()
@@ -84,32 +81,8 @@ def main(began_ns: int) -> None:
         "answer_ms": (answered_ns - started_ns) / 1e6,
         "python_ms": (began_ns - started_ns) / 1e6,
         "imports_ms": (imported_ns - began_ns) / 1e6,
-        **times,
+        **model.load_times._asdict(),
         "peak_bytes": board.peak_memory(),
         "model_bytes": after.rss_bytes - before.rss_bytes if before and after else None,
     }
     print(json.dumps(said))
-
-
-def _timed(interpreter: Any, times: dict[str, float]) -> Any:
-    """Return the runtime's class of interpreters with a watch in its hand."""
-
-    def first(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a method that keeps how long its first call took, in ms."""
-
-        def run(*arguments: Any, **named: Any) -> Any:
-            started = time.monotonic_ns()
-            try:
-                return method(*arguments, **named)
-            finally:
-                times.setdefault(name, (time.monotonic_ns() - started) / 1e6)
-
-        return run
-
-    methods = {
-        "__init__": "load_ms",
-        "allocate_tensors": "allocate_ms",
-        "invoke": "first_invoke_ms",
-    }
-    watched = {name: first(what, getattr(interpreter, name)) for name, what in methods.items()}
-    return type("Timed", (interpreter,), watched)

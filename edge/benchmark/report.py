@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from edge import __version__
-from edge.benchmark.bands import Band, band_of
 from edge.benchmark.cold import ColdStart
 from edge.benchmark.conditions import Conditions, doubts
 from edge.benchmark.measure import Taken, Taking
@@ -49,7 +48,6 @@ class Row:
     stages_ms: Mapping[str, float]  # p50 of each; empty where none was measured
     stages_sum_ms: float | None  # p50 of what they add up to, run by run
     cold_start: ColdStart | None  # medians of several
-    band: Band | None
     notes: tuple[str, ...]
     error: str | None
     samples_ns: Mapping[str, Sequence[Sequence[int]]] = field(repr=False, default_factory=dict)
@@ -111,7 +109,6 @@ def _row(taken: Taken, machine: Conditions) -> Row:
     whole = summarize(np.concatenate(taken.whole)) if taken.whole else None
     stages = _stages(np.concatenate(taken.stages)) if taken.stages else {}
     total = _sum(np.concatenate(taken.stages)) if taken.stages else None
-    band = band_of(facts, combination, machine) if facts else None
     return Row(
         model=combination.path.name,
         path=str(combination.path),
@@ -131,8 +128,7 @@ def _row(taken: Taken, machine: Conditions) -> Row:
         stages_ms=stages,
         stages_sum_ms=total,
         cold_start=_median(taken.cold),
-        band=band,
-        notes=tuple(_notes(taken, machine, whole, total, band, invoke)),
+        notes=tuple(_notes(taken, machine, whole, total)),
         error=str(taken.fault) if taken.fault else None,
         samples_ns={
             "invoke": [samples.tolist() for samples in taken.invoke],
@@ -188,8 +184,6 @@ def _notes(
     machine: Conditions,
     whole: Latency | None,
     total: float | None,
-    band: Band | None,
-    invoke: Latency | None,
 ) -> list[str]:
     found = []
     threads, cores = taken.combination.threads, machine.num_cores
@@ -202,6 +196,4 @@ def _notes(
     share = total / whole.p50_ms if whole and total else 1.0
     if abs(share - 1) > ADD_UP_WITHIN:
         found.append(f"its stages add up to {share:.1%} of the whole way: not a quiet machine")
-    if band and invoke and (said := band.judge(invoke.p50_ms)):
-        found.append(said)
     return found

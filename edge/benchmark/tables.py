@@ -145,12 +145,6 @@ def footer(findings: Findings) -> Iterator[str]:
         for note in row.notes:
             name = f"{one_line(row.model)}, {one_line(row.runtime)}, {threads_of(row.threads)}"
             yield f"{name}: {note}"
-        if row.band and row.invoke:
-            band = row.band
-            yield (
-                f"{row.model}: {row.invoke.p50_ms:.3g} ms; published for {band.board}: "
-                f"{band.low_ms:g} to {band.high_ms:g} ms ({band.source})"
-            )
     for doubt in findings.doubts:
         yield f"in doubt: {doubt}"
     yield f"{findings.command}, {findings.measured_at}"

@@ -19,7 +19,7 @@ from edge.classifier.outputs import (
     output_of,
 )
 from edge.errors import ModelError
-from edge.tensor import TensorSpec
+from edge.image.tensor import TensorSpec
 
 REMEDY = "give an image classifier"
 CHOOSE = "choose one: --output NAME|INDEX"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.classifier.model import Model
 from edge.errors import ImageError, ScoresError
 from edge.image.preprocess import Prepared
 from edge.sources.frame import Frame
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 UNKNOWN = "unknown"
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.image.preprocess import Pixels, Size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 NUM_GOLDEN = 4
 

@@ -12,7 +12,7 @@ from edge.classifier.file.graph import Graph, Range
 from edge.classifier.metadata import Metadata
 from edge.errors import ConfigurationError, ModelError
 from edge.image.preprocess import Framing, InputSpec, Normalization, Size
-from edge.tensor import TensorSpec
+from edge.image.tensor import TensorSpec
 
 if TYPE_CHECKING:
     from edge.classifier.file.makers import Maker

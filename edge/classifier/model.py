@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.classifier import golden
 from edge.classifier.answer import Outputs, choose_output, must_sum_to_1, no_distribution
@@ -19,6 +19,7 @@ from edge.classifier.labels import fit, given_labels
 from edge.classifier.metadata import Metadata, read_metadata
 from edge.classifier.outputs import OutputSpec, are_outside
 from edge.classifier.runtime import (
+    LoadTimes,
     OpenInterpreter,
     default_num_threads,
     native_chatter,
@@ -34,6 +35,10 @@ from edge.image.preprocess import (
     fill,
     seen,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 DEFAULT_MODEL = "hotdog.tflite"
 SUM_SLACK = 0.03  # by which probabilities may miss 1: roundings of quantized models
@@ -84,7 +89,7 @@ class Model:
 
     Attributes: `path`; `labels`, one for each score; `input` and `output`, the tensors; `metadata`,
     what the file says of itself; `runtime`, its name and version; `warnings`, what is odd about the
-    model; `notes`, how its answers are understood.
+    model; `notes`, how its answers are understood; `load_times`.
     """
 
     def __init__(
@@ -156,7 +161,10 @@ class Model:
 
         Raises: ModelError, also where the model gives no numbers for any picture.
         """
+        opened, started = self._interpreter, time.perf_counter()
         values = [self._drawn(np.zeros((*self.input.size, 3), np.uint8), output)]
+        first_ms = (time.perf_counter() - started) * 1000
+        self.load_times = LoadTimes(opened.load_ms, opened.allocate_ms, first_ms)
         is_known = output.are_logits is not None and not must_sum
         if is_known and np.isfinite(values[0]).all():
             return output

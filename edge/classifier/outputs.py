@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.tensor import TensorSpec, dequantize
+from edge.image.tensor import TensorSpec, dequantize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Builtin codes of operators that answers come from.
 LOGISTIC = 14

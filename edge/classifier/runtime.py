@@ -8,24 +8,33 @@ import importlib.util
 import os
 import re
 import sys
-import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.cores import usable_cores
 from edge.errors import ModelError, RuntimeMissingError
-from edge.tensor import TensorSpec
+from edge.image.tensor import TensorSpec
+from edge.names import PACKAGES, RUNTIMES
 
-# In order of preference: litert is the maintained one, and the faster on x86-64.
-RUNTIMES = {"litert": "ai_edge_litert", "tflite": "tflite_runtime"}
-PACKAGES = {"litert": "ai-edge-litert", "tflite": "tflite-runtime"}
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
 EDGE_TPU, SELECT = "edgetpu-custom-op", "Flex"  # custom operators' names, or how they begin
 MAX_REASON = 160  # characters of a runtime's own words
 MOST_SCALE = 1e6  # of a quantized tensor that is not damaged
+
+
+class LoadTimes(NamedTuple):
+    """What opening a model took."""
+
+    load_ms: float  # the runtime reads the model
+    allocate_ms: float  # the runtime prepares its tensors
+    first_invoke_ms: float
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class OpenInterpreter:
     interpreter: Any
     runtime: str  # such as "ai-edge-litert 2.3.0"
     subject: object  # what errors call the model
+    load_ms: float
+    allocate_ms: float
     warning: str = ""  # what is odd about how it was opened
 
     def inputs(self) -> list[TensorSpec]:
@@ -112,28 +123,31 @@ def open_interpreter(
     if fault_and_remedy := _foreign(customs):
         raise ModelError(subject, *fault_and_remedy)
 
-    def opened(**options: Any) -> Any:
+    def opened(warning: str = "", **options: Any) -> OpenInterpreter:
         with native_chatter(shown=verbose):
+            started = time.perf_counter()
             interpreter = module.Interpreter(
                 model_content=content, num_threads=num_threads, **options
             )
+            loaded = time.perf_counter()
             for index, shape in (shapes or {}).items():
                 interpreter.resize_tensor_input(index, shape)
             interpreter.allocate_tensors()
-        return interpreter
+            allocated = time.perf_counter()
+        times = (loaded - started) * 1000, (allocated - loaded) * 1000
+        return OpenInterpreter(interpreter, label, subject, *times, warning)
 
     try:
-        return OpenInterpreter(opened(), label, subject)
+        return opened()
     except (ValueError, RuntimeError, MemoryError) as error:
         if "delegate" not in str(error).lower():
             raise _unopened(subject, label, error) from error
     without = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        interpreter = opened(experimental_op_resolver_type=without)
+        warning = "XNNPACK refuses it: it runs without, and slower"
+        return opened(warning, experimental_op_resolver_type=without)
     except (ValueError, RuntimeError, MemoryError) as error:
         raise _unopened(subject, label, error) from error
-    warning = "XNNPACK refuses it: it runs without, and slower"
-    return OpenInterpreter(interpreter, label, subject, warning)
 
 
 def _foreign(customs: Sequence[str]) -> tuple[str, str] | None:
@@ -205,7 +219,8 @@ def native_chatter(shown: bool) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
-        sink = stack.enter_context(tempfile.TemporaryFile())
+        sink = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, sink)
         for descriptor in (1, 2):
             try:
                 saved = os.dup(descriptor)
@@ -213,7 +228,7 @@ def native_chatter(shown: bool) -> Iterator[None]:
                 continue
             stack.callback(os.close, saved)
             stack.callback(os.dup2, saved, descriptor)
-            os.dup2(sink.fileno(), descriptor)
+            os.dup2(sink, descriptor)
         yield
 
 

@@ -22,9 +22,9 @@ from typing import Any
 
 from edge import board
 from edge.files import replace_file, settings_places
+from edge.names import TUNED
 
 VERSION = 1
-NAME = "tuned.json"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Tuned:
 
 def places(root: Path = board.ROOT) -> tuple[Path, ...]:
     """Where it may be, the user's own first."""
-    return settings_places(NAME, root)
+    return settings_places(TUNED, root)
 
 
 def place(root: Path = board.ROOT) -> Path:

@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from edge.commands import add_version, complain
 from edge.errors import one_line
 from edge.image import notation
+from edge.names import FILTERS, RESIZES, RUNTIMES, TURNS
 
 if TYPE_CHECKING:
     from edge.classifier.model import Model
-    from edge.commands.tuning import Way
 
-# As runtime.py and preprocess.py have them, which cannot be imported without numpy.
-RUNTIMES = ("litert", "tflite")
-RESIZES = ("squash", "crop", "pad")
-FILTERS = ("antialias", "bilinear", "nearest")
 MOST_THREADS = 256
 MOST_COUNT = 1_000_000
 T = TypeVar("T")
@@ -114,7 +110,7 @@ def add_framing_arguments(group: Group) -> None:
     group.add_argument(
         "--rotate",
         type=int,
-        choices=(0, 90, 180, 270),
+        choices=TURNS,
         default=0,
         help="then turn it clockwise; what EXIF says is done in any case (default: 0)",
     )
@@ -244,13 +240,15 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     from edge.classifier.facts import reframe
     from edge.classifier.known import ensure_sound
     from edge.classifier.model import Model
-    from edge.commands.tuning import way
+    from edge.classifier.selection import choose_model
 
-    how = way(args.model, args.runtime, args.threads)
+    how = choose_model(args.model, args.runtime, args.threads)
     ensure_sound(how.path, how.runtime, args.input_size)
+    if for_many:
+        how = how.measured(facts(args))
     model = Model(
         how.path,
-        num_threads=how.threads or (_measured(how, facts(args)) if for_many else None),
+        num_threads=how.num_threads,
         runtime=how.runtime,
         verbose=args.verbose,
         **facts(args),
@@ -262,16 +260,6 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     for line in (*model.warnings, *((*model.notes, _made_of(model)) if args.verbose else ())):
         complain(name, one_line(f"{model.path}: {line}"))
     return model
-
-
-def _measured(how: Way, options: dict[str, Any]) -> int | None:
-    from edge.classifier.threads import measured_threads
-    from edge.errors import ModelError
-
-    try:
-        return measured_threads(how.path, how.runtime, options)
-    except ModelError:  # opening it will tell, unless an option mends it
-        return None
 
 
 def _made_of(model: Model) -> str:

@@ -20,7 +20,7 @@ from edge.benchmark.report import Findings, findings
 from edge.benchmark.worker import Combination, Worker, threads_of
 from edge.classifier import tuned
 from edge.classifier.model import models_folder, shipped_models
-from edge.classifier.runtime import RUNTIMES, default_num_threads, installed_runtimes
+from edge.classifier.runtime import default_num_threads, installed_runtimes
 from edge.commands import add_version, complain, run
 from edge.commands.arguments import (
     add_fact_arguments,
@@ -34,6 +34,7 @@ from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
 from edge.image.preprocess import Picture, read_image
+from edge.names import RUNTIMES
 
 NAME = "edge-benchmark"
 STREAM_S = 10.0
@@ -53,10 +54,6 @@ examples:
 exit status: 0 done, 1 something failed or is slower than --fail-above, 2 wrong usage,
 130 interrupted: what was measured is printed
 """
-NO_PROFILE = (
-    "neither ai-edge-litert nor tflite-runtime tells Python how long each operator takes; "
-    "TensorFlow's benchmark_model --enable_op_profiling=true does"
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,9 +112,6 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         metavar="10m",
         help="the first model for so long: a time series, as CSV",
     )
-    group.add_argument(
-        "--profile", action="store_true", help="the operators, where a runtime tells"
-    )
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
@@ -167,8 +161,6 @@ def _benchmark(args: argparse.Namespace) -> int:
     if args.plot:
         plot.require()
     baseline = compare.read_baseline(args.compare) if args.compare else None
-    if args.profile:
-        complain(NAME, f"--profile: {NO_PROFILE}")
     if args.soak:
         return _soak(args, combinations[0])
     if args.source:

@@ -16,9 +16,9 @@ from typing import TextIO
 
 from edge.classifier.facts import reframe
 from edge.classifier.model import Model
+from edge.classifier.selection import ModelChoice, choose_model
 from edge.classifier.trial import Trying
 from edge.commands import complain
-from edge.commands.tuning import Way, way
 from edge.errors import ConfigurationError, EdgeError, SourceError
 from edge.service.configuration import CAMERA, Configuration
 from edge.service.health import Vitals
@@ -59,10 +59,10 @@ def open_source(configuration: Configuration) -> Source:
     return Follow(path, give_up_s=give_up_s) if configuration.follow else Replay(path)
 
 
-def chosen_way(configuration: Configuration) -> Way:
+def model_choice(configuration: Configuration) -> ModelChoice:
     """Which model, runtime and threads."""
     model = Path(configuration.model) if configuration.model else None
-    return way(model, configuration.runtime, configuration.threads)
+    return choose_model(model, configuration.runtime, configuration.threads)
 
 
 def model_requirements(configuration: Configuration) -> ModelRequirements:
@@ -74,17 +74,19 @@ def model_requirements(configuration: Configuration) -> ModelRequirements:
 
 def load_model(configuration: Configuration, *, verbose: bool) -> ModelStore:
     """Load the model. Raises: ModelError, RuntimeMissingError, ConfigurationError."""
-    how, facts = chosen_way(configuration), configuration.facts
+    how, facts = model_choice(configuration), configuration.facts
 
     def open_model(path: Path) -> Model:
-        model = Model(path, num_threads=how.threads, runtime=how.runtime, verbose=verbose, **facts)
+        model = Model(
+            path, num_threads=how.num_threads, runtime=how.runtime, verbose=verbose, **facts
+        )
         reframe(model, configuration.framing)
         for line in (*model.warnings, *(model.notes if verbose else ())):
             say(f"{model.path}: {line}")
         return model
 
     def start_trial(path: Path) -> Trying:
-        return Trying(path, runtime=how.runtime, num_threads=how.threads, options=facts)
+        return Trying(path, runtime=how.runtime, num_threads=how.num_threads, options=facts)
 
     state = _systemd_folder("STATE_DIRECTORY")
     copies = ModelCopies(Path(state) / "models") if state else None

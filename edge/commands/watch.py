@@ -22,10 +22,10 @@ from edge.commands.service import (
     Service,
     check_extras,
     check_source,
-    chosen_way,
     forget,
     load_model,
     make_sinks,
+    model_choice,
     model_requirements,
     open_source,
     say,
@@ -164,10 +164,10 @@ def _forget(configuration: Configuration) -> int:
 
 def _check(configuration: Configuration) -> int:
     """Say whether the service would work, but for its camera."""
-    how = chosen_way(configuration)
+    how = model_choice(configuration)
     path = how.path
     trial = try_model(
-        path, runtime=how.runtime, num_threads=how.threads, options=configuration.facts
+        path, runtime=how.runtime, num_threads=how.num_threads, options=configuration.facts
     )
     model_requirements(configuration).check_labels(trial.labels)
     check_extras(configuration)

@@ -23,18 +23,14 @@ from edge.doctor.finding import (
     try_code,
     version_of,
 )
+from edge.names import PACKAGES, RUNTIMES
 
 IMPORT_TIMEOUT_S = 60.0  # a cold SD card is slow, and a busy Pi slower
 OLDEST_PYTHON = (3, 11)
 # Packages, their modules, and the oldest that will do.
-PACKAGES = (
+NEEDED = (
     ("numpy", "numpy", "1.24"),
     ("Pillow", "PIL", "9.4"),
-)
-# Names, packages and modules, as runtime.py has them, which cannot be imported without numpy.
-RUNTIMES = (
-    ("litert", "ai-edge-litert", "ai_edge_litert"),
-    ("tflite", "tflite-runtime", "tflite_runtime"),
 )
 NEW_SYSTEM = "install the 64-bit Raspberry Pi OS: https://www.raspberrypi.com/software/"
 
@@ -71,7 +67,7 @@ def judge_userland(bits: int, machine: str, version: tuple[int, ...]) -> Finding
 def packages(context: Context) -> Finding:
     """Whether what edge stands on is there, new enough, and loads."""
     versions = []
-    for package, module, oldest in PACKAGES:
+    for package, module, oldest in NEEDED:
         outcome = try_code(f"import {module}; print({module}.__version__)", IMPORT_TIMEOUT_S)
         remedy = _package_remedy(package, oldest)
         if outcome.reason:
@@ -86,17 +82,18 @@ def packages(context: Context) -> Finding:
 def runtimes(context: Context) -> Finding:
     """Which TFLite runtimes are installed, and load."""
     loaded, failed = [], []
-    for _, package, module in RUNTIMES:
+    for name, module in RUNTIMES.items():
+        package = PACKAGES[name]
         if not importlib.util.find_spec(module):
             continue
         reason = try_code(f"import {module}.interpreter", IMPORT_TIMEOUT_S).reason
         if not reason and package == "tflite-runtime" and _numbers(_numpy()) >= (2,):
             reason = f"it was built for numpy 1, and would crash beside {_numpy()}"
-        name = f"{package} {version_of(package) or 'of unknown version'}"
+        shown = f"{package} {version_of(package) or 'of unknown version'}"
         if reason:
-            failed.append(f"{name} does not load ({reason})")
+            failed.append(f"{shown} does not load ({reason})")
         else:
-            loaded.append(name)
+            loaded.append(shown)
     found = ", ".join(loaded + failed) or "no TFLite runtime is installed"
     if loaded and not failed:
         return Finding(OK, found)

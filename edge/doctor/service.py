@@ -20,8 +20,9 @@ from edge.doctor.finding import (
     try_code,
     try_command,
 )
-from edge.doctor.installation import IMPORT_TIMEOUT_S, RUNTIMES, runtime_remedy
+from edge.doctor.installation import IMPORT_TIMEOUT_S, runtime_remedy
 from edge.errors import EdgeError, RuntimeMissingError
+from edge.names import PACKAGES, RUNTIMES
 
 MODEL_TIMEOUT_S = 120.0
 SYSTEMCTL_TIMEOUT_S = 10.0
@@ -104,7 +105,8 @@ _CONVERT = "convert it again, on a workstation: python -m convert PHOTOS"
 def operators(context: Context) -> Finding:
     """Whether each runtime that is installed knows the versions of the model's operators."""
     known, refused, count = [], [], 0
-    for name, package, module in RUNTIMES:
+    for name, module in RUNTIMES.items():
+        package = PACKAGES[name]
         told = _tried(context, name) if importlib.util.find_spec(module) else {}
         fault = told.get("fault", "")
         if "crash" in told:

@@ -23,13 +23,11 @@ import stat
 import struct
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from edge.errors import ImageError
@@ -37,6 +35,9 @@ from edge.image.colour import to_rgb
 from edge.image.exif import TURNS, orientation_of, taken_of
 from edge.image.formats import HEAD_BYTES, format_of, other_kind
 from edge.image.framing import Size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # A model sees a few hundred pixels a side; an 8-bit picture of this size already takes 192 MB.
 # JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit.
@@ -54,7 +55,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
 
 T = TypeVar("T")
-Pixels = NDArray[np.uint8]  # (height, width, 3) RGB, upright
+Pixels: TypeAlias = "NDArray[np.uint8]"  # (height, width, 3) RGB, upright
 Encoded = str | Path | bytes | bytearray  # an image file's path, or its content
 Suffices = Callable[[Size], Size | None]  # upright (height, width) -> what suffices; None: all
 
@@ -73,8 +74,7 @@ def opened(source: Encoded, suffices: Suffices) -> Iterator[Image.Image]:
         )
 
 
-@dataclass(frozen=True)
-class ImageFacts:
+class ImageFacts(NamedTuple):
     """What an encoded picture says of itself, as decoding it goes by."""
 
     format: str  # Pillow's name; what a camera calls MPO is a JPEG

@@ -6,14 +6,11 @@ import math
 from dataclasses import dataclass
 
 from edge.errors import ConfigurationError
+from edge.names import FILTERS, RESIZES, TURNS
 
 # A JPEG is decoded to at least this many times the size that its part is resized to: the
 # antialiasing filter then still has enough to average, at a fraction of the time.
 OVERSAMPLING = 2
-
-RESIZES = ("squash", "crop", "pad")
-FILTERS = ("antialias", "bilinear", "nearest")
-TURNS = (0, 90, 180, 270)
 
 Size = tuple[int, int]  # (height, width)
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.image.framing import WHOLE, Framing, Size
-from edge.tensor import TensorSpec, quantize
+from edge.image.tensor import TensorSpec, quantize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 OPAQUE = 255  # alpha of an input with four channels
 

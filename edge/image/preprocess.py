@@ -12,23 +12,20 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from edge.cores import usable_cores
 from edge.errors import ImageError
 from edge.image.decode import Encoded, Pixels, encode_jpeg, opened
 from edge.image.framing import WHOLE, Box, Framing, Size
 from edge.image.input_tensor import InputSpec, Normalization, fill
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from numpy.typing import NDArray
 
 __all__ = [  # of the modules below, what others find here
     "Framing",
@@ -54,7 +51,7 @@ class Prepared:
 
 
 # Decoded (a camera frame), still encoded (a file's path or content), or prepared.
-Picture = Pixels | Encoded | Prepared
+Picture: TypeAlias = "Pixels | Encoded | Prepared"
 
 
 def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -121,8 +118,6 @@ def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: in
         )
     if pixels.shape[:2] == size and framing.roi is None and not framing.rotate and channels == 3:
         return pixels
-    if framing == WHOLE and channels == 3 and _halves_agree(pixels.shape[:2], size):
-        return _in_halves(pixels, size)
     return np.asarray(_framed(Image.fromarray(pixels), size, framing, channels))
 
 
@@ -184,55 +179,3 @@ def _resize(image: Image.Image, box: Box, size: Size, filter: str) -> Image.Imag
     nearest = filter == "nearest"
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
     return image.resize((width, height), method, (left, top, right, bottom))
-
-
-# A camera's frame is resized in two halves at once: a third of the time is saved, and that is most
-# of its way to the model. Below so many pixels the threads would cost what they save.
-LEAST_HALVED = 100_000
-
-
-@functools.lru_cache(maxsize=8)
-def _halves_agree(source: Size, size: Size) -> bool:
-    """Whether two halves give the very pixels of the whole: tried once on noise, for each size.
-
-    Pillow resizes one axis, then the other. From 13.0 on, which comes first depends on the sizes.
-    """
-    if usable_cores() < 2 or source[0] % 2 or size[0] % 2 or source[0] * source[1] < LEAST_HALVED:
-        return False
-    noise = np.random.default_rng(0).integers(0, 256, (*source, 3), np.uint8)
-    whole = np.asarray(_framed(Image.fromarray(noise), size, WHOLE, 3))
-    return bool(np.array_equal(_in_halves(noise, size), whole))
-
-
-def _in_halves(pixels: Pixels, size: Size) -> Pixels:
-    """Resize (H, W, 3), the upper half in a thread of its own; H and the new height are even."""
-    resized = np.empty((*size, 3), np.uint8)
-    middle = size[0] // 2
-    upper = _second_thread().submit(_half, pixels, 0, resized[:middle])
-    try:
-        _half(pixels, 1, resized[middle:])
-    finally:
-        upper.result()
-    return resized
-
-
-def _half(pixels: Pixels, index: int, out: Pixels) -> None:
-    """Resize the upper (0) or lower (1) half of (H, W, 3) into `out`, (h / 2, w, 3)."""
-    height, width = pixels.shape[:2]
-    first, last = index * height // 2, (index + 1) * height // 2
-    reach = math.ceil(max(1.0, height / 2 / len(out))) + 1  # of the filter, beyond the half
-    top, bottom = max(0, first - reach), min(height, last + reach)
-    image = Image.fromarray(pixels[top:bottom])
-    box = (0, first - top, width, last - top)
-    out[...] = image.resize((out.shape[1], len(out)), Image.Resampling.BILINEAR, box)
-
-
-@functools.cache
-def _second_thread() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # not for those who resize no frame
-
-    return ThreadPoolExecutor(1, thread_name_prefix="resize")
-
-
-if hasattr(os, "register_at_fork"):  # a thread does not go into a forked process
-    os.register_at_fork(after_in_child=_second_thread.cache_clear)

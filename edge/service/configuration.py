@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.classifier.facts import facts
-from edge.classifier.runtime import RUNTIMES
 from edge.errors import ConfigurationError, EdgeError, checked
 from edge.image.framing import Framing
+from edge.names import RUNTIMES
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.pace import PaceSettings
 from edge.service.sinks.folders import Folder

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from edge.image.preprocess import Picture
 
@@ -27,8 +28,7 @@ class Frame:
     dropped: int = 0  # frames that the source let go since the last one it gave
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """Instead of a frame: why there is none yet."""
 
     reason: str  # one line

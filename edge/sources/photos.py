@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import glob
 import os
 import sys
 import time
@@ -74,7 +73,7 @@ def files(
     if _is_folder(Path(name)):
         found = _pictures(Path(name), recursive)
         remedy = "give a folder of pictures, or look into its folders (recursive)"
-    elif not literal and glob.has_magic(name) and not os.path.lexists(name):
+    elif not literal and set("*?[") & set(name) and not os.path.lexists(name):
         found = _matches(name, recursive)
         remedy = "check the pattern"
     else:
@@ -142,7 +141,9 @@ def _tell(error: SourceError, onerror: Callable[[SourceError], None] | None) -> 
 
 def _matches(pattern: str, recursive: bool) -> Iterator[Path | SourceError]:
     """What a pattern matches, by name; folders only where they are to be looked into."""
-    for name in sorted(glob.glob(pattern, recursive=True)):
+    from glob import glob  # for patterns alone
+
+    for name in sorted(glob(pattern, recursive=True)):
         if not _is_folder(Path(name)):
             yield Path(name)
         elif recursive:

@@ -14,7 +14,7 @@ from edge import board
 from edge.classifier import tuned
 from edge.classifier.runtime import installed_runtimes
 from edge.classifier.tuned import Best, Tuned
-from edge.commands import tuning
+from edge.names import TUNED
 
 pytestmark = pytest.mark.skipif(
     installed_runtimes() != ["litert", "tflite"], reason="needs both runtimes, to tell them apart"
@@ -32,7 +32,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     best = {model.name: Best(model.stat().st_size, "tflite", 1, 4.0)}
     machine = board.model() or board.processor()
     found = Tuned(machine, board.num_cores(), "2026-11-25T05:00:00+00:00", str(model), best)
-    tuned.write(found, tmp_path / "edge-classify" / tuned.NAME)
+    tuned.write(found, tmp_path / "edge-classify" / TUNED)
     return os.environ | {"XDG_CONFIG_HOME": str(tmp_path)}
 
 
@@ -63,7 +63,3 @@ def test_the_service_does_the_same(environment: dict[str, str]) -> None:
 def test_a_model_that_has_gone_is_not_looked_for(environment: dict[str, str]) -> None:
     (Path(environment["XDG_CONFIG_HOME"]) / "mine.tflite").unlink()
     assert said(environment)["model"] == "hotdog.tflite"
-
-
-def test_the_file_is_the_one_that_is_written() -> None:
-    assert tuning.FILE == tuned.NAME
