@@ -29,6 +29,7 @@ from typing import IO
 
 import numpy as np
 from pictures import (
+    aperture,
     encoded,
     packed_png,
     png,
@@ -37,7 +38,7 @@ from pictures import (
     scene,
     tiff,
     turned,
-    with_aperture,
+    with_property,
 )
 from PIL import Image, features
 
@@ -118,8 +119,8 @@ def pictures() -> list[bytes]:
     ]
     if "avif" in features.get_supported_modules():
         avif = encoded(frame, "AVIF")
-        aperture = with_aperture(avif, (100, 1, 80, 1, 0, 1, 0, 1))
-        others += [avif, aperture, encoded(rgba, "AVIF"), turned(small, 6, "AVIF")]
+        cut = with_property(avif, aperture(100, 1, 80, 1, 0, 1, 0, 1))
+        others += [avif, cut, encoded(rgba, "AVIF"), turned(small, 6, "AVIF")]
     with contextlib.suppress(ImportError):
         import_module("pillow_heif").register_heif_opener()
         others += [encoded(frame, "HEIF"), encoded(rgba, "HEIF")]

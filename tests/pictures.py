@@ -178,29 +178,34 @@ def boxed(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", 8 + len(data)) + kind + data
 
 
-def with_aperture(avif: bytes, numbers: tuple[int, ...]) -> bytes:
-    """An AVIF of one item with a clean aperture: width, height, and offsets, each N and D."""
-    clap = boxed(b"clap", struct.pack(">IIIIiIiI", *numbers))
-    grown = bytearray(avif)
-    added = len(clap) + 1
+def aperture(*numbers: int) -> bytes:
+    """A clean aperture: width, height, and offsets across and down, each N and D."""
+    return boxed(b"clap", struct.pack(">IIIIiIiI", *numbers))
+
+
+def with_property(content: bytes, box: bytes) -> bytes:
+    """An AVIF or HEIF of one item, as Pillow and libheif write it, with one property more."""
+    grown = bytearray(content)
+    added = len(box) + 1
     for kind in (b"meta", b"iprp", b"ipco", b"ipma"):
         at = grown.index(kind) - 4
         size = struct.unpack_from(">I", grown, at)[0]
-        more = {b"ipco": len(clap), b"ipma": 1}.get(kind, added)
+        more = {b"ipco": len(box), b"ipma": 1}.get(kind, added)
         struct.pack_into(">I", grown, at, size + more)
     iloc = grown.index(b"iloc") + 4  # version, flags, sizes of offsets, number of items
     assert grown[iloc] == 0 and grown[iloc + 4] == 0x44
-    offset = iloc + 4 + 2 + 2 + 2 + 2 + 2  # of the only item's only extent
+    # The only item's base offset, or where it has none, that of its only extent.
+    offset = iloc + 4 + 2 + 2 + 2 + 2 + (0 if grown[iloc + 5] >> 4 else 2)
     struct.pack_into(">I", grown, offset, struct.unpack_from(">I", grown, offset)[0] + added)
     ipma = grown.index(b"ipma") + 4
     count = grown[ipma + 10]
     ipco = grown.index(b"ipco") - 4
-    old_bytes = struct.unpack_from(">I", grown, ipco)[0] - len(clap)
+    old_bytes = struct.unpack_from(">I", grown, ipco)[0] - len(box)
     inside, at = 0, ipco + 8
     while at < ipco + old_bytes:
         at += struct.unpack_from(">I", grown, at)[0]
         inside += 1
     grown[ipma + 10] = count + 1
     grown[ipma + 11 + count : ipma + 11 + count] = bytes([0x80 | (inside + 1)])
-    grown[ipco + old_bytes : ipco + old_bytes] = clap
+    grown[ipco + old_bytes : ipco + old_bytes] = box
     return bytes(grown)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import (
     ORIENTATION,
+    aperture,
+    boxed,
     encoded,
     max_difference,
+    mean_difference,
     packed,
     packed_png,
     png,
@@ -20,7 +25,7 @@ from pictures import (
     quadrants,
     scene,
     tiff,
-    with_aperture,
+    with_property,
 )
 from PIL import Image, features
 
@@ -227,7 +232,7 @@ def test_an_avif_is_cut_to_its_clean_aperture(
 ) -> None:
     plain = encoded(scene(40, 60), "AVIF", quality=100, subsampling="4:4:4")
     left, top, right, bottom = box
-    found = read_image(with_aperture(plain, numbers))
+    found = read_image(with_property(plain, aperture(*numbers)))
     np.testing.assert_array_equal(found, read_image(plain)[top:bottom, left:right])
 
 
@@ -242,6 +247,28 @@ def test_an_avif_is_turned_and_mirrored_by_irot_and_imir(orientation: int) -> No
     assert (b"irot" in turned or b"imir" in turned) == (orientation > 1)
     png_turned = encoded(Image.fromarray(read_image(plain)), "PNG", exif=exifs[1])
     np.testing.assert_array_equal(read_image(turned), read_image(png_turned))
+
+
+@pytest.mark.parametrize(
+    "box, turn",
+    [
+        (boxed(b"irot", b"\1"), lambda pixels: np.rot90(pixels, 1)),
+        (boxed(b"irot", b"\3"), lambda pixels: np.rot90(pixels, 3)),
+        (boxed(b"imir", b"\0"), lambda pixels: pixels[::-1]),
+        (boxed(b"imir", b"\1"), lambda pixels: pixels[:, ::-1]),
+        (aperture(60, 1, 40, 1, 0, 1, 0, 1), lambda pixels: pixels[12:52, 18:78]),
+    ],
+    ids=["irot-1", "irot-3", "imir-0", "imir-1", "clap"],
+)
+def test_a_heif_is_turned_mirrored_and_cut(
+    box: bytes, turn: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    heif.from_pillow(Image.fromarray(quadrants(64, 96))).save(stream, quality=100)
+    plain = stream.getvalue()
+    found = read_image(with_property(plain, box))
+    assert mean_difference(found, turn(read_image(plain))) < 2  # libheif cuts before colours
 
 
 @pytest.mark.parametrize(
