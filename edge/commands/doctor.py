@@ -14,7 +14,7 @@ from pathlib import Path
 from edge import __version__
 from edge.commands import add_version, run
 from edge.doctor.checks import CHECKS, examine
-from edge.doctor.finding import FAULT, NOT_HERE, OK, WARNING, Context, Finding
+from edge.doctor.finding import FACTS, FAULT, NOT_HERE, OK, WARNING, Context, Finding
 
 NAME = "edge-doctor"
 COLOURS = {OK: "32", WARNING: "33", FAULT: "31;1", NOT_HERE: "2"}
@@ -48,13 +48,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-m", "--model", type=Path, help="a .tflite classifier (default: the shipped one)"
     )
+    for name in FACTS:
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, default="", help="of that model, as edge-classify has it")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     add_version(parser)
     return parser
 
 
 def _examine(args: argparse.Namespace) -> int:
-    findings = examine(Context(model=args.model))
+    facts = {name: value for name in FACTS if (value := getattr(args, name))}
+    findings = examine(Context(model=args.model, facts=facts))
     if args.format == "json":
         found = dict(findings)
         print(json.dumps(_record(found), indent=1))

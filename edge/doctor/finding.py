@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge import board
@@ -37,11 +37,16 @@ class Finding:
     remedy: str = ""  # a command, where there is one; empty for OK and NOT_HERE
 
 
+# Keys of the configuration, and options, that say of a model what it does not say itself.
+FACTS = ("labels", "normalize", "output", "input_size")
+
+
 @dataclass(frozen=True)
 class Context:
     """What is looked at."""
 
     model: Path | None = None  # None: the configuration's, or else the shipped one
+    facts: Mapping[str, str] = field(default_factory=dict)  # what is said of it, by FACTS
     root: Path = board.ROOT
     unit: str = "edge-watch"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.doctor.finding import (
+    FACTS,
     FAULT,
     INSTALL,
     NOT_HERE,
@@ -51,9 +52,6 @@ def configuration(context: Context) -> Finding:
     return Finding(OK, str(path))
 
 
-FACTS = ("labels", "normalize", "output", "input_size")  # keys of the configuration
-
-
 def _model(context: Context) -> Path | None:
     """The model that is looked at: the one that is named, or else the service's."""
     named = context.model or _configured(context).get("model")
@@ -61,9 +59,10 @@ def _model(context: Context) -> Path | None:
 
 
 def _facts(context: Context) -> dict[str, str]:
-    """What the service is told of its model; nothing of another that is named."""
+    """What is said of the model by options; of the service's, by its configuration as well."""
     told = {} if context.model else _configured(context)
-    return {name: value for name in FACTS if isinstance(value := told.get(name, ""), str)}
+    found = {name: value for name in FACTS if isinstance(value := told.get(name, ""), str)}
+    return found | dict(context.facts)
 
 
 def _configured(context: Context) -> dict[str, Any]:
