@@ -101,8 +101,8 @@ def test_it_shows_frames_and_follows_the_state(
         until(lambda: page.evaluate("!document.getElementById('live').hidden"))
         for state in ("nothotdog", "hotdog"):
             page.get_by_text(state, exact=True).first.wait_for()
+            until(lambda state=state: page.title().startswith(f"{state} "))
             until(lambda state=state: page.locator("#state").text_content() == state)
-            assert page.title().startswith(state)
         assert page.locator("#spoken").text_content() == "now hotdog"  # what a screen reader says
         assert is_shown(page, "#live") and is_shown(page, "#input")
         assert page.locator("#events li").count() >= 2
@@ -159,20 +159,20 @@ def test_frames_are_kept_by_keyboard(tmp_path: Path, browser: Browser) -> None:
         page.locator("#asking[open]").wait_for()
         page.keyboard.type("not-the-token")
         page.keyboard.press("Enter")
-        page.get_by_text("That token is not the right one").wait_for()
+        page.get_by_text("Wrong token").wait_for()
         press_until_focused(page, "snapshot")
         page.keyboard.press("Enter")
         page.locator("#asking[open]").wait_for()
         page.keyboard.type(TOKEN)
         page.keyboard.press("Enter")
-        page.get_by_text("The next frame is kept as a snapshot").wait_for()
+        page.get_by_text("A snapshot of the next frame is saved").wait_for()
         press_until_focused(page, "keep")
         page.keyboard.press("Enter")
         page.locator("#keeping[open]").wait_for()
         until(lambda: page.evaluate("document.activeElement.id") == "label")
         page.locator("#label").press_sequentially("bun and mustard")
         page.keyboard.press("Enter")
-        page.get_by_text("Kept as bun and mustard/").wait_for()
+        page.get_by_text("Saved as bun and mustard/").wait_for()
         assert len(list((running.state / "dataset" / "bun and mustard").glob("*.jpg"))) == 1
         until(lambda: list((running.state / "snapshots").glob("*.jpg")))
         press_until_focused(page, "keep")
@@ -206,7 +206,7 @@ def test_it_says_when_the_service_is_gone_and_comes_back(tmp_path: Path, browser
             running.after(1)
             page = looked.open(port)
             until(lambda: page.evaluate("document.getElementById('live').naturalWidth > 0"))
-        page.get_by_text("The service does not answer").wait_for()
+        page.get_by_text("The service does not respond").wait_for()
         assert page.locator("#status").get_attribute("data-is") == "lost"
         with watching(second, folder, "--fps", 4, port=port):
             until(lambda: page.evaluate("document.getElementById('status').dataset.is === 'live'"))
@@ -254,7 +254,7 @@ def test_it_says_why_there_is_no_frame(tmp_path: Path, browser: Browser) -> None
         page.get_by_text("no such file or folder").wait_for()
         assert page.locator("#status").get_attribute("data-is") == "stale"
         assert page.get_by_text("No frame yet").is_visible()
-        assert page.get_by_text("None yet: the state has not changed").is_visible()
+        assert page.get_by_text("None since the service started").is_visible()
         assert looked.complaints == []
 
 

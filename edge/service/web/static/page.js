@@ -90,8 +90,8 @@ function showStatus(latest) {
   const failing = Object.entries(latest.vitals.sinks).filter(([, sink]) => sink.lost);
   let line = "";
   if (zone === "lost") line = `No result for ${lasting(latest.silent_s)}.${waiting ? ` ${waiting}` : ""}`;
-  else if (trouble) line = `The new model was refused: ${trouble}. The last one goes on.`;
-  else if (failing.length) line = `Changes were lost: ${failing.map(([name]) => name).join(", ")}.`;
+  else if (trouble) line = `The new model failed validation: ${trouble}. The previous one is still in use.`;
+  else if (failing.length) line = `State changes were lost: ${failing.map(([name]) => name).join(", ")}.`;
   banner(line);
   $("status").dataset.is = zone === "lost" ? "stale" : "live";
   put("status-text", latest.fresh ? `live, ${latest.vitals.fps.toFixed(1)} frames a second` : zone === "lost" ? "no fresh result" : waiting || zone);
@@ -133,24 +133,24 @@ function showHealth(latest) {
   if (latency) {
     const three = (p) => `${ms(p.p50)} · ${ms(p.p90)} · ${ms(p.p99)} ms`;
     fact("Invoke, p50 · p90 · p99", three(latency.invoke));
-    fact("From the camera to the result", three(latency.end_to_end));
+    fact("End to end, p50 · p90 · p99", three(latency.end_to_end));
   }
   if (seen) fact("Age of the newest result", lasting(latest.silent_s), !latest.fresh);
-  fact("Frames let go by the source", String(latest.dropped));
-  if (vitals.reopened) fact("Camera opened again", String(vitals.reopened), true);
-  fact("Temperature", vitals.celsius === null ? "not told here" : `${vitals.celsius.toFixed(0)} °C`, vitals.celsius > 80);
+  fact("Dropped frames", String(latest.dropped));
+  if (vitals.reopened) fact("Camera reopened", String(vitals.reopened), true);
+  fact("Temperature", vitals.celsius === null ? "not available" : `${vitals.celsius.toFixed(0)} °C`, vitals.celsius > 80);
   const throttling = vitals.throttling;
   const now = throttling ? throttling.now.join(", ") : "";
   const before = throttling ? throttling.since_boot.join(", ") : "";
-  fact("Throttling", !throttling ? "not told here" : now || (before ? `not now; since boot ${before}` : "none"), Boolean(now));
+  fact("Throttling", !throttling ? "not available" : now || (before ? `not now; since boot: ${before}` : "none"), Boolean(now));
   for (const [name, sink] of Object.entries(vitals.sinks)) {
-    if (sink.failures) fact(name, `${sink.failures} failures, ${sink.lost} changes lost`, true);
+    if (sink.failures) fact(name, `${sink.failures} failures, ${sink.lost} state changes lost`, true);
   }
   fact("Model", vitals.model);
   fact("Version", vitals.version);
   fact("Runtime", vitals.runtime);
-  fact("Up", lasting(vitals.up_s));
-  fact("Watching this page", String(latest.viewers));
+  fact("Uptime", lasting(vitals.up_s));
+  fact("Viewers", String(latest.viewers));
   $("health").replaceChildren(...facts.flatMap(([name, value, bad]) => [make("dt", name), make("dd", value, bad ? "bad" : "")]));
 }
 
@@ -339,19 +339,19 @@ async function control(path, body) {
     const text = (await answer.text()).trim();
     if (answer.status === 401) {
       sessionStorage.removeItem("token");
-      put("told", "That token is not the right one. Try again.");
-    } else if (answer.status === 201) put("told", `Kept as ${JSON.parse(text).file}`);
-    else if (answer.ok) put("told", "The next frame is kept as a snapshot.");
-    else put("told", `Not done: ${text}.`);
+      put("told", "Wrong token. Try again.");
+    } else if (answer.status === 201) put("told", `Saved as ${JSON.parse(text).file}`);
+    else if (answer.ok) put("told", "A snapshot of the next frame is saved.");
+    else put("told", `Failed: ${text}.`);
   } catch {
-    put("told", "The service did not answer.");
+    put("told", "The service did not respond.");
   }
 }
 
 $("snapshot").onclick = () => control("snapshot", {});
 $("keep").onclick = async () => {
   const still = await picture("frame.jpg").catch(() => null);
-  if (!still) { put("told", "There is no frame to keep."); return; }
+  if (!still) { put("told", "There is no frame to save."); return; }
   put_picture($("still"), still);
   const frame = Number(still.headers.get("X-Frame"));
   $("label").value = "";
@@ -384,7 +384,7 @@ function again(pause) {
 function lost() {
   $("status").dataset.is = "lost";
   put("status-text", "no connection");
-  banner("The service does not answer. What you see is old; this page goes on asking.");
+  banner("The service does not respond. This page shows old data and keeps retrying.");
 }
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) again(0); });
