@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from edge.classifier.runtime import RUNTIMES
+from edge.names import RUNTIMES
 from edge.service.configuration import KEYS, Configuration
 
 HELP = {
