@@ -21,6 +21,7 @@ from convert.data.dataset import Dataset
 from convert.data.mirrored import mirror_images
 from convert.data.overview import told, understood
 from convert.data.photo import sha256_of
+from convert.data.reading.archive import unpacked
 from convert.data.splits import Prediction, write_predictions, write_splits
 from convert.data.walk import walk_photos
 from convert.errors import ConversionError, DatasetError, TrainingError
@@ -46,6 +47,7 @@ def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
     job = training_run(folder, out, "train", cast(RunOptions, options))
     with claimed(job.out):
         _find_weights(job)
+        job = _with_folder(job)
         photos = _scan(job)
         job = _mirroring_checked(job, photos)
         checkpoint = _fit(job, photos)
@@ -58,6 +60,7 @@ def export(folder: Path, out: Path, options: ExportOptions) -> Report:
     """Make the files of what OUT/training holds; see `convert.export`."""
     job, checkpoint = export_run(folder, out, cast(RunOptions, options))
     with claimed(job.out):
+        job = _with_folder(job)
         photos = _scan(job)
         if checkpoint.about["photos"] != photos.dataset.fingerprint:
             fault = "are not those that OUT was trained on"
@@ -70,6 +73,7 @@ def run(folder: Path, out: Path, options: RunOptions) -> Report:
     job = training_run(folder, out, "", options)
     with claimed(job.out):
         _find_weights(job)
+        job = _with_folder(job)
         photos = _scan(job)
         job = _mirroring_checked(job, photos)
         return _export(job, photos, _fit(job, photos))
@@ -88,6 +92,11 @@ def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
     say(f"warning: {names} are each other's mirror image: no photo is mirrored in the training")
     config = dataclasses.replace(job.config, recipe=without_mirror(recipe))
     return dataclasses.replace(job, config=config)
+
+
+def _with_folder(job: Run) -> Run:
+    """Unpack a zip archive of photos into the cache."""
+    return dataclasses.replace(job, photos=unpacked(job.photos, job.cache))
 
 
 def _find_weights(job: Run) -> None:

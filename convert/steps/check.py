@@ -15,6 +15,7 @@ from typing import Any
 
 from convert.data.examine import Examined, Folder, examine
 from convert.data.findings import Finding, find, leaks, look_alikes
+from convert.data.reading.archive import unpacked
 from convert.data.reading.set_names import SETS
 from convert.errors import DatasetError
 from convert.files import write
@@ -64,7 +65,7 @@ def check(photos: str | os.PathLike[str], *, image_size: int = 224) -> PhotoChec
     Raises:
         DatasetError: there is no such folder.
     """
-    folder = examine(Path(photos))
+    folder = examine(unpacked(Path(photos)))
     return PhotoCheck(folder, tuple(find(folder, image_size)))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.data.photo import Photo, sha256_of
+from convert.data.reading.archive import unpacked
 from convert.data.reading.set_names import SETS
 from convert.data.splits import FILE, read_splits
 from convert.data.walk import PhotoTree, walk_photos
@@ -94,7 +95,7 @@ def evaluate(
     Raises:
         EdgeError: the photos or the file cannot be used.
     """
-    tree = walk_photos(Path(photos))
+    tree = walk_photos(unpacked(Path(photos)))
     of_set = (split or "test") if tree.split else "train"
     if of_set not in tree.labels:
         raise DatasetError(tree.path, f"has no {of_set}", "give another --set")

@@ -1,0 +1,101 @@
+"""Zip archives of photos, unpacked once; nothing is written outside of their folder."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from convert.errors import DatasetError, OutputError
+
+MAX_BYTES = 50_000_000_000  # unpacked
+MAX_FILES = 1_000_000
+MAX_RATIO = 200  # unpacked to packed; photos hardly shrink
+SPARE_BYTES = 1_000_000_000  # that stay free on the disk
+BLOCK = 1 << 20
+REMEDY = "unpack it yourself and give the folder"
+
+
+def unpacked(path: Path, into: Path | None = None) -> Path:
+    """Return the folder of photos: the path itself, or what a zip archive holds.
+
+    Args:
+        path: a folder, or a zip archive.
+        into: a folder that keeps what is unpacked, for the next time; None: a temporary one, which
+            goes as the process ends.
+
+    Raises: DatasetError for an archive that is damaged, encrypted, too large, or writes outside.
+        OutputError on a full disk.
+    """
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return path
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = _checked(path, archive)
+            if into is None:
+                into = Path(tempfile.mkdtemp(prefix="convert-"))
+                atexit.register(shutil.rmtree, into, ignore_errors=True)
+            folder = into / f"{path.stem}-{_key(files)}"
+            if not folder.is_dir():
+                _unpack(path, archive, files, folder)
+            return folder
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError) as error:
+        raise DatasetError(path, f"is damaged ({error})", "copy it again") from error
+
+
+def _checked(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The files of an archive that may be unpacked. Raises: DatasetError."""
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    for info in files:
+        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+        if ".." in parts or parts[:1] == ("/",) or (parts and parts[0].endswith(":")):
+            raise DatasetError(
+                path, f"writes outside of its folder ({info.filename})", "use another"
+            )
+        if info.flag_bits & 1:
+            raise DatasetError(path, "is encrypted", REMEDY)
+    total = sum(info.file_size for info in files)
+    packed = max(1, sum(info.compress_size for info in files))
+    if total > MAX_BYTES or len(files) > MAX_FILES or total > MAX_RATIO * packed + SPARE_BYTES:
+        fault = f"holds {len(files)} files of {total / 1e9:.1f} GB, more than photos would"
+        raise DatasetError(path, fault, REMEDY)
+    return [info for info in files if not stat.S_ISLNK(info.external_attr >> 16)]
+
+
+def _key(files: list[zipfile.ZipInfo]) -> str:
+    content = "\n".join(f"{info.filename} {info.CRC} {info.file_size}" for info in files)
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _unpack(
+    path: Path, archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], folder: Path
+) -> None:
+    """Unpack all files, or none."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        needed = sum(info.file_size for info in files) + SPARE_BYTES
+        if shutil.disk_usage(partial).free < needed:
+            fault = f"needs {needed / 1e9:.1f} GB to be unpacked, which are not free"
+            raise DatasetError(path, fault, "free some space, or give another -o")
+        for info in files:
+            _write(archive, info, partial / info.filename.replace("\\", "/"))
+        partial.rename(folder)
+    except OSError as error:
+        fault = f"cannot be unpacked ({error.strerror})"
+        raise OutputError(path, fault, "free some space, or give another -o") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    """Write one file; zipfile checks its CRC-32 and ends at its promised size."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(info) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file, BLOCK)
