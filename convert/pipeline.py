@@ -19,12 +19,10 @@ from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
 from convert.data.mirrored import mirror_images
-from convert.data.overview import told, understood
+from convert.data.overview import told
 from convert.data.photo import sha256_of
-from convert.data.reading.archive import unpacked
 from convert.data.splits import Prediction, write_predictions, write_splits
-from convert.data.walk import walk_photos
-from convert.errors import ConversionError, DatasetError, TrainingError
+from convert.errors import ConversionError, TrainingError
 from convert.files import claimed, move_aside, write
 from convert.job import Run, export_run, say, training_run, without_mirror
 from convert.measure.scores import choose_threshold, fit_temperature, log_scores
@@ -47,7 +45,6 @@ def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
     job = training_run(folder, out, "train", cast(RunOptions, options))
     with claimed(job.out):
         _find_weights(job)
-        job = _with_folder(job)
         photos = _scan(job)
         job = _mirroring_checked(job, photos)
         checkpoint = _fit(job, photos)
@@ -60,7 +57,6 @@ def export(folder: Path, out: Path, options: ExportOptions) -> Report:
     """Make the files of what OUT/training holds; see `convert.export`."""
     job, checkpoint = export_run(folder, out, cast(RunOptions, options))
     with claimed(job.out):
-        job = _with_folder(job)
         photos = _scan(job)
         if checkpoint.about["photos"] != photos.dataset.fingerprint:
             fault = "are not those that OUT was trained on"
@@ -73,7 +69,6 @@ def run(folder: Path, out: Path, options: RunOptions) -> Report:
     job = training_run(folder, out, "", options)
     with claimed(job.out):
         _find_weights(job)
-        job = _with_folder(job)
         photos = _scan(job)
         job = _mirroring_checked(job, photos)
         return _export(job, photos, _fit(job, photos))
@@ -92,11 +87,6 @@ def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
     say(f"warning: {names} are each other's mirror image: no photo is mirrored in the training")
     config = dataclasses.replace(job.config, recipe=without_mirror(recipe))
     return dataclasses.replace(job, config=config)
-
-
-def _with_folder(job: Run) -> Run:
-    """Unpack a zip archive of photos into the cache."""
-    return dataclasses.replace(job, photos=unpacked(job.photos, job.cache))
 
 
 def _find_weights(job: Run) -> None:
@@ -118,11 +108,7 @@ def _with_earlier_variants(job: Run, dataset: Dataset) -> Run:
 
 
 def _scan(job: Run) -> DecodedPhotos:
-    """Look at the photos, and say what was understood, before anything is spent on them."""
-    if job.out.resolve().is_relative_to(job.photos.resolve()):
-        raise DatasetError(job.out, "lies inside the photos", "give -o a folder outside of them")
-    for line in understood(walk_photos(job.photos)):
-        say(line)
+    """Look at the photos before anything is spent on them."""
     dataset = datasets.load(
         job.photos, job.config.seed, job.cache, group_by=job.group_by, strict=job.strict
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from convert import arguments as options
 from convert.arguments import ExportOptions, RunOptions, TrainOptions
-from convert.errors import ConversionError
+from convert.data.dataset import labels_of_tree
+from convert.data.overview import understood
+from convert.data.reading.archive import unpacked
+from convert.data.walk import walk_photos
+from convert.errors import ConversionError, DatasetError, not_installed
+from convert.files import claimed
 from convert.tflite.arm import check_tools, verify_on_arm
 from convert.training.noise import import_tensorflow
 from edge.commands import complain
@@ -78,8 +84,8 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
     Raises:
         EdgeError: such as DatasetError, WeightsError, TrainingError, OutputError.
     """
-    pipeline = _pipeline()
-    checkpoint = pipeline.train(Path(photos), Path(out), given)
+    folder = _understood(Path(photos), Path(out))
+    checkpoint = _pipeline().train(folder, Path(out), given)
     return Training(Path(out) / "training", tuple(checkpoint.history), checkpoint.best_epoch)
 
 
@@ -103,7 +109,8 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
     Raises:
         EdgeError: such as DatasetError, TrainingError, ConversionError, OutputError.
     """
-    report: Report = _pipeline().export(Path(photos), Path(out), given)
+    folder = _understood(Path(photos), Path(out))
+    report: Report = _pipeline().export(folder, Path(out), given)
     return report
 
 
@@ -121,8 +128,29 @@ def run(photos: FilePath, out: FilePath = "out", **given: Unpack[RunOptions]) ->
     Raises:
         EdgeError: as `train` and `export`.
     """
-    report: Report = _pipeline().run(Path(photos), Path(out), given)
+    folder = _understood(Path(photos), Path(out))
+    report: Report = _pipeline().run(folder, Path(out), given)
     return report
+
+
+def _understood(photos: Path, out: Path) -> Path:
+    """Say what is understood of the photos, before TensorFlow is imported, which takes longer.
+
+    Returns: the folder of photos, which is another where they are a zip archive.
+
+    Raises: ConversionError, DatasetError, OutputError: what can be known by now.
+    """
+    if not importlib.util.find_spec("tensorflow"):
+        raise not_installed("tensorflow")
+    if out.resolve().is_relative_to(photos.resolve()):
+        raise DatasetError(out, "lies inside the photos", "give -o a folder outside of them")
+    with claimed(out):
+        folder = unpacked(photos, out / "cache")
+        tree = walk_photos(folder)
+        for line in understood(tree):
+            complain("convert", line)
+        labels_of_tree(tree)
+    return folder
 
 
 def _pipeline() -> ModuleType:
