@@ -10,13 +10,16 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run
+from model_copies import changed
 
 from edge.classifier.runtime import default_num_threads, installed_runtimes, open_interpreter
 from edge.errors import ModelError, RuntimeMissingError
 
+HOTDOG = ROOT / "tests" / "data" / "hotdog.jpg"
 # A real numpy with another number: it stands for numpy 2, which is not installed here. What is
 # tested is that the rule looks before tflite-runtime's C module is imported.
 AS_NUMPY_2 = "import numpy; numpy.__version__ = '2.0.0'; "
@@ -101,3 +104,56 @@ def test_what_the_runtime_refuses_is_a_model_error() -> None:
 def test_a_runtime_is_installed_here_and_uses_at_most_four_threads() -> None:
     assert installed_runtimes()
     assert 1 <= default_num_threads() <= 4
+
+
+@pytest.mark.parametrize(
+    "customs, line",
+    [
+        (
+            ("edgetpu-custom-op",),
+            "m.tflite: is compiled for an Edge TPU; give the file that it was compiled from",
+        ),
+        (
+            ("FlexDecodeJpeg", "FlexErf"),
+            "m.tflite: needs TensorFlow's select operators (DecodeJpeg, Erf); convert it again "
+            "with TFLITE_BUILTINS alone",
+        ),
+    ],
+)
+def test_operators_that_no_plain_runtime_has_are_one_line_each(
+    customs: tuple[str, ...], line: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        open_interpreter(
+            b"", "m.tflite", runtime="auto", num_threads=1, verbose=False, customs=customs
+        )
+    assert str(caught.value) == line
+
+
+def test_a_model_that_is_too_new_names_the_package_that_runs_it(tmp_path: Path) -> None:
+    def newer(model: Any) -> None:
+        for code in model.operatorCodes:
+            code.version = 99
+
+    (tmp_path / "new.tflite").write_bytes(changed(newer))
+    remedies = {"tflite": "pip install 'ai-edge-litert>=2.1'", "litert": "pip install -U ai-edge"}
+    for runtime in installed_runtimes():
+        done = run(
+            "-m", "edge", "classify", "--runtime", runtime, "-m", tmp_path / "new.tflite", HOTDOG
+        )
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert "is too old for it (" in line and "version 99)" in line
+        assert remedies[runtime] in line
+
+
+def test_a_runtimes_own_words_are_one_sentence(tmp_path: Path) -> None:
+    def unknown(model: Any) -> None:
+        for code in model.operatorCodes:
+            code.builtinCode, code.customCode = 32, b"Mystery"
+
+    (tmp_path / "odd.tflite").write_bytes(changed(unknown))
+    done = run("-m", "edge", "classify", "-m", tmp_path / "odd.tflite", HOTDOG)
+    (line,) = done.stderr.splitlines()
+    assert "needs the custom operator Mystery" in line
+    assert len(line) < 300
