@@ -18,6 +18,7 @@ STEPS = {
     "train": "train only; OUT/training keeps the best epoch",
     "export": "make .tflite files of what OUT/training holds, measure and report them",
     "evaluate": "measure .tflite files on photos",
+    "wrap": "let a .tflite file made elsewhere say what ours say of themselves",
 }
 EXAMPLES = """\
 PHOTOS holds one folder per class, or train/, val/ and test/ that hold those. What has no folder
@@ -33,6 +34,7 @@ steps, each with a --help of its own:
   python -m convert train PHOTOS -o OUT               {train}
   python -m convert export PHOTOS -o OUT              {export}
   python -m convert evaluate PHOTOS MODEL ...         {evaluate}
+  python -m convert wrap MODEL -o OUT                 {wrap}
 
 examples:
   python -m convert photos -o out                     MobileNetV2, fine-tuned from ImageNet
