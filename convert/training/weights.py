@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
 from pathlib import Path
 
 import keras
@@ -60,7 +62,8 @@ def _weights_of(model: keras.Model) -> Weights:
 
 def _download(name: str, alpha: float) -> Weights:
     try:
-        return _weights_of(backbone(name, _PUBLISHED, alpha, weights="imagenet"))
+        with contextlib.redirect_stdout(sys.stderr):  # where Keras says that it downloads
+            return _weights_of(backbone(name, _PUBLISHED, alpha, weights="imagenet"))
     # Keras raises a bare Exception where the address cannot be reached.
     except Exception as error:
         raise WeightsError(
