@@ -94,10 +94,13 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
         "--name",
         type=_name,
         default=DEFAULTS["name"],
-        help="of the model and its files (default: model)",
+        help="name of the model and its files (default: model)",
     )
     parser.add_argument(
-        "--seed", type=seed, default=DEFAULTS["seed"], help="of split, order, weights (default: 0)"
+        "--seed",
+        type=seed,
+        default=DEFAULTS["seed"],
+        help="random seed of split, order and weights (default: 0)",
     )
     add_reading(parser)
 
@@ -135,19 +138,20 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help=f"(default: {DEFAULTS['network']}; small and tutorial are trained from scratch)",
     )
     network.add_argument(
-        "--alpha", type=_positive, metavar="A", help="width of a backbone (default: 1)"
+        "--alpha", type=_positive, metavar="A", help="width multiplier of a backbone (default: 1)"
     )
     network.add_argument(
         "--weights",
         default=DEFAULTS["weights"],
         metavar="imagenet|FILE|none",
-        help="of a backbone: Keras's download, a file, or random (default: imagenet)",
+        help="initial weights of a backbone: Keras's download, a file, or random (default: "
+        "imagenet)",
     )
     network.add_argument(
         "--image-size",
         type=image_size,
         metavar="N|HxW",
-        help="what the network sees, in pixels (default: the network's own)",
+        help="network input size in pixels (default: the network's own)",
     )
 
 
@@ -156,27 +160,32 @@ def _add_recipe(training: argparse._ArgumentGroup) -> None:
         "--recipe",
         choices=RECIPE_NAMES,
         help="scratch, fine-tune (head first), or tutorial (5 epochs of 50 steps, RMSprop); "
-        "(default: what suits the network)",
+        "(default: depends on the network)",
     )
     for flag, what in (
-        ("--epochs", "rounds of training"),
-        ("--steps-per-epoch", "steps a round, instead of every photo once"),
-        ("--batch-size", "photos a step"),
-        ("--head-epochs", "rounds of the head alone"),
-        ("--patience", "stop after so many rounds without a better validation loss"),
+        ("--epochs", "number of epochs"),
+        ("--steps-per-epoch", "steps per epoch (default: every photo once)"),
+        ("--batch-size", "photos per step"),
+        ("--head-epochs", "epochs that train the head only"),
+        ("--patience", "early stopping: epochs without a lower validation loss"),
     ):
         training.add_argument(flag, type=count, metavar="N", help=what)
     training.add_argument(
-        "--learning-rate", type=_positive, metavar="RATE", help="the highest of the training"
+        "--learning-rate", type=_positive, metavar="RATE", help="maximum learning rate"
     )
     training.add_argument(
-        "--fine-tune", type=score, metavar="SHARE", help="of the backbone's layers, from the top"
+        "--fine-tune",
+        type=score,
+        metavar="SHARE",
+        help="share of the backbone's layers to fine-tune, from the top, 0 to 1",
     )
     training.add_argument(
-        "--label-smoothing", type=score, metavar="S", help="how much a label is doubted, 0 to 1"
+        "--label-smoothing", type=score, metavar="S", help="label smoothing, 0 to 1"
     )
     training.add_argument(
-        "--augmentation", choices=AUGMENTATIONS, help="python -m convert preview shows it"
+        "--augmentation",
+        choices=AUGMENTATIONS,
+        help="augmentation; python -m convert preview shows it",
     )
     training.add_argument(
         "--no-mirror",
@@ -201,18 +210,16 @@ def _add_lessons(training: argparse._ArgumentGroup) -> None:
         "--teacher",
         default="",
         metavar="MODEL",
-        help="a .tflite file of the same classes, best a larger one's, from whose scores a small "
-        "network learns more than from the labels alone",
+        help="a .tflite file of the same classes, usually a larger network, whose scores the "
+        "network learns as well as the labels (distillation)",
     )
     training.add_argument(
         "--precision",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
-        help="to compute in while training (default: auto, the faster one, as measured here)",
+        help="precision of the training (default: auto, the faster one as measured here)",
     )
-    training.add_argument(
-        "--resume", action="store_true", help="go on with the training that OUT holds"
-    )
+    training.add_argument("--resume", action="store_true", help="continue the training in OUT")
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -231,15 +238,15 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         type=whole(*LIMITS["calibration_photos"]),
         default=DEFAULTS["calibration_photos"],
         metavar="N",
-        help="training photos that set the ranges of int8 (default: 200)",
+        help="training photos that set the int8 ranges (default: 200)",
     )
     export.add_argument(
         "--threshold-precision",
         type=score,
         default=DEFAULTS["threshold_precision"],
         metavar="P",
-        help="below the threshold that reaches it on val for every label, the answer is unknown "
-        "(default: 0.98)",
+        help="precision that every label must reach on the validation set above the threshold; "
+        "below it the label is unknown (default: 0.98)",
     )
     export.add_argument(
         "--require",
@@ -251,13 +258,13 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--max-drop",
         type=_positive,
         metavar="POINTS",
-        help="exit 1 where the file to ship loses more on val against the Keras model",
+        help="exit 1 if the recommended file loses more accuracy than this on the validation set, "
+        "in percentage points, against the Keras model",
     )
     export.add_argument(
         "--verify-arm",
         action="store_true",
-        help="try the files on emulated ARM, and exit 1 where they answer otherwise than here "
-        "(in a checkout, as root; says what it needs)",
+        help="test the files on emulated ARM, and exit 1 if they differ (in a checkout, as root)",
     )
 
 

@@ -13,22 +13,22 @@ from edge.commands import run as run_command
 
 NAME = "convert"
 STEPS = {
-    "check": "look at the photos: counts, damaged files, duplicates, leaks between sets",
-    "preview": "see what the augmentation does to a photo, or to a folder of them",
+    "check": "check the photos: counts, damaged files, duplicates, leaks between sets",
+    "preview": "show what the augmentation does to a photo or a folder",
     "train": "train only; OUT/training keeps the best epoch",
-    "export": "make .tflite files of what OUT/training holds, measure and report them",
+    "export": "convert, measure and report the training in OUT",
     "evaluate": "measure .tflite files on photos",
     "wrap": "let a .tflite file made elsewhere say what ours say of themselves",
 }
 EXAMPLES = """\
-PHOTOS holds one folder per class, or train/, val/ and test/ that hold those. What has no folder
-is drawn from train: 15 % for val, 15 % for test, by class and seed. Hidden folders are ignored.
+PHOTOS holds one folder per class, or train/, val/ and test/ with those. Sets that are missing are
+split from train: 15 % for validation, 15 % for test. Hidden and system folders are ignored.
 
 OUT gets a .tflite file per variant (labels, normalization, threshold and measured accuracy inside),
 report.html to look at, card.json for programs, and cache/ with the decoded photos, which you may
-delete. Ctrl-C keeps the best epoch so far; --resume goes on.
+delete. Ctrl-C keeps the best epoch so far; --resume continues.
 
-steps, each with a --help of its own:
+steps (each has --help):
   python -m convert check PHOTOS                      {check}
   python -m convert preview PHOTO|PHOTOS              {preview}
   python -m convert train PHOTOS -o OUT               {train}

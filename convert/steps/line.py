@@ -60,13 +60,13 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         weights: of a backbone: "imagenet" (default), a file, or "none".
         image_size: side, or (height, width), of what the network sees, in pixels (default: the
             network's own).
-        recipe: scratch, fine-tune or tutorial (default: what suits the network). The next nine
+        recipe: scratch, fine-tune or tutorial (default: depends on the network). The next nine
             default to the recipe's values.
-        epochs: rounds of training.
-        steps_per_epoch: steps a round, instead of every photo once.
-        batch_size: photos a step.
-        head_epochs: rounds of the head alone, before the rest of the network.
-        patience: stop after so many rounds without a better validation loss.
+        epochs: number of epochs.
+        steps_per_epoch: steps per epoch (default: every photo once).
+        batch_size: photos per step.
+        head_epochs: epochs that train the head only, before the rest of the network.
+        patience: early stopping, in epochs without a lower validation loss.
         learning_rate: the highest of the training.
         fine_tune: share of the backbone's layers, from the top, that is trained, 0 to 1.
         label_smoothing: 0 to 1.
@@ -76,7 +76,7 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
             relative to `photos`, count by the factor.
         teacher: a .tflite file of the same classes, from whose scores the network learns as well.
         precision: to compute in while training: auto (default: the faster here), float32, bfloat16.
-        resume: go on with the training that OUT holds.
+        resume: continue the training in OUT.
 
     Returns:
         The history of the training, and which epoch was kept.

@@ -39,7 +39,7 @@ def add_model_arguments(group: Group) -> None:
         "--model",
         type=Path,
         metavar="FILE",
-        help="a .tflite classifier (default: the shipped one)",
+        help="a .tflite classifier (default: the one that ships)",
     )
     add_fact_arguments(group)
 
@@ -50,26 +50,26 @@ def add_fact_arguments(group: Group) -> None:
         "--labels",
         type=Path,
         metavar="FILE",
-        help='its labels, if not those inside: one a line, "0 name" lines, or JSON',
+        help='label file, if the model carries no labels: one per line, "0 name" lines, or JSON',
     )
     group.add_argument(
         "--normalize",
         type=normalization,
         metavar="RANGE|MEAN,STD|imagenet",
-        help="what becomes of pixels 0..255, if not what the model says: '[-1,1]', '[0,1]', "
-        "'[0,255]' or another range; or MEAN,STD, or MEAN,MEAN,MEAN/STD,STD,STD by channel: "
-        "(pixel - MEAN) / STD; imagenet is PyTorch's",
+        help="how pixels 0..255 are scaled, if the model does not say: a range such as '[-1,1]' or"
+        " '[0,1]'; MEAN,STD or MEAN,MEAN,MEAN/STD,STD,STD per channel for (pixel - MEAN) / "
+        "STD; or imagenet (PyTorch's)",
     )
     group.add_argument(
         "--output",
         metavar="NAME|INDEX",
-        help="which of several outputs holds the scores (default: found by labels, names, shapes)",
+        help="output that holds the scores, if there are several (default: detected)",
     )
     group.add_argument(
         "--input-size",
         type=input_size,
         metavar="SIDE|HxW",
-        help="of an input whose size is dynamic, in pixels (default: 224)",
+        help="size of a dynamic input, in pixels (default: 224)",
     )
 
 
@@ -91,28 +91,28 @@ def add_framing_arguments(group: Group) -> None:
     group.add_argument(
         "--resize",
         choices=RESIZES,
-        help="squash: whatever the aspect; crop: the middle, filling the input; pad: the whole, "
-        "on black (default: the model's own, else squash)",
+        help="squash: ignore the aspect ratio; crop: center crop that fills the input; pad: whole "
+        "image on black (default: the model's own, else squash)",
     )
     group.add_argument(
         "--filter",
         choices=FILTERS,
-        help="antialias: all pixels count; bilinear: 2 x 2 pixels, as many tools do; nearest: one "
-        "(default: the model's own, else antialias)",
+        help="antialias: every pixel counts; bilinear: 2 x 2 pixels, as many tools do; nearest: "
+        "one pixel (default: the model's own, else antialias)",
     )
     group.add_argument(
         "--roi",
         type=region,
         metavar="X,Y,W,H",
-        help="look at this part: left, top, width, height, as shares 0..1 of the upright picture, "
-        "or as pixels where one is above 1 (slower: all of it is decoded)",
+        help="classify this region only: left, top, width, height as shares 0..1 of the upright "
+        "image, or in pixels if one is above 1 (slower: decodes the whole image)",
     )
     group.add_argument(
         "--rotate",
         type=int,
         choices=TURNS,
         default=0,
-        help="then turn it clockwise; what EXIF says is done in any case (default: 0)",
+        help="rotate that region clockwise; EXIF orientation is always applied (default: 0)",
     )
 
 
@@ -129,13 +129,13 @@ def add_runtime_arguments(parser: Group, *, several_threads: bool = False) -> No
         "--runtime",
         choices=("auto", *RUNTIMES),
         default="auto",
-        help="which TFLite runtime (default: auto, the first that is installed)",
+        help="TFLite runtime to use (default: auto, the first that is installed)",
     )
     parser.add_argument(
         "-v",
         "--verbose",
         action="store_true",
-        help="say what is made of the model, and show what the runtime says",
+        help="explain how the model is used, and show the native runtime's output",
     )
     add_version(parser)
 
@@ -147,7 +147,8 @@ def add_threshold_argument(parser: Group) -> None:
         "--threshold",
         type=score,
         metavar="SCORE",
-        help="below this score it is unknown (default: the model's own, else 0)",
+        help="confidence threshold: below it the label is unknown (default: the model's own, else "
+        "0)",
     )
 
 

@@ -39,20 +39,20 @@ from edge.names import RUNTIMES
 NAME = "edge-benchmark"
 STREAM_S = 10.0
 EXAMPLES = """\
-Models, runtimes and numbers of threads are measured in turns, each in a process of its own, so that
-heat and neighbours hit all alike. "invoke" is the model alone; "whole" is the way from an encoded
-picture to its label. A run in which the machine was not quiet, hot or held back says so.
+Models, runtimes and numbers of threads take turns, each in a process of its own, so that heat and
+other load affect all of them. "invoke" is the model alone; "whole" is end to end, from an encoded
+image to its label. The report warns if the machine was busy, hot or throttled.
 
 examples:
-  edge-benchmark                                     the shipped models
+  edge-benchmark                                     the models that ship
   edge-benchmark mine.tflite --runtime all --threads 1,2,4
-  edge-benchmark --runtime all --threads 1,2,4 --apply    use what is best from now on
+  edge-benchmark --runtime all --threads 1,2,4 --apply    use the fastest from now on
   edge-benchmark --save before.json;  edge-benchmark --compare before.json --fail-above 1.1
   edge-benchmark mine.tflite --soak 10m --plot soak.png > soak.csv
-  edge-benchmark mine.tflite --source camera         frames a second, and their age
+  edge-benchmark mine.tflite --source camera         frames per second, and their age
 
 exit status: 0 done, 1 something failed or is slower than --fail-above, 2 wrong usage,
-130 interrupted: what was measured is printed
+130 interrupted (prints what was measured)
 """
 
 
@@ -74,70 +74,99 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "models", nargs="*", type=Path, metavar="MODEL", help="(default: the shipped models)"
     )
-    _add_what(parser.add_argument_group("what is measured"))
-    _add_output(parser.add_argument_group("what is made of it"))
-    parser.add_argument("-v", "--verbose", action="store_true", help="show what the runtime says")
+    _add_what(parser.add_argument_group("what to measure"))
+    _add_output(parser.add_argument_group("output"))
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show the native runtime's output"
+    )
     add_version(parser)
     return parser
 
 
 def _add_what(group: argparse._ArgumentGroup) -> None:
     runtimes = ("auto", "all", *RUNTIMES)
-    group.add_argument("--runtime", choices=runtimes, default="auto", help="(default: the first)")
     group.add_argument(
-        "--threads", type=threads_list, metavar="N,N|auto", help="(default: one a core up to 4)"
+        "--runtime", choices=runtimes, default="auto", help="(default: the first that is installed)"
     )
     group.add_argument(
-        "--image", type=Path, metavar="FILE", help="the picture (default: a drawn 640 x 480 JPEG)"
+        "--threads", type=threads_list, metavar="N,N|auto", help="(default: one per core, up to 4)"
+    )
+    group.add_argument(
+        "--image",
+        type=Path,
+        metavar="FILE",
+        help="image to classify (default: a drawn 640 x 480 JPEG)",
     )
     add_fact_arguments(group)
-    group.add_argument("--num-runs", type=count, default=200, metavar="N", help="(default: 200)")
     group.add_argument(
-        "--seconds", type=duration, default=0.0, metavar="S", help="instead of --num-runs"
+        "--num-runs",
+        type=count,
+        default=200,
+        metavar="N",
+        help="number of timed runs (default: 200)",
     )
     group.add_argument(
-        "--warmup-runs", type=count, default=10, metavar="N", help="at least (default: 10)"
+        "--seconds",
+        type=duration,
+        default=0.0,
+        metavar="S",
+        help="time for this many seconds, instead of --num-runs",
+    )
+    group.add_argument(
+        "--warmup-runs",
+        type=count,
+        default=10,
+        metavar="N",
+        help="minimum number of untimed runs first (default: 10)",
     )
     group.add_argument(
         "--cold-starts",
         type=number,
         default=5,
         metavar="N",
-        help="fresh processes, whose median counts (default: 5; 0: none)",
+        help="number of fresh processes to start; the median counts (default: 5; 0 = none)",
     )
-    group.add_argument("--source", metavar="camera|DIR", help="frames instead of one picture")
+    group.add_argument(
+        "--source", metavar="camera|DIR", help="measure with frames instead of one image"
+    )
     group.add_argument(
         "--soak",
         type=duration,
         metavar="10m",
-        help="the first model for so long: a time series, as CSV",
+        help="run the first model for this long, and print a time series as CSV",
     )
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     formats = ("text", "json", "csv", "markdown")
     group.add_argument("--format", choices=formats, default="text", help="(default: text)")
-    group.add_argument("--raw", action="store_true", help="every sample, in JSON")
-    group.add_argument("--plot", type=Path, metavar="FILE.png", help="needs matplotlib")
-    group.add_argument("--save", type=Path, metavar="FILE.json", help="keep it, for --compare")
-    group.add_argument("--compare", type=Path, metavar="FILE.json", help="hold it against one")
+    group.add_argument("--raw", action="store_true", help="include every sample in JSON")
+    group.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="draw the distributions (needs matplotlib)"
+    )
+    group.add_argument(
+        "--save", type=Path, metavar="FILE.json", help="save the record, for --compare"
+    )
+    group.add_argument(
+        "--compare", type=Path, metavar="FILE.json", help="compare with a saved record"
+    )
     group.add_argument(
         "--fail-above",
         type=positive,
         metavar="RATIO",
-        help="exit with 1 where invoke or the whole way takes more than so much of the baseline's",
+        help="exit 1 if invoke or end to end takes more than RATIO times the baseline",
     )
     group.add_argument(
         "--max-loss",
         type=positive,
         default=0.01,
         metavar="SHARE",
-        help="of accuracy, for a faster model (default: 0.01)",
+        help="maximum loss of accuracy that a faster model may have (default: 0.01)",
     )
     group.add_argument(
         "--apply",
         action="store_true",
-        help="let edge-classify use what is recommended; as root, edge-watch as well",
+        help="make edge-classify use the recommended settings; as root, edge-watch too",
     )
 
 

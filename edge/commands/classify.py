@@ -21,31 +21,30 @@ from edge.commands.arguments import (
 NAME = "edge-classify"
 EXAMPLES = """\
 formats:
-  text    a line for each picture: its name, then its labels with their scores
+  text    one line per image: its name, then its labels with their scores
           (0..1), best first
   json    one array of objects
-  jsonl   the same objects, one a line, each written as soon as it is known
-  csv     a line for each picture; control characters are escaped; a ' is set
-          before a name or label that a spreadsheet would compute
+  jsonl   the same objects, one per line, each written as soon as it is ready
+  csv     one line per image; protected against formula injection by a '
 An object has source, label, score, categories (index, label, score), model,
 runtime, preprocess_ms, invoke_ms and captured_at; or source and error.
 --summary is the last object, {"summary": ...}; with csv it goes to stderr.
 
 examples:
-  edge-classify dinner.jpg                     what the shipped model says
-  edge-classify -k 2 -t 0.8 photos/ '*.png'    "unknown" where all is below 0.8
-  edge-classify --format jsonl -r photos/      JSON lines, the whole tree
-  edge-classify --summary -r test/             accuracy, where test/LABEL/*.jpg
+  edge-classify dinner.jpg                     with the model that ships
+  edge-classify -k 2 -t 0.8 photos/ '*.png'    "unknown" below a score of 0.8
+  edge-classify --format jsonl -r photos/      JSON lines, with sub-folders
+  edge-classify --summary -r test/             accuracy, for test/LABEL/*
   find . -name '*.jpg' -print0 | edge-classify --files-from -
-  curl -s URL | edge-classify -m my.tflite -   a picture on stdin, your model
+  curl -s URL | edge-classify -m my.tflite -   an image on standard input
   edge-classify -m float.tflite --labels labels.txt --normalize '[-1,1]' a.jpg
-                                               for one that says nothing
-  edge-classify --roi 0.25,0.25,0.5,0.5 a.jpg  the middle of it
-  edge-classify -- -odd-.jpg                   a name that begins with a dash
+                                               a model without metadata
+  edge-classify --roi 0.25,0.25,0.5,0.5 a.jpg  the center of the image
+  edge-classify -- -odd-.jpg                   a name that starts with a dash
 
 exit status:
-  0 all pictures are classified; 1 something failed: it is named on stderr, and
-  the other pictures are done; 2 wrong usage; 130 interrupted
+  0 all images were classified; 1 some failed: they are named on standard
+  error, the others were classified; 2 wrong usage; 130 interrupted
 """
 
 
@@ -96,25 +95,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=NAME,
         usage="%(prog)s [options] PATH ...",
-        description="Say what is in pictures, by any TFLite image classifier.",
+        description="Classify images with any TFLite image classifier.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_picture_arguments(parser.add_argument_group("which pictures"))
-    add_model_arguments(parser.add_argument_group("the model"))
-    add_framing_arguments(parser.add_argument_group("what the model sees of a picture"))
-    _add_answer_arguments(parser.add_argument_group("the answers"))
-    group = parser.add_argument_group("how it runs")
+    _add_picture_arguments(parser.add_argument_group("images"))
+    add_model_arguments(parser.add_argument_group("model"))
+    add_framing_arguments(parser.add_argument_group("preprocessing"))
+    _add_answer_arguments(parser.add_argument_group("results"))
+    group = parser.add_argument_group("execution")
     group.add_argument(
         "--jobs",
         type=num_threads,
         metavar="N|auto",
-        help="pictures decoded at a time, while the model works; 1: one after the other (default: "
-        "auto, one a core)",
+        help="number of images to decode at the same time (default: auto, one per core)",
     )
     group.add_argument(
-        "--formats", action="store_true", help="list the image formats that are read here, and exit"
+        "--formats",
+        action="store_true",
+        help="list the image formats that this installation reads, and exit",
     )
     add_runtime_arguments(group)
     return parser
@@ -125,22 +125,26 @@ def _add_picture_arguments(group: argparse._ArgumentGroup) -> None:
         "paths",
         nargs="*",
         metavar="PATH",
-        help="a picture, a folder of pictures, a glob pattern, or - for a picture on stdin",
+        help="an image, a folder, a glob pattern, or - for an image on standard input",
     )
-    group.add_argument("-r", "--recursive", action="store_true", help="folders in folders too")
+    group.add_argument("-r", "--recursive", action="store_true", help="include sub-folders")
     group.add_argument(
         "--files-from",
         action="append",
         default=[],
         metavar="FILE|-",
-        help="a list of paths, one a line, or with a NUL after each; taken as they are; they come "
-        "after the PATHs",
+        help="read paths from a file, one per line or separated by NUL, after the PATHs",
     )
 
 
 def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "-k", "--top-k", type=count, default=1, metavar="N", help="labels a picture (default: 1)"
+        "-k",
+        "--top-k",
+        type=count,
+        default=1,
+        metavar="N",
+        help="number of labels per image (default: 1)",
     )
     add_threshold_argument(group)
     which = group.add_mutually_exclusive_group()
@@ -149,10 +153,14 @@ def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="LABEL[,LABEL]",
-        help="only these labels may be an answer; can be given several times",
+        help="consider only these labels; can be given several times",
     )
     which.add_argument(
-        "--deny", action="append", default=[], metavar="LABEL[,LABEL]", help="all but these"
+        "--deny",
+        action="append",
+        default=[],
+        metavar="LABEL[,LABEL]",
+        help="consider all labels but these",
     )
     group.add_argument(
         "--format", choices=("text", "json", "jsonl", "csv"), default="text", help="(default: text)"
@@ -160,6 +168,6 @@ def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--summary",
         action="store_true",
-        help="at the end: counts, speed, and where the pictures' folders are called as labels are, "
-        "accuracy (with its 95%% interval) and the confusion matrix",
+        help="print counts and speed at the end; with folders named like labels also accuracy "
+        "(95%% interval) and the confusion matrix",
     )

@@ -19,15 +19,15 @@ from edge.doctor.finding import FACTS, FAULT, NOT_HERE, OK, WARNING, Context, Fi
 NAME = "edge-doctor"
 COLOURS = {OK: "32", WARNING: "33", FAULT: "31;1", NOT_HERE: "2"}
 EXAMPLES = """\
-One line for each check: ok, warning, fault (it stops the work), or not here (nothing to look at).
-What to do about warnings and faults comes at the end, faults last.
+One line per check: ok, warning, fault (classification fails), or not here (nothing to check).
+The remedies for warnings and faults follow at the end, faults last.
 
 examples:
-  edge-doctor                        the installation, and the shipped model
+  edge-doctor                        the installation and the model that ships
   edge-doctor -m mine.tflite         another model
   edge-doctor --format json | jq '.checks[] | select(.status == "fault")'
 
-exit status: 0 nothing stops the work, 1 something does, 2 wrong usage, 130 interrupted
+exit status: 0 no fault, 1 at least one fault, 2 wrong usage, 130 interrupted
 """
 
 
@@ -40,17 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=NAME,
-        description="Say what is wrong with this installation, and what mends it.",
+        description="Check this installation, and print how to repair what is wrong.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # As edge.commands.arguments has them, which cannot be imported without numpy.
     parser.add_argument(
-        "-m", "--model", type=Path, help="a .tflite classifier (default: the shipped one)"
+        "-m", "--model", type=Path, help="a .tflite classifier (default: the one that ships)"
     )
     for name in FACTS:
         option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, default="", help="of that model, as edge-classify has it")
+        parser.add_argument(option, default="", help="of that model, as in edge-classify")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     add_version(parser)
     return parser
