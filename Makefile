@@ -21,10 +21,10 @@ help:  ## list the targets
 demo: $(VENV)/ready  ## draw photos, train, convert, measure, classify what was held out (4 minutes)
 	$(BIN)/python -m convert.demo
 
-test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root nor hardware (6 minutes on two cores)
+test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root nor hardware
 	$(IN_VENVS) $(PYTEST)
 
-test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what tests edge and needs neither TensorFlow nor a network (a minute)
+test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what tests edge and needs neither TensorFlow nor a network
 	$(IN_VENVS) PYTHONPATH=$(CURDIR)/tests/without_tensorflow $(PYTEST) -m 'not tensorflow and not convert and not network'
 
 lint: $(VENV)/ready  ## ruff, mypy (strict), the import rule, shellcheck
