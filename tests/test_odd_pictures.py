@@ -215,7 +215,8 @@ def test_what_a_gifs_first_frame_leaves_uncovered_is_white() -> None:
     np.testing.assert_array_equal(read_image(bytes(content)), expected)
 
 
-needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+HAS_AVIF = "avif" in features.get_supported_modules()
+needs_avif = pytest.mark.skipif(not HAS_AVIF, reason="this Pillow reads no AVIF")
 
 
 @needs_avif
