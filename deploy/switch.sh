@@ -103,8 +103,15 @@ start() {
         waited=$((waited + 1))
     done
     ended=$(property Result)/$(property ExecMainStatus) # before systemd tries again
-    journalctl --quiet --no-pager --output=cat --since "$since" --unit "$unit_name" | tail -n 5 >&2
+    show_why >&2
     return 1
+}
+
+# What the service itself has said since then; else what systemd says of it.
+show_why() {
+    why=$(journalctl --quiet --no-pager --output=cat --since "$since" _SYSTEMD_UNIT="$unit_name" | tail -n 5)
+    [ -n "$why" ] || why=$(journalctl --quiet --no-pager --output=cat --since "$since" --unit "$unit_name" | tail -n 5)
+    echo "$why"
 }
 
 # What the user has switched off stays off.
