@@ -25,6 +25,7 @@ from edge.service.zone import ZoneStatus
 
 ONLINE, OFFLINE = b"online", b"offline"
 SCHEMA = 1
+ZONE_SENSORS = ("label", "score", "fps")  # which mean nothing while the zone is lost
 MAX_STATE = 255  # characters of a state in Home Assistant
 MAX_OPTIONS = 200  # labels that Home Assistant lists; a model of more is no list to choose from
 
@@ -136,26 +137,13 @@ def discovery(
         celsius: whether the machine tells its temperature.
         pictures: whether there are any.
     """
-    sensors = _sensors(vitals, nothing) | (_temperature() if celsius else {})
-    of_state = {
-        "platform": "sensor",
-        "state_topic": topics.of("state"),
-        "expire_after": round(expire_after_s),
-    }
-    entities = {key: of_state | sensor for key, sensor in sensors.items()}
-    for key in ("label", "score", "fps"):
-        entities[key] |= _zone_availability(topics)
-    entities["problem"] = _problem(topics)
+    entities = _entities(topics, _sensors(vitals, nothing) | (_temperature() if celsius else {}))
+    for entity in entities.values():
+        if entity["platform"] == "sensor":
+            entity["expire_after"] = round(expire_after_s)
     if pictures:
-        entities["snapshot"] = {
-            "platform": "image",
-            "image_topic": topics.of("snapshot"),
-            "content_type": "image/jpeg",
-            "name": "Last change",
-        }
+        entities["snapshot"] = _image(topics)
     identity = f"edge_classify_{topics.device}"
-    for key, entity in entities.items():
-        entity["unique_id"] = f"{identity}_{key}"
     return _encoded(
         {
             "device": {
@@ -167,9 +155,29 @@ def discovery(
             },
             "origin": {"name": "edge-classify", "sw_version": __version__},
             "availability": [{"topic": topics.of("availability")}],
-            "components": entities,
+            "components": {
+                key: entity | {"unique_id": f"{identity}_{key}"} for key, entity in entities.items()
+            },
         }
     )
+
+
+def _entities(topics: Topics, sensors: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The sensors with where their values are, and whether the zone is a problem."""
+    of_state = {"platform": "sensor", "state_topic": topics.of("state")}
+    entities = {key: of_state | sensor for key, sensor in sensors.items()}
+    for key in ZONE_SENSORS:
+        entities[key] |= _zone_availability(topics)
+    return entities | {"problem": _problem(topics)}
+
+
+def _image(topics: Topics) -> dict[str, Any]:
+    return {
+        "platform": "image",
+        "image_topic": topics.of("snapshot"),
+        "content_type": "image/jpeg",
+        "name": "Last change",
+    }
 
 
 def _sensors(vitals: Vitals, nothing: str) -> dict[str, dict[str, Any]]:
