@@ -52,6 +52,12 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def reason_of(error: BaseException | None) -> str:
+    """Say in one line why something failed, without the number and the path of an OSError."""
+    said = error.strerror if isinstance(error, OSError) else ""
+    return one_line(said or str(error) or type(error).__name__)
+
+
 def checked(name: str, value: float, least: float, most: float) -> None:
     """Refuse a setting that is no number from `least` to `most`. Raises: ConfigurationError."""
     whole = isinstance(least, int)

@@ -61,7 +61,7 @@ class Running:
         """Take turns until the trial has ended; return whether the model is another one."""
         assert self.trials, "no trial was started"
         until = time.monotonic() + TIMEOUT_S
-        while not (changed := self.models.poll()) and self.models._trials.is_running:
+        while not (changed := self.models.poll()) and self.models._trials._trying:
             assert time.monotonic() < until
             time.sleep(0.01)
         return changed

@@ -24,7 +24,7 @@ from edge.doctor.finding import (
     try_code,
 )
 from edge.doctor.installation import IMPORT_TIMEOUT_S
-from edge.errors import one_line
+from edge.errors import one_line, reason_of
 
 ANSWER_TIMEOUT_S = 2.0
 CHILD_TIMEOUT_S = 10.0  # Python starts, and a name is looked up, which has no limit of its own
@@ -118,7 +118,7 @@ def live_page(context: Context) -> Finding:
     try:
         status, said = _health(here, int(port))
     except (OSError, HTTPException) as error:
-        found = f"no answer at {listen} ({_said(error)})"
+        found = f"no answer at {listen} ({reason_of(error)})"
         return Finding(WARNING, found, f"{JOURNAL}; sudo ss -ltnp 'sport = :{port}'")
     found = f"answers at {listen}, for {whose}"
     if status == 200:
@@ -218,8 +218,3 @@ def _broker_remedy(reason: str, host: str) -> str:
     if "gaierror" in reason:
         return f"getent hosts {host}; or put the broker's address into [mqtt] url"
     return f"ping -c 3 {host}; is the broker running there, and listening beyond its own machine?"
-
-
-def _said(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) else ""
-    return one_line(said or str(error) or type(error).__name__)

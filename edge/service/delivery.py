@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from edge.errors import EdgeError, one_line
+from edge.errors import EdgeError, reason_of
 from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
 
@@ -110,5 +110,4 @@ class Delivery(Sink):
             return f"{error.fault}; {error.remedy}"
         if isinstance(error, EdgeError):
             return str(error)
-        said = error.strerror if isinstance(error, OSError) else ""  # str() adds number and path
-        return one_line(said or str(error) or type(error).__name__)
+        return reason_of(error)

@@ -37,11 +37,6 @@ class FileTrials:
         self._asked = False
         self._trying: Trying | None = None
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a trial is under way."""
-        return self._trying is not None
-
     def ask(self) -> None:
         """Try the file at the next turn, changed or not; safe in a signal handler."""
         self._asked = True

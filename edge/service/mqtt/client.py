@@ -19,7 +19,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.errors import ConfigurationError, one_line
+from edge.errors import ConfigurationError, reason_of
 from edge.service.mqtt.messages import OFFLINE, ONLINE
 from edge.service.mqtt.retained import Retained
 from edge.service.mqtt.settings import Broker
@@ -271,6 +271,4 @@ def _told(error: BaseException | None) -> str:
     """What went wrong, as people say it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused ({error.verify_message})"
-    if isinstance(error, OSError) and error.strerror:
-        return one_line(error.strerror.lower())
-    return one_line(str(error)).lower() or type(error).__name__
+    return reason_of(error).lower()
