@@ -14,6 +14,7 @@ from model_copies import SMALL
 from convert.steps.wrap import as_they_are
 from edge.classifier import golden
 from edge.classifier.model import Model
+from edge.image.decode import encode_png
 from edge.image.preprocess import InputSpec, Normalization, preprocess
 
 
@@ -73,3 +74,21 @@ def test_pixels_as_they_are_have_a_rule_of_their_own(
     ruled = InputSpec(0, (1, 8, 8, 3), np.dtype(dtype), scale, zero_point, as_they_are(spec))
     assert isinstance(ruled.normalization, Normalization)
     np.testing.assert_array_equal(preprocess(pixels, ruled), preprocess(pixels, spec))
+
+
+def test_evaluate_names_wrap_where_an_option_of_another_command_would_help(tmp_path: Path) -> None:
+    model = schema.ModelT.InitFromPackedBuf(SMALL.read_bytes(), 0)
+    (graph,) = model.subgraphs
+    image = graph.tensors[graph.inputs[0]]  # of a range that no pixels usually have
+    image.type, image.quantization.scale, image.quantization.zeroPoint = 9, [0.0186], [-14]
+    model.metadata = None
+    builder = schema.flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (tmp_path / "odd.tflite").write_bytes(bytes(builder.Output()))
+    for label in ("a", "b"):
+        folder = tmp_path / "photos" / "test" / label
+        folder.mkdir(parents=True)
+        (folder / "1.png").write_bytes(encode_png(golden.draw(0, (64, 64))))
+    done = run("-m", "convert", "evaluate", tmp_path / "photos", tmp_path / "odd.tflite")
+    assert done.returncode == 1
+    assert "wrap it first: python -m convert wrap odd.tflite" in done.stderr.splitlines()[-1]

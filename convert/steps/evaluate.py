@@ -28,6 +28,7 @@ from convert.measure.scores import (
 )
 from edge.classifier.model import Model
 from edge.commands import complain
+from edge.errors import ModelError
 
 NAME = "convert evaluate"
 EXAMPLES = """\
@@ -100,9 +101,7 @@ def evaluate(
     if of_set not in tree.labels:
         raise DatasetError(tree.path, f"has no {of_set}", "give another --set")
     path = Path(model)
-    with Model(path) as opened:
-        labels = opened.labels
-        threshold = float(opened.metadata.edge.get("threshold") or 0.0)
+    labels, threshold = _facts(path)
     found = _photos(tree, of_set, labels)
     sets = read_splits(path.with_name(FILE))
     if not tree.split:
@@ -181,6 +180,19 @@ def main(arguments: argparse.Namespace) -> int:
         if len(found.labels) <= 20:
             print(_table(found.labels, found.confusion.tolist()), flush=True)
     return 0
+
+
+def _facts(path: Path) -> tuple[tuple[str, ...], float]:
+    """Return a model's labels and threshold. Raises: ModelError, RuntimeMissingError."""
+    try:
+        with Model(path) as opened:
+            return opened.labels, float(opened.metadata.edge.get("threshold") or 0.0)
+    except ModelError as error:
+        if "--" not in error.remedy:
+            raise
+        # An option of edge-classify, which is said once here, into the file.
+        remedy = f"wrap it first: python -m convert wrap {path.name} ... -o OUT ({error.remedy})"
+        raise ModelError(error.subject, error.fault, remedy) from error
 
 
 def _photos(tree: PhotoTree, of_set: str, labels: Sequence[str]) -> list[Photo]:
