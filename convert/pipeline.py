@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any, cast
@@ -137,8 +138,9 @@ def _fit(job: Run, photos: DecodedPhotos) -> Checkpoint:
         if checkpoint.history:
             say(
                 f"stopped; epoch {checkpoint.best_epoch}, the best of {len(checkpoint.history)}, "
-                "is kept: give the command again with --resume to go on, or python -m convert "
-                "export to make files of it"
+                "is kept: give the command again with --resume to go on, or make files of it with: "
+                f"python -m convert export {shlex.quote(str(job.photos))} "
+                f"-o {shlex.quote(str(job.out))}"
             )
         raise
     return checkpoint

@@ -354,6 +354,11 @@ def test_listed_photos_are_weighed(listed: Path) -> None:
     assert weights_of(listed, ("phone.txt", 3)) == {"a/001.png": 3.0, "b/002.png": 3.0}
 
 
+def test_a_list_may_begin_with_a_byte_order_mark(listed: Path) -> None:
+    (listed / "phone.txt").write_text("train/a/001.png\n", encoding="utf-8-sig")
+    assert weights_of(listed, ("phone.txt", 3)) == {"a/001.png": 3.0}
+
+
 def test_factors_of_two_lists_multiply(listed: Path) -> None:
     (listed / "more.txt").write_text("train/a/001.png\ntrain/a/001.png\n./train/a/003.png")
     expected = {"a/001.png": 1.5, "b/002.png": 3.0, "a/003.png": 0.5}

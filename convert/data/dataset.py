@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import shlex
@@ -320,7 +321,7 @@ def weigh(
 def _lines(path: Path) -> list[str]:
     """A file's lines; names that are not UTF-8 stay what they are on this machine."""
     try:
-        text = os.fsdecode(path.read_bytes())
+        text = os.fsdecode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
         raise DatasetError(path, fault, "give a file with one path a line") from error

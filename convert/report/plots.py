@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from convert.measure.curves import Curve, macro, micro, one_against_rest, reliability
 from convert.measure.scores import Accuracy, Labels, Scores, confusion
+from convert.report.letters import lacking
 from convert.report.report import Variant
 from edge.errors import one_line
 
@@ -232,7 +233,8 @@ def _figure(width: float, height: float) -> Iterator[tuple[Any, io.BytesIO]]:
 
 def _short(text: str, most: int) -> str:
     """One line of at most `most` letters; both ends tell names apart."""
-    text = one_line(text)
+    # Only matplotlib's own font is used in plots.
+    text = "".join(f"U+{ord(c):04X}" if c in lacking(c) else c for c in one_line(text))
     if len(text) <= most:
         return text
     return f"{text[: most - most // 2]}…{text[len(text) - most // 2 + 1 :]}"

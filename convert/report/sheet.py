@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from convert.report.letters import font_for, spelled
 from edge.errors import one_line
 from edge.image.preprocess import Pixels
 
@@ -46,7 +47,7 @@ def sheet(
     if not tiles:
         raise ValueError("a sheet must have one tile or more. Received: none")
     columns = min(columns, len(tiles))
-    captions = [_lines(caption, tile) for _, caption in tiles]
+    captions = [_lines(_spelled(caption), tile) for _, caption in tiles]
     row_height = tile + LINE_HEIGHT * max(map(len, captions)) + GAP
     rows = -(-len(tiles) // columns)
     size = (GAP + columns * (tile + GAP), GAP + rows * row_height)
@@ -63,7 +64,7 @@ def sheet(
             _mark(draw, left, top, tile, marks[index])
         for number, line in enumerate(captions[index]):
             below = top + tile + number * LINE_HEIGHT
-            draw.text((left, below), line, fill=INK, font=_font())
+            draw.text((left, below), line, fill=INK, font=_font(line))
     stream = io.BytesIO()
     page.save(stream, "PNG")
     return stream.getvalue()
@@ -121,15 +122,25 @@ def _elided(line: str, width: int) -> str:
 
 
 def _length(text: str) -> float:
-    return float(_font().getlength(text))
+    return float(_font(text).getlength(text))
+
+
+def _spelled(text: str) -> str:
+    return spelled(text) if _has_matplotlib() else text
+
+
+def _font(text: str) -> Any:
+    """A font with the letters of a text; Pillow's own knows few beyond Latin."""
+    return _opened(font_for(text)) if _has_matplotlib() else _opened(None)
 
 
 @functools.cache
-def _font() -> Any:
-    """DejaVu Sans, which matplotlib brings: Pillow's own font knows few letters beyond Latin."""
-    found = importlib.util.find_spec("matplotlib")
-    for place in (found and found.submodule_search_locations) or ():
-        path = Path(place, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
-        if path.exists():
-            return ImageFont.truetype(str(path), TEXT_HEIGHT)
-    return ImageFont.load_default(TEXT_HEIGHT)
+def _opened(path: Path | None) -> Any:
+    if path is None:
+        return ImageFont.load_default(TEXT_HEIGHT)
+    return ImageFont.truetype(str(path), TEXT_HEIGHT)
+
+
+@functools.cache
+def _has_matplotlib() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -110,7 +111,8 @@ def main(arguments: argparse.Namespace) -> int:
         if tiles:
             write(arguments.sheet, sheet(tiles, columns=MOST_OF_CLASS, tile=TILE, marks=marks))
     elif arguments.format == "text":
-        hint = f"to see the photos: python -m convert check {arguments.photos} -o sheet.png"
+        quoted = shlex.quote(str(arguments.photos))
+        hint = f"to see the photos: python -m convert check {quoted} -o sheet.png"
         print(hint, file=sys.stderr, flush=True)
     return 0 if found.passed else 1
 

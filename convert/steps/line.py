@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +177,8 @@ def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -
         training = train(args.photos, args.out, **given)
         print(
             f"epoch {training.best_epoch} is the best of {len(training.history)}: "
-            f"{training.val_accuracy:.3f} on val; make files of it with python -m convert export"
+            f"{training.val_accuracy:.3f} on val; make files of it with: python -m convert export "
+            f"{shlex.quote(str(args.photos))} -o {shlex.quote(str(args.out))}"
         )
         return 0
     if args.verify_arm:
