@@ -109,6 +109,7 @@ remove_state() {
         return 0
     fi
     [ -z "$dry_run" ] || return 0
+    rm -f -- "$state/mqtt-retained.json" # the service's own note of what the broker holds
     for folder in "${model_place%/*}" "$place"; do
         [ -z "$folder" ] || rmdir -- "$folder" 2>/dev/null || :
     done
