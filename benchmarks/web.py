@@ -38,7 +38,7 @@ from edge.service.models import ModelRequirements, ModelStore
 from edge.service.pace import Pace, PaceSettings
 from edge.service.sighting import Sighting
 from edge.service.steady import SteadySettings
-from edge.service.watch import Rules
+from edge.service.watch import Rules, Unreadable
 from edge.service.web.handlers import STATIC
 from edge.service.web.settings import WebSettings
 from edge.service.web.sink import Web
@@ -94,7 +94,7 @@ def _nobody(folder: Path, frames: int) -> float:
         pace = Pace(PaceSettings(), lambda: None, lambda _: None)
         store = ModelStore(default_model(), Model, Trying, ModelRequirements(), lambda _: None)
         models = stack.enter_context(closing(store))
-        vitals = vital_signs(Watched(Replay(folder)), pace, models, [])
+        vitals = vital_signs(Watched(Replay(folder)), pace, models, [], Unreadable(print))
         settings, rules = WebSettings(listen="127.0.0.1:0"), Rules(SteadySettings())
         station = Station(settings, vitals, models, rules, lambda: None, folder)
         web = stack.enter_context(closing(Web(settings, station, lambda _: None)))

@@ -49,7 +49,7 @@ from edge.service.sinks.results import Results, ResultsSettings
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.steady import SteadySettings
 from edge.service.systemd import Notifier
-from edge.service.watch import Rules, watch
+from edge.service.watch import Rules, Unreadable, watch
 
 NAME = "soak"
 FLAT_MB = 5.0
@@ -148,7 +148,7 @@ class Soak:
                 notifier,
                 pace,
                 guard=MemoryGuard(0),
-                report=self.report,
+                unreadable=Unreadable(self.report),
             )
 
     def _sinks(self, stream: object) -> list[Faulty]:

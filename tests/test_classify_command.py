@@ -20,7 +20,9 @@ CLASSIFY = ("-m", "edge", "classify")
 KEYS = "source label score categories preprocess_ms invoke_ms model runtime captured_at".split()
 
 WRONG_REGIONS = "1 0,0,1 0,0,1,x 0,0,0,1 -1,0,1,1 0.5,0,0.6,1 0,nan,1,1 0.5,0,10,10".split()
-WRONG_NORMALIZATIONS = "[1,1] 1,2,3/4,5 [0,1 1 0,1,2 0,0 0,-1 0.5,0.5 nan,1 [0,inf] mean,std".split()
+WRONG_NORMALIZATIONS = (
+    "[1,1] 1,2,3/4,5 [0,1 1 0,1,2 0,0 0,-1 0.5,0.5 nan,1 [0,inf] mean,std".split()
+)
 
 
 @pytest.fixture
