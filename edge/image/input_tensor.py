@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 OPAQUE = 255  # alpha of an input with four channels
 
 
-@dataclass(frozen=True)
-class Normalization:
+class Normalization(NamedTuple):
     """What a model wants done to pixels 0..255: `(pixel - mean) / std`.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB = 0, 2  # colour types
@@ -14,8 +14,7 @@ LOWER = 0x20  # in a kind's first letter: its chunk carries no pixels
 TRANSPARENCY = b"tRNS"  # which is part of the pixels all the same
 
 
-@dataclass(frozen=True)
-class ColourKey:
+class ColourKey(NamedTuple):
     """The one grey or RGB value that is transparent, as it is stored."""
 
     bits: int  # of each sample

@@ -13,8 +13,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -40,8 +39,7 @@ __all__ = [  # of the modules below, what others find here
 PREPROCESSING_VERSION = 1
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A picture with what one model will see of it, made ahead of time by `prepare`."""
 
     picture: Pixels | Encoded

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.classifier.file.graph import Graph
 from edge.image.preprocess import Normalization
 
 
-@dataclass(frozen=True)
-class Maker:
+class Maker(NamedTuple):
     """A tool that makes models, and what its own preprocessing does."""
 
     name: str
