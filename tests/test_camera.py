@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from edge.errors import EdgeError, SourceError
-from edge.sources.camera import SLICE_S, Camera, CameraSettings, Picamera, Shot, open_picamera
+from edge.sources.camera import SLICE_S, Camera, CameraSettings
 from edge.sources.camera_faults import busy, closed_nodes, explain, holders, no_camera, no_memory
 from edge.sources.camera_format import (
     FLIPS,
@@ -32,6 +32,7 @@ from edge.sources.camera_format import (
     turn_of,
 )
 from edge.sources.frame import Frame, Waiting
+from edge.sources.picamera import Picamera, Shot, open_picamera
 
 SECOND_NS = 10**9
 BRIGHTNESS = itertools.count()

@@ -40,8 +40,8 @@ WINGS = {
 ROOMS = {
     "PIL": {"edge.image"},
     "pillow_heif": {"edge.image"},
-    "picamera2": {"edge.sources.camera"},
-    "libcamera": {"edge.sources.camera"},
+    "picamera2": {"edge.sources.picamera"},
+    "libcamera": {"edge.sources.picamera"},
     "ai_edge_litert": {"edge.classifier.runtime"},
     "tflite_runtime": {"edge.classifier.runtime"},
     "tornado": {"edge.service.web"},

@@ -66,6 +66,8 @@ class Pace:
         if self._began_s is not None:
             interval_s = max(now - self._began_s, 1e-6)
             self._interval_s += (interval_s - self._interval_s) * (0.1 if self._interval_s else 1)
+        else:
+            self._due_s = now  # a camera that opened late owes no frames
         self._began_s = now
 
     def rest(self) -> Iterator[None]:

@@ -87,6 +87,7 @@ def state(sighting: Sighting, device: str, lost: int, vitals: Vitals, nothing: s
             "model": vitals.model,
             "version": vitals.version,
             "runtime": vitals.runtime,
+            "model_trouble": vitals.trouble,
             "events_lost": lost,
         }
     )

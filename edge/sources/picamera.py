@@ -1,0 +1,180 @@
+"""A camera by picamera2: opened, one frame after the other copied out of its memory, closed.
+
+picamera2 comes with Raspberry Pi OS (0.3.14 or newer is supported) and is imported when a camera is
+opened.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+from edge.errors import ConfigurationError
+from edge.image.preprocess import Pixels, Size
+from edge.sources.camera_faults import no_camera, no_memory
+from edge.sources.camera_format import (
+    CameraSettings,
+    Layout,
+    Turn,
+    full_field_mode,
+    pixels_of,
+    turn_of,
+)
+
+FORMAT = "BGR888"  # named after a 24-bit word, whose low byte comes first: R, G, B in memory
+BUFFER_COUNT = 3  # one with us, one being filled, one queued: each costs memory that is scarce
+CONTINUOUS = 2  # libcamera's AfModeEnum.Continuous
+
+
+class Shot(NamedTuple):
+    """What a device gives: a picture, and libcamera's metadata of it."""
+
+    pixels: Pixels
+    metadata: Mapping[str, Any]
+
+
+class Device(Protocol):
+    """An open camera."""
+
+    def capture(self, timeout_s: float) -> Shot | None:
+        """Return the next frame; None where none came in time, and then the next call goes on."""
+
+    def close(self) -> None:
+        """Give the camera back; more than once does no harm."""
+
+
+class Picamera:
+    """A camera that picamera2 has opened and started: one stream, R, G, B in memory."""
+
+    def __init__(self, picamera2: Any, settings: CameraSettings) -> None:
+        """Args: the module, and what is wanted. Raises: whatever picamera2 does; EdgeError."""
+        self._module = picamera2
+        self._job: Any = None  # a capture that was begun
+        self._finished = threading.Event()  # its end
+        self._picam2: Any = picamera2.Picamera2(settings.number)
+        try:
+            self._picam2.configure(_configuration(self._picam2, settings))
+            self._layout = _layout(self._picam2.camera_configuration(), settings)
+            self._picam2.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def capture(self, timeout_s: float) -> Shot | None:
+        """Return the next frame, copied out of the camera's memory; None where none came in time.
+
+        picamera2's own time limits (a job's from 0.3.17, `wait=` from 0.3.21) leave the job behind,
+        which then takes a frame that nobody releases. Here the next call waits for it again.
+        """
+        if self._job is None:
+            self._finished.clear()
+            self._job = self._picam2.capture_request(
+                wait=False, signal_function=lambda _: self._finished.set()
+            )
+        if not self._finished.wait(timeout_s):
+            return None
+        job, self._job = self._job, None
+        request = job.get_result()
+        try:
+            mapped = self._module.MappedArray(request, "main", reshape=False, write=False)
+            with mapped as memory:
+                pixels = pixels_of(memory.array, self._layout)
+            return Shot(pixels, request.get_metadata())
+        finally:
+            request.release()  # a camera whose buffers are all kept stops
+
+    def close(self) -> None:
+        """Stop the camera and give it back, with the frame that a late job may have got."""
+        picam2, self._picam2 = self._picam2, None
+        job, self._job = self._job, None
+        if job and self._finished.is_set():
+            with suppress(Exception):
+                job.get_result().release()
+        if picam2:
+            picam2.close()
+            del picam2, job
+            # picamera2's objects hold each other, and with them libcamera's manager: only when that
+            # has gone are the devices looked for anew.
+            gc.collect()
+
+
+def open_picamera(settings: CameraSettings) -> Device:
+    """Open a camera by picamera2. Raises: ImportError, SourceError, EdgeError, whatever it does."""
+    # Read when libcamera is loaded; what it tells of each opening is no news.
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
+    picamera2 = import_module("picamera2")
+    logging.getLogger("picamera2").setLevel(logging.CRITICAL)  # what fails is said once, by us
+    name = f"camera {settings.number}"
+    found = len(picamera2.Picamera2.global_camera_info())
+    if settings.number >= found:
+        raise no_camera(name, found)
+    # picamera2 would take the camera, fail for want of memory and keep it: busy from then on.
+    if fault := no_memory(name):
+        raise fault
+    return Picamera(picamera2, settings)
+
+
+def _configuration(picam2: Any, settings: CameraSettings) -> Any:
+    """One stream and no raw one; of a queue, frames would come that have waited."""
+    turn = turn_of(settings)
+    transform = import_module("libcamera").Transform(hflip=turn.horizontal, vflip=turn.vertical)
+    return picam2.create_preview_configuration(
+        main={"size": (settings.width, settings.height), "format": FORMAT},
+        raw=None,
+        transform=transform,
+        buffer_count=BUFFER_COUNT,
+        controls=_controls(picam2, settings.controls),
+        display=None,
+        encode=None,
+        queue=False,
+        sensor=_sensor(picam2, (settings.height, settings.width)),
+    )
+
+
+def _controls(picam2: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The wanted controls, and autofocus where there is any. Raises: ConfigurationError."""
+    known = {*picam2.camera_controls, "FrameRate"}  # picamera2's own name for two durations
+    for name in wanted:
+        if name not in known:
+            raise ConfigurationError(
+                f"camera.controls.{name}",
+                "this camera has no such control",
+                f"choose from {', '.join(sorted(known))}",
+            )
+    focus = {"AfMode": CONTINUOUS} if "AfMode" in known else {}
+    return focus | dict(wanted)
+
+
+def _sensor(picam2: Any, size: Size) -> dict[str, Any]:
+    """The sensor's mode; none where the camera has no modes to choose from.
+
+    Of a field that is wider than the stream, the sides are cropped: a stream of the sensor's own
+    shape (1152 x 648 of a 16:9 one) sees them.
+    """
+    if "ScalerCrop" not in picam2.camera_controls:  # not a Raspberry Pi's camera
+        return {}
+    mode = full_field_mode(picam2.sensor_modes, size)
+    return {"output_size": mode["size"], "bit_depth": mode["bit_depth"]} if mode else {}
+
+
+def _layout(configuration: Mapping[str, Any], settings: CameraSettings) -> Layout:
+    """How frames are stored, which is what the camera made of what was asked.
+
+    Raises: ConfigurationError where it gives other than R, G, B.
+    """
+    main = configuration["main"]
+    if main["format"] != FORMAT:
+        fault, remedy = f"gives {main['format']}, not {FORMAT}", "use one with an image processor"
+        raise ConfigurationError(f"camera {settings.number}", fault, remedy)
+    width, height = main["size"]
+    wanted, made = turn_of(settings), configuration["transform"]
+    left = Turn(  # to be done by us: what the camera could not
+        wanted.horizontal != bool(made.hflip), wanted.vertical != bool(made.vflip), wanted.quarters
+    )
+    return Layout((height, width), main["stride"], left, settings.roi)
