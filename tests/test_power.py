@@ -119,6 +119,12 @@ def test_kills_are_spread_over_the_run_and_follow_its_last_lines() -> None:
     assert sum(line == "apt" for *_, line in kills) >= 5
 
 
+def test_a_line_that_came_with_the_end_is_no_moment_to_kill_at() -> None:
+    late = "disk\t34.09\tline\t7\tended with exit status 0"
+    moments = [power_moments.parse(row) for row in [*INDEX, late]]
+    assert not [row for row in power_moments.choose_kills(moments, 20) if "ended" in row]
+
+
 @pytest.mark.parametrize("count", [1, 3, 7, 30])
 def test_as_many_moments_are_chosen_as_were_asked_for(count: int) -> None:
     moments = [power_moments.parse(row) for row in INDEX]

@@ -66,7 +66,7 @@ def choose_cuts(moments: list[Moment], count: int) -> list[str]:
 def choose_kills(moments: list[Moment], count: int) -> list[str]:
     """Choose moments to kill install.sh at."""
     end_s = next(m.at_s for m in moments if m.why == "end")
-    running = [m for m in moments if m.at_s < end_s]
+    running = [m for m in moments if m.at_s < end_s and not m.line.startswith("ended ")]
     lines = [m for m in running if m.why == "line"]
     chosen = [(m.at_s + delay_s, m, delay_s) for m in lines for delay_s in DELAYS_S]
     chosen = last(chosen, count // 2)
