@@ -55,6 +55,7 @@ restore() {
     for name in apt groups; do # what was brought since is there still
         [ ! -e "$record/$name" ] || cp -- "$record/$name" "$record.new/"
     done
+    sync -f "$record.new"
     rm -rf -- "$record"
     mv -- "$record.new" "$record"
 }
@@ -89,15 +90,16 @@ is_in_use() {
 # Starts it, and waits until systemd calls it ready. A service that waits for its camera is ready too, and says so.
 start() {
     systemctl daemon-reload
-    systemctl stop "$unit_name"
     systemctl reset-failed "$unit_name" 2>/dev/null || :
     since=$(date '+%Y-%m-%d %H:%M:%S')
-    systemctl start --no-block "$unit_name"
+    before=$(property InvocationID)
+    systemctl restart --no-block "$unit_name" # one job: if this script is killed between two, nothing would run
     waited=0
     while [ "$waited" -lt "$ready_limit_s" ]; do
-        case $(property ActiveState)/$(property SubState) in
-        active/*) return 0 ;;
-        failed/* | */auto-restart) break ;;
+        case $(property InvocationID)/$(property ActiveState)/$(property SubState) in
+        "$before"/*) ;; # the one that is to be replaced
+        */active/*) return 0 ;;
+        */failed/* | */auto-restart) break ;;
         esac
         sleep 1
         waited=$((waited + 1))

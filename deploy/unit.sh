@@ -72,6 +72,7 @@ put_secret() {
     mkdir -p "${1%/*}" "$record"
     (umask 077 && echo "$2" >"$1.new")
     hash_of "$1.new" >"$record/${1##*/}.sha256"
+    sync -- "$1.new" # one that is there stays, also an empty one
     mv -- "$1.new" "$1"
 }
 
