@@ -206,10 +206,8 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_how_to_go_on(cut: dict[str, Any])
     said = cut["interrupted"]
     assert said.status == 130
     assert said.lines[-1].startswith("convert: stopped; epoch ")
-    assert (
-        "give the command again with --resume to go on, or python -m convert export"
-        in (said.lines[-1])
-    )
+    assert "give the command again with --resume to go on, or make files of it" in said.lines[-1]
+    assert "python -m convert export " in said.lines[-1]
     assert "Traceback" not in said.stderr
     assert said.stdout == ""
 

@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from convert import arguments as options
 from convert.arguments import ExportOptions, RunOptions, TrainOptions
-from convert.data.dataset import labels_of_tree
-from convert.data.overview import understood
-from convert.data.reading.archive import unpacked
-from convert.data.walk import walk_photos
 from convert.errors import ConversionError, DatasetError, not_installed
 from convert.files import claimed
 from convert.tflite.arm import check_tools, verify_on_arm
@@ -145,6 +141,12 @@ def _understood(photos: Path, out: Path) -> Path:
         raise not_installed("tensorflow")
     if out.resolve().is_relative_to(photos.resolve()):
         raise DatasetError(out, "lies inside the photos", "give -o a folder outside of them")
+    # Not before: --help, and the line above, are there without what is installed with TensorFlow.
+    from convert.data.dataset import labels_of_tree
+    from convert.data.overview import understood
+    from convert.data.reading.archive import unpacked
+    from convert.data.walk import walk_photos
+
     with claimed(out):
         folder = unpacked(photos, out / "cache")
         tree = walk_photos(folder)
