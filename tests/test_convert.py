@@ -284,7 +284,9 @@ def test_each_step_returns_values_and_tensorflow_says_nothing_of_itself(
     assert trained.startswith(f"{out / 'training'} [0.")
     assert exported.startswith("float32 ")
     assert exported.endswith(" mine-float32.tflite")
-    assert evaluated.endswith(f" {photos}")
+    with (out / "splits.csv").open() as splits:
+        held_out = sum(row["set"] == "test" for row in csv.DictReader(splits))
+    assert evaluated.endswith(f" {held_out}") and 0 < held_out < photos
     assert refused.endswith("Received: resnet; give one of these")
     assert not re.search("cuInit|oneDNN|absl|cuda", done.stderr)
     assert card_of(out)["command"] == (

@@ -60,7 +60,7 @@ def test_convolutions_are_quantized_per_channel_and_dense_layers_per_tensor(
 
 def test_the_input_of_int8_takes_pixels_as_they_are(small_models: Path) -> None:
     script = (
-        "import sys; from edge.classifier.model import Model; spec = Model(sys.argv[1]).input;"
+        "import sys; from edge import Model; spec = Model(sys.argv[1], labels=['a', 'b']).input;"
         "print(spec.dtype, spec.scale, spec.zero_point, spec.shape)"
     )
     done = run("-c", script, str(small_models / "two-int8.tflite"))
