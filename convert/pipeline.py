@@ -34,6 +34,7 @@ from convert.report.sheet import sheet
 from convert.tflite.variants import Basis, convert_all, finish, for_converter
 from convert.training.augment import variations
 from convert.training.checkpoint import Checkpoint
+from convert.training.teacher import Teacher
 from convert.training.train import history_csv, network_of, scores_of
 from convert.training.train import train as train_network
 from convert.training.weights import find_weights
@@ -128,6 +129,8 @@ def _fit(job: Run, photos: DecodedPhotos) -> Checkpoint:
     drawn = [photo for name in dataset.drawn for photo in getattr(dataset, name)]
     weights = datasets.weigh(dataset.train, job.photos, job.weighed, drawn)
     about = _about(job, dataset, weights)
+    if job.config.teacher:  # one that cannot be used shows before the earlier run is moved aside
+        Teacher(Path(job.config.teacher), dataset.labels)
     earlier = None if job.resume else move_aside(job.out)
     if earlier:
         say(f"{job.out} held an earlier run, which is kept in {earlier}")

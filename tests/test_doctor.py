@@ -624,7 +624,7 @@ def test_a_node_without_rights_is_a_matter_of_groups(tmp_path: Path) -> None:
     for name, group in (("dev/media0", 44), ("dev/dma_heap/system", 0)):
         (root / name).chmod(0o660)
         os.chown(root / name, 0, group)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     names = [str(root / "dev/media0"), str(root / "dev/dma_heap/system")]
     code = (
