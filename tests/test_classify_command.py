@@ -43,7 +43,7 @@ def classify(model: Path, *arguments: object, **options: object) -> subprocess.C
 def test_text_is_one_line_a_picture_and_stderr_stays_empty(
     model_path: Path, photo_folder: Path
 ) -> None:
-    done = classify(model_path, photo_folder)
+    done = classify(model_path, "-t", 0, photo_folder)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert len(lines) == 12
@@ -73,7 +73,7 @@ def test_json_parses_and_has_the_bad_one_too(model_path: Path, pictures: Path, f
 
 
 def test_csv_parses(model_path: Path, pictures: Path) -> None:
-    done = classify(model_path, "-k", 3, "--format", "csv", pictures)
+    done = classify(model_path, "-k", 3, "-t", 0, "--format", "csv", pictures)
     records = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [Path(record["source"]).name for record in records] == [f"{n}.jpg" for n in "abcd"]
     assert records[0]["error"] == ""

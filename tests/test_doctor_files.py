@@ -267,7 +267,7 @@ def sandboxed(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     folder = tmp_path / "seen"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
-    for path in (tmp_path, *tmp_path.parents[:2]):
+    for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(0o755)
     script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && echo made && exec sleep 60'
     command = ["unshare", "--mount", "sh", "-c", script, str(folder)]

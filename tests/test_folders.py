@@ -241,7 +241,7 @@ def test_a_user_without_rights_is_told_of_his_own_folder(tmp_path: Path) -> None
         pytest.skip("root and setpriv are needed to be another user")
     own = tmp_path / "kept"
     own.mkdir(mode=0o700)
-    for path in (tmp_path, *tmp_path.parents[:2]):
+    for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(0o755)
     code = (
         "import sys; from pathlib import Path; from edge.service.sinks.folders import Folder; "

@@ -68,7 +68,8 @@ def examined(site: Path) -> Damage:
             count += 1
             damaged.append(f"{name}/RECORD is empty")
         for file, digest, size in rows:
-            if not digest:  # RECORD itself, and what Python compiles
+            # RECORD itself has no digest. What is compiled Python compiles anew: numpy 1.26 ships some.
+            if not digest or file.endswith(".pyc"):
                 continue
             count += 1
             fault = _fault(site / file, size, *digest.split("=", 1))
