@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def statements(source: str) -> int:
-    """Count what Python would run, at whatever depth; a text that stands alone runs nothing."""
+    """Count statements at any depth, without docstrings."""
     return sum(
         isinstance(node, ast.stmt)
         and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))

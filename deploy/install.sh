@@ -131,7 +131,7 @@ clean_up() {
     [ -z "$unfinished" ] || rm -rf -- "$unfinished"
     [ -n "$dry_run" ] || [ -n "$no_service" ] || remove_check_unit
     rmdir -- "$opt/versions" "$opt" 2>/dev/null || : # nothing came of it
-    [ "$status" = 0 ] || [ -z "$at" ] || say "stopped while $at; mend what is said above, then run this again"
+    [ "$status" = 0 ] || [ -z "$at" ] || say "stopped while $at; fix what is reported above, then run this again"
     exit "$status"
 }
 

@@ -113,7 +113,7 @@ def test_without_splits_no_set_is_known(tmp_path: Path, drawn: Path, model_path:
     alone = tmp_path / "model.tflite"
     shutil.copy(model_path, alone)
     assert evaluate(drawn, alone).accuracy.total == 90
-    with pytest.raises(DatasetError, match=r"no splits\.csv lies beside"):
+    with pytest.raises(DatasetError, match=r"no splits\.csv beside"):
         evaluate(drawn, alone, split="test")
 
 

@@ -58,7 +58,7 @@ def check(photos: str | os.PathLike[str], *, image_size: int = 224) -> PhotoChec
 
     Args:
         photos: a folder with one folder per class, or with train/ (val/, test/) that hold those.
-        image_size: shorter side of what the network will see, in pixels: smaller photos are told.
+        image_size: shorter side of the network input, in pixels; smaller photos are reported.
 
     Returns:
         How many photos there are, and a finding for each thing that is wrong or odd.
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=224,
         metavar="N",
-        help="what the network will see, in pixels; smaller photos are told (default: 224)",
+        help="network input size in pixels; report photos smaller than this (default: 224)",
     )
 
 

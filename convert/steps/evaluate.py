@@ -121,7 +121,7 @@ def _of_set(
     """The photos of a set by splits.csv; all of them where it knows none."""
     if sets is None:
         if split:
-            fault = f"holds no sets, and no {FILE} lies beside {model}"
+            fault = f"holds no sets, and there is no {FILE} beside {model}"
             raise DatasetError(model.parent, fault, "leave --set out to measure all photos")
         complain(NAME, f"no {FILE} beside {model}: it may have been trained on these photos")
         return photos

@@ -156,7 +156,7 @@ task_judge() {
 num_said() { wc -l </payload/said; }
 now_cs() { awk -v later_s="${1-0}" '{ printf "%d\n", ($1 + later_s) * 100 }' /proc/uptime; }
 
-# Kills it delay_s after it has printed so many lines, or at the next line: machines differ in speed.
+# Kills it delay_s after it has printed this many lines, or at the next line: machines differ in speed.
 task_kill() {
     echo begin >/payload/said
     setsid "$0" install-phase "$phase" >>/payload/said 2>&1 &

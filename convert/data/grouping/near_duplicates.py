@@ -35,7 +35,7 @@ Array = NDArray[Any]
 VERSION = f"{PREPROCESSING_VERSION}.1"  # of what is kept in a cache
 SIDE = 32  # what is hashed, in pixels
 FREQUENCIES = 16  # in both directions, the mean left out
-SAME_BITS = 51  # at most this many of 255 bits differ, whatever the colours
+SAME_BITS = 51  # maximum number of 255 bits that differ; colours are not compared
 ALIKE_BITS = 76  # or this many, where the colours differ by at most
 ALIKE_COLOURS = 10.0  # of 255, on average
 FAINT = 14.0  # a frequency below this is noise: three times what rounding pixels makes
@@ -120,7 +120,7 @@ def look(pixels: Pixels) -> Array:
     """See what is compared of a picture: () LOOK.
 
     Args:
-        pixels: (SIDE, SIDE, 3) uint8, the whole picture, whatever its aspect.
+        pixels: (SIDE, SIDE, 3) uint8, the whole picture, stretched to a square.
     """
     seen = np.zeros((), LOOK)
     grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)  # (SIDE, SIDE)

@@ -23,12 +23,12 @@ class Node:
 
     @property
     def filled(self) -> list[Node]:
-        """The folders that hold a picture, at whatever depth."""
+        """The folders that hold a picture, at any depth."""
         return [folder for folder in self.folders if folder.holds_pictures]
 
     @property
     def holds_pictures(self) -> bool:
-        """Whether a picture lies in it, at whatever depth."""
+        """Whether it holds a picture, at any depth."""
         return bool(self.pictures) or any(folder.holds_pictures for folder in self.folders)
 
 
@@ -125,7 +125,7 @@ def _with(layout: Layout, strays: Sequence[Path], notes: Sequence[Fields]) -> La
 
 
 def _unwrapped(node: Node) -> Node:
-    """Look into a folder that holds nothing but one folder of folders, as archives do."""
+    """Look into a folder whose only entry is a folder of folders, as in archives."""
     while not node.pictures and len(node.folders) == 1 and node.folders[0].filled:
         if set_of(node.folders[0].name):
             return node
