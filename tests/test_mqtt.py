@@ -21,7 +21,9 @@ from live import HOTDOG, until
 
 from edge.errors import ConfigurationError
 from edge.image.preprocess import encode_jpeg
-from edge.service.mqtt.messages import entity_state
+from edge.service.mqtt.client import Client
+from edge.service.mqtt.messages import OFFLINE, entity_state
+from edge.service.mqtt.retained import Retained
 from edge.service.mqtt.settings import Broker as Address
 from edge.service.mqtt.settings import MqttSettings, _machine
 from edge.service.mqtt.sink import MAX_PICTURE_BYTES, small_jpeg
@@ -557,3 +559,43 @@ def test_certificates_that_are_none(tmp_path: Path) -> None:
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"edge-watch: mqtt.ca_file {tmp_path / 'ca'}: ")
+
+
+def client(broker: Broker) -> Client:
+    """A client that contradicts whoever says that it is offline, as the service does."""
+    made = Client(
+        Address("127.0.0.1", broker.port, "", False, "t"),
+        "",
+        ca_file="",
+        availability="t/availability",
+        queue=10,
+        retained=Retained(None, broker.url),
+        report=lambda line: None,
+    )
+    made.heard = lambda topic, payload: made.soon(made.say_online) if payload == OFFLINE else None
+    made.start(("t/availability",))
+    return made
+
+
+def test_a_service_that_ends_never_contradicts_its_own_good_bye(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker, Listener(broker, "t/availability") as listener:
+        for _ in range(20):  # the broker sends the good-bye back while the connection closes
+            ending = client(broker)
+            until(lambda: listener.messages() and listener.messages()[-1][1] == "online")
+            ending.close()
+            until(lambda: listener.messages()[-1][1] == "offline")
+        time.sleep(0.2)
+        assert [text for _, text in listener.messages()] == ["online", "offline"] * 20
+
+
+def test_a_good_bye_that_the_broker_does_not_acknowledge_leaves_the_will(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker, Listener(broker, "t/availability") as listener:
+        ending = client(broker)
+        until(listener.messages)
+        assert broker.process
+        broker.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        ending.close()
+        assert time.monotonic() - began < 5
+        broker.process.send_signal(signal.SIGCONT)
+        until(lambda: listener.messages()[-1][1] == "offline")

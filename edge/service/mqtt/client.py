@@ -6,6 +6,7 @@ loop only lays events down, whatever the broker does.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import ssl
@@ -133,15 +134,27 @@ class Client:
         while self._connected and (self._waiting or self._flying) and time.monotonic() < until:
             self._wake.set()
             time.sleep(0.01)
+        # From here on we are silent: the broker sends our "offline" back to us as well, and a
+        # service that contradicts itself stays online for ever.
         self._closing = True
         self._wake.set()
+        self._thread.join(CLOSE_S)
         if self._connected:
             left = self._paho.publish(self._availability, OFFLINE, qos=1, retain=True)
             left.wait_for_publish(max(0.1, until - time.monotonic()))
-            self._paho.disconnect()
-            self._paho.loop_stop()  # once that is sent: else the broker would tell the will
+            self._leave(politely=left.is_published())
         with self._lock:
             self.lost += len(self._waiting) + len(self._flying)
+
+    def _leave(self, *, politely: bool) -> None:
+        """Disconnect; without a good-bye where "offline" may be lost, so that the will says it."""
+        connection = self._paho.socket()
+        if politely:
+            self._paho.disconnect()
+        elif connection is not None:
+            with contextlib.suppress(OSError):  # it is gone already
+                connection.shutdown(socket.SHUT_RDWR)
+        self._paho.loop_stop()
 
     def _made(self, broker: Broker, password: str, ca_file: str) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2)
@@ -169,9 +182,9 @@ class Client:
         while not self._closing:
             woken = self._wake.wait(TICK_S)
             self._wake.clear()
-            while self._work and self._connected:
+            while self._work and self._connected and not self._closing:
                 self._work.popleft()()
-            if self._connected and not woken:
+            if self._connected and not woken and not self._closing:
                 self.tick()
             self._pump()
 
@@ -235,7 +248,7 @@ class Client:
         self._wake.set()
 
     def _on_message(self, client: Any, data: Any, message: Any) -> None:
-        if not message.retain:  # what is kept from before is no news
+        if not message.retain and not self._closing:  # what is kept from before is no news
             self.heard(message.topic, message.payload)
 
     def _failed(self, why: str) -> None:
