@@ -148,7 +148,7 @@ class Client:
 
     def _leave(self, *, politely: bool) -> None:
         """Disconnect; without a good-bye where "offline" may be lost, so that the will says it."""
-        connection = self._paho.socket()
+        connection: Any = self._paho.socket()
         if politely:
             self._paho.disconnect()
         elif connection is not None:
