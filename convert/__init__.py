@@ -12,6 +12,8 @@
 `convert.run` trains and exports. What can go wrong is an edge.EdgeError. Progress is on stderr.
 """
 
+from edge.names import lazily
+
 # Each name is imported when it is first used, TensorFlow when a training or an export begins.
 TYPE_CHECKING = False  # as in typing
 if TYPE_CHECKING:
@@ -58,18 +60,4 @@ _MODULES = {
     "convert.steps.line": ("Training", "export", "run", "train"),
 }
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name."""
-    from importlib import import_module
-
-    for module, names in _MODULES.items():
-        if name in names:
-            found: object = getattr(import_module(module), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, __all__, _MODULES)

@@ -9,6 +9,8 @@
 `Model().scores("photo.jpg")` gives the scores alone. What can go wrong is an EdgeError.
 """
 
+from edge.names import lazily
+
 # Each name is imported when it is first used: `edge-classify --help` needs no numpy.
 TYPE_CHECKING = False  # as in typing, which takes milliseconds to import
 if TYPE_CHECKING:
@@ -59,18 +61,4 @@ _MODULES = {
     "edge.sources.photos": ("photos",),
 }
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name."""
-    from importlib import import_module
-
-    for module, names in _MODULES.items():
-        if name in names:
-            found: object = getattr(import_module(module), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, __all__, _MODULES)
