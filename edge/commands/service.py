@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import io
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
@@ -19,13 +16,13 @@ from edge.classifier.model import Model
 from edge.classifier.selection import ModelChoice, choose_model
 from edge.classifier.trial import Trying
 from edge.commands import complain
-from edge.errors import ConfigurationError, EdgeError, SourceError
+from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import CAMERA, Configuration
 from edge.service.health import Vitals
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sighting import Sink
-from edge.service.sinks.folders import FolderError, is_hidden
+from edge.service.sinks.folders import FolderError
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results
@@ -120,32 +117,6 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
         yield _mqtt(configuration.mqtt, service)
 
 
-def check_source(configuration: Configuration) -> None:
-    """See whether a folder of pictures can be read; say where it is missing, but may come.
-
-    Raises: SourceError where it will not do without a change.
-    """
-    path = Path(configuration.source)
-    if configuration.source == CAMERA:
-        return
-    above = (folder for folder in path.parents if not glob.has_magic(str(folder)))
-    place = next(above) if glob.has_magic(str(path)) and not os.path.lexists(path) else path
-    try:
-        if stat.S_ISDIR(place.stat().st_mode):
-            with os.scandir(place) as entries:
-                next(entries, None)
-    except OSError as error:
-        if is_hidden(path):
-            fault = f"cannot be read ({error.strerror}: the service sees no home folders)"
-            raise SourceError(
-                path, fault, "move it below /srv or /var/lib/edge-classify"
-            ) from error
-        if not isinstance(error, FileNotFoundError):
-            fault = f"cannot be read ({error.strerror})"
-            raise SourceError(path, fault, f"change its rights: ls -ld {place}") from error
-        say(f"{path}: no such file or folder; the service will wait for it")
-
-
 def unwritable(configuration: Configuration) -> Iterator[EdgeError]:
     """Try to write to each folder that the configuration names, and yield what went wrong."""
     for folder in configuration.folders:
@@ -175,7 +146,7 @@ def _systemd_folder(name: str) -> str:
 
 
 def _web(settings: WebSettings, service: Service) -> Sink:
-    with _needing("web"):
+    with needing("web"):
         from edge.service.web.sink import Web
         from edge.service.web.station import Station
     folder = settings.dataset or f"{_systemd_folder('STATE_DIRECTORY') or '.'}/dataset"
@@ -186,7 +157,7 @@ def _web(settings: WebSettings, service: Service) -> Sink:
 
 
 def _mqtt(settings: MqttSettings, service: Service) -> Sink:
-    with _needing("mqtt"):
+    with needing("mqtt"):
         from edge.service.mqtt.sink import Mqtt
     return Mqtt(settings, service.vitals, say, remembered())
 
@@ -199,25 +170,13 @@ def remembered() -> Path | None:
 
 def forget(settings: MqttSettings, state: str) -> int:
     """Have the broker forget what it keeps of ours. Raises: EdgeError."""
-    with _needing("mqtt"):
+    with needing("mqtt"):
         from edge.service.mqtt import forget as forgetting
     return forgetting.forget(settings, Path(state) / RETAINED)
 
 
-def check_extras(configuration: Configuration) -> None:
-    """See whether page and broker have what they need here. Raises: ConfigurationError."""
-    if configuration.web.listen:
-        configuration.web.token()
-        with _needing("web"):
-            import_module("edge.service.web.sink")
-    if configuration.mqtt.url:
-        configuration.mqtt.password()
-        with _needing("mqtt"):
-            import_module("edge.service.mqtt.sink")
-
-
 @contextmanager
-def _needing(extra: str) -> Iterator[None]:
+def needing(extra: str) -> Iterator[None]:
     """Say what to install where a package is missing. Raises: ConfigurationError."""
     try:
         yield

@@ -13,25 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from edge import board
-from edge.classifier.trial import try_model
-from edge.commands import add_version, complain, run
+from edge.commands import add_version, run
 from edge.commands.keys import HELP, printed
 from edge.commands.service import (
     INSTALLED_STATE,
     NAME,
     Service,
-    check_extras,
-    check_source,
     forget,
     load_model,
     make_sinks,
-    model_choice,
-    model_requirements,
     open_source,
     say,
     tell_folders,
-    unwritable,
 )
+from edge.commands.watch_check import check
 from edge.service.configuration import KEYS, Configuration, Key, build, of_text, read
 from edge.service.delivery import Delivery
 from edge.service.guard import MemoryGuard
@@ -98,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="verify configuration, model and folders and exit; needs no camera",
+        help="verify configuration, model, folders, port and broker and exit; needs no camera",
     )
     parser.add_argument(
         "--forget",
@@ -148,7 +143,7 @@ def _watch(args: dict[str, Any]) -> int:
     if args.get("forget"):
         return _forget(configuration)
     if args.get("check"):
-        return _check(configuration)
+        return check(configuration)
     return _serve(configuration, verbose=args.get("verbose", False))
 
 
@@ -159,29 +154,6 @@ def _forget(configuration: Configuration) -> int:
         return 0
     count = forget(configuration.mqtt, os.environ.get("STATE_DIRECTORY") or INSTALLED_STATE)
     say(f"{count} retained messages were removed from {configuration.mqtt.broker.host}")
-    return 0
-
-
-def _check(configuration: Configuration) -> int:
-    """Say whether the service would work, but for its camera."""
-    how = model_choice(configuration)
-    path = how.path
-    trial = try_model(
-        path, runtime=how.runtime, num_threads=how.num_threads, options=configuration.facts
-    )
-    model_requirements(configuration).check_labels(trial.labels)
-    check_extras(configuration)
-    check_source(configuration)
-    faults = 0
-    for line in unwritable(configuration):
-        faults += 1
-        complain(NAME, line)
-    if faults:
-        return 1
-    golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
-    labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
-    print(f"configuration: good\n{path}: good ({labels}; {golden}; {trial.runtime}; ", end="")
-    print(f"{trial.invoke_p50_ms:.1f} ms)")
     return 0
 
 

@@ -12,6 +12,10 @@ from edge.service.mqtt.client import trusting
 from edge.service.mqtt.settings import MqttSettings
 
 
+class RefusedError(PermissionError):
+    """The broker was reached, and does not let us in."""
+
+
 def try_login(settings: MqttSettings, password: str, timeout_s: float) -> None:
     """Connect, log in and take leave.
 
@@ -20,7 +24,7 @@ def try_login(settings: MqttSettings, password: str, timeout_s: float) -> None:
         password: "" for none.
         timeout_s: for the connection, and for the answer.
 
-    Raises: OSError where it cannot be reached; PermissionError where it refuses the login;
+    Raises: OSError where it cannot be reached; RefusedError where it refuses the login;
         TimeoutError where it does not answer.
     """
     broker = settings.broker
@@ -43,7 +47,7 @@ def try_login(settings: MqttSettings, password: str, timeout_s: float) -> None:
         if not answered.wait(timeout_s):
             raise TimeoutError("no answer to the login")
         if reasons[0].is_failure:
-            raise PermissionError(str(reasons[0]).lower())
+            raise RefusedError(str(reasons[0]).lower())
     finally:
         client.disconnect()
         client.loop_stop()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 import threading
 import weakref
-from collections.abc import Callable
-from socket import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -55,7 +56,10 @@ class Server:
         listens.wait(CLOSE_S)
 
     def _serve(
-        self, loop: asyncio.AbstractEventLoop, sockets: list[socket], listens: threading.Event
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: list[socket.socket],
+        listens: threading.Event,
     ) -> None:
         """Serve until the loop is stopped; the thread's own work."""
         asyncio.set_event_loop(loop)
@@ -82,10 +86,27 @@ class Server:
             self._loop = self._thread = None
 
 
-def _bound(host: str, port: int) -> list[socket]:
+def try_listen(host: str, port: int) -> None:
+    """See whether an address can be listened on. Raises: OSError."""
+    with _explained(host, port):
+        found = socket.getaddrinfo(
+            "" if host == "*" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, *_, address in found:
+            socket.create_server(address, family=family).close()
+
+
+def _bound(host: str, port: int) -> list[socket.socket]:
     """Sockets that listen; host * is all addresses of IPv4 and IPv6. Raises: OSError."""
-    try:
+    with _explained(host, port):
         return bind_sockets(port, "" if host == "*" else host)
+
+
+@contextmanager
+def _explained(host: str, port: int) -> Iterator[None]:
+    """Say what the system does not. Raises: OSError."""
+    try:
+        yield
     except UnicodeError as error:  # no DNS name, such as one with a label of 70 letters
         raise OSError(errno.EADDRNOTAVAIL, f"no such host: {host}") from error
     except PermissionError as error:

@@ -1,0 +1,165 @@
+"""edge-watch --check: whether the service would work, but for its camera."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import stat
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException
+from importlib import import_module
+from pathlib import Path
+
+from edge.classifier.trial import try_model
+from edge.commands import complain
+from edge.commands.service import (
+    NAME,
+    model_choice,
+    model_requirements,
+    needing,
+    say,
+    unwritable,
+)
+from edge.errors import EdgeError, SourceError, reason_of
+from edge.service.configuration import CAMERA, Configuration
+from edge.service.mqtt.settings import MqttSettings
+from edge.service.sinks.folders import is_hidden
+from edge.service.web.settings import WebSettings
+
+ANSWER_S = 5.0  # of a broker, or of who has our port
+SECRETS = Path("/etc/edge-classify")  # for root alone to read; systemd hands them over
+
+
+class AddressError(EdgeError):
+    """Where the live page is to listen, it cannot."""
+
+
+class BrokerError(EdgeError):
+    """The broker does not take this device."""
+
+
+def check(configuration: Configuration) -> int:
+    """Print whether the service would work; return the exit status.
+
+    Raises: EdgeError for what is wrong with model, source or settings.
+    """
+    how = model_choice(configuration)
+    path = how.path
+    trial = try_model(
+        path, runtime=how.runtime, num_threads=how.num_threads, options=configuration.facts
+    )
+    model_requirements(configuration).check_labels(trial.labels)
+    check_extras(configuration)
+    check_source(configuration)
+    faults = 0
+    for line in (*unwritable(configuration), *_network_faults(configuration)):
+        faults += 1
+        complain(NAME, line)
+    if faults:
+        return 1
+    golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
+    labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
+    print(f"configuration: good\n{path}: good ({labels}; {golden}; {trial.runtime}; ", end="")
+    print(f"{trial.invoke_p50_ms:.1f} ms)")
+    return 0
+
+
+def check_source(configuration: Configuration) -> None:
+    """See whether a folder of pictures can be read; say where it is missing, but may come.
+
+    Raises: SourceError where it will not do without a change.
+    """
+    path = Path(configuration.source)
+    if configuration.source == CAMERA:
+        return
+    above = (folder for folder in path.parents if not glob.has_magic(str(folder)))
+    place = next(above) if glob.has_magic(str(path)) and not os.path.lexists(path) else path
+    try:
+        if stat.S_ISDIR(place.stat().st_mode):
+            with os.scandir(place) as entries:
+                next(entries, None)
+    except OSError as error:
+        if is_hidden(path):
+            fault = f"cannot be read ({error.strerror}: the service sees no home folders)"
+            raise SourceError(
+                path, fault, "move it below /srv or /var/lib/edge-classify"
+            ) from error
+        if not isinstance(error, FileNotFoundError):
+            fault = f"cannot be read ({error.strerror})"
+            raise SourceError(path, fault, f"change its rights: ls -ld {place}") from error
+        say(f"{path}: no such file or folder; the service will wait for it")
+
+
+def check_extras(configuration: Configuration) -> None:
+    """See whether page and broker have what they need here. Raises: ConfigurationError."""
+    if configuration.web.listen:
+        configuration.web.token()
+        with needing("web"):
+            import_module("edge.service.web.sink")
+    if configuration.mqtt.url:
+        configuration.mqtt.password()
+        with needing("mqtt"):
+            import_module("edge.service.mqtt.sink")
+
+
+def _network_faults(configuration: Configuration) -> Iterator[EdgeError]:
+    """What is wrong with the page's address and the broker; what may pass is only said."""
+    if configuration.web.listen and (fault := _address_fault(configuration.web)):
+        yield fault
+    if configuration.mqtt.url and (refused := _broker_fault(configuration.mqtt)):
+        yield refused
+
+
+def _address_fault(settings: WebSettings) -> AddressError | None:
+    """Why the page cannot listen; None where it can, or does so already."""
+    from edge.service.web.server import try_listen
+
+    host, port = settings.address
+    try:
+        try_listen(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and _is_ours(host, port):
+            say(f"web.listen {settings.listen}: an edge-watch that runs has this port")
+            return None
+        remedy = f"choose another address or port; sudo ss -ltnp 'sport = :{port}' names a program"
+        fault = f"cannot be listened on ({reason_of(error)})"
+        return AddressError(f"web.listen {settings.listen}", fault, remedy)
+    return None
+
+
+def _is_ours(host: str, port: int) -> bool:
+    """Whether it is an edge-watch that answers there."""
+    here = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    connection = HTTPConnection(here, port, timeout=ANSWER_S)
+    try:
+        connection.request("HEAD", "/healthz")
+        return connection.getresponse().headers.get("Server") == "edge-watch"
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _broker_fault(settings: MqttSettings) -> BrokerError | None:
+    """Why the broker will not take this device; None where it does, or may later."""
+    from ssl import SSLCertVerificationError
+
+    from edge.service.mqtt.login import RefusedError, try_login
+
+    broker, password = settings.broker, settings.password()
+    subject = f"mqtt.url {broker.host}:{broker.port}"
+    try:
+        try_login(settings, password, ANSWER_S)
+    except RefusedError as error:
+        if broker.user and not password and (SECRETS / "mqtt-password").exists():
+            say(f"{subject}: not checked, its password is root's; sudo edge-doctor checks it")
+            return None
+        remedy = "check the user in mqtt.url, and the password (mqtt.password_file)"
+        return BrokerError(subject, f"refuses the login ({reason_of(error)})", remedy)
+    except SSLCertVerificationError as error:
+        remedy = "name the authority that signed its certificate (mqtt.ca_file)"
+        return BrokerError(subject, f"cannot be trusted ({error.verify_message})", remedy)
+    except OSError as error:
+        say(f"{subject}: cannot be reached ({reason_of(error)}); the service will try again")
+    return None

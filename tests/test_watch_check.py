@@ -1,0 +1,99 @@
+"""edge-watch --check: the page's port and host name, and the broker, beside real ones."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from brokers import MOSQUITTO, Broker, free_port, required
+from conftest import ROOT, run
+from live import HOTDOG, watching
+
+from edge.commands.watch_check import check
+from edge.service.configuration import build
+
+SMALL = ROOT / "models" / "hotdog-scratch.tflite"
+BROKER_NEEDED = pytest.mark.skipif(
+    not MOSQUITTO and not required("EDGE_MQTT_REQUIRED"),
+    reason="no broker: sudo apt install mosquitto",
+)
+
+
+def checked(*options: object) -> CompletedProcess[str]:
+    return run("-m", "edge", "watch", "--check", "-m", str(SMALL), *map(str, options))
+
+
+def of_settings(**values: object) -> int:
+    """The check's exit status, in this process: a second less."""
+    named = {name.replace("__", "."): value for name, value in values.items()}
+    return check(build({"source": str(HOTDOG), "model": str(SMALL), **named}))
+
+
+def test_a_port_that_another_program_has(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=_greet, args=(other,), daemon=True).start()
+        port = other.getsockname()[1]
+        assert of_settings(web__listen=str(port)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"edge-watch: web.listen {port}: cannot be listened on (")
+    assert "Address already in use" in said and said.count("\n") == 1
+
+
+def _greet(server: socket.socket) -> None:
+    """Answer as a mail server does: the check asks whether it is an edge-watch."""
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"220 mail.example.org\r\n")
+
+
+def test_a_port_that_an_edge_watch_has_is_no_fault(tmp_path: Path) -> None:
+    with watching(tmp_path, HOTDOG, "--fps", 2, "-m", SMALL) as running:
+        done = checked("--source", HOTDOG, "--web", running.port)
+    assert done.returncode == 0 and done.stdout.startswith("configuration: good\n")
+    line = f"edge-watch: web.listen {running.port}: an edge-watch that runs has this port\n"
+    assert done.stderr == line
+
+
+@pytest.mark.parametrize(
+    "host, why", [("no-such-host.invalid", "Name or service"), ("192.0.2.7", "assign requested")]
+)
+def test_a_host_that_is_not_this_machine(
+    capsys: pytest.CaptureFixture[str], host: str, why: str
+) -> None:
+    assert of_settings(web__listen=f"{host}:8080") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"edge-watch: web.listen {host}:8080: cannot be listened on (")
+    assert said.count("\n") == 1
+    assert why in said or "name resolution" in said  # where there is no DNS at all
+
+
+@BROKER_NEEDED
+def test_a_broker_that_refuses_the_login(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "passwords").write_text("")
+    (tmp_path / "passwords").chmod(0o600)
+    (tmp_path / "password").write_text("wrong\n")
+    settings = ("allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
+    with Broker(tmp_path / "broker", *settings) as broker:
+        url = f"mqtt://pi@127.0.0.1:{broker.port}"
+        assert of_settings(mqtt__url=url, mqtt__password_file=str(tmp_path / "password")) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"edge-watch: mqtt.url 127.0.0.1:{broker.port}: refuses the login (")
+    assert said.count("\n") == 1
+
+
+@BROKER_NEEDED
+def test_a_broker_that_takes_it_and_one_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Broker(tmp_path / "broker") as broker:
+        assert of_settings(mqtt__url=broker.url) == 0
+        assert capsys.readouterr().err == ""
+    url = f"mqtt://127.0.0.1:{free_port()}"
+    assert of_settings(mqtt__url=url) == 0  # it may come later, as the service's start does
+    said = capsys.readouterr().err
+    assert "cannot be reached (Connection refused); the service will try again" in said
