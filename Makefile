@@ -18,7 +18,7 @@ IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SU
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-demo: $(VENV)/ready  ## draw photos, train, convert, measure, classify what was held out (4 minutes)
+demo: $(VENV)/ready  ## draw photos, train, convert, measure, classify the test set (4 minutes)
 	$(BIN)/python -m convert.demo
 
 test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root nor hardware
@@ -62,7 +62,7 @@ test-mqtt: $(VENV)/ready  ## events and states at a real broker, over passwords,
 soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all around it goes wrong
 	$(BIN)/python tests/soak.py --frames 200000 --minutes 60 --csv soak.csv
 
-fuzz: $(VENV)/ready  ## 5,000 damaged pictures, 2,000 damaged models, 5,000 odd requests: each an answer or one line
+fuzz: $(VENV)/ready  ## 5,000 damaged images, 2,000 damaged models, 5,000 odd requests: each gives a result or one line
 	$(BIN)/python tests/fuzz_pictures.py --count 5000 --seed 1
 	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime litert
 	$(BIN)/python tests/fuzz_models.py --count 2000 --seed 1 --runtime tflite
@@ -74,13 +74,13 @@ docs: $(VENV)/ready  ## build the documentation into build/site; a warning is an
 benchmark: $(VENV)/ready  ## measure the shipped models here, and print the README's table
 	$(BIN)/python -m edge benchmark --runtime all --threads 1,2 --format markdown
 
-instrument: $(VENV)/ready  ## hold edge-benchmark against litert-benchmark and itself, on a quiet machine
+instrument: $(VENV)/ready  ## compare edge-benchmark with litert-benchmark and itself, on an idle machine
 	$(BIN)/python benchmarks/instrument.py
 
 release: $(VENV)/ready  ## wheel, source archive, models and SHA256SUMS in dist/release, once version, changelog and tag agree
 	$(BIN)/python deploy/release.py
 
-sample: $(VENV)/ready  ## render the README's picture of a hot dog again
+sample: $(VENV)/ready  ## render the README's image of a hot dog again
 	$(BIN)/python tests/data/render_hotdog.py
 
 clean:  ## remove what make made

@@ -1,10 +1,10 @@
-"""How fast pictures are classified, beside the usual ten lines and beside others' classifiers.
+"""How fast images are classified, beside the usual ten lines and beside others' classifiers.
 
 - One photo, load to label: JPEGs of 12 and 2 megapixels and 640 x 480, in one process each that has
   its model loaded; all in turns. "The usual" is Pillow's open, convert and resize, set_tensor and
   invoke, on the same runtime. "The limit" is Pillow's JPEG decoder at the DCT scale that suffices.
 - Label changes: what decoding at a DCT scale changes against decoding all pixels, on three kinds of
-  pictures, beside what noise changes.
+  images, beside what noise changes.
 - A process from start to end: edge-classify and a script of ten lines, in turns.
 - A folder: decoding ahead on two cores against one photo after the other.
 - Memory: anonymous memory at the fifths of a long run.

@@ -3,7 +3,7 @@
     python benchmarks/folds.py PHOTOS LIST [--folds 5] [--factor F] [-- OPTIONS of convert]
 
 LIST names photos of PHOTOS/train, one path a line: those like what a camera will meet. They are cut
-into folds, look-alikes on one side. For each fold the whole line runs, `python -m convert`, on
+into folds, near-duplicates on one side. For each fold the whole line runs, `python -m convert`, on
 train without the fold and what looks like it, and the int8 file is measured, by edge, on the fold.
 Val stays what it is.
 """
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def _folds(groups_of: dict[Path, int], listed: Sequence[Path], folds: int) -> dict[Path, int]:
-    """Deal the groups of look-alikes out, class by class, so that the folds are equal."""
+    """Deal the groups of near-duplicates out, class by class, so that the folds are equal."""
     random = np.random.default_rng(SEED)
     fold_of_group: dict[int, int] = {}
     for label in sorted({path.parent.name for path in listed}):
@@ -81,7 +81,7 @@ def _folds(groups_of: dict[Path, int], listed: Sequence[Path], folds: int) -> di
 
 
 def _groups(root: Path) -> dict[Path, int]:
-    """The group of look-alikes of each training photo."""
+    """The group of near-duplicates of each training photo."""
     tree = walk_photos(root)
     photos = [
         Photo(file.path, tree.labels["train"].index(file.label), sha256_of(file.path))

@@ -5,7 +5,7 @@ One model, one thread, on a machine that should have nothing else to do:
 - invoke's p50 against litert-benchmark's median (it comes with ai-edge-litert), in turns;
 - the same against a bare loop over the interpreter, in one process, in turns;
 - what the loop adds to a run;
-- how far the p50 of ten benchmarks lie apart, and whether they said that the machine was not quiet;
+- how far the p50 of ten benchmarks lie apart, and whether they reported that the machine was busy;
 - whether the stages add up to the whole way;
 - whether a fifth more of invoke's time, and of the whole way's in one stage, is named by a
   comparison, and a busy neighbour by the look at the machine.
@@ -130,7 +130,7 @@ def _figures(args: argparse.Namespace) -> Iterator[Figure]:
     told = sum(bool(_doubts(one)) for one in several)
     yield Figure(
         f"p50 of {args.benchmarks} benchmarks, the most above the least",
-        f"{apart:.1%}; {told} said that the machine was not quiet",
+        f"{apart:.1%}; {told} reported that the machine was busy",
         "within 5 %, or they say so",
         apart <= 0.05 or told > 0,
     )
@@ -156,7 +156,7 @@ def _slow_downs(args: argparse.Namespace, base: Findings) -> Iterator[Figure]:
         for _ in range(os.cpu_count() or 1):
             stack.enter_context(_busy())
         busy = _benchmark(args)
-    doubts = [doubt for doubt in busy.doubts if "not quiet" in doubt]
+    doubts = [doubt for doubt in busy.doubts if "machine was busy" in doubt]
     said = f"{len(doubts)} doubts"
     yield Figure("a busy process a core, named by the look at the machine", said, "1", bool(doubts))
     changes = {c.what: c for c in compare(busy, base.as_dict(raw=True))}
@@ -168,7 +168,7 @@ def _slow_downs(args: argparse.Namespace, base: Findings) -> Iterator[Figure]:
 def _benchmark(args: argparse.Namespace) -> Findings:
     combination = Combination(args.model.resolve(), "litert", 1)
     plan = Plan((combination,), drawn_picture(), num_runs=args.num_runs, cold_starts=0)
-    found = findings(measure(plan), "", "a drawn picture")
+    found = findings(measure(plan), "", "a drawn image")
     if error := found.rows[0].error:
         raise EdgeError(args.model, error, "measure another model")
     return found
@@ -191,7 +191,7 @@ def _whole(found: Findings) -> float:
 
 
 def _doubts(found: Findings) -> list[str]:
-    return [said for said in (*found.doubts, *_row(found).notes) if "quiet" in said]
+    return [said for said in (*found.doubts, *_row(found).notes) if "machine was busy" in said]
 
 
 def _litert_benchmark(args: argparse.Namespace) -> float:

@@ -30,7 +30,7 @@ from edge.errors import EdgeError
 from edge.sources.photos import files
 
 NAME = "memory"
-DRAWN_PER_CLASS = 100  # look-alikes stay in one set: enough groups of them to be split
+DRAWN_PER_CLASS = 100  # near-duplicates stay in one set: enough groups of them to be split
 # The precision is given: measuring which is faster trains two more networks, and both runs must do
 # the same.
 OPTIONS = "--network small --precision float32 --epochs 2 --steps-per-epoch 50 --quantize float32"

@@ -140,7 +140,7 @@ def opened(name: str, package: str, code: str, model: Path) -> Iterator[Peer]:
         try:
             if process.stdout.readline() != "ready\n":
                 remedy = "try it alone; MediaPipe needs apt install libegl1 libgles2"
-                raise EdgeError(package, "does not start, or refuses the model", remedy)
+                raise EdgeError(package, "does not start, or rejects the model", remedy)
             yield Peer(name, process)
         finally:
             process.kill()

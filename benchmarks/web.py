@@ -1,10 +1,10 @@
-"""What the live page costs the service, with nobody looking and with viewers; how soon it is there.
+"""What the live page costs the service, with no one looking and with viewers; how soon it is there.
 
-- Nobody looks: processor time that the page's sink takes of each frame, by a loop over sightings of
+- No one looks: processor time that the page's sink takes of each frame, by a loop over sightings of
   640 x 480 pixels, its server waiting beside it.
 - Five viewers of the stream: age of a frame at its result and processor time of the whole service,
-  against the same service with nobody looking, in turns.
-- The page: its weight, and the time from asking for it until the stream's first picture is whole.
+  against the same service with no one looking, in turns.
+- The page: its weight, and the time from asking for it until the stream's first image is whole.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--frames", type=count, default=20_000, help="with nobody looking")
+    parser.add_argument("--frames", type=count, default=20_000, help="with no one looking")
     parser.add_argument("--rounds", type=count, default=5, help="with viewers and without")
     parser.add_argument("--seconds", type=count, default=8, help="of each round")
     args = parser.parse_args(argv)
@@ -73,18 +73,18 @@ def _measure(args: argparse.Namespace) -> int:
     weight = sum(path.stat().st_size for path in STATIC.iterdir())
     print("| what | measured | wanted |\n|---|---|---|")
     print(
-        f"| processor time per frame, nobody looks, web and metrics on | {alone_ms:.4f} ms | 0.1 |"
+        f"| processor time per frame, no one looks, web and metrics on | {alone_ms:.4f} ms | 0.1 |"
     )
     age, processor, first = (statistics.median(each) for each in zip(*rounds, strict=True))
     viewers = f"{VIEWERS} viewers at {FPS} fps, 640 x 480"
     print(f"| {viewers}: age of a frame at its result, against none | {age:.3f} times | 1.1 |")
     print(f"| {viewers}: processor time of the service, all threads | {processor:.3f} times | |")
-    print(f"| first picture after the page is asked for | {first:.3f} s | 0.5 |")
+    print(f"| first image after the page is asked for | {first:.3f} s | 0.5 |")
     print(f"| page weight | {weight / 1000:.1f} kB | 60 |")
     return 0
 
 
-# --- nobody looks
+# --- no one looks
 
 
 def _nobody(folder: Path, frames: int) -> float:
@@ -130,7 +130,7 @@ def _sighting(number: int, pixels: Any) -> Sighting:
 
 
 def _rounds(folder: Path, rounds: int, seconds: int) -> Iterator[tuple[float, float, float]]:
-    """In each: age and processor time with viewers, against those without; the first picture."""
+    """In each: age and processor time with viewers, against those without; the first image."""
     frames = folder / "frames"
     frames.mkdir()
     noise = np.random.default_rng(1).normal(0, 20, (8, *SIZE, 3))
@@ -170,7 +170,7 @@ def _watched(pid: int, port: int, viewers: int, seconds: int) -> tuple[float, fl
     looking = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(viewers)]
     for each in looking:
         assert each.stdout
-        each.stdout.readline()  # it has seen its first picture
+        each.stdout.readline()  # it has seen its first image
     ages, number = list[float](), 0
     before = _processor_s(pid)
     until = time.monotonic() + seconds
@@ -208,7 +208,7 @@ def _latest(port: int) -> dict[str, Any]:
 
 
 def _first_picture(port: int) -> float:
-    """From asking for the page until the stream's first picture has come, in s."""
+    """From asking for the page until the stream's first image has come, in s."""
     while not _latest(port)["sighting"]:
         time.sleep(0.05)
     began = time.monotonic()

@@ -18,7 +18,7 @@ STEPS = {
     "train": "train only; OUT/training keeps the best epoch",
     "export": "convert, measure and report the training in OUT",
     "evaluate": "measure .tflite files on photos",
-    "wrap": "let a .tflite file made elsewhere say what ours say of themselves",
+    "wrap": "add labels, normalization and golden vectors to a .tflite file made elsewhere",
 }
 EXAMPLES = """\
 PHOTOS holds one folder per class, or train/, val/ and test/ with those. Sets that are missing are

@@ -22,7 +22,7 @@ MOST_BASELINE = 0.6  # of a linear model on the mean colour: shapes must matter
 
 
 def main() -> int:
-    """Draw, train, convert, measure, then classify what was held out; 1 if that is not good."""
+    """Draw, train, convert, measure, then classify the test set; return 1 if accuracy is low."""
     started = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     photos, held_out, out = FOLDER / "photos", FOLDER / "held-out", FOLDER / "out"
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _classify(model: Path, folder: Path) -> float:
-    """Run edge-classify on a folder of classes, show a few of its answers; return its accuracy."""
+    """Run edge-classify on a folder of classes, print a few results; return its accuracy."""
     options = ("-m", str(model), "--format", "jsonl", "-r", str(folder))
     command = child.python("-m", edge.__name__, "classify", *options)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=child.environment())
@@ -59,7 +59,7 @@ def _classify(model: Path, folder: Path) -> float:
 
 
 def say(message: str) -> None:
-    """Say one line on stderr."""
+    """Print one line to stderr."""
     print(f"demo: {message}", file=sys.stderr, flush=True)
 
 

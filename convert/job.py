@@ -29,7 +29,7 @@ class Run:
     photos: Path
     out: Path
     name: str
-    command: str  # how to say it again; no path in it
+    command: str  # to repeat it; without paths
     config: TrainConfig
     weighed: tuple[tuple[Path, float], ...]  # lists of training photos that count more
     group_by: str  # of convert.names.GROUP_BY
@@ -145,7 +145,7 @@ def without_mirror(recipe: Recipe) -> Recipe:
 
 
 def _refuse_impossible(config: TrainConfig) -> None:
-    """Refuse what the network cannot be. Raises: WeightsError."""
+    """Reject what the network cannot be. Raises: WeightsError."""
     name, network = config.network, NETWORKS[config.network]
     least = min(config.image_size)
     if least < network.smallest:
@@ -170,5 +170,5 @@ def _config_of(about: Mapping[str, Any]) -> TrainConfig:
 
 
 def say(message: str) -> None:
-    """Say one line on stderr."""
+    """Print one line to stderr."""
     print(f"convert: {message}", file=sys.stderr, flush=True)

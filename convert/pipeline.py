@@ -165,7 +165,7 @@ def _about(job: Run, dataset: Dataset, weights: NDArray[np.float32]) -> dict[str
 
 
 def _config(job: Run, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Every option of the training and of its files; labels and photos are told elsewhere."""
+    """Return the options of the training and of its files; labels and photos are elsewhere."""
     told = {k: v for k, v in checkpoint.about.items() if k not in ("labels", "photos")}
     return told | {"threshold_precision": job.threshold_precision}
 
@@ -216,7 +216,7 @@ def _export(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
 
 
 def _write_lists(job: Run, dataset: Dataset, report: Report) -> None:
-    """Write which photo was in which set, and what the chosen file answers to those held out."""
+    """Write the set of each photo, and the chosen file's predictions for val and test."""
     predictions = {
         photo.sha256: Prediction(tuple(scores))
         for name, found in report.sets.items()

@@ -118,7 +118,7 @@ check_options() {
 # Without a camera the first run would end in a service that waits for one.
 ask_source() {
     if [ -n "$source$no_service$dry_run" ] || [ -e "$config" ] || has_picamera2 || ! [ -t 0 ]; then return 0; fi
-    printf 'This system has no software for a camera. Folder of pictures to classify (empty: none yet): ' >&2
+    printf 'This system has no software for a camera. Folder of images to classify (empty: none yet): ' >&2
     read -r source || :
     [ -z "$source" ] || [ -d "$source" ] || wrong "$source: no such folder"
 }
@@ -197,7 +197,7 @@ conclude() {
     status=$(property StatusText)
     say "${target##*/} is $(property ActiveState)${status:+: $status}; journalctl -u edge-watch -f shows more"
     results=$(configured results.file)
-    [ -z "$results" ] || say "each picture's result: sudo tail -F $results"
+    [ -z "$results" ] || say "each image's result: sudo tail -F $results"
 }
 
 read_options "$@"

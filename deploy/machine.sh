@@ -24,7 +24,7 @@ check_release() {
     case $release in
     bookworm | trixie) ;;
     buster | bullseye) fail "$release is too old (Python 3.11 is needed); install Raspberry Pi OS bookworm or trixie" ;;
-    *) say "$release: not tried on this release; going on" ;;
+    *) say "$release: not tested on this release; continuing" ;;
     esac
     [ "$(uname -m)" != armv6l ] ||
         fail 'this processor is an ARMv6, and no TFLite runtime exists for it; use a Pi Zero 2, a Pi 2 or newer'
@@ -69,7 +69,7 @@ not_installed() {
 
 has_picamera2() { is_installed python3-picamera2 || apt-cache show python3-picamera2 >/dev/null 2>&1; }
 
-# What a run that was killed while dpkg worked has left; apt would refuse to do anything.
+# What a run that was killed while dpkg worked has left; apt would reject to do anything.
 finish_dpkg() {
     if [ -z "$(dpkg --audit 2>/dev/null)$(find /var/lib/dpkg/updates -name '[0-9]*' 2>/dev/null)" ]; then return 0; fi
     step 'finishing what dpkg was cut short in' || return 0
@@ -83,7 +83,7 @@ finish_dpkg() {
 install_packages() {
     finish_dpkg
     missing=$(not_installed python3 python3-venv python3-numpy python3-pil)
-    if [ -n "$missing" ] && [ -z "$offline" ] && step 'asking apt what there is'; then
+    if [ -n "$missing" ] && [ -z "$offline" ] && step 'apt-get update'; then
         apt-get -qq update || say 'apt-get update failed; going on with what apt knew before'
     fi
     if [ -z "$no_service" ] && has_picamera2; then

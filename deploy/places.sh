@@ -39,7 +39,7 @@ fail() {
     exit 1
 }
 
-# step WHAT IS DONE: says it, and is false in a dry run, so that the caller leaves it at that.
+# step TEXT: prints the step, and is false in a dry run, so that the caller skips it.
 step() {
     at=$*
     say "${dry_run:+dry run: }$*"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs this checkout on a Pi over ssh; see push.sh --help.
 #
-# One remote shell makes its own temporary folder, works in it and removes it by its own variable. What the network says is
+# One remote shell makes its own temporary folder, works in it and removes it by its own variable. What the network sends is
 # shown or compared with marks that hold a random token, and never becomes part of a command: a greeting in .bashrc is text.
 set -eu
 
@@ -96,7 +96,7 @@ build_wheel() {
 }
 
 # What runs on the Pi: one line without single quotes or exec, for a login shell may be fish, csh or restricted. Lines before the token
-# are left from what answered the questions of a .bashrc. When the connection is lost, SIGPIPE ends it by its trap, and the
+# are left from the replies to the questions of a .bashrc. When the connection is lost, SIGPIPE ends it by its trap, and the
 # folder is removed. sudo reads its password from the same input as the files.
 # shellcheck disable=SC2016  # expanded on the Pi
 remote_command() {
@@ -113,7 +113,7 @@ remote_command() {
         'mark ended "$status"')"
 }
 
-# Writes what the remote shell reads. Empty lines first: they answer a .bashrc that asks something.
+# Writes what the remote shell reads. Empty lines first: replies to questions of a .bashrc.
 send() {
     printf '\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n'
     wait_for began
@@ -131,9 +131,9 @@ wait_for() {
     done
 }
 
-# sudo's question is on the screen by way of its standard error; the answers are typed blindly, as it would have it.
+# sudo's question is on the screen by way of its standard error; the replies are typed blindly, as usual.
 type_password() {
-    [ -t 0 ] || return 0 # sudo then says that there is no password
+    [ -t 0 ] || return 0 # sudo then reports that there is no password
     stty -echo
     while IFS= read -r answer; do printf '%s\n' "$answer"; done
 }
@@ -155,7 +155,7 @@ receive() {
 
 stop_sending() { if [ -e "$work/sender" ]; then kill "$(cat "$work/sender")" 2>/dev/null || :; fi; }
 
-# A login that never comes to the command, such as a .bashrc that asks the same question for ever.
+# A login that never comes to the command, such as a .bashrc that repeats a question for ever.
 limit_login() {
     left=$login_limit_s
     while [ "$left" -gt 0 ] && [ -d "$work" ] && [ ! -e "$work/began" ] && [ ! -e "$work/closed" ]; do
@@ -184,7 +184,7 @@ conclude() {
     if [ -e "$work/unwritten" ]; then fail "$host: the files could not be unpacked, see above; make room in its /tmp"; fi
     if [ -e "$work/powerless" ]; then fail "$host: this user is not root, and sudo is not installed; log in as root"; fi
     if [ -e "$work/began" ]; then fail "$host: the connection was lost; run this again, a second run finishes the first"; fi
-    fail "$host: its login did not run a command, see above (a wrong key, a restricted shell, a .bashrc that asks or ends?); try: $ssh $host true"
+    fail "$host: its login did not run a command, see above (a wrong key, a restricted shell, a .bashrc that prompts or exits?); try: $ssh $host true"
 }
 
 # shellcheck disable=SC2317  # called by a trap

@@ -27,7 +27,7 @@ class ReleaseError(Exception):
 
 
 def git(*words: str) -> str:
-    """Ask git about the repository."""
+    """Run git, and return its output."""
     asked = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
     if asked.returncode:
         raise ReleaseError(f"git {' '.join(words)}: {asked.stderr.strip() or 'failed'}")
@@ -60,7 +60,7 @@ def agreed_version() -> str:
 
 
 def check_committed() -> None:
-    """Refuse what is not in the commit: it would be in the release."""
+    """Reject what is not in the commit: it would be in the release."""
     if changed := git("status", "--porcelain"):
         raise ReleaseError(f"{changed.split()[-1]}: is not committed; commit it, or put it away")
 
@@ -77,7 +77,7 @@ def build(folder: Path, *targets: str) -> Iterator[Path]:
 
 
 def same_twice(wheel: Path, folder: Path) -> None:
-    """Build the wheel again, and refuse it where it comes out otherwise."""
+    """Build the wheel again, and reject it where it comes out otherwise."""
     (again,) = build(folder, "wheel")
     if again.read_bytes() != wheel.read_bytes():
         raise ReleaseError(
@@ -117,7 +117,7 @@ def release(folder: Path) -> None:
 
 
 def main() -> int:
-    """Release, or say in a line why not."""
+    """Release, or print in a line why not."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "dist" / "release")
     try:

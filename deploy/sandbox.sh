@@ -28,7 +28,7 @@ check_version() {
     fail "${target##*/} did not pass its check, see above; ${last:-nothing} stays in place"
 }
 
-# in_sandbox COMMAND...: runs it within the properties of the unit; what it says is shown.
+# in_sandbox COMMAND...: runs it within the properties of the unit; its output is shown.
 in_sandbox() {
     write_check_unit "$@"
     systemctl daemon-reload

@@ -7,7 +7,7 @@ configured() { python "$here/settings.py" get "$config" "$1" 2>/dev/null || :; }
 
 user_changed_config() { [ -e "$config" ] && ! is_as_recorded "$config"; }
 
-# What the user has written stays as it is, but for what the options say. Else it is the new default, with what the options
+# What the user has written is kept, apart from the options' values. Else it is the new default, with what the options
 # of this run or of earlier ones have put in.
 render_config() {
     candidate=$work/watch.toml
@@ -19,7 +19,7 @@ render_config() {
     fi
     [ -z "$model" ] || set_setting model "$model_place"
     [ -z "$source" ] || set_setting source "$source"
-    # Of a folder each picture's result is wanted, and not only that the state has changed.
+    # Of a folder each image's result is wanted, and not only that the state has changed.
     case $source in /*) [ -n "$(candidate_setting results.file)" ] || set_setting results.file "$state/results.jsonl" ;; esac
     [ -z "$snapshots" ] || set_setting snapshots.folder "$snapshots"
     if [ -e "$config" ]; then # so that the check may read just what the service may
@@ -93,5 +93,5 @@ make_snapshots_folder() {
     mkdir -p -- "$snapshots"
     chgrp -- "$shared_group" "$snapshots"
     chmod -- g+rwxs "$snapshots"
-    say "to see the pictures as your own user: sudo usermod -aG $shared_group ${SUDO_USER:-\$USER}, then log in again"
+    say "to see the images as your own user: sudo usermod -aG $shared_group ${SUDO_USER:-\$USER}, then log in again"
 }

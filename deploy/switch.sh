@@ -87,7 +87,7 @@ is_in_use() {
     return 1
 }
 
-# Starts it, and waits until systemd calls it ready. A service that waits for its camera is ready too, and says so.
+# Starts it, and waits until systemd calls it ready. A service that waits for its camera is ready too, and reports it.
 start() {
     systemctl daemon-reload
     systemctl reset-failed "$unit_name" 2>/dev/null || :
@@ -104,12 +104,12 @@ start() {
         sleep 1
         waited=$((waited + 1))
     done
-    ended=$(property Result)/$(property ExecMainStatus) # before systemd tries again
+    ended=$(property Result)/$(property ExecMainStatus) # before systemd restarts it
     show_why >&2
     return 1
 }
 
-# What the service itself has said since then; else what systemd says of it.
+# What the service itself has logged since then; else what systemd logged about it.
 show_why() {
     why=$(journalctl --quiet --no-pager --output=cat --since "$since" _SYSTEMD_UNIT="$unit_name" | tail -n 5)
     [ -n "$why" ] || why=$(journalctl --quiet --no-pager --output=cat --since "$since" --unit "$unit_name" | tail -n 5)
@@ -144,21 +144,21 @@ start_or_go_back() {
         undo
     elif [ "$ended" = exit-code/1 ]; then
         settle
-        say 'it cannot work yet, see above; systemd tries again every 10 seconds (a folder instead of a camera: --source DIR)'
+        say 'it cannot work yet, see above; systemd restarts it every 10 seconds (a folder instead of a camera: --source DIR)'
     else
-        fail 'it did not start, see above; journalctl -u edge-watch tells more'
+        fail 'it did not start, see above, or journalctl -u edge-watch'
     fi
 }
 
-# Nothing that the new version could say of its source is worth a service that worked until now.
+# Nothing that the new version could report of its source is worth a service that worked until now.
 undo() {
     back=$(cat "$pending/link")
     say "it did not start, see above; going back to ${back##*/}"
     restore "$pending"
     switch_link "$back"
-    start || fail 'the last version did not start either; journalctl -u edge-watch tells more'
+    start || fail 'the last version did not start either; see journalctl -u edge-watch'
     rm -rf -- "$pending"
-    fail "${back##*/} runs again; journalctl -u edge-watch tells what is wrong with the new one"
+    fail "${back##*/} runs again; see journalctl -u edge-watch for the fault of the new one"
 }
 
 # What was in place before an upgrade, of the version or of the model, is what --back goes back to.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes what install.sh put on this machine; uninstall.sh --help tells what stays.
+# Removes what install.sh put on this machine; uninstall.sh --help names what is kept.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -58,7 +58,7 @@ stop_service() {
     systemctl reset-failed "$unit_name" 2>/dev/null || :
 }
 
-# A broker keeps what a device has told it; Home Assistant would show the device for ever.
+# A broker keeps a device's retained messages; Home Assistant would show the device for ever.
 forget_device() {
     grep -qs '^url = ' "$config" && [ -x "$opt/current/bin/edge-watch" ] || return 0
     step "removing this device from the MQTT broker" || return 0
@@ -126,7 +126,7 @@ give_back() {
     done
     packages=$(recorded apt)
     [ -n "$packages" ] || return 0
-    step "telling apt that nobody asked for: $packages" || return 0
+    step "marking as automatically installed: $packages" || return 0
     # shellcheck disable=SC2086  # a list of words
     apt-mark auto $packages >/dev/null || :
     say 'sudo apt-get autoremove removes those that nothing else needs'

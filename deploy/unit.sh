@@ -27,7 +27,7 @@ render_dropins() {
     [ -s "$work/dropins/30-folders.conf" ] || rm -f -- "$work/dropins/30-folders.conf"
 }
 
-# The unit may write below its state folder alone; pictures elsewhere need a line. A stick that is not plugged in is no reason
+# The unit may write below its state folder alone; images elsewhere need a line. A stick that is not plugged in is no reason
 # not to start.
 render_folders() {
     pictures=$(candidate_setting snapshots.folder)
@@ -76,7 +76,7 @@ put_secret() {
     mv -- "$1.new" "$1"
 }
 
-# What is left to do by hand: a page or a broker that nobody asked for is a surprise.
+# What is left to do by hand: a page or a broker that no one requested is a surprise.
 tell_parts() {
     case ,$extras, in *,web,*)
         grep -q '^listen = ' "$config" ||

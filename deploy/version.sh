@@ -149,7 +149,7 @@ make_venv() {
     (cd "$target"/lib/python3*/site-packages && echo "$system_packages" >system.pth)
 }
 
-# Wheels that were kept beside these scripts are tried first: a rebuild needs no network.
+# Wheels that were kept beside these scripts come first: a rebuild needs no network.
 install_into_venv() {
     echo "$system" | awk '{ print "numpy==" $2; print "pillow==" $3 }' >"$work/constraints"
     set -- install --no-user --constraint "$work/constraints" "$wheel${with:+[$with]}"

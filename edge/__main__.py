@@ -1,7 +1,7 @@
 """python -m edge classify|watch|benchmark|doctor ...: the same as the console scripts.
 
-All begin here: nothing of the project is imported before a function runs, so that they have
-something to say where files are empty, as after a power cut.
+All begin here: nothing of the project is imported before a function runs, so that they can
+report a fault even if files are empty, as after a power cut.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _start(command: str, argv: Sequence[str]) -> int:
 
 
 def _damage(command: str, error: Exception) -> str:
-    """Say in one line what keeps a command from starting, and the remedy."""
+    """Return one line with what keeps a command from starting, and the remedy."""
     remedy = "sudo deploy/install.sh" if command == "doctor" else "edge-doctor"
     try:
         from edge.doctor.finding import FAULT, Context

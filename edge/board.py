@@ -1,7 +1,7 @@
-"""What the machine is, and how it fares: read from /proc and /sys; None where it does not say.
+"""The machine and its state, read from /proc and /sys; None if unknown.
 
 Every function takes the root of the tree that it reads, and costs well below a millisecond unless
-it says otherwise.
+stated otherwise.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class CpuTime:
 
 @dataclass(frozen=True)
 class Throttling:
-    """What the firmware of a Raspberry Pi does against heat and a weak supply; None: not told.
+    """What the firmware of a Raspberry Pi does against heat and undervoltage; None: unknown.
 
     The second four, read from sysfs, are only sure where True: the kernel's own look at them, every
     2 s, clears them there. vcgencmd's are those since boot.
@@ -114,7 +114,7 @@ def num_cores(root: Path = ROOT) -> int | None:
 
 
 def clock_mhz(root: Path = ROOT) -> float | None:
-    """The fastest core's clock now, as the governor asked for: throttling is not in it."""
+    """Return the fastest core's clock as set by the governor: throttling is not in it."""
     return _fastest_mhz(root, "scaling_cur_freq")
 
 
@@ -159,7 +159,7 @@ def peak_memory(root: Path = ROOT) -> int | None:
 
 
 def processor(root: Path = ROOT) -> str | None:
-    """The processor's name, such as "Intel(R) Xeon(R) Processor"; most ARM kernels tell none."""
+    """The processor's name, such as "Intel(R) Xeon(R) Processor"; most ARM kernels have none."""
     named = re.search(r"^model name\s*:\s*(.+)$", _read(root / "proc/cpuinfo") or "", re.MULTILINE)
     return named[1].strip() if named else None
 
@@ -187,11 +187,11 @@ def temperature(root: Path = ROOT) -> float | None:
 def throttling(root: Path = ROOT, *, vcgencmd: bool = False) -> Throttling | None:
     """What the firmware of a Raspberry Pi does against heat and a weak supply.
 
-    Where the firmware's bits are not in sysfs (Pi 5), the kernel's alarm tells of under-voltage.
+    Where the firmware's bits are not in sysfs (Pi 5), the kernel's alarm reports undervoltage.
 
     Args:
         root: the tree to read.
-        vcgencmd: ask the firmware first, by a process of some 10 ms (2 s at most): not for a loop.
+        vcgencmd: query the firmware first, by a process of some 10 ms (at most 2 s): not in a loop.
     """
     bits = _ask_vcgencmd(root) if vcgencmd else None
     if bits is None:
@@ -248,7 +248,7 @@ def memory_limit(root: Path = ROOT) -> int | None:
     return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
 
 
-_NO_LIMIT = 1 << 60  # the older hierarchy says "none" by a number of this size
+_NO_LIMIT = 1 << 60  # the older hierarchy writes "none" as a number of this size
 
 
 def _limits(hierarchy: Path, path: str, name: str) -> list[int]:

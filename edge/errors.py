@@ -1,10 +1,10 @@
 """What can go wrong on the device, each with its subject, its fault and its remedy.
 
 EdgeError
-├── ImageError           a picture cannot be read
-├── SourceError          a folder or pattern yields no picture
+├── ImageError           an image cannot be read
+├── SourceError          a folder or pattern yields no image
 ├── ModelError           a .tflite file cannot be used
-│   └── ScoresError      it can, but gives no scores for a picture
+│   └── ScoresError      it can, but gives no scores for an image
 ├── ConfigurationError   a setting is wrong
 └── RuntimeMissingError  no TFLite runtime can be used
 """
@@ -24,11 +24,11 @@ class EdgeError(Exception):
 
 
 class ImageError(EdgeError):
-    """A picture cannot be read."""
+    """An image cannot be read."""
 
 
 class SourceError(EdgeError):
-    """A folder or pattern yields no picture."""
+    """A folder or pattern yields no image."""
 
 
 class ModelError(EdgeError):
@@ -36,11 +36,11 @@ class ModelError(EdgeError):
 
 
 class ScoresError(ModelError):
-    """A model gives no scores for one picture; others may have some."""
+    """A model gives no scores for one image; others may have some."""
 
 
 class ConfigurationError(EdgeError):
-    """A setting is wrong: nothing will mend itself, and nobody should try again."""
+    """A setting is wrong: nothing will mend itself, and no one should try again."""
 
 
 class RuntimeMissingError(EdgeError):
@@ -53,13 +53,13 @@ def one_line(text: str) -> str:
 
 
 def reason_of(error: BaseException | None) -> str:
-    """Say in one line why something failed, without the number and the path of an OSError."""
+    """Return in one line why something failed, without the number and path of an OSError."""
     said = error.strerror if isinstance(error, OSError) else ""
     return one_line(said or str(error) or type(error).__name__)
 
 
 def checked(name: str, value: float, least: float, most: float) -> None:
-    """Refuse a setting that is no number from `least` to `most`. Raises: ConfigurationError."""
+    """Reject a setting that is no number from `least` to `most`. Raises: ConfigurationError."""
     whole = isinstance(least, int)
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:

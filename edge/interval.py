@@ -1,4 +1,4 @@
-"""How sure a share is that was counted on so many photos."""
+"""Confidence interval of a share, given the number of photos."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     python tests/fuzz_models.py --count 2000 --seed 1 [--runtime litert|tflite] [MODEL ...]
 
-Each damaged file is opened and asked about a picture, as a program would, in a forked process. One
-that crashes, hangs or takes too much memory there must be one that `ensure_sound` refuses with a
+Each damaged file is opened and asked about an image, as a program would, in a forked process. One
+that crashes, hangs or takes too much memory there must be one that `ensure_sound` rejects with a
 line, before a program opens it. Prints how many ended in which way, and fails where one ended in
 another, with its number: `--first NUMBER --count 1 --keep FOLDER` keeps that file.
 """

@@ -1,10 +1,10 @@
-"""Damage pictures by a seed, and see that each ends in an answer or in one clear line.
+"""Damage images by a seed, and see that each ends in an answer or in one clear line.
 
     python tests/fuzz_pictures.py --count 5000 --seed 1
 
-Picture number N of a seed is the same in every run (with one Pillow): `--first N --count 1` tries
+Image number N of a seed is the same in every run (with one Pillow): `--first N --count 1` tries
 it alone, `--keep FOLDER` writes the offenders. They are decoded in a process of its own, which is
-started again after a picture that killed it, held it longer than 10 s, or took more than 1 GB.
+started again after an image that killed it, held it longer than 10 s, or took more than 1 GB.
 
 Exit status: 0 where each ended well, 1 where some did not.
 """
@@ -253,7 +253,7 @@ DAMAGES: tuple[Callable[[bytearray, Random, list[bytes]], bytearray], ...] = (
 
 
 def damaged(number: int, seed: int, sound: list[bytes]) -> bytes:
-    """Picture `number` of a seed: one of the sound ones, damaged in one way or two."""
+    """Image `number` of a seed: one of the sound ones, damaged in one way or two."""
     random = Random([seed, number])
     content = bytearray(sound[random.randint(len(sound))])
     for _ in range(random.randint(1, 3)):
@@ -266,7 +266,7 @@ def damaged(number: int, seed: int, sound: list[bytes]) -> bytes:
 
 
 def outcome(content: bytes) -> str:
-    """What becomes of a picture: "answer", the fault that it is refused with, or what is wrong."""
+    """What becomes of an image: "answer", the fault that it is rejected with, or what is wrong."""
     try:
         tensor = preprocess(content, INPUT)
         assert tensor.shape == INPUT.shape
@@ -283,7 +283,7 @@ def outcome(content: bytes) -> str:
 
 
 def work(seed: int, first: int, count: int) -> None:
-    """Decode pictures; print a line of each: number, milliseconds, bytes, outcome."""
+    """Decode images; print a line of each: number, milliseconds, bytes, outcome."""
     sound = pictures()
     for number in range(first, first + count):
         content = damaged(number, seed, sound)
@@ -298,7 +298,7 @@ def work(seed: int, first: int, count: int) -> None:
 
 
 def outcomes(seed: int, first: int, count: int) -> Iterator[tuple[int, str]]:
-    """Yield the number and the outcome of each picture; what is wrong begins in capitals."""
+    """Yield the number and the outcome of each image; what is wrong begins in capitals."""
     end = first + count
     while first < end:
         words = [sys.executable, __file__, "--work", str(first), "--seed", str(seed)]
@@ -309,13 +309,13 @@ def outcomes(seed: int, first: int, count: int) -> Iterator[tuple[int, str]]:
                     first = number + 1
                     yield number, found
                     if not found.startswith((ANSWER, "refused")):
-                        break  # a process that went wrong once says nothing of the next picture
+                        break  # a process that went wrong once says nothing of the next image
             finally:
                 process.kill()
 
 
 def _watched(process: subprocess.Popen[bytes], first: int) -> Iterator[tuple[int, str]]:
-    """What a working process says of its pictures, until it ends or goes wrong."""
+    """What a working process says of its images, until it ends or goes wrong."""
     lines: queue.Queue[bytes] = queue.Queue()
     chatter: list[bytes] = []
     for stream, put in ((process.stdout, lines.put), (process.stderr, chatter.append)):
@@ -360,7 +360,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=5000, metavar="N", help="pictures")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for the offending pictures")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for the offending images")
     parser.add_argument("--work", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.work is not None:
@@ -379,7 +379,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 (args.keep / f"{args.seed}-{number}").write_bytes(content)
     for found, times in counts.most_common():
         print(f"{times:6} {found}")
-    print(f"{sum(counts.values()):6} damaged pictures, {wrong} of which went wrong")
+    print(f"{sum(counts.values()):6} damaged images, {wrong} of which went wrong")
     return 1 if wrong else 0
 
 

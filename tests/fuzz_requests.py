@@ -1,4 +1,4 @@
-"""Requests that nobody should send, drawn by a seed, over plain sockets to a real service.
+"""Requests that no one should send, drawn by a seed, over plain sockets to a real service.
 
 What must hold of each: an answer or a closed connection within the time limit, no 500, nothing of a
 file that is not the page's, nothing written without the token; and the service goes on.

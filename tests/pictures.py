@@ -1,4 +1,4 @@
-"""Pictures that tests draw, files of them, and how far two arrays are apart."""
+"""Images that tests draw, files of them, and how far two arrays are apart."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def scene(height: int, width: int) -> Pixels:
 
 
 def stored(upright: Pixels, orientation: int) -> Pixels:
-    """Lay a picture down as a camera stores it under an orientation (EXIF 2.32, tag 0x0112).
+    """Lay an image down as a camera stores it under an orientation (EXIF 2.32, tag 0x0112).
 
-    The tag names where the stored row 0 and column 0 are in the upright picture.
+    The tag names where the stored row 0 and column 0 are in the upright image.
     """
     mirrored, flipped = upright[:, ::-1], upright[::-1]
     both = flipped[:, ::-1]
@@ -58,7 +58,7 @@ def encoded(image: Image.Image | Pixels, format: str, **options: Any) -> bytes:
 
 
 def turned(upright: Pixels, orientation: int, format: str) -> bytes:
-    """A file that holds the picture laid down, and the tag that says how."""
+    """A file that holds the image laid down, and the tag that says how."""
     if format == "TIFF":
         return encoded(stored(upright, orientation), "TIFF", tiffinfo={ORIENTATION: orientation})
     exif = Image.Exif()

@@ -1,4 +1,4 @@
-"""Which tests need TensorFlow, and which are of `convert`: so that nobody has to mark them."""
+"""Which tests need TensorFlow, and which are of `convert`: so that no one has to mark them."""
 
 from __future__ import annotations
 

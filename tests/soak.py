@@ -2,13 +2,13 @@
 
     python tests/soak.py --frames 200000 --minutes 60 --seed 1 --csv soak.csv
 
-By a seed the source stalls, gives bad pictures, jumps in time and fails for good (the service then
+By a seed the source stalls, gives bad images, jumps in time and fails for good (the service then
 starts anew); sinks raise before and after their work, are slow and lose their folders; the model's
 file is touched, replaced, damaged, removed and mended. That must hold:
 
 - no leak: RssAnon stays within 5 MB after the warm-up, descriptors and threads stay as they were;
 - no event is lost: every sink takes every change of state in order, at least once;
-- every good model is loaded, and every bad one refused;
+- every good model is loaded, and every bad one rejected;
 - no dead loop: systemd is told at least every 60 seconds that it lives.
 """
 
@@ -165,7 +165,7 @@ class Soak:
         )
         made = []
         for name, sink in zip(SINKS, sinks, strict=True):
-            # A folder of pictures that comes back is one that the sink could not hold to its quota.
+            # A folder of images that comes back is one that the sink could not hold to its quota.
             folder = self.folder / name if name in ("latest", "results") else None
             taken, draw = self.folder / f"{name}.taken", random.Random(self.random.randrange(2**32))
             made.append(Faulty(sink, folder, taken, draw, self.counted, self.now))
@@ -226,7 +226,7 @@ def faults(soak: Soak) -> Iterator[str]:
         if values and max(values) - min(values) > 1:  # a results file may be closed just then
             yield f"{what} are not flat: {sorted(values)}"
     if (left := soak.scene.number - soak.counted["frames classified"]) != soak.counted[BAD]:
-        yield f"{left} frames are without a result, {soak.counted[BAD]} pictures were bad"
+        yield f"{left} frames are without a result, {soak.counted[BAD]} images were bad"
     if soak.unheard:
         yield f"{soak.unheard} changes of state went on from where none had gone"
 
@@ -286,9 +286,9 @@ def _bad_files(folder: Path) -> Iterator[str]:
     pictures = {path.stem for path in folder.glob("snapshots/*.jpg")}
     records = {path.stem for path in folder.glob("snapshots/*.json")}
     if pictures != records:
-        yield f"snapshots: {len(pictures ^ records)} pictures or records are alone"
+        yield f"snapshots: {len(pictures ^ records)} images or records are alone"
     if len(pictures) > MOST_PICTURES:
-        yield f"snapshots: {len(pictures)} pictures, at most {MOST_PICTURES} are wanted"
+        yield f"snapshots: {len(pictures)} images, at most {MOST_PICTURES} are wanted"
     if partial := list(folder.glob("**/.*.partial")):
         yield f"{partial[0].name} was left behind"
 

@@ -31,7 +31,7 @@ FRAME_S = 0.1  # by the clock that pauses and reloads go by: it counts frames
 # Of a frame: what is wrong with it, or before it. Of a sink: at one sighting.
 BAD_PICTURE, STALL, SILENCE, JUMP = 1 / 200, 1 / 400, 1 / 2000, 1 / 1000
 FAILS_BEFORE, FAILS_AFTER, FOLDER_GONE, SLOW = 1 / 500, 1 / 500, 1 / 2000, 1 / 200
-BAD = "bad pictures"
+BAD = "bad images"
 LONGEST_OUTAGE, LONGEST_SCENE = 60, 40  # frames
 
 
@@ -66,7 +66,7 @@ class Frames:
             time.sleep(self._random.uniform(0.05, 0.5))
 
     def frame(self, name: str) -> Frame:
-        """Return a frame; its picture may be bad, and its date wrong."""
+        """Return a frame; its image may be bad, and its date wrong."""
         if not self._left:
             self._scene, self._left = 1 - self._scene, self._random.randint(1, LONGEST_SCENE)
         self._left -= 1
@@ -89,7 +89,7 @@ _BAD: tuple[Picture, ...] = (
     np.zeros((48, 64), np.uint8),
     np.zeros((48, 64, 3), np.float32),
     b"",
-    b"not a picture",
+    b"not an image",
     HOTDOG.read_bytes()[:20000],
     HOTDOG.with_name("absent.jpg"),
 )
@@ -183,7 +183,7 @@ def _zeroed(content: bytes, start: int, length: int) -> bytes:
 
 
 class ModelFile:
-    """The model's file, which somebody changes while it is in use: rightly, or not."""
+    """The model's file, which someone changes while it is in use: rightly, or not."""
 
     def __init__(self, path: Path, seed: int, counted: Counter[str]) -> None:
         """Args: where it is to be, the seed, and where to count."""
@@ -224,7 +224,7 @@ class ModelFile:
         if not loaded and not refused:
             return
         self._counted["models loaded"] += loaded
-        self._counted["models refused"] += refused
+        self._counted["models rejected"] += refused
         if loaded is not self._awaited:
             self.wrong.append(line)
         self._awaited = None

@@ -1,4 +1,4 @@
-"""Pictures are decoded ahead: in order, a few at a time, and the threads end with the iterator."""
+"""Images are decoded ahead: in order, a few at a time, and the threads end with the iterator."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ INPUT = InputSpec(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve pictures, large and small in turn: later ones are ready before earlier ones."""
+    """Twelve images, large and small in turn: later ones are ready before earlier ones."""
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(12):
         side = 1200 if number % 2 == 0 else 80
@@ -65,7 +65,7 @@ def test_frames_keep_their_order_and_give_the_same_tensors(folder: Path, jobs: i
 
 
 def test_a_bad_picture_fails_in_its_turn_and_again(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
     paths = [folder / "00.jpg", tmp_path / "bad.jpg", tmp_path / "absent.jpg", folder / "01.jpg"]
     good, bad, absent, last = ahead(photos(paths), INPUT, jobs=2)
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_a_bad_picture_fails_in_its_turn_and_again(folder: Path, tmp_path: Path)
 
 def test_what_the_frames_fail_with_comes_after_those_before_it(folder: Path) -> None:
     found = []
-    with pytest.raises(SourceError, match="no picture in it"):
+    with pytest.raises(SourceError, match="no image in it"):
         for frame in ahead(photos([folder, f"{folder}/*.absent"]), INPUT, jobs=2):
             found.append(frame.source)
     assert len(found) == 12

@@ -1,4 +1,4 @@
-"""The options of `python -m convert`: what they take, what they mean, what they refuse."""
+"""The options of `python -m convert`: what they take, what they mean, what they reject."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_a_missing_tool_is_named_before_any_training(
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """What ask.py works in: two pictures and no model yet."""
+    """What ask.py works in: two images and no model yet."""
     for name in ("models", "pictures"):
         (tmp_path / name).mkdir()
     shutil.copy(TESTBED / "answers.py", tmp_path)
@@ -132,5 +132,5 @@ def test_not_tried_on_arm_is_not_called_a_difference(
 ) -> None:
     monkeypatch.setenv("PATH", path_without_mmdebstrap)
     (fault,) = verify_on_arm([tmp_path / "a.tflite"])
-    assert "could not be done" in fault
-    assert "says nothing of the files" in fault
+    assert "could not be run" in fault
+    assert "so the files are not verified" in fault

@@ -15,7 +15,7 @@ SIZE = (48, 64)
 
 
 def smooth(seed: int = 0) -> Pixels:
-    """A picture without sharp edges, (48, 64, 3), values around 60..200."""
+    """An image without sharp edges, (48, 64, 3), values around 60..200."""
     y, x = np.mgrid[0 : SIZE[0], 0 : SIZE[1]]
     phases = np.random.default_rng(seed).uniform(0, 6, 3)
     waves = [np.sin(x / 9 + phase) + np.cos(y / 7 - phase) for phase in phases]
@@ -88,7 +88,7 @@ def test_the_window_may_shrink_more_than_it_grows() -> None:
 def test_a_crop_lies_anywhere_within_the_picture() -> None:
     corners = np.array([[0, 0, 1], [SIZE[1] - 1, SIZE[0] - 1, 1]]).T
     windows = matrices(Augmentation(zoom_in=0.6, crop=True)) @ corners  # (n, xy, 2 corners)
-    # A pixel is half within the picture when its centre lies on the edge.
+    # A pixel is half within the image when its centre lies on the edge.
     assert windows.min() >= -0.5
     assert (windows.max(0).max(-1) <= np.array([SIZE[1], SIZE[0]]) - 0.5).all()
     assert windows[:, 0, 0].max() > 0.4 * SIZE[1]  # some begin far to the right

@@ -65,7 +65,7 @@ def taking(combination: Combination) -> Taking:
 
 @pytest.fixture(scope="module")
 def found(taking: Taking) -> Findings:
-    return findings(taking, "edge-benchmark", "a drawn picture")
+    return findings(taking, "edge-benchmark", "a drawn image")
 
 
 def benchmark(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -168,7 +168,7 @@ def test_a_worker_that_dies_is_one_line(combination: Combination) -> None:
 
 
 def test_what_a_worker_fails_with_is_raised_here(combination: Combination) -> None:
-    with Worker(combination, b"no picture") as worker, pytest.raises(ImageError):
+    with Worker(combination, b"no image") as worker, pytest.raises(ImageError):
         worker.open(1)
     absent = replace(combination, path=Path("absent.tflite"))
     with Worker(absent, drawn_picture()) as worker, pytest.raises(ModelError, match="no such"):
@@ -184,7 +184,7 @@ def test_a_fresh_process_tells_its_parts_and_its_memory(combination: Combination
     assert start.peak_bytes is not None
     assert start.model_bytes is not None
     assert 0 < start.model_bytes < start.peak_bytes
-    with pytest.raises(ModelError, match="gives no first answer"):
+    with pytest.raises(ModelError, match="gives no first result"):
         cold_start(replace(combination, path=Path("absent.tflite")), drawn_picture())
 
 
@@ -225,7 +225,7 @@ def test_each_doubt_names_its_reason(tmp_path: Path) -> None:
     assert "governor is ondemand, not performance" in said
     assert "under voltage while it ran" in said
     assert "throttled at its end" in said
-    assert "others kept 1.50 of 4 cores busy while it ran" in said
+    assert "other processes used 1.50 of 4 cores while it ran" in said
     long_ago = look(raspberry_pi(tmp_path / "c", 4, throttled="50000", governor="performance"), 0.0)
     assert doubts(long_ago, long_ago) == []  # no bit rose
 
@@ -425,7 +425,7 @@ def test_a_soak_says_what_it_was_under() -> None:
     assert soak.verdict(quiet) == "p50 at the end 1.00 of the beginning's, 51 to 58 Celsius"
     busy = [replace(m, load_of_others=1.5, throttling="throttled") for m in quiet]
     said = soak.verdict(busy)
-    assert "not quiet: others kept 1.50 cores busy; the firmware told of throttled" in said
+    assert "was busy: other processes used 1.50 cores; the firmware reported throttled" in said
 
 
 def test_a_stage_that_sometimes_takes_no_time_can_be_compared() -> None:

@@ -43,7 +43,7 @@ def drawn_photos(folder: Path, count: int) -> list[Photo]:
 
 
 def write_copies(folder: Path, jpeg: bytes, count: int) -> None:
-    """Files of one picture that differ in a JPEG comment."""
+    """Files of one image that differ in a JPEG comment."""
     folder.mkdir()
     for number in range(count):
         comment = b"\xff\xfe\x00\x06%04d" % number
@@ -52,7 +52,7 @@ def write_copies(folder: Path, jpeg: bytes, count: int) -> None:
 
 def damage(photo: Photo) -> None:
     """Make a photo unreadable by its path, so that only what is decoded already can be had."""
-    photo.path.write_bytes(b"no picture any more")
+    photo.path.write_bytes(b"no image any more")
 
 
 def row_of(photo: Photo) -> np.ndarray:
@@ -285,7 +285,7 @@ def test_anonymous_memory_does_not_grow_with_the_photos(tmp_path: Path, drawn: P
         ]
         done = subprocess.run([*command, str(count)], cwd=ROOT, capture_output=True, check=True)
         taken[count] = int(done.stdout)
-    # 1600 pictures are 24 MB of pixels
+    # 1600 images are 24 MB of pixels
     assert taken[1600] < taken[100] + 6_000, taken
 
 

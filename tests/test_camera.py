@@ -45,7 +45,7 @@ def shot(size: tuple[int, int] = (4, 6), **metadata: Any) -> Shot:
 
 @dataclass
 class StandIn:
-    """A clock that nobody waits for, and a camera that does as it is told.
+    """A clock that no one waits for, and a camera that does as it is told.
 
     Each opening takes the next script: an exception is raised, and of a list each capture takes the
     next: a Shot, an exception, None (no frame in time). After its end there is no frame any more.
@@ -434,7 +434,7 @@ def test_a_region_from_toml_becomes_a_tuple() -> None:
 
 
 def buffer_of(picture: np.ndarray, stride: int) -> np.ndarray:
-    """A picture as a camera stores it: rows padded with what is none of it, and a tail."""
+    """An image as a camera stores it: rows padded with what is none of it, and a tail."""
     height, width = picture.shape[:2]
     rows = np.full((height, stride), 255, np.uint8)
     rows[:, : width * 3] = picture.reshape(height, width * 3)
@@ -552,7 +552,7 @@ def test_another_number_than_there_are_is_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def nobody() -> Iterator[Path]:
-    """A folder that anybody may look into, while the test is nobody: root may open anything."""
+    """A folder that anybody may look into, while the test is no one: root may open anything."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -833,7 +833,7 @@ def test_what_the_camera_cannot_flip_is_flipped_here(
 def test_a_late_frame_is_waited_for_again_and_released(picamera2: Any) -> None:
     device, asked = opened(CameraSettings(width=24, height=16))
     assert [device.capture(0.001) for _ in range(3)] == [None] * 3
-    assert len(asked.jobs) == 1  # a second one would take a frame that nobody releases
+    assert len(asked.jobs) == 1  # a second one would take a frame that no one releases
     request = request_of(np.zeros((16, 24, 3), np.uint8))
     asked.jobs[0].finish(request)
     given = device.capture(0.001)

@@ -83,7 +83,7 @@ def test_the_text_is_a_table_and_a_line_for_each_finding(
     sets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (sets / "train" / "cup" / "notes.txt").write_text("no photo")
-    (sets / "train" / "cup" / "bad.jpg").write_bytes(b"no picture")
+    (sets / "train" / "cup" / "bad.jpg").write_bytes(b"no image")
     assert check.main(arguments(sets)) == 1
     out, err = capsys.readouterr()
     lines = out.splitlines()
@@ -93,7 +93,7 @@ def test_the_text_is_a_table_and_a_line_for_each_finding(
         "key        6    6     6",
         "total     13   12    12",
     ]
-    assert lines[-3] == f"warning: {'train/cup/notes.txt'}: is no picture; it is ignored"
+    assert lines[-3] == f"warning: {'train/cup/notes.txt'}: is no image; it is ignored"
     assert lines[-2].startswith("error: train/cup/bad.jpg: ")
     assert lines[-2].endswith("; remove or replace it")
     assert lines[-1] == "37 photos: 1 error, 1 warning"
@@ -278,7 +278,7 @@ def test_check_and_training_find_the_same_photos_in_folders_that_link_to_each_ot
 
 
 def test_all_bad_things_are_told_in_one_run(sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (sets / "train" / "cup" / "bad.jpg").write_bytes(b"no picture")
+    (sets / "train" / "cup" / "bad.jpg").write_bytes(b"no image")
     shutil.copy(sets / "train" / "cup" / "2.jpg", sets / "test" / "cup" / "copy.jpg")
     shutil.copy(sets / "train" / "key" / "2.jpg", sets / "train" / "cup" / "key.jpg")
     (sets / "train" / "mug").mkdir()
@@ -289,7 +289,7 @@ def test_all_bad_things_are_told_in_one_run(sets: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("label", ["a, b", 'say "x"', "two\nlines", "ünï"])
 def test_any_label_is_one_line(sets: Path, label: str, capsys: pytest.CaptureFixture[str]) -> None:
     (sets / "train" / "cup").rename(sets / "train" / label)
-    (sets / "train" / label / "bad.jpg").write_bytes(b"no picture")
+    (sets / "train" / label / "bad.jpg").write_bytes(b"no image")
     assert check.main(arguments(sets)) == 1
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("error: train/")]
@@ -313,7 +313,7 @@ def test_the_sheet_shows_each_class_and_look_alikes(
     sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(sets / "train" / "cup" / "2.jpg", sets / "test" / "cup" / "copy.jpg")
-    (sets / "train" / "cup" / "bad.jpg").write_bytes(b"no picture")
+    (sets / "train" / "cup" / "bad.jpg").write_bytes(b"no image")
     assert check.main(arguments(sets, "-o", tmp_path / "sheet.png")) == 1
     tiles, marks = check._tiles(check.examine(sets))
     assert [caption for _, caption in tiles][::6] == ["cup", "key", "alike 1: train/cup/2.jpg"]

@@ -22,7 +22,7 @@ PICTURE = Path(__file__).parent / "data" / "hotdog.jpg"
 
 @pytest.fixture
 def trapped(tmp_path: Path) -> Path:
-    """A folder with a picture, a model that must be tried, and modules that say they were run."""
+    """A folder with an image, a model that must be tried, and modules that say they were run."""
     for name in NAMES:
         code = f"import os; os.close(os.open('{tmp_path}/ran-{name}', os.O_CREAT)); os._exit(9)"
         (tmp_path / f"{name}.py").write_text(code)

@@ -23,15 +23,15 @@ ABC = ("a", "b", "c")
 
 REFUSED = {
     "a-map": r"gives a map or a matrix of values, .*: \(1, 10, 10, 3\)",
-    "two-linear": r"has 2 outputs .*nothing says which is meant; choose one: --output NAME",
-    "no-number": r"gives NaN, or infinity, for every picture",
+    "two-linear": r"has 2 outputs .*none is marked as the scores; choose one: --output NAME",
+    "no-number": r"gives NaN, or infinity, for every image",
 }
 LOGITS = "logits one-logit log-softmax average-of-logits four-axes-logits logits-int8".split()
 
 
 @pytest.fixture(scope="module")
 def expected(classifiers: Path) -> dict[str, Any]:
-    """By a model's name, of each picture, of each output, TensorFlow's values."""
+    """By a model's name, of each image, of each output, TensorFlow's values."""
     return json.loads((classifiers / "expected.json").read_text())
 
 
@@ -143,7 +143,9 @@ def test_imagenets_background_is_left_out_or_put_first_and_said(
 
 
 def test_a_float_model_that_says_no_normalization_names_the_option(classifiers: Path) -> None:
-    with pytest.raises(ModelError, match=r"does not say how .* --normalize '\[-1,1\]'"):
+    with pytest.raises(
+        ModelError, match=r"without the normalization of its pixels.* --normalize '\[-1,1\]'"
+    ):
         Model(classifiers / "softmax.tflite")
 
 

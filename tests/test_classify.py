@@ -78,7 +78,7 @@ def test_the_same_frame_gives_the_same_scores(model: Model, frame: Frame) -> Non
 
 def test_a_model_that_met_a_bad_frame_goes_on(model: Model, frame: Frame, tmp_path: Path) -> None:
     before = classify(model, frame, top_k=0).categories
-    (tmp_path / "bad.jpg").write_bytes(b"not a picture")
+    (tmp_path / "bad.jpg").write_bytes(b"not an image")
     kept = []
     for _ in range(2):
         try:

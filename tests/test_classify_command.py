@@ -27,12 +27,12 @@ WRONG_NORMALIZATIONS = (
 
 @pytest.fixture
 def pictures(photo_folder: Path, tmp_path: Path) -> Path:
-    """Three good pictures and a bad one between them."""
+    """Three good images and a bad one between them."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for name, path in zip(("a", "c", "d"), sorted(photo_folder.glob("*.jpg")), strict=False):
         shutil.copy(path, folder / f"{name}.jpg")
-    (folder / "b.jpg").write_bytes(b"not a picture")
+    (folder / "b.jpg").write_bytes(b"not an image")
     return folder
 
 

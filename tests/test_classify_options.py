@@ -1,4 +1,4 @@
-"""Each option of edge-classify, with a shipped model and a real picture."""
+"""Each option of edge-classify, with a shipped model and a real image."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders called as the labels are, with pictures of both kinds."""
+    """Folders called as the labels are, with images of both kinds."""
     folder = tmp_path_factory.mktemp("tree")
     for name in ("hotdog/a.jpg", "hotdog/long-name.jpg", "nothotdog/b.jpg", "other/c.jpg"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -60,7 +60,7 @@ def scores(*arguments: object) -> dict[str, float]:
     return {category["label"]: category["score"] for category in record["categories"]}
 
 
-# Which pictures.
+# Which images.
 
 
 def test_lists_and_paths_may_be_mixed_and_keep_their_order(tree: Path, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_float_model_that_says_nothing_takes_normalization_and_labels_by_optio
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A picture under noise, and what options should make of it, each as a lossless file.
+    """An image under noise, and what options should make of it, each as a lossless file.
 
     The noise makes the model see something else in each.
     """
@@ -260,7 +260,7 @@ def test_a_region_beyond_a_picture_is_one_line_and_the_others_are_done(
     done = classify("--roi", "160,120,320,240", parts["nearest"], parts["whole"])
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 1
-    assert "is 224 x 224 pixels, less than --roi asks for" in done.stderr
+    assert "is 224 x 224 pixels, smaller than --roi requires" in done.stderr
 
 
 # The answers.

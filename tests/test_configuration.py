@@ -24,7 +24,7 @@ from edge.sources.camera import CameraSettings
 
 # Every key with another value than its own, none of them simple.
 EVERYTHING = Configuration(
-    source='pictures "of" \\ cups\tand\x7f 杯 🌭\n#',
+    source='images "of" \\ cups\tand\x7f 杯 🌭\n#',
     model="/var/lib/models/cup's.tflite",
     threads=3,
     runtime="litert",
@@ -193,8 +193,8 @@ def test_an_unknown_key_is_named_with_a_hint(
         ("resize = 'stretch'", "resize", "one of squash"),
         ("filter = 'cubic'", "filter", "one of antialias"),
         ("rotate = 45", "rotate", "one of 0, 90"),
-        ("roi = [0.5, 0.5, 0.6, 0.1]", "roi", "within the picture"),
-        ("roi = [0.5, 0.5]", "roi", "within the picture"),
+        ("roi = [0.5, 0.5, 0.6, 0.1]", "roi", "within the image"),
+        ("roi = [0.5, 0.5]", "roi", "within the image"),
         ("runtime = 'torch'", "runtime", "one of auto, litert, tflite"),
         ("max_memory_mb = 1.5", "max_memory_mb", "a whole number"),
         ("max_temperature = 1979-05-27", "max_temperature", "a number"),

@@ -1,4 +1,4 @@
-"""The folder of photos: what is scanned, how it is split, what is refused."""
+"""The folder of photos: what is scanned, how it is split, what is rejected."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contents(photos: tuple[Photo, ...]) -> Counter[str]:
 
 
 def error_of(folder: Path) -> str:
-    """The one line with which the folder is refused."""
+    """The one line with which the folder is rejected."""
     with pytest.raises(DatasetError) as caught:
         load(folder, 0)
     assert "\n" not in str(caught.value)
@@ -215,7 +215,7 @@ def test_a_photo_in_two_classes_is_left_out_of_both(tmp_path: Path) -> None:
         load(tmp_path, 0, strict=True)
 
 
-# --- look-alikes
+# --- near-duplicates
 
 
 def scaled_copy(path: Path, target: Path) -> None:

@@ -64,14 +64,14 @@ def test_what_works_is_delivered_and_nothing_is_said(at: Setting) -> None:
 def test_whatever_it_raises_is_one_line_and_a_count(at: Setting) -> None:
     at.fail(ValueError("two\nlines"))
     at.delivery(sighting())
-    assert at.lines == ["flaky: two\\nlines; tried again in 1 s"]
+    assert at.lines == ["flaky: two\\nlines; next attempt in 1 s"]
     assert at.delivery.failures == 1
 
 
 def test_an_error_without_a_word_is_named(at: Setting) -> None:
     at.fail(TimeoutError())
     at.delivery(sighting())
-    assert at.lines == ["flaky: TimeoutError; tried again in 1 s"]
+    assert at.lines == ["flaky: TimeoutError; next attempt in 1 s"]
 
 
 def test_it_is_left_alone_for_a_growing_time(at: Setting) -> None:

@@ -597,7 +597,7 @@ def test_a_camera_that_hangs_does_not_hang_the_doctor(
     with_picamera2(tmp_path / "site", monkeypatch, "import time; time.sleep(600)")
     monkeypatch.setattr(camera, "CAMERAS_TIMEOUT_S", 1.0)
     finding = camera.cameras(Context(root=raspberry_pi(tmp_path / "pi", 4)))
-    assert (finding.status, finding.found) == (FAULT, "asking failed (did not end within 1 s)")
+    assert (finding.status, finding.found) == (FAULT, "the check failed (did not end within 1 s)")
 
 
 def test_device_nodes_are_opened(tmp_path: Path) -> None:
@@ -678,7 +678,7 @@ def test_the_units_state_is_judged(told: str, status: str, remedy: str) -> None:
 
 def test_a_unit_says_what_it_waits_for() -> None:
     told = {"ActiveState": "active", "SubState": "running", "StatusText": "waits for the camera"}
-    assert "says: waits for the camera" in service.judge_unit("edge-watch", told).found
+    assert "status: waits for the camera" in service.judge_unit("edge-watch", told).found
 
 
 def test_without_systemd_there_is_no_unit(tmp_path: Path) -> None:

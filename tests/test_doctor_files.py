@@ -1,4 +1,4 @@
-"""What edge-doctor finds of files: emptied ones, another Python, the state folder, the pictures'.
+"""What edge-doctor finds of files: emptied ones, another Python, the state folder, the images'.
 
 The installation is a real one, from a wheel that is built here, of which files are then emptied.
 """
@@ -261,7 +261,7 @@ def test_the_units_sandbox_is_judged_by_its_properties(path: str, remedy: str) -
 
 @pytest.fixture
 def sandboxed(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and a process of nobody that sees it read-only, as the unit's service does."""
+    """A folder, and a process of no one that sees it read-only, as the unit's service does."""
     if os.geteuid():
         pytest.skip("a view of the files of its own needs root")
     folder = tmp_path / "seen"

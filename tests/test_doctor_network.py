@@ -142,7 +142,7 @@ def test_a_page_that_is_not_fresh_says_why(tmp_path: Path) -> None:
     with listening(503, "camera 0: no frame\nfor 12 s") as port:
         found = network.live_page(context(tmp_path, f'[web]\nlisten = "localhost:{port}"\n'))
     assert found.status == WARNING
-    assert found.found.endswith("but says 503: camera 0: no frame\\nfor 12 s")
+    assert found.found.endswith("but with status 503: camera 0: no frame\\nfor 12 s")
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
     found = network.live_page(context(tmp_path, f'[web]\nlisten = "127.0.0.1:{port}"\n'))
     assert (found.status, found.found) == (
         WARNING,
-        f"no answer at 127.0.0.1:{port} (Connection refused)",
+        f"no response at 127.0.0.1:{port} (Connection refused)",
     )
     assert f":{port}" in found.remedy
 
@@ -175,7 +175,7 @@ def test_what_is_no_web_server_is_a_finding(tmp_path: Path) -> None:
         found = network.live_page(context(tmp_path, toml))
         thread.join()
     assert found.status == WARNING
-    assert "no answer" in found.found
+    assert "no response" in found.found
 
 
 # --- the broker

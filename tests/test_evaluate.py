@@ -19,7 +19,7 @@ MODEL = Path(__file__).resolve().parent.parent / "models" / "hotdog-tutorial.tfl
 
 @pytest.fixture
 def photos(photo_folder: Path) -> list[Photo]:
-    """Six of the drawn photos; which label is theirs matters to nobody."""
+    """Six of the drawn photos; which label is theirs matters to no one."""
     paths = sorted(photo_folder.glob("*.jpg"))[:6]
     return [Photo(path, index % 2, "") for index, path in enumerate(paths)]
 

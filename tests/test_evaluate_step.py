@@ -51,7 +51,7 @@ def test_the_accuracy_is_the_cards(held_out: Path, converted: Path) -> None:
     assert f"answers {100 * at_threshold['coverage']:.1f} %" in chosen
     assert f"which {100 * at_threshold['precision']:.1f} % are right" in chosen
     for label, share in at_threshold["false_alarms"].items():
-        assert f"false alarms, {label}: {100 * share:.1f} % of" in chosen
+        assert f"false positives, {label}: {100 * share:.1f} % of" in chosen
 
 
 def test_the_confusion_counts_every_photo(held_out: Path, model_path: Path) -> None:

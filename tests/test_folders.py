@@ -1,4 +1,4 @@
-"""Folders that cannot be written: said with the remedy, and working again only with a picture.
+"""Folders that cannot be written: said with the remedy, and working again only with an image.
 
 On real disks that are mounted read-only.
 """
@@ -56,7 +56,7 @@ class Kept:
 
     @property
     def numbers(self) -> list[int]:
-        """The frames whose pictures are there, each with its record."""
+        """The frames whose images are there, each with its record."""
         records = (path.with_suffix(".json") for path in sorted(self.folder.glob("*.jpg")))
         return [json.loads(path.read_text())["frame"] for path in records]
 
@@ -74,7 +74,7 @@ def test_only_a_written_picture_is_said_to_work_again(disk: Path) -> None:
     remount(disk, "rw")
     kept.now_s += 60
     kept.see(200)
-    assert kept.numbers == [1]  # the picture that failed, not the frame's
+    assert kept.numbers == [1]  # the image that failed, not the frame's
     failures = kept.delivery.failures
     assert failures > 5
     counts = f"({failures} failures in all, 0 changes lost)"
@@ -118,7 +118,7 @@ def test_a_result_that_is_not_printed_proves_nothing_either() -> None:
     for number in range(10, 20):
         delivery(sighting(number))
     assert delivery.trouble == "stdout fails"
-    assert lines == ["stdout: No space left on device; tried again in 1 s"]
+    assert lines == ["stdout: No space left on device; next attempt in 1 s"]
     full.detach().close()
 
 
@@ -204,7 +204,7 @@ def test_the_log_says_it_at_the_start_and_with_the_picture(disk: Path, tmp_path:
         f"(Read-only file system: outside the unit's sandbox); {remedy}"
     )
     assert second.startswith(f"edge-watch: snapshots in {disk / 'seen'}: ")
-    assert second.endswith(f"{remedy}; tried again in 1 s")
+    assert second.endswith(f"{remedy}; next attempt in 1 s")
     assert "works again" not in done.stderr
 
 

@@ -1,6 +1,6 @@
-"""A folder that is followed: each picture once, whole, and again when it changes.
+"""A folder that is followed: each image once, whole, and again when it changes.
 
-On real files; the clock is the test's own where a picture must settle.
+On real files; the clock is the test's own where an image must settle.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Following:
         self.passed_s += seconds
 
     def within(self, seconds: float) -> list[str]:
-        """The names of the pictures that come in so much time."""
+        """The names of the images that come in so much time."""
         until_s, names = self.passed_s + seconds, list[str]()
         while self.passed_s < until_s:
             item = next(self._items)
@@ -46,7 +46,7 @@ class Following:
         return Path(item.source).name
 
 
-def make(path: Path, content: bytes = b"a picture", age_s: float = 60.0) -> Path:
+def make(path: Path, content: bytes = b"an image", age_s: float = 60.0) -> Path:
     path.write_bytes(content)
     written_s = time.time() - age_s
     os.utime(path, (written_s, written_s))
@@ -212,7 +212,7 @@ def test_a_folder_that_is_slow_to_list_is_listed_seldom(tmp_path: Path) -> None:
 
     def monotonic() -> float:
         nonlocal passed_s
-        passed_s += 0.01  # a look at the clock comes with each picture
+        passed_s += 0.01  # a look at the clock comes with each image
         return passed_s
 
     def sleep(seconds: float) -> None:

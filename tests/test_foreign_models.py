@@ -31,7 +31,7 @@ REJECTED = {
     "embedding": "gives an embedding",
     "argmax": r"gives the best label's index \(ARG_MAX\) and no scores; convert it again",
     "top-k": r"gives the best labels' scores and indices \(TOPK_V2\)",
-    "batch": r"takes 8 pictures at a time.*convert it again with a batch of 1",
+    "batch": r"takes 8 images at a time.*convert it again with a batch of 1",
 }
 # The same without labels; given some, they may be classifiers.
 ASKED = {
@@ -137,7 +137,7 @@ def test_inputs_of_other_shapes_give_the_same_scores(others: Path, runtime: str)
 def test_a_model_that_xnnpack_refuses_is_opened_without_it_and_that_is_said(
     others: Path, tmp_path: Path
 ) -> None:
-    """It refuses a dense layer with seven axes: https://github.com/google/XNNPACK/issues/11036."""
+    """It rejects a dense layer with seven axes: https://github.com/google/XNNPACK/issues/11036."""
     model = schema.ModelT.InitFromPackedBuf((others / "regression.tflite").read_bytes(), 0)
     (graph,) = model.subgraphs
     graph.tensors[graph.outputs[0]].shape = [1] * 7
@@ -152,7 +152,7 @@ def test_a_model_that_xnnpack_refuses_is_opened_without_it_and_that_is_said(
         opened(others, "regression", labels=TWO) as plain,
         opened(tmp_path, "seven-axes", labels=TWO) as model,
     ):
-        assert model.warnings == ("XNNPACK refuses it: it runs without, and slower",)
+        assert model.warnings == ("XNNPACK rejects it: it runs without, and slower",)
         assert model.scores(picture) == pytest.approx(plain.scores(picture), abs=1e-5)
 
 
@@ -182,7 +182,7 @@ def test_the_first_operators_say_what_pixels_a_model_wants(
 
 
 def test_a_picture_without_scores_is_named_and_the_others_go_on(tmp_path: Path) -> None:
-    """A model that takes the root of 1 less the mean, and pixels 0..2: a bright picture is NaN."""
+    """A model that takes the root of 1 less the mean, and pixels 0..2: a bright image is NaN."""
     for name, value in (("a-dark", 20), ("b-bright", 250), ("c-dark", 30)):
         pixels = np.full((12, 12, 3), value, np.uint8)
         (tmp_path / f"{name}.png").write_bytes(encode_png(pixels))

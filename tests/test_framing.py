@@ -1,4 +1,4 @@
-"""Which part of a picture a model sees, by which filter, turned how, in how many channels."""
+"""Which part of an image a model sees, by which filter, turned how, in how many channels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def input_of(*shape: int, **framing: Any) -> InputSpec:
 
 
 def seen(picture: Any, size: tuple[int, int] = SIZE, **framing: Any) -> Pixels:
-    """What a model of an input's size sees of a picture."""
+    """What a model of an input's size sees of an image."""
     return preprocess(picture, input_of(1, *size, 3, **framing))[0]
 
 

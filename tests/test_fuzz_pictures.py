@@ -1,4 +1,4 @@
-"""Damaged pictures end in an answer or in one clear line; `make fuzz` tries thousands."""
+"""Damaged images end in an answer or in one clear line; `make fuzz` tries thousands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_200_damaged_pictures_end_in_an_answer_or_one_line() -> None:
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""  # no decoder writes to it by itself
     *counts, total = done.stdout.splitlines()
-    assert total.split(maxsplit=1) == [str(COUNT), "damaged pictures, 0 of which went wrong"]
+    assert total.split(maxsplit=1) == [str(COUNT), "damaged images, 0 of which went wrong"]
     times = {found: int(number) for number, found in (line.split(maxsplit=1) for line in counts)}
     assert sum(times.values()) == COUNT
     assert 10 < times["answer"] < COUNT / 2  # neither nothing nor all is damaged

@@ -17,7 +17,7 @@ from convert.data.grouping.groups import OTHER_PHOTOS, SAME_SCENE
 
 
 def scene(seed: int) -> Image.Image:
-    """A picture that no other seed resembles."""
+    """An image that no other seed resembles."""
     random = np.random.default_rng(seed)
     total = np.zeros((96, 128, 3), np.float32)
     for cells in (4, 8, 16, 32):

@@ -1,4 +1,4 @@
-"""What a model wants of a picture, by its tensor and by what it says of itself."""
+"""What a model wants of an image, by its tensor and by what it says of itself."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_only_a_float_model_has_to_say_its_normalization() -> None:
 
 
 def test_a_fixed_batch_is_rejected_by_that_name() -> None:
-    with pytest.raises(ModelError, match=r"takes 8 pictures at a time.*with a batch of 1"):
+    with pytest.raises(ModelError, match=r"takes 8 images at a time.*with a batch of 1"):
         spec_of((8, 12, 12, 3))
 
 

@@ -22,7 +22,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fault(path: Path, variant: str) -> str:
-    """The one line that a file is refused with."""
+    """The one line that a file is rejected with."""
     with pytest.raises(ConversionError) as caught:
         inspect(path.read_bytes(), variant)
     assert str(caught.value).startswith(f"{variant}: ")

@@ -141,9 +141,9 @@ def test_folders_of_the_system_are_ignored(tmp_path: Path, name: str) -> None:
 
 def test_the_content_decides_not_the_suffix(tmp_path: Path) -> None:
     tree = lay_out(tmp_path, "a/1", "a/2.jfif", "a/3.PNG", "a/4.txt", "b/1.png")
-    (tmp_path / "a" / "notes.md").write_text("no picture")
+    (tmp_path / "a" / "notes.md").write_text("no image")
     (tmp_path / "a" / "film").write_bytes(bytes(4) + b"ftypisom" + bytes(8))
-    (tmp_path / "a" / "damaged.jpg").write_bytes(b"no picture")
+    (tmp_path / "a" / "damaged.jpg").write_bytes(b"no image")
     tree = walk_photos(tmp_path)
     assert counts(tree) == {"train/a": 5, "train/b": 1}
     assert set(tree.others) == {"a/notes.md", "a/film"}

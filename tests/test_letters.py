@@ -1,4 +1,4 @@
-"""Letters of other scripts in the report's pictures: never two that look the same."""
+"""Letters of other scripts in the report's images: never two that look the same."""
 
 from __future__ import annotations
 

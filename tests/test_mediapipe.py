@@ -55,7 +55,7 @@ def install(folder: Path) -> None:
 def cases(
     converted: Path, converted_two: Path, drawn: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Path, Pixels]]:
-    """By name, a model and pictures at its size: MediaPipe resizes in another way."""
+    """By name, a model and images at its size: MediaPipe resizes in another way."""
     made = {}
     for name, out, side in (("three", converted, 64), ("two", converted_two, 96)):
         photos = sorted(drawn.glob("*/000[0-3].jpg"))
@@ -86,7 +86,7 @@ def answers(
     cases: dict[str, tuple[Path, Pixels]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[list[list]]]:
-    """Of each case, each picture's [label, score] by index, as MediaPipe sees it."""
+    """Of each case, each image's [label, score] by index, as MediaPipe sees it."""
     folder = tmp_path_factory.mktemp("pixels")
     words: list[Path] = []
     for name, (path, pixels) in cases.items():
@@ -101,7 +101,7 @@ def answers(
 
 
 def hold_to_edge(path: Path, pixels: Pixels, theirs: list[list[list]]) -> None:
-    """Pictures at the model's size get the labels and the scores that edge gives them."""
+    """Images at the model's size get the labels and the scores that edge gives them."""
     with Model(path) as model:
         assert pixels.shape[1:3] == model.input.size
         ours = np.stack([model.scores(picture) for picture in pixels])

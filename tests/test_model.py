@@ -203,7 +203,7 @@ def test_both_runtimes_give_the_same_scores_within_two_steps(
 def test_an_error_that_somebody_keeps_does_not_stop_the_next_invoke(model_path: Path) -> None:
     with Model(model_path) as model:
         with pytest.raises(ImageError) as kept:
-            model.load_input(b"not a picture")
+            model.load_input(b"not an image")
         model.load_input(np.zeros((*model.input.size, 3), np.uint8))
         assert len(model.invoke()) == len(model.labels)
         assert kept.value.__traceback__

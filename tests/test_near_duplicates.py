@@ -22,7 +22,7 @@ def photos_of(*paths: Path) -> list[Photo]:
 
 
 def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
-    """A picture with large and small shapes, as photos have: noise of every scale."""
+    """An image with large and small shapes, as photos have: noise of every scale."""
     random = np.random.default_rng(seed)
     total = np.zeros((size[1], size[0], 3), np.float32)
     for cells in (3, 6, 12, 24, 48):
@@ -127,7 +127,7 @@ def test_gradients_of_other_directions_are_no_group(tmp_path: Path) -> None:
 def test_exact_copies_are_a_group_even_where_they_are_plain_or_unreadable(tmp_path: Path) -> None:
     for name in ("a", "b"):
         saved(Image.new("RGB", (50, 40), "red"), tmp_path / f"{name}-red.png")
-        (tmp_path / f"{name}-broken.jpg").write_bytes(b"no picture")
+        (tmp_path / f"{name}-broken.jpg").write_bytes(b"no image")
     saved(Image.new("RGB", (50, 40), "blue"), tmp_path / "c-blue.png")
     (tmp_path / "c-broken.jpg").write_bytes(b"another broken one")
     a_broken, a_red, b_broken, b_red, blue, broken = groups(

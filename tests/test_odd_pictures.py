@@ -1,4 +1,4 @@
-"""Pictures of kinds that Pillow reads wrongly, or gives up on, decode rightly or are named."""
+"""Images of kinds that Pillow reads wrongly, or gives up on, decode rightly or are named."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_of_several_outputs_the_one_that_fits_the_labels_is_meant() -> None:
     ends = {2: FULLY_CONNECTED, 3: SOFTMAX}
     assert chosen(scores, alike, ends=ends, labels=7).index == 3
     for labels in (0, 7, 8):
-        with pytest.raises(ModelError, match=r"nothing says which|none with one score"):
+        with pytest.raises(ModelError, match=r"none is marked|none with one score"):
             chosen(scores, alike, labels=labels)
 
 
@@ -198,7 +198,7 @@ def test_of_several_outputs_names_labels_and_the_file_say_which_is_meant() -> No
     embedded = {0: "embedding", 1: "scores"}
     linear = {0: FULLY_CONNECTED, 1: FULLY_CONNECTED}
     assert chosen(*two, ends=linear, names=embedded, labels=5).index == 1
-    with pytest.raises(ModelError, match="nothing says which is meant; choose one: --output"):
+    with pytest.raises(ModelError, match="none is marked as the scores; choose one: --output"):
         chosen(*two, ends=softmaxes)
     same = [tensor((1, 5), index=3), tensor((1, 5), index=3)]  # one tensor under two names
     assert chosen(*same, ends={3: SOFTMAX}).index == 3

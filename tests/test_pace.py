@@ -10,7 +10,7 @@ from edge.service.pace import LEAST_SHARE, LOOK_S, NAP_S, SLOWEST_S, Pace, PaceS
 
 
 class Clock:
-    """Time that passes only when somebody sleeps or works."""
+    """Time that passes only when someone sleeps or works."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0

@@ -158,7 +158,12 @@ def test_without_a_mistake_there_is_no_sheet_of_them() -> None:
     drawn = pictures(perfect)
     assert "mistakes.png" not in drawn
     assert "augmentation.png" not in drawn
-    assert Page(report_html(perfect, drawn).decode()).text.count("No answer on val is wrong.") == 2
+    assert (
+        Page(report_html(perfect, drawn).decode()).text.count(
+            "No prediction on the validation set is wrong."
+        )
+        == 2
+    )
 
 
 def test_without_test_it_says_so() -> None:

@@ -87,7 +87,7 @@ class Looked:
 
 
 def is_shown(page: Page, selector: str) -> bool:
-    """Whether a picture is there and has pixels."""
+    """Whether an image is there and has pixels."""
     return bool(page.eval_on_selector(selector, "image => !image.hidden && image.naturalWidth > 0"))
 
 
@@ -122,7 +122,7 @@ def test_the_first_picture_is_soon_there(service: Watching, browser: Browser) ->
         began = time.monotonic()
         page = looked.open(service.port)
         until(lambda: page.evaluate("document.getElementById('live').naturalWidth > 0"))
-        print(f"first picture after {time.monotonic() - began:.2f} s")
+        print(f"first image after {time.monotonic() - began:.2f} s")
         assert is_shown(page, "#live")
 
 
@@ -185,7 +185,7 @@ def test_frames_are_kept_by_keyboard(tmp_path: Path, browser: Browser) -> None:
 
 
 def press_until_focused(page: Page, name: str) -> None:
-    """Go on by the Tab key, as somebody without a mouse does."""
+    """Go on by the Tab key, as someone without a mouse does."""
     for _ in range(30):
         if page.evaluate("document.activeElement.id") == name:
             return

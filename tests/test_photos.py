@@ -16,12 +16,12 @@ from edge.sources.photos import files, listed, photos
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Pictures, hidden ones, others' files, and pictures a folder deeper."""
+    """Images, hidden ones, others' files, and images a folder deeper."""
     for name in ("b.png", "a.JPG", ".hidden.jpg", "deep/c.webp", "deep/[1].jpg", ".git/d.jpg"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         Image.new("RGB", (8, 8), "red").save(path)
-    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / "empty").mkdir()
     (tmp_path / "folder.jpg").mkdir()
     return tmp_path
@@ -60,7 +60,7 @@ def test_a_named_file_is_taken_whatever_its_name_or_existence(tree: Path) -> Non
 
 @pytest.mark.parametrize("path", ["empty", "*.bmp"])
 def test_an_empty_folder_or_pattern_is_an_error(tree: Path, path: str) -> None:
-    with pytest.raises(SourceError, match="no picture in it") as caught:
+    with pytest.raises(SourceError, match="no image in it") as caught:
         list(files(f"{tree}/{path}"))
     assert path in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""The plots are pictures of a sensible size, whatever the labels are called and how many."""
+"""The plots are images of a sensible size, whatever the labels are called and how many."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EACH = pytest.mark.parametrize("names", LABEL_SETS.values(), ids=LABEL_SETS)
 
 
 def opened(png: bytes) -> Image.Image:
-    """The picture, which must hold more than one colour, and none of it at the very edge."""
+    """The image, which must hold more than one colour, and none of it at the very edge."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     pixels = np.asarray(image)
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])

@@ -1,4 +1,4 @@
-"""Every kind of picture becomes the same upright RGB, and every bad file one line."""
+"""Every kind of image becomes the same upright RGB, and every bad file one line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UINT8 = InputSpec(0, (1, 96, 96, 3), np.dtype(np.uint8))
 Pixels = NDArray[np.uint8]
 
 
-# Pictures -----------------------------------------------------------------------------------------
+# Images -----------------------------------------------------------------------------------------
 
 
 def srgb_profile() -> bytes:
@@ -436,7 +436,7 @@ def test_a_jpeg_smaller_than_its_oversampling_is_one_tensor_with_its_pixels() ->
 
 
 def refusal(picture: Any) -> str:
-    """The one line with which a picture is refused, within two seconds."""
+    """The one line with which an image is rejected, within two seconds."""
     started_s = time.process_time()
     with pytest.raises(ImageError) as caught:
         preprocess(picture, UINT8)
@@ -457,7 +457,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
 
 
 def peak_megabytes(content: bytes) -> int:
-    """The most memory that a fresh process takes which preprocesses a picture."""
+    """The most memory that a fresh process takes which preprocesses an image."""
     code = (
         "import sys, numpy as np\n"
         "from edge.image.preprocess import InputSpec, preprocess\n"
@@ -513,7 +513,7 @@ def test_a_progressive_jpeg_whose_coefficients_fill_the_memory_is_refused() -> N
 
 
 def read_apart(content: bytes) -> tuple[bytes, bytes]:
-    """Read a picture in a fresh process, without pytest's own warning filters: its outputs."""
+    """Read an image in a fresh process, without pytest's own warning filters: its outputs."""
     code = (
         "import sys\n"
         "from edge.image.preprocess import read_image\n"
@@ -814,7 +814,7 @@ def test_the_oldest_and_the_newest_environment_make_the_same_tensors(
     largest = {name: max_difference(newest[name], oldest[name]) for name in newest}
     print("\n".join(f"{difference:3} {name}" for name, difference in largest.items()))
     differing = {name: difference for name, difference in largest.items() if difference > 1}
-    assert not differing, f"pictures that differ by more than 1: {differing}"
+    assert not differing, f"images that differ by more than 1: {differing}"
 
 
 FRAMES = ((480, 640), (720, 1280), (480, 333), (962, 640), (333, 640), (1080, 1920))

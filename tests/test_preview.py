@@ -123,11 +123,11 @@ def failing(arguments: tuple[object, ...], kind: type[EdgeError]) -> str:
 
 def test_bad_input_is_one_line_and_leaves_no_file(photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "empty" / "cup").mkdir(parents=True)
     assert "no such file" in failing((tmp_path / "absent.jpg", "-o", out), ImageError)
     assert "not an image" in failing((tmp_path / "text.jpg", "-o", out), ImageError)
-    assert "no picture in it" in failing((tmp_path / "empty", "-o", out), DatasetError)
+    assert "no image in it" in failing((tmp_path / "empty", "-o", out), DatasetError)
     assert not out.exists()
     out.write_text("a file")
     assert "cannot be made" in failing((photo, "-o", out), OutputError)

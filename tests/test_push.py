@@ -77,7 +77,7 @@ class Device:
 
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[Device]:
-    """A device with things in its home that nobody may touch."""
+    """A device with things in its home that no one may touch."""
     made = Device(tmp_path)
     for folder in ("home/media/card", "home/home", "home/Welcome", "tmp"):
         (tmp_path / folder).mkdir(parents=True)

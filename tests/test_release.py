@@ -1,4 +1,4 @@
-"""A release is built when all agree, twice the same, and refused in a line when they do not."""
+"""A release is built when all agree, twice the same, and rejected in a line when they do not."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for name in "abc":
-        (folder / f"{name}.jpg").write_bytes(b"a picture")
+        (folder / f"{name}.jpg").write_bytes(b"an image")
     return folder
 
 
@@ -76,7 +76,7 @@ def test_no_picture_is_an_error_at_once_unless_there_is_time(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SourceError, match=r"no picture|no such file"):
+    with pytest.raises(SourceError, match=r"no image|no such file"):
         next(replay(Path(absent), repeat=repeat))
 
 

@@ -44,7 +44,7 @@ def test_a_picture_is_shown_whole_and_keeps_its_shape() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 200])
 def test_any_number_of_tiles_fits(count: int) -> None:
-    tiles = [(BLUE, f"picture {index}") for index in range(count)]
+    tiles = [(BLUE, f"image {index}") for index in range(count)]
     page = pixels_of(sheet(tiles, tile=40))
     assert page.shape[1] == GAP + min(count, 6) * (40 + GAP)
 

@@ -236,7 +236,7 @@ class Album:
 
     @property
     def numbers(self) -> list[int]:
-        """The frames that are kept, each a picture and its record."""
+        """The frames that are kept, each an image and its record."""
         jpegs = sorted(self.folder.glob("*.jpg"))
         assert [p.with_suffix(".json") for p in jpegs] == sorted(self.folder.glob("*.json"))
         return [json.loads(p.with_suffix(".json").read_text())["frame"] for p in jpegs]
@@ -257,7 +257,7 @@ def test_a_change_is_kept_with_its_record_under_a_name_that_tells(tmp_path: Path
 
 def test_a_clock_that_was_wrong_does_not_choose_what_survives(tmp_path: Path) -> None:
     folder = tmp_path / "seen"
-    years = (2026, 2026, 1970, 2026, 2040)  # of the clock when each picture was taken
+    years = (2026, 2026, 1970, 2026, 2040)  # of the clock when each image was taken
     for number, year in enumerate(years, 1):
         sink = Snapshots(SnapshotSettings(str(folder), max_files=2))  # a run each
         at = AT.replace(year=year)
@@ -366,7 +366,7 @@ def test_what_a_power_cut_left_is_cleared_away(tmp_path: Path) -> None:
     (jpeg,) = tmp_path.glob("*.jpg")
     half = tmp_path / jpeg.name.replace("000001", "000007")
     half.with_suffix(".json").write_text("{}")
-    (tmp_path / f".{half.name}.partial").write_bytes(b"half a picture")
+    (tmp_path / f".{half.name}.partial").write_bytes(b"half an image")
     album = Album(tmp_path)
     album.see(2, changed=True)
     assert album.numbers == [1, 2]

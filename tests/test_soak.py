@@ -19,7 +19,7 @@ def test_the_service_lasts_while_all_around_it_goes_wrong(tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     told = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert told["frames"] == "2000"
-    seen = ("events", "models loaded", "models refused", "failures of sinks", "bad pictures")
+    seen = ("events", "models loaded", "models rejected", "failures of sinks", "bad images")
     assert all(int(told[name]) > 0 for name in seen), done.stdout
     assert len(csv.read_text().splitlines()) > 20
 

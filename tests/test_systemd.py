@@ -23,7 +23,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def environment(listener: socket.socket, tmp_path: Path) -> dict[str, str]:
-    """What systemd sets, with somebody who listens there."""
+    """What systemd sets, with someone who listens there."""
     listener.bind(str(tmp_path / "notify"))
     return {"NOTIFY_SOCKET": str(tmp_path / "notify")}
 
@@ -151,10 +151,10 @@ def test_a_listener_that_is_away_stops_nothing_and_hears_ready_when_it_is_there(
 ) -> None:
     address = str(tmp_path / "notify")
     with closing(Notifier({"NOTIFY_SOCKET": address})) as notifier:
-        notifier.alive("nobody listens")
+        notifier.alive("no one listens")
         listener.bind(address)
-        notifier.alive("somebody does")
-    assert heard(listener) == {"READY": "1", "WATCHDOG": "1", "STATUS": "somebody does"}
+        notifier.alive("someone does")
+    assert heard(listener) == {"READY": "1", "WATCHDOG": "1", "STATUS": "someone does"}
 
 
 def test_a_listener_that_reads_nothing_holds_nobody_up(

@@ -70,8 +70,11 @@ def test_accuracy_and_the_thresholds_figures_stand_apart() -> None:
 def test_a_threshold_that_keeps_its_promise_and_one_that_does_not() -> None:
     kept = tables.threshold_words(Threshold(0.8, 0.96, 0.7, 0.95))
     broken = tables.threshold_words(Threshold(0.8, 0.9, 0.7, 0.95))
-    assert "Below a score of 0.8 " in kept and "95 % or more of every" in kept
-    assert "No threshold makes 95 %" in broken and "90.0 % for the worst label" in broken
+    assert "Below a score of 0.8 " in kept and "95 % or more of each label" in kept
+    assert (
+        "No threshold reaches a precision of 95 %" in broken
+        and "90.0 % for the worst label" in broken
+    )
 
 
 def test_a_threshold_from_few_photos_promises_less() -> None:
@@ -84,7 +87,7 @@ def test_a_threshold_from_few_photos_promises_less() -> None:
 def test_a_model_without_a_class_of_other_things_is_a_caution() -> None:
     cautions = tables.caution_words(report(worth="the same scene in other minutes"))
     assert cautions[0] == "Figures are of the same scene in other minutes."
-    assert cautions[1].startswith("It answers one of its labels to everything")
+    assert cautions[1].startswith("It predicts one of its labels for every image")
     assert tables.caution_words(report(("cup", "empty"))) == []
 
 

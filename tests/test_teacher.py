@@ -51,7 +51,7 @@ def test_targets_are_the_teachers_scores_and_the_labels(said: dict) -> None:
     np.testing.assert_array_equal(made["made_2"], made["weights"])
     share = float(made["share"])
     expected = share * made["alone"] + (1 - share) * np.eye(3)[made["labels"]]
-    assert len(np.unique(made["alone"], axis=0)) > 1  # it does look at the pictures
+    assert len(np.unique(made["alone"], axis=0)) > 1  # it does look at the images
     np.testing.assert_allclose(made["made_1"], expected, atol=1e-6)
 
 

@@ -29,7 +29,7 @@ PICTURES = 1200  # more than any machine classifies before the bar is due
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Many times the same picture, and a bad one."""
+    """Many times the same image, and a bad one."""
     shutil.copy(HOTDOG, tmp_path / "0.jpg")
     for number in range(1, PICTURES):
         (tmp_path / f"{number}.jpg").symlink_to(tmp_path / "0.jpg")
@@ -63,7 +63,7 @@ def _pieces(terminal: int) -> Iterator[bytes]:
     while True:
         try:
             piece = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that nobody is there any more
+        except OSError:  # Linux's way to say that no one is there any more
             return
         if not piece:
             return
@@ -113,7 +113,7 @@ def test_the_bar_is_no_wider_than_the_terminal_and_goes_when_all_is_done(
         said = on_terminal(folder, "--format", "jsonl", stdout=stdout)
     assert len(out.read_text().splitlines()) == PICTURES
     bars = re.findall(r"\r([^\r\n]*)\x1b\[K", said)
-    assert 1 < len(bars) < PICTURES / 2  # not one a picture
+    assert 1 < len(bars) < PICTURES / 2  # not one an image
     assert max(map(len, bars)) < COLUMNS
     assert [line for line in shown(said) if line][1:] == []  # only the bad one is told
 
@@ -127,8 +127,8 @@ def test_a_few_pictures_show_no_bar() -> None:
     [
         (50, 200, 10.0, "50 of 200 [#####               ] 5.0 a second, 0:30 left"),
         (1, 40_000, 1.0, "1 of 40000 [                    ] 1.0 a second, 11:06:39 left"),
-        (7, None, 2.0, "7 pictures, 3.5 a second"),
-        (9, 8, 3.0, "9 pictures, 3.0 a second"),
+        (7, None, 2.0, "7 images, 3.5 a second"),
+        (9, 8, 3.0, "9 images, 3.0 a second"),
     ],
 )
 def test_progress_says_how_far_it_is(

@@ -69,7 +69,7 @@ def test_a_crash_takes_only_its_process_along() -> None:
 def test_one_that_hangs_is_ended() -> None:
     with Trying(SMALL, timeout_s=0.2) as trying:
         os.kill(trying._process.pid, signal.SIGSTOP)
-        with pytest.raises(ModelError, match=r"does not answer within 0\.2 s"):
+        with pytest.raises(ModelError, match=r"does not respond within 0\.2 s"):
             outcome(trying)
         assert trying._process.returncode == -signal.SIGKILL
 
@@ -85,5 +85,5 @@ def test_a_machine_on_which_nothing_can_be_tried_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(ModelError, match=r"cannot be tried \(No such file"):
+    with pytest.raises(ModelError, match=r"cannot be validated \(No such file"):
         Trying(SMALL)

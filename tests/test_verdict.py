@@ -35,7 +35,7 @@ def test_one_answer_for_all_does_not_ship() -> None:
     labels = np.array([0] * 200 + [1] * 8)
     level, words = judged(labels, np.zeros(208, np.int64))
     assert level == NO
-    assert "it answers class0 to 208 of 208 photos" in words
+    assert "it predicts class0 for 208 of 208 photos" in words
 
 
 def test_chance_does_not_ship() -> None:
@@ -70,7 +70,7 @@ def test_few_photos_say_too_little() -> None:
     labels = np.arange(10) % 2
     level, words = judged(labels, labels)
     assert level == CARE
-    assert "10 photos say too little: its accuracy lies between 0.72 and 1.00" in words
+    assert "10 photos are too few: its accuracy lies between 0.72 and 1.00" in words
 
 
 def test_a_class_that_is_found_too_rarely_is_used_with_care() -> None:

@@ -177,7 +177,7 @@ def test_systemd_hears_of_classified_frames_and_of_waiting_only(
     heard_so_far: list[list[str]] = []
 
     def source() -> Iterator[Frame | Waiting]:
-        bad = Frame("bad", b"no picture", datetime.now(UTC), time.monotonic_ns())
+        bad = Frame("bad", b"no image", datetime.now(UTC), time.monotonic_ns())
         for item in (bad, Waiting("camera 0: busy"), bad, frame(HOTDOG), bad):
             yield item
             heard_so_far.extend(heard(systemd) or [["nothing"]])
@@ -218,7 +218,7 @@ def test_waiting_is_not_paced_and_the_state_outlasts_it(model: Model) -> None:
 
 
 def test_a_bad_picture_takes_no_place_of_a_good_one(model: Model, tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    (tmp_path / "a.jpg").write_bytes(b"no image")
     loop = Loop(model, fps=0.01)
     loop.run(photos([tmp_path / "a.jpg"] * 4))
     assert loop.unreadable.count == 4 and len(loop.lines) == 1  # not once in 100 s
@@ -248,7 +248,7 @@ def test_bad_pictures_alone_do_not_make_it_spin(model: Model) -> None:
 
 def test_a_picture_is_asked_for_once_and_of_a_frame_that_is_classified(model: Model) -> None:
     asked = [True, False, True]
-    bad = Frame("bad", b"no picture", datetime.now(UTC), 0)
+    bad = Frame("bad", b"no image", datetime.now(UTC), 0)
     loop = Loop(model)
     loop.run([bad, frame(), frame(), frame()], asked=lambda: asked.pop(0))
     assert [found.wanted for found in loop.seen] == [True, False, True]
@@ -298,6 +298,6 @@ def test_a_source_that_gives_up_ends_it(model: Model, photo_folder: Path, tmp_pa
     folder = tmp_path / "photos"
     shutil.copytree(photo_folder, folder)
     loop = Loop(model)
-    with pytest.raises(SourceError, match="no picture"):
+    with pytest.raises(SourceError, match="no image"):
         loop.run(photos([folder, tmp_path]))
     assert len(loop.seen) == 12

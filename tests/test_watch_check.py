@@ -82,7 +82,7 @@ def test_a_broker_that_refuses_the_login(
         url = f"mqtt://pi@127.0.0.1:{broker.port}"
         assert of_settings(mqtt__url=url, mqtt__password_file=str(tmp_path / "password")) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"edge-watch: mqtt.url 127.0.0.1:{broker.port}: refuses the login (")
+    assert said.startswith(f"edge-watch: mqtt.url 127.0.0.1:{broker.port}: rejects the login (")
     assert said.count("\n") == 1
 
 

@@ -141,7 +141,7 @@ def test_each_picture_once_and_the_newest_in_a_file(pictures: Path, tmp_path: Pa
 
 
 def test_a_bad_picture_is_one_line_and_status_1_at_the_end(pictures: Path) -> None:
-    (pictures / "a.jpg").write_bytes(b"no picture")
+    (pictures / "a.jpg").write_bytes(b"no image")
     done = watch("--source", pictures, "-m", SMALL)
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 1
@@ -157,7 +157,7 @@ def test_a_full_disk_behind_stdout_is_one_line_and_status_1(pictures: Path, tmp_
             capture_output=False, stdout=full, stderr=subprocess.PIPE,
         )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == ("edge-watch: stdout: No space left on device; tried again in 1 s\n")
+    assert done.stderr == ("edge-watch: stdout: No space left on device; next attempt in 1 s\n")
     assert json.loads((tmp_path / "latest.json").read_text())["frame"] == 2
 
 
@@ -384,7 +384,7 @@ def test_a_folder_that_is_followed_is_classified_once_then_new_pictures(
 ) -> None:
     options = ("--source", pictures, "--follow", "-m", SMALL, "--results-file", tmp_path / "seen")
     services.append(service := Service(tmp_path, *options))
-    service.until("^waiting: no new picture$")
+    service.until("^waiting: no new image$")
     with (pictures / "c.jpg").open("wb") as slow:
         content = PICTURE.read_bytes()
         for start in range(0, len(content), len(content) // 5):
@@ -393,7 +393,7 @@ def test_a_folder_that_is_followed_is_classified_once_then_new_pictures(
             time.sleep(0.3)
     service.until("c.jpg is still being written$")
     service.until("frames a second")
-    service.until("^waiting: no new picture$")
+    service.until("^waiting: no new image$")
     assert service.ended(signal.SIGTERM) == 0
     assert service.said == ""
     records = [json.loads(line) for line in (tmp_path / "seen").read_text().splitlines()]

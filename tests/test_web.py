@@ -117,7 +117,7 @@ def test_a_folder_without_a_new_picture_is_healthy(tmp_path: Path) -> None:
     with watching(tmp_path, tmp_path / "incoming", *options) as service:
         until(lambda: service.get("/healthz")[0].status == 200)
         vitals = service.document("/latest.json")["vitals"]
-        assert (vitals["waiting"], vitals["idle"]) == ("no new picture", True)
+        assert (vitals["waiting"], vitals["idle"]) == ("no new image", True)
         assert service.get("/frame.jpg")[0].status == service.get("/input.png")[0].status == 404
 
 
@@ -143,14 +143,14 @@ def viewer(port: int) -> io.BufferedReader:
 
 
 def part(stream: io.BufferedReader) -> bytes:
-    """The next picture: the parts lie in chunks, which a length in the middle of none cuts."""
+    """The next image: the parts lie in chunks, which a length in the middle of none cuts."""
     while not (line := stream.readline()).startswith(b"Content-Length:"):
         assert line
     stream.readline()
     return stream.read(int(line.split(b":")[1]))
 
 
-# --- what is refused
+# --- what is rejected
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_a_taken_port_does_not_end_the_loop(tmp_path: Path) -> None:
         with watching(
             tmp_path, HOTDOG, "--fps", 5, "--latest", tmp_path / "latest.json", port=port
         ) as service:
-            service.said(rf"web page on {port}: Address already in use; tried again in 1 s")
+            service.said(rf"web page on {port}: Address already in use; next attempt in 1 s")
             until(lambda: (tmp_path / "latest.json").exists())
             taken.close()
             service.said(r"web page on \d+: works again")

@@ -1,4 +1,4 @@
-"""Weights of a backbone: read from a file, refused where they do not fit."""
+"""Weights of a backbone: read from a file, rejected where they do not fit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REAL = (
 def offline(folder: Path) -> dict[str, str]:
     """An environment from which nothing can be downloaded, and nothing was."""
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    nowhere = "http://127.0.0.1:9"  # the port of the discard protocol: nobody listens
+    nowhere = "http://127.0.0.1:9"  # the port of the discard protocol: no one listens
     return kept | {"KERAS_HOME": str(folder), "https_proxy": nowhere, "http_proxy": nowhere}
 
 

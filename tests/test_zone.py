@@ -16,8 +16,8 @@ from edge.service.zone import ZoneState, fresh_s, zone_status
         (11, False, "", False, ZoneState.LOST, "no frame yet", True),
         (11, True, "camera 0: gone", False, ZoneState.LOST, "camera 0: gone", True),
         (40, True, "", False, ZoneState.LOST, "no result for 40 s", True),  # a hung loop
-        (4000, True, "no new picture", True, ZoneState.IDLE, "", False),
-        (4000, False, "no new picture", True, ZoneState.IDLE, "", False),
+        (4000, True, "no new image", True, ZoneState.IDLE, "", False),
+        (4000, False, "no new image", True, ZoneState.IDLE, "", False),
     ],
 )
 def test_states(

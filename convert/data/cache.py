@@ -2,11 +2,11 @@
 
 A cache folder holds two files for each set and size. `NAME-HxW-vVERSION-KEY.npy` (`.partial` while
 photos are missing) is (num_photos, h, w, 3) uint8. Beside it, `.rows` has a record of 40 bytes for
-each picture that is whole: the photo's SHA-256, its row, and the CRC-32 of its pixels.
+each image that is whole: the photo's SHA-256, its row, and the CRC-32 of its pixels.
 
-A picture is done when it is recorded and its pixels have that checksum, so that nothing depends on
+An image is done when it is recorded and its pixels have that checksum, so that nothing depends on
 the order in which data reach the disk before a power cut. Every file of the same size and
-preprocessing gives its pictures to the next: after a change, only what changed is decoded.
+preprocessing gives its images to the next: after a change, only what changed is decoded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MOST_NAMED = 20  # photos in one error line
 
 @dataclass(frozen=True)
 class DecodedPhotos:
-    """A data set's photos at one size; each set is decoded when it is first asked for.
+    """A data set's photos at one size; each set is decoded when it is first needed.
 
     train, val, test: (num_photos, *size, 3) uint8, mapped from a file in `cache`; see `decode`.
     """
@@ -90,7 +90,7 @@ def decode(photos: Sequence[Photo], size: Size, cache: Path, name: str) -> Pixel
 
 
 def _kind(size: Size) -> str:
-    """What files have in their names that can give each other pictures."""
+    """What files have in their names that can give each other images."""
     return f"-{size[0]}x{size[1]}-v{PREPROCESSING_VERSION}-"
 
 
@@ -111,7 +111,7 @@ def _alone(cache: Path) -> Iterator[None]:
 
 
 def _complete(path: Path, photos: Sequence[Photo], size: Size, name: str) -> None:
-    """Make the whole file, from pictures that are decoded already where there are such."""
+    """Make the whole file, from images that are decoded already where there are such."""
     known = _known(path, size)
     with _growing(path, len(photos), size) as growing:
 
@@ -141,7 +141,7 @@ def _complete(path: Path, photos: Sequence[Photo], size: Size, name: str) -> Non
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a decoded picture lies, and the CRC-32 that its bytes must have."""
+    """Where a decoded image lies, and the CRC-32 that its bytes must have."""
 
     path: Path
     offset: int
@@ -149,7 +149,7 @@ class _Source:
 
 
 def _known(path: Path, size: Size) -> dict[str, _Source]:
-    """Every picture of this size that a file in the cache has; first choice is the file itself."""
+    """Every image of this size that a file in the cache has; first choice is the file itself."""
     known = {}
     records = path.parent.glob(f"*{_kind(size)}*.rows")
     for record in sorted(records, key=lambda record: (record.stem == path.stem, record)):

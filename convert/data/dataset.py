@@ -1,4 +1,4 @@
-"""A folder of photos: scan it, refuse what leaks, split it."""
+"""A folder of photos: scan it, reject what leaks, split it."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def labels_of_tree(tree: PhotoTree) -> tuple[str, ...]:
     for name, label in ((name, label) for name in tree.labels for label in labels):
         if (name, label) not in filled:
             empty = tree.folder(name) / label
-            raise DatasetError(empty, "no picture in it", "add photos, or remove it")
+            raise DatasetError(empty, "no image in it", "add photos, or remove it")
     return labels
 
 
@@ -215,12 +215,12 @@ def _unreadable(
 def _copies(
     sets: dict[str, list[Photo]], labels: Sequence[str], folder: Path, strict: bool
 ) -> list[LeftOut]:
-    """Take out copies: in train of what is held out, and in all where the labels contradict.
+    """Remove duplicates: from train those of val and test, and all whose labels contradict.
 
     Raises: DatasetError where `strict`.
     """
     places: dict[str, list[tuple[str, Photo]]] = {}
-    for name in reversed([name for name in SETS if name in sets]):  # what is held out counts more
+    for name in reversed([name for name in SETS if name in sets]):  # val and test count more
         for photo in sets[name]:
             places.setdefault(photo.sha256, []).append((name, photo))
     contradicting, leaking = [], []
@@ -261,7 +261,7 @@ def _take_out(sets: dict[str, list[Photo]], photos: Sequence[Photo]) -> None:
 def _leaks(
     sets: Mapping[str, Sequence[Photo]], alike: Mapping[str, int], folder: Path
 ) -> list[str]:
-    """Say how many photos of one set look like one of another."""
+    """Report how many photos of one set are near-duplicates of another's."""
     found = {name: Counter(alike[photo.sha256] for photo in sets[name]) for name in sets}
     warnings = []
     for name, held in combinations(sets, 2):

@@ -1,4 +1,4 @@
-"""Draw a small labelled photo set: cups, fish and keys that only their shape tells apart."""
+"""Draw a small labelled photo set: cups, fish and keys that differ only in shape."""
 
 import colorsys
 import math

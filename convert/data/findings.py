@@ -14,7 +14,7 @@ from convert.data.reading.set_names import SETS
 from convert.data.walk import PhotoTree
 from edge.errors import one_line
 
-IMBALANCE = 3  # times as many photos of the largest class as of the smallest
+IMBALANCE = 3  # ratio of the photos of the biggest class to those of the smallest
 MOST_NAMED = 6  # files in one line; JSON has all
 LEVELS = ("note", "warning", "error")
 
@@ -80,7 +80,7 @@ def _layout(tree: PhotoTree) -> Iterator[Finding]:
         remedy = "it is ignored; put it into the folder of its class"
         yield Finding("warning", "stray", name, "lies in no class folder", remedy, (name,))
     for name in tree.others:
-        yield Finding("warning", "no-picture", name, "is no picture", "it is ignored", (name,))
+        yield Finding("warning", "no-picture", name, "is no image", "it is ignored", (name,))
     for error in tree.closed:
         name = os.path.relpath(error.subject, tree.path)
         yield Finding("error", "closed", name, error.fault, error.remedy, (name,))
@@ -109,7 +109,7 @@ def _classes(folder: Folder) -> Iterator[Finding]:
             if not counts[label]:
                 place = f"{name}/{label}" if len(folder.tree.labels) > 1 else label
                 remedy = "add photos, or remove it"
-                yield Finding("error", "empty-class", place, "has no picture in it", remedy)
+                yield Finding("error", "empty-class", place, "has no image in it", remedy)
 
 
 def _unreadable(folder: Folder) -> Iterator[Finding]:
@@ -194,7 +194,7 @@ def _alike_finding(members: Sequence[Examined]) -> Finding:
         return Finding(
             "warning", "two-labels", subject, fault, "look whether both are right", names
         )
-    remedy = "keep one, if the others tell nothing new (a split keeps them together)"
+    remedy = "keep one, if the others add nothing (a split keeps them together)"
     return Finding("warning", "duplicate" if same else "look-alike", subject, how, remedy, names)
 
 

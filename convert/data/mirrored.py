@@ -63,7 +63,7 @@ def _handedness(pixels: Pixels, indices: Array) -> tuple[Array, float]:
 
 
 def _edges(pixels: Pixels) -> Array:
-    """Histogram of the directions of a picture's edges, by their strength: (BINS,), sum 1."""
+    """Histogram of the directions of an image's edges, by their strength: (BINS,), sum 1."""
     grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     across, down = cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1)

@@ -14,7 +14,7 @@ MAX_ROWS = 20  # classes in the table; the smallest are shown
 
 
 def understood(tree: PhotoTree) -> list[str]:
-    """Tell the sets, classes and photos by their folders, and what is left out, before any work."""
+    """Return the sets, classes, photos by folder, and what is left out, before any work."""
     lines = [*_table(tree)]
     lines += [f"note: {line}" for line in _left_out(tree)]
     lines += [
@@ -25,7 +25,7 @@ def understood(tree: PhotoTree) -> list[str]:
 
 
 def told(dataset: Dataset) -> list[str]:
-    """Tell what a split kept together, what was left out, and what its figures are worth."""
+    """Return what a split kept together, what was left out, and how reliable its figures are."""
     lines = [f"left out: {left_out}" for left_out in dataset.left_out]
     if dataset.drawn:
         lines += [
@@ -73,7 +73,7 @@ def _left_out(tree: PhotoTree) -> Iterator[str]:
         )
     for files, what in (
         (tree.strays, "photos in no class folder"),
-        (tree.others, "files that are no pictures"),
+        (tree.others, "files that are no images"),
         (tree.system, "folders of the system"),
         (tree.hidden, "hidden folders"),
     ):

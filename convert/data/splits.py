@@ -1,4 +1,4 @@
-"""splits.csv and predictions.csv: which photo was in which set, and what was answered to it."""
+"""splits.csv and predictions.csv: which photo was in which set, and its prediction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("path", "label", "set", "group", "score", "prediction", "sha256")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model answers to a photo: a score for each label."""
+    """A model's prediction for a photo: a score for each label."""
 
     scores: tuple[float, ...]
 
@@ -64,7 +64,7 @@ def write_splits(
 def write_predictions(
     out: Path, folder: Path, dataset: Dataset, predictions: Mapping[str, Prediction]
 ) -> None:
-    """Write predictions.csv into `out`: the held-out photos, wrong answers first, surest first."""
+    """Write predictions.csv into `out`: photos of val and test, errors first, by score."""
     header = ("path", "label", "set", "prediction", "score", "right", *dataset.labels)
     found = [
         (name, photo, predictions[photo.sha256])

@@ -19,7 +19,7 @@ from edge.sources.photos import is_picture, walk
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A picture in the folder of a class."""
+    """An image in the folder of a class."""
 
     path: Path
     name: str  # relative to the folder of photos
@@ -49,8 +49,8 @@ class PhotoTree:
     files: tuple[PhotoFile, ...]
     hidden: tuple[str, ...]  # folders
     system: tuple[str, ...]  # folders of a NAS or an operating system
-    strays: tuple[str, ...]  # pictures in no class folder
-    others: tuple[str, ...]  # files that are no pictures
+    strays: tuple[str, ...]  # images in no class folder
+    others: tuple[str, ...]  # files that are no images
     unknown: tuple[str, ...]  # folders beside those of sets
     unknown_photos: int  # in these folders
     closed: tuple[SourceError, ...]  # folders that cannot be read
@@ -87,7 +87,7 @@ class _Collected:
 
 
 def _collect(path: Path) -> _Collected:
-    """Walk, and tell pictures from other files by their content."""
+    """Walk, and distinguish images from other files by their content."""
     nodes: dict[Path, Node] = {path: Node("", path, [], [])}
     hidden, system, others, closed = [], [], [], []
     for entry in walk(path, lambda folder: not is_system(folder.name)):
@@ -127,7 +127,7 @@ def _by_list(found: _Collected) -> Layout | None:
 
 
 def _is_picture(path: Path) -> bool:
-    """Whether a file is a picture by its content, or claims to be one by its suffix."""
+    """Whether a file is an image by its content, or claims to be one by its suffix."""
     if is_picture(path):
         return True
     try:
@@ -140,7 +140,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _sorted_out(path: Path, found: _Collected, layout: Layout) -> PhotoTree:
-    """Give each picture its set and class."""
+    """Give each image its set and class."""
     spellings, notes = _spellings(layout.places)
     files = [
         PhotoFile(picture, _name(path, picture), place.set, spellings[place.label], folder)
@@ -173,7 +173,7 @@ def _name(root: Path, path: Path) -> str:
 
 
 def _pictures(node: Node, folder: str = "") -> Iterator[tuple[Path, str]]:
-    """Yield the pictures of a class, in the order of their names, and the folder of each."""
+    """Yield the images of a class, in the order of their names, and the folder of each."""
     entries: list[Path | Node] = [*node.pictures, *node.folders]
     for entry in sorted(entries, key=lambda e: e.path if isinstance(e, Node) else e):
         if isinstance(entry, Node):
@@ -219,7 +219,7 @@ def _name_faults(path: Path, layout: Layout) -> Iterable[Note]:
             fault = "its name is not UTF-8, so that it cannot be a label"
             yield Note("error", "not-utf8", subject, fault, "rename the folder")
         elif label_of(place.label).casefold() == RESERVED:
-            fault = f"a class cannot be called {RESERVED}: that is the answer below the threshold"
+            fault = f"a class cannot be called {RESERVED}: that is the label below the threshold"
             remedy = "rename the folder, for instance to other, or to none"
             yield Note("error", "reserved", subject, fault, remedy)
         elif not label_of(place.label):

@@ -28,13 +28,13 @@ class Reliability:
     """Top scores in bins of equal width: is 0.8 right in 80 of 100 cases?"""
 
     confidence: NDArray[np.float64]  # (bins,), mean top score; the bin's middle where it is empty
-    accuracy: NDArray[np.float64]  # (bins,), share of right answers; 0 where it is empty
+    accuracy: NDArray[np.float64]  # (bins,), share of correct predictions; 0 if it is empty
     count: NDArray[np.int64]  # (bins,), photos
     error: float  # expected calibration error, in [0, 1]
 
 
 def roc(scores: NDArray[np.float32], positive: NDArray[np.bool_]) -> Curve:
-    """Return false alarms (x) against recall (y) of one label's scores, (n,), with its area.
+    """Return false positives (x) against recall (y) of one label's scores, (n,), with its area.
 
     Equal scores are one point. Source: Fawcett 2006, https://doi.org/10.1016/j.patrec.2005.10.010.
     """
@@ -47,8 +47,8 @@ def roc(scores: NDArray[np.float32], positive: NDArray[np.bool_]) -> Curve:
 def precision_recall(scores: NDArray[np.float32], positive: NDArray[np.bool_]) -> Curve:
     """Return recall (x) against precision (y) of one label's scores, with the average precision.
 
-    The average is a sum of steps, not of trapezoids, which flatter: Davis and Goadrich 2006,
-    https://doi.org/10.1145/1143844.1143874.
+    The average is a sum of steps, not of trapezoids, which are too optimistic: Davis and
+    Goadrich 2006, https://doi.org/10.1145/1143844.1143874.
     """
     hits, alarms = _counts(scores, positive)
     recall, precision = hits / max(1, hits[-1]), hits / (hits + alarms)
@@ -102,7 +102,7 @@ def reliability(scores: Scores, labels: Labels, bins: int = BINS) -> Reliability
 def _counts(
     scores: NDArray[np.float32], positive: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hits and false alarms at or above each distinct score, from the highest down."""
+    """Hits and false positives at or above each distinct score, from the highest down."""
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     hits = np.cumsum(positive[order], dtype=np.int64)[last]

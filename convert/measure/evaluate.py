@@ -1,4 +1,4 @@
-"""What a .tflite file answers to photos, by the very code that runs on the device."""
+"""Predictions of a .tflite file for photos, by the very code that runs on the device."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Arithmetic on scores: what a model's answers on labelled photos are worth.
+"""Arithmetic on scores: how good a model's predictions on labelled photos are.
 
 Everywhere: `scores` is (n, num_labels) float32, one row for each photo; `labels` is (n,) int64. The
-answer to a photo is its top category; among equals the lower index leads, as in
+prediction for a photo is its top label; among equals the lower index leads, as in
 `edge.classifier.classify`.
 """
 
@@ -21,7 +21,7 @@ Scores = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
-RIGHT_BELOW = 0.03  # share of the right answers that a threshold may cost at least
+RIGHT_BELOW = 0.03  # share of the correct predictions that a threshold may always cost
 ABOVE_CHANCE = 0.1  # of the way from chance to certainty: no threshold is lower
 LEAST_SCORE = 1e-7  # an int8 score of 0 is not certain, and has no logarithm
 
@@ -53,33 +53,33 @@ class Accuracy:
 class Comparison:
     """Two models on the same photos."""
 
-    agreement: float  # share of photos to which both give one answer
+    agreement: float  # share of photos with the same prediction by both
     mcnemar_p: float  # chance of a difference this large between equally accurate models
     largest_change: float  # of any score of any photo
-    lost: int  # photos that the reference alone answers rightly
-    gained: int  # photos that the other alone answers rightly
+    lost: int  # photos that only the reference classifies correctly
+    gained: int  # photos that only the other classifies correctly
 
 
 @dataclass(frozen=True)
 class ClassScores:
     """One label's figures; 0 where there is nothing to divide by."""
 
-    precision: float  # share of the answers with this label that are right
-    recall: float  # share of this label's photos that are answered with it
+    precision: float  # share of the predictions of this label that are correct
+    recall: float  # share of this label's photos that are predicted as it
     f1: float  # harmonic mean of the two
     count: int  # photos of this label
-    answers: int  # photos answered with this label
+    answers: int  # photos predicted as this label
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A score below which the answer is "unknown"."""
+    """A score below which the label is "unknown"."""
 
     value: float
-    precision: float  # of the label with the lowest, among the photos still answered
-    coverage: float  # share of photos still answered
-    wanted: float  # the precision that was asked for
-    photos: int = 0  # of the label with the lowest precision, that are answered
+    precision: float  # of the label with the lowest, among the photos above the threshold
+    coverage: float  # share of photos above the threshold
+    wanted: float  # the requested precision
+    photos: int = 0  # of the label with the lowest precision, above the threshold
 
     @property
     def promise(self) -> float:
@@ -96,11 +96,11 @@ class Threshold:
 
 @dataclass(frozen=True)
 class AtThreshold:
-    """A model's answers when those below a threshold count as "unknown"."""
+    """A model's predictions when those below a threshold count as "unknown"."""
 
-    coverage: float  # share of photos answered
-    precision: float  # share of the answers that are right; 0 where there is none
-    false_alarms: tuple[float, ...]  # per label: share of other labels' photos answered with it
+    coverage: float  # share of photos above the threshold
+    precision: float  # share of these predictions that are correct; 0 if there are none
+    false_alarms: tuple[float, ...]  # per label: share of other labels' photos predicted as it
 
 
 def answers(scores: Scores) -> Labels:
@@ -147,7 +147,7 @@ def mcnemar_p(lost: int, gained: int) -> float:
 
 
 def confusion(scores: Scores, labels: Labels) -> NDArray[np.int64]:
-    """Count photos by label (row) and answer (column): (num_labels, num_labels)."""
+    """Count photos by label (row) and prediction (column): (num_labels, num_labels)."""
     num_labels = scores.shape[1]
     cells = np.bincount(labels * num_labels + answers(scores), minlength=num_labels**2)
     return cells.reshape(num_labels, num_labels)
@@ -182,7 +182,7 @@ def fit_temperature(logits: NDArray[Any], labels: Labels) -> float:
     """Find the temperature at which the labels are likeliest; above 1 the scores were too sure.
 
     Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599. The likelihood has one hill along
-    log T, which a golden section climbs. Where every answer is right it climbs for ever towards
+    log T, which a golden section climbs. If every prediction is correct it climbs for ever towards
     certainty, so that nothing can be learned: 1.
 
     Args:
@@ -204,13 +204,13 @@ def fit_temperature(logits: NDArray[Any], labels: Labels) -> float:
 
 
 def choose_threshold(scores: Scores, labels: Labels, precision: float) -> Threshold:
-    """Find the smallest threshold at which every label's answers are as precise as wanted.
+    """Find the smallest threshold at which every label reaches the requested precision.
 
-    A label that is ever answered must stay so: silence is no precision. Where no threshold
-    suffices, the one with the best lowest precision is returned; `Threshold.reached` tells.
+    A label that is ever predicted must remain so: silence is no precision. If no threshold
+    suffices, the one with the best lowest precision is returned; see `Threshold.reached`.
 
-    It is never 0: where all answers are right, nothing is known of what was never seen. Then it
-    rejects what scores lower than nearly all right answers do (`_least_threshold`).
+    It is never 0: if all predictions are correct, nothing is known about other photos. Then it
+    rejects scores lower than those of nearly all correct predictions (`_least_threshold`).
     """
     given, top = answers(scores), scores.max(axis=1)
     least = _least_threshold(scores, labels)
@@ -235,7 +235,7 @@ def choose_threshold(scores: Scores, labels: Labels, precision: float) -> Thresh
 
 
 def _least_threshold(scores: Scores, labels: Labels) -> np.float32:
-    """Return a threshold that few right answers fall below, above what chance would score."""
+    """Return a threshold below few correct predictions, and above the score of chance."""
     given, top = answers(scores), scores.max(axis=1)
     right = top[given == labels]
     chance = 1 / scores.shape[1]
@@ -247,7 +247,7 @@ def _least_threshold(scores: Scores, labels: Labels) -> np.float32:
 
 
 def at_threshold(scores: Scores, labels: Labels, value: float) -> AtThreshold:
-    """Measure the answers at or above a threshold."""
+    """Measure the predictions at or above a threshold."""
     given, answered = answers(scores), scores.max(axis=1) >= value
     false = np.bincount(given[answered & (given != labels)], minlength=scores.shape[1])
     others = len(labels) - np.bincount(labels, minlength=scores.shape[1])

@@ -1,1 +1,1 @@
-"""What a run found, as a page, tables and pictures."""
+"""What a run found, as a page, tables and images."""

@@ -1,4 +1,4 @@
-"""Sheets of photos with a model's answers, right and wrong marked."""
+"""Sheets of photos with a model's predictions, correct and wrong marked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sample(labels: Labels, seed: int = 0, count: int = MOST_PHOTOS) -> NDArray[n
 
 
 def mistakes(scores: Scores, labels: Labels, count: int = MOST_PHOTOS) -> NDArray[np.int64]:
-    """Return the wrong answers, those with the highest scores first: (n,) indices."""
+    """Return the wrong predictions, those with the highest scores first: (n,) indices."""
     wrong = np.flatnonzero(answers(scores) != labels)
     return wrong[np.argsort(-scores[wrong].max(axis=1), kind="stable")][:count]
 
@@ -39,7 +39,7 @@ def answers_png(
     names: Sequence[str],
     indices: NDArray[np.int64],
 ) -> bytes:
-    """Lay out photos with their answers; a wrong one is marked, and told what it is.
+    """Lay out photos with their predictions; a wrong one is marked, with its true label.
 
     Args:
         pixels: (n, h, w, 3) uint8.

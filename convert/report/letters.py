@@ -1,4 +1,4 @@
-"""Letters that the pictures of a report can draw: DejaVu Sans, else a font that the system has."""
+"""Letters that the images of a report can draw: DejaVu Sans, else a font that the system has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing beside it: report.html, and its pictures."""
+"""The report as one HTML file that needs nothing beside it: report.html, and its images."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from convert.report.page_style import STYLE
 from convert.report.report import Report, plain
 from edge.errors import one_line
 
-# Nothing is fetched and nothing runs, whatever a label says.
+# Nothing is fetched and nothing runs, whatever a label contains.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def pictures(report: Report) -> dict[str, bytes]:
-    """Draw the report's pictures: the content of a PNG file by its name in OUT.
+    """Draw the report's images: the content of a PNG file by its name in OUT.
 
-    mistakes.png is absent where no answer is wrong, augmentation.png where none was given.
+    mistakes.png is absent if no prediction is wrong, augmentation.png where none was given.
     """
     val, names = report.chosen.val, report.labels
     shown = report.val_pixels, val.scores, val.labels, names
@@ -103,7 +103,7 @@ def _verdict(report: Report) -> str:
         "size": f"{chosen.size_bytes / 1000:,.0f} kB",
         "invoke p50, on this workstation": f"{chosen.val.invoke_p50_ms:.2f} ms",
         f"at threshold {report.threshold.value:.4g}, on val": (
-            f"answers {100 * at.coverage:.1f} %, of these right {100 * at.precision:.1f} %"
+            f"coverage {100 * at.coverage:.1f} %, precision {100 * at.precision:.1f} %"
         ),
     }
     items = "".join(
@@ -119,7 +119,7 @@ def _verdict(report: Report) -> str:
 
 
 def _notes(report: Report) -> str:
-    """What the variants' table does not say."""
+    """Return what the variants' table lacks."""
     runtimes = sorted({runtime for v in report.variants for runtime in v.runtimes})
     layers = [
         f"Worst layers of {v.name}: {', '.join(v.worst_layers)}."
@@ -142,14 +142,14 @@ def _notes(report: Report) -> str:
 def _pairs(report: Report) -> str:
     found = tables.confused_pairs(report, 10)
     if not found:
-        return _paragraph("No answer on val is wrong.")
+        return _paragraph("No prediction on the validation set is wrong.")
     rows = [("label", "answer", "photos"), *((a, b, str(count)) for a, b, count in found)]
     return _table("The commonest mistakes", rows)
 
 
 def _mistakes(report: Report, picture: str) -> str:
     if not picture:
-        return _paragraph("No answer on val is wrong.")
+        return _paragraph("No prediction on the validation set is wrong.")
     val = report.chosen.val
     given = answers(val.scores)
     lines = [
@@ -158,7 +158,7 @@ def _mistakes(report: Report, picture: str) -> str:
         if report.val_names
     ]
     items = "".join(f"<li>{escape(one_line(line))}</li>" for line in lines)
-    words = "Wrong answers on val with the highest scores. Look at each: is its folder right?"
+    words = "Wrong predictions on the validation set with the highest scores. Is each folder right?"
     return _paragraph(words) + picture + (f"<ol>{items}</ol>" if items else "")
 
 
@@ -175,7 +175,7 @@ def _config(report: Report) -> str:
     return f"<details><summary>Configuration</summary>{_code(text, 'configuration')}</details>"
 
 
-# --- what a picture shows, for those who do not see it
+# --- what an image shows, for those who do not see it
 
 
 def _history_alt(report: Report) -> str:
@@ -190,8 +190,8 @@ def _confusion_alt(report: Report) -> str:
     wrong = sum(count for _, _, count in tables.confused_pairs(report, len(report.labels) ** 2))
     total = report.chosen.val.accuracy.total
     return (
-        f"Labels against answers on val: {total - wrong} of {total} photos are right. The "
-        "commonest mistakes follow as a table."
+        f"Labels against predictions on the validation set: {total - wrong} of {total} are "
+        "correct. The most common mistakes follow as a table."
     )
 
 
@@ -209,7 +209,7 @@ def _reliability_alt(report: Report) -> str:
     before = reliability(report.keras_val, val.labels).error
     after = reliability(val.scores, val.labels).error
     return (
-        "Share of right answers by score, on val. The expected calibration error is "
+        "Accuracy by score, on the validation set. The expected calibration error is "
         f"{before:.3f} before the temperature and {after:.3f} after it."
     )
 
@@ -219,13 +219,13 @@ def _predictions_alt(report: Report) -> str:
     shown = examples.sample(val.labels)
     right = int((answers(val.scores[shown]) == val.labels[shown]).sum())
     return (
-        f"{len(shown)} photos of val with their answers: {right} right, {len(shown) - right} wrong."
+        f"{len(shown)} photos of the validation set: {right} correct, {len(shown) - right} wrong."
     )
 
 
 def _mistakes_alt(report: Report) -> str:
     shown = examples.mistakes(report.chosen.val.scores, report.chosen.val.labels)
-    return f"The {len(shown)} wrong answers on val with the highest scores."
+    return f"The {len(shown)} wrong predictions on the validation set with the highest scores."
 
 
 def _variants_alt(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of a run, drawn with matplotlib, which is imported when one is drawn."""
+"""Images of a run, drawn with matplotlib, which is imported when one is drawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convert.report.letters import lacking
 from convert.report.report import Variant
 from edge.errors import one_line
 
-# Okabe and Ito's colours, told apart by colour-blind eyes (https://jfly.uni-koeln.de/color/);
+# Okabe and Ito's colours, distinguishable by colour-blind people (https://jfly.uni-koeln.de/color/);
 # line styles and markers differ as well.
 BLUE, ORANGE, GREEN, SKY = "#0072B2", "#D55E00", "#009E73", "#56B4E9"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", SKY, "#000000")
@@ -60,7 +60,7 @@ def history_png(history: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def confusion_png(scores: Scores, labels: Labels, names: Sequence[str]) -> bytes:
-    """Draw how many photos of each label got which answer; of many labels, the commonest mistakes.
+    """Draw the confusion matrix; of many labels, the most common mistakes.
 
     Args:
         scores: (n, num_labels).
@@ -105,7 +105,7 @@ def _pairs(table: NDArray[np.int64], names: Sequence[str]) -> bytes:
         axes.invert_yaxis()
         axes.margins(x=0.1)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set(xlabel=f"photos (of {table.sum()}), label → wrong answer")
+        axes.set(xlabel=f"photos (of {table.sum()}), label → wrong prediction")
     return stream.getvalue()
 
 
@@ -118,7 +118,7 @@ def roc_png(scores: Scores, labels: Labels, names: Sequence[str]) -> bytes:
     if len(names) > 2:
         shown |= {
             "mean of the labels (macro)": macro(own),
-            "all answers (micro)": micro(scores, labels),
+            "all labels (micro)": micro(scores, labels),
         }
     with _figure(9, 4.7) as (figure, stream):
         panels = figure.subplots(1, 2)
@@ -138,13 +138,13 @@ def roc_png(scores: Scores, labels: Labels, names: Sequence[str]) -> bytes:
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
             axes.grid(alpha=0.3)
             axes.legend(title=summary, loc="lower left" if number else "lower right")
-        panels[0].set(xlabel="false alarms", ylabel="recall", title="ROC")
+        panels[0].set(xlabel="false positives", ylabel="recall", title="ROC")
         panels[1].set(xlabel="recall", ylabel="precision", title="precision and recall")
     return stream.getvalue()
 
 
 def _thinned(curve: Curve) -> Curve:
-    """A curve of few points, for a picture; its area stays that of all."""
+    """A curve of few points, for an image; its area stays that of all."""
     if len(curve.x) <= MOST_POINTS:
         return curve
     kept = np.unique(np.linspace(0, len(curve.x) - 1, MOST_POINTS).astype(int))
@@ -152,7 +152,7 @@ def _thinned(curve: Curve) -> Curve:
 
 
 def reliability_png(before: Scores, after: Scores, labels: Labels, temperature: float) -> bytes:
-    """Draw how often answers are right against their score, before and after the temperature."""
+    """Draw accuracy against score, before and after the temperature."""
     with _figure(9, 5.4) as (figure, stream):
         grid = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1))
         titles = "the network's own scores", f"as shipped (temperature {temperature:.2f})"
@@ -161,7 +161,7 @@ def reliability_png(before: Scores, after: Scores, labels: Labels, temperature: 
             bins, filled = len(found.count), found.count > 0
             middles = (np.arange(bins) + 0.5) / bins
             upper.plot([0, 1], [0, 1], ":", color=GREY, label="honest")
-            upper.bar(middles, found.accuracy, 0.9 / bins, color=SKY, label="right answers")
+            upper.bar(middles, found.accuracy, 0.9 / bins, color=SKY, label="correct")
             upper.plot(
                 found.confidence[filled],
                 found.accuracy[filled],
@@ -174,8 +174,8 @@ def reliability_png(before: Scores, after: Scores, labels: Labels, temperature: 
             bars = lower.bar(middles, found.count, 0.9 / bins, color=GREY)
             lower.bar_label(bars, [f"{n}" if n else "" for n in found.count], fontsize=7)
             lower.margins(y=0.2)
-            lower.set(xlabel="score of the answer")
-        grid[0, 0].set(ylabel="share of right answers")
+            lower.set(xlabel="top score")
+        grid[0, 0].set(ylabel="accuracy")
         handles = grid[0, 0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside upper center", ncols=3, frameon=False)
         grid[1, 0].set(ylabel="photos")
@@ -232,7 +232,7 @@ def _figure(width: float, height: float) -> Iterator[tuple[Any, io.BytesIO]]:
 
 
 def _short(text: str, most: int) -> str:
-    """One line of at most `most` letters; both ends tell names apart."""
+    """One line of at most `most` letters; both ends distinguish names."""
     # Only matplotlib's own font is used in plots.
     text = "".join(f"U+{ord(c):04X}" if c in lacking(c) else c for c in one_line(text))
     if len(text) <= most:

@@ -48,10 +48,10 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything that report.html and card.json tell."""
+    """The content of report.html and card.json."""
 
     name: str
-    command: str  # how to say it again; no path in it
+    command: str  # to repeat it; without paths
     labels: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]  # photos of each set and label
     fingerprint: str
@@ -66,7 +66,7 @@ class Report:
     reason: str
     threshold: Threshold  # of the chosen variant's scores on val
     val_pixels: Pixels  # (num_val, h, w, 3), in the order of val
-    val_names: tuple[str, ...] = ()  # of the val photos, label/file; told in report.html only
+    val_names: tuple[str, ...] = ()  # of the val photos, label/file; in report.html only
     augmentation_png: bytes | None = None
     worth: str = ""  # what the held-out photos are, in words
     left_out: tuple[str, ...] = ()  # a line for each reason to leave photos out
@@ -117,7 +117,7 @@ class Report:
 
 
 def recommend(variants: Sequence[Variant]) -> tuple[Variant, str]:
-    """Choose, on validation alone, the smallest file within a point of the best; say why.
+    """Choose, on validation alone, the smallest file within a point of the best, and the reason.
 
     Of files about as small the fastest is taken, and of those about as fast the smallest: a few
     bytes are no reason, nor is the noise of a clock.
@@ -177,7 +177,7 @@ def largest_drop(keras: Accuracy, variants: Sequence[Variant]) -> float:
 
 
 def card_json(report: Report) -> dict[str, Any]:
-    """Collect what a model card must say; no path and no photo is in it."""
+    """Collect the content of a model card; no path and no photo is in it."""
     return {
         "name": report.name,
         "command": report.command,
@@ -261,7 +261,7 @@ def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Make what JSON takes of a configuration; of a path only the name is told."""
+    """Convert a configuration to JSON values; of a path only the name remains."""
     if isinstance(value, Path):
         return value.name
     if isinstance(value, Mapping):

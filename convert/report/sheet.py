@@ -1,4 +1,4 @@
-"""Contact sheets: a grid of pictures, each with its caption, as a PNG."""
+"""Contact sheets: a grid of images, each with its caption, as a PNG."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT_HEIGHT = 13
 LINE_HEIGHT = 17
 CAPTION_LINES = 2
 INK, PAPER, BACKDROP = "#202020", "#ffffff", "#eeeeee"
-MARKS = {"right": "#1a7f37", "wrong": "#cf222e"}  # green, red; a tick or a cross tells them as well
+MARKS = {"right": "#1a7f37", "wrong": "#cf222e"}  # green, red; a tick or a cross marks them as well
 
 
 def sheet(
@@ -32,10 +32,10 @@ def sheet(
     tile: int = 160,
     marks: Sequence[str] | None = None,
 ) -> bytes:
-    """Lay pictures out in rows, each whole within a square, with a caption below.
+    """Lay images out in rows, each whole within a square, with a caption below.
 
     Args:
-        tiles: pictures, (h, w, 3) uint8 RGB of any size, and captions. A long caption is wrapped,
+        tiles: images, (h, w, 3) uint8 RGB of any size, and captions. A long caption is wrapped,
             and elided after two lines.
         columns: tiles in a row.
         tile: side of the square, in pixels.
@@ -71,7 +71,7 @@ def sheet(
 
 
 def _fitted(pixels: Pixels, tile: int) -> Image.Image:
-    """The whole picture, as large as the square takes it."""
+    """The whole image, as large as the square takes it."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     scale = tile / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)

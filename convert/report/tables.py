@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from convert.measure.scores import ClassScores, Comparison, Threshold, confusion
 from convert.report.report import Report, Variant, p_words
 
-MOST_LABELS = 20  # in a table; of more, the worst are told
+MOST_LABELS = 20  # in a table; of more, the worst are listed
 NONE = "–"  # not measured, or nothing to divide by
 
 Rows = list[tuple[str, ...]]
 
 
 def variant_rows(variants: Sequence[Variant]) -> Rows:
-    """Tell what each variant is and can do; test was measured for what was chosen on val only."""
+    """Return the table of variants; test was measured only for those chosen on val."""
     header = (
         "variant",
         "kB",
         "accuracy on val (95 %)",
         "agrees with Keras",
         "McNemar's p",
-        "largest change",
+        "maximum change",
         "invoke p50 ms",
         "accuracy on test (95 %)",
     )
@@ -58,7 +58,7 @@ def _compared(found: Comparison | None) -> tuple[str, str, str]:
 
 
 def class_rows(report: Report) -> Rows:
-    """Tell the chosen variant's figures of each label; of many, the worst by F1 on val."""
+    """Return the chosen variant's figures of each label; of many, the worst by F1 on val."""
     found = {name: report.per_class(name) for name in report.sets}
     figures = ("photos", "precision", "recall", "F1")
     header = ("label", *(f"{figure}, {name}" for name in found for figure in figures))
@@ -79,13 +79,13 @@ def _figures(found: ClassScores) -> tuple[str, ...]:
 
 
 def threshold_rows(report: Report) -> Rows:
-    """Tell accuracy, and apart from it what holds at the threshold."""
+    """Return accuracy, and separately the figures at the threshold."""
     header = (
         "set",
         "accuracy, no threshold (95 %)",
         "coverage",
-        "precision of answers",
-        "most false alarms",
+        "precision",
+        "most false positives",
     )
     rows: Rows = [header]
     for name, found in report.sets.items():
@@ -98,7 +98,7 @@ def threshold_rows(report: Report) -> Rows:
 
 
 def count_rows(report: Report) -> Rows:
-    """Tell how many photos each set has; of many labels, of those with the fewest for training."""
+    """Return the photos of each set; of many labels, those with the fewest for training."""
     train = report.counts["train"]
     labels = list(report.labels)
     if len(labels) > MOST_LABELS:
@@ -112,7 +112,7 @@ def count_rows(report: Report) -> Rows:
 
 
 def confused_pairs(report: Report, most: int = MOST_LABELS) -> list[tuple[str, str, int]]:
-    """Return the commonest mistakes of the chosen variant on val: label, answer, photos."""
+    """Return the chosen variant's most common mistakes on val: label, prediction, photos."""
     table = confusion(report.chosen.val.scores, report.chosen.val.labels)
     found = [
         (report.labels[true], report.labels[answer], int(table[true, answer]))
@@ -123,24 +123,24 @@ def confused_pairs(report: Report, most: int = MOST_LABELS) -> list[tuple[str, s
 
 
 def few_labels(report: Report, how: str) -> str:
-    """Say that a table tells only some of the labels, or nothing."""
+    """Return the note that a table has only some of the labels, or nothing."""
     if len(report.labels) <= MOST_LABELS:
         return ""
     return f"Of {len(report.labels)} labels, the {MOST_LABELS} {how}; card.json has all."
 
 
 def threshold_words(threshold: Threshold) -> str:
-    """Say what the threshold is, and whether it keeps its promise."""
+    """Return a sentence about the threshold, and whether it reaches its precision."""
     wanted = f"{100 * threshold.wanted:g} %"
-    unknown = f'Below a score of {threshold.value:.4g} the answer is "unknown"'
+    unknown = f'Below a score of {threshold.value:.4g} the label is "unknown"'
     if threshold.reached:
         return (
-            f"{unknown}. On validation, {wanted} or more of every label's answers above it are "
-            f"right; of other photos like these, expect at least {100 * threshold.promise:.0f} %, "
-            "which more validation photos would raise."
+            f"{unknown}. On the validation set, {wanted} or more of each label's predictions above "
+            f"it are right; of other photos like these, expect at least "
+            f"{100 * threshold.promise:.0f} %, which more validation photos would raise."
         )
     return (
-        f"{unknown}. No threshold makes {wanted} of every label's answers right on validation; "
+        f"{unknown}. No threshold reaches a precision of {wanted} for every label on validation; "
         f"this one comes closest: {100 * threshold.precision:.1f} % for the worst label."
     )
 
@@ -149,19 +149,19 @@ OTHERS = frozenset("background empty negative negatives neither none nothing oth
 
 
 def caution_words(report: Report) -> list[str]:
-    """Say what the figures do not: what the held-out photos are, and what was never seen."""
+    """Return the limits of the figures: which photos they are from, and what was never seen."""
     words = [f"Figures are of {report.worth}."] if report.worth else []
     words += [f"Left out: {line}." for line in report.left_out]
     if not any(label.casefold().split("_")[0] in OTHERS for label in report.labels):
         words.append(
-            "It answers one of its labels to everything, also to what it never saw; the threshold "
+            "It predicts one of its labels for every image, even of other things; the threshold "
             "rejects only a part of that. Add a class of other things, such as an empty scene."
         )
     return words
 
 
 def temperature_words(report: Report) -> str:
-    """Say what the temperature is, and what it tells of the network."""
+    """Return a sentence about the temperature, and what it means."""
     words = f"Temperature {report.temperature:.3f}, fitted on val and folded into every file"
     if report.temperature > 1:
         return f"{words}: by itself the network is surer than it is right."
@@ -180,6 +180,6 @@ def float_words(report: Report) -> str:
     return (
         f"Against float32 on the {total} photos of test, {report.chosen.name} is {points:+.1f} "
         f"points: {found.gained} photos are right with it alone, {found.lost} with float32 alone "
-        f"(McNemar's p {p_words(found.mcnemar_p)}); the answers agree on "
+        f"(McNemar's p {p_words(found.mcnemar_p)}); the predictions agree on "
         f"{100 * found.agreement:.1f} %."
     )

@@ -21,11 +21,11 @@ from convert.measure.scores import (
 )
 
 SHIP, CARE, NO = "ship", "usable with care", "do not ship"
-ONE_ANSWER = 0.99  # share of photos that get the same answer
+ONE_ANSWER = 0.99  # share of photos that get the same prediction
 ABOVE_CHANCE = 0.1  # of balanced accuracy, below which nothing was learned
 FEW_FOUND = 0.1  # recall of a class that is not found
 HALF_FOUND = 0.5  # recall of a class that is found too rarely
-WIDE = 0.2  # width of a 95 % interval that says too little
+WIDE = 0.2  # width of a 95 % interval that is too wide to decide
 MUCH_LOST, SOME_LOST = 10.0, 3.0  # points, by quantization
 
 
@@ -42,7 +42,7 @@ class Verdict:
 
 
 def judge(scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy) -> Verdict:
-    """Judge a model by its answers to photos that it was not trained on.
+    """Judge a model by its predictions for photos that it was not trained on.
 
     Args:
         scores: (n, num_labels), of the validation and test photos.
@@ -67,7 +67,7 @@ def _refusals(scores: Scores, labels: Labels, names: Sequence[str], keras: Accur
     balanced = balanced_accuracy(scores, labels)
     if given[most] >= ONE_ANSWER * len(labels):
         return [
-            f"it answers {names[most]} to {given[most]} of {len(labels)} photos; its accuracy of "
+            f"it predicts {names[most]} for {given[most]} of {len(labels)} photos; its accuracy of "
             f"{right.value:.3f} is the share of that class"
         ]
     present = len(np.unique(labels))
@@ -79,7 +79,7 @@ def _refusals(scores: Scores, labels: Labels, names: Sequence[str], keras: Accur
     found = []
     if right.value <= share and right.value < 1:
         found.append(
-            f"it is no better than always giving the commonest answer, which is right on "
+            f"it is no better than always predicting the most common label, which is right on "
             f"{share:.3f}; its accuracy is {right.value:.3f}"
         )
     found += [
@@ -103,8 +103,7 @@ def _cautions(scores: Scores, labels: Labels, names: Sequence[str], keras: Accur
     ]
     if high - low > WIDE:
         found.append(
-            f"{right.total} photos say too little: its accuracy lies between {low:.2f} and "
-            f"{high:.2f}"
+            f"{right.total} photos are too few: its accuracy lies between {low:.2f} and {high:.2f}"
         )
     lost = 100 * (keras.value - right.value)
     if lost > SOME_LOST:

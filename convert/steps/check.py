@@ -118,7 +118,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _sides(folder: Folder) -> dict[str, list[int]]:
-    """Smallest, median and largest height and width, in pixels, upright."""
+    """Minimum, median and maximum height and width, in pixels, upright."""
     sizes = [photo.size for photo in folder.photos if not photo.fault]
     if not sizes:
         return {}
@@ -209,7 +209,7 @@ def _finding_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def _tiles(folder: Folder) -> tuple[list[tuple[Pixels, str]], list[str]]:
-    """What the sheet shows: photos of each class, then look-alikes, with a mark where they leak."""
+    """What the sheet shows: photos of each class, then near-duplicates, marked where they leak."""
     shown: list[tuple[Examined, str, str]] = []
     by_label: dict[str, list[Examined]] = {}
     for photo in folder.photos:

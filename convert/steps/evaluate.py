@@ -47,7 +47,7 @@ class ModelEvaluation:
     """What a .tflite file is worth on a set of photos."""
 
     labels: tuple[str, ...]  # the model's
-    threshold: float  # the model's own, below which its answer is unknown
+    threshold: float  # the model's own, below which the label is unknown
     measured: Evaluation
 
     @property
@@ -62,12 +62,12 @@ class ModelEvaluation:
 
     @property
     def at_threshold(self) -> AtThreshold:
-        """Coverage, precision and false alarms at the model's threshold."""
+        """Coverage, precision and false positives at the model's threshold."""
         return at_threshold(self.measured.scores, self.measured.labels, self.threshold)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """Photos by label (row) and answer (column): (num_labels, num_labels)."""
+        """Photos by label (row) and prediction (column): (num_labels, num_labels)."""
         return confusion(self.measured.scores, self.measured.labels)
 
 
@@ -172,11 +172,11 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"{path}: accuracy {found.accuracy} on {found.accuracy.total} photos")
         print(f"  balanced accuracy: {found.balanced_accuracy:.3f}")
         print(
-            f"  at its threshold {found.threshold:.3f}: answers {100 * answered.coverage:.1f} %, "
+            f"  at its threshold {found.threshold:.3f}: coverage {100 * answered.coverage:.1f} %, "
             f"of which {100 * answered.precision:.1f} % are right"
         )
         for label, share in zip(found.labels, answered.false_alarms, strict=True):
-            print(f"  false alarms, {label}: {100 * share:.1f} % of the other labels' photos")
+            print(f"  false positives, {label}: {100 * share:.1f} % of the other labels' photos")
         if len(found.labels) <= 20:
             print(_table(found.labels, found.confusion.tolist()), flush=True)
     return 0
@@ -190,7 +190,7 @@ def _facts(path: Path) -> tuple[tuple[str, ...], float]:
     except ModelError as error:
         if "--" not in error.remedy:
             raise
-        # An option of edge-classify, which is said once here, into the file.
+        # An option of edge-classify, which is given once here, and written into the file.
         remedy = f"wrap it first: python -m convert wrap {path.name} ... -o OUT ({error.remedy})"
         raise ModelError(error.subject, error.fault, remedy) from error
 
@@ -218,6 +218,6 @@ def _photos(tree: PhotoTree, of_set: str, labels: Sequence[str]) -> list[Photo]:
 
 def _table(labels: Sequence[str], counts: list[list[int]]) -> str:
     wide = max(len(label) for label in labels)
-    head = f"  {'label':{wide}}  answered: {', '.join(labels)}"
+    head = f"  {'label':{wide}}  predicted: {', '.join(labels)}"
     rows = zip(labels, counts, strict=True)
     return "\n".join([head, *(f"  {n:{wide}}  {'  '.join(map(str, row))}" for n, row in rows)])

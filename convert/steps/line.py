@@ -96,11 +96,11 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
         strict: as in `train`.
         variants: of float32, float16, dynamic, int8 and int8-float (default: float32 and int8).
         calibration_photos: training photos that set the ranges of int8, 100 or more (default: 200).
-        threshold_precision: the threshold below which an answer is unknown is chosen so that every
+        threshold_precision: the threshold below which the label is unknown is chosen so that every
             label reaches this precision on the validation set, 0 to 1 (default: 0.98).
 
     Returns:
-        What was measured: `chosen` is the variant to ship, `reason` says why, `variants` are
+        What was measured: `chosen` is the variant to ship, `reason` is why, `variants` are
         all, `failures` those that could not be made.
 
     Raises:
@@ -131,7 +131,7 @@ def run(photos: FilePath, out: FilePath = "out", **given: Unpack[RunOptions]) ->
 
 
 def _understood(photos: Path, out: Path) -> Path:
-    """Say what is understood of the photos, before TensorFlow is imported, which takes longer.
+    """Report how the photos are understood, before TensorFlow is imported, which takes longer.
 
     Returns: the folder of photos, which is another where they are a zip archive.
 

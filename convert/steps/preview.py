@@ -48,7 +48,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the preview, and what its help says."""
+    """Add the options of the preview, and its help text."""
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Write the variations, and say on stdout what was written; return the exit status.
+    """Write the variations, and print what was written; return the exit status.
 
     Raises: DatasetError, ImageError, OutputError.
     """
@@ -154,7 +154,7 @@ def chosen_photos(folder: Path, seed: int) -> list[tuple[str, Path]]:
     chosen = []
     for label, found in islice(classes.items(), MOST_ROWS):
         if not found:
-            raise DatasetError(folder, f"{label}: no picture in it", "add photos, or remove it")
+            raise DatasetError(folder, f"{label}: no image in it", "add photos, or remove it")
         picked = np.random.default_rng(seed).permutation(len(found))[:each]
         chosen += [(label, found[index]) for index in sorted(picked)]
     return chosen

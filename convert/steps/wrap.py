@@ -1,4 +1,4 @@
-"""python -m convert wrap: a model made elsewhere says of itself what ours say."""
+"""python -m convert wrap: add metadata to a model made elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ OTHERS = {
     ".keras": "tf.lite.TFLiteConverter.from_keras_model",
     ".h5": "tf.lite.TFLiteConverter.from_keras_model",
 }
-DESCRIPTION = "Write into a copy of a .tflite classifier what it does not say of itself."
+DESCRIPTION = (
+    "Add labels, normalization, framing and golden vectors to a copy of a .tflite classifier."
+)
 EXAMPLES = """\
 OUT carries labels, normalization, framing and golden vectors, by the installed runtimes. From then
 on every command takes it without an option, and other readers of TFLite metadata know its labels.
@@ -41,7 +43,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of wrap, and what its help says."""
+    """Add the options of wrap, and its help text."""
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .tflite classifier")
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--framing",
         choices=FRAMINGS,
-        help="how a picture is brought to the input's size (default: the maker's, else stretch)",
+        help="how an image is brought to the input's size (default: the maker's, else stretch)",
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="OUT", help="the file that is written"
@@ -67,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def wrap(path: Path, out: Path, options: dict[str, Any]) -> int:
-    """Write a copy of a model that says of itself what is said of it; return the number of labels.
+    """Write a copy of a model with the given metadata; return the number of labels.
 
     Args: the model; where to write; what Model takes beside a path.
 
@@ -111,13 +113,15 @@ def wrap(path: Path, out: Path, options: dict[str, Any]) -> int:
 
 
 def _check(model: Model) -> None:
-    """Reject what a file cannot say of itself. Raises: ConversionError."""
+    """Reject options that a file's metadata cannot hold. Raises: ConversionError."""
     graph = model.metadata.graph
     if any(has_dynamic_size(tensor.shape) for tensor in graph.inputs):
         fault = "has an input without a size of its own, which the file could not keep"
         raise ConversionError(model.path, fault, "convert it again with a fixed size")
     if len(graph.outputs) != 1:
-        fault = f"has {len(graph.outputs)} outputs, and the file could not say which is meant"
+        fault = (
+            f"has {len(graph.outputs)} outputs, and the metadata cannot name the one that is meant"
+        )
         raise ConversionError(model.path, fault, "convert it again with the scores alone")
     if not model.metadata.labels and all(label.isdecimal() for label in model.labels):
         raise ConversionError(model.path, "has no labels", "give its labels: --labels FILE")

@@ -1,4 +1,4 @@
-"""--verify-arm: what was made is tried on emulated ARM, by the scripts of a checkout."""
+"""--verify-arm: run the exported files on emulated ARM, by the scripts of a checkout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convert.errors import ConversionError
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "deploy" / "testbed" / "test-arm.sh"
 OPTION = "--verify-arm"
-DIFFERS = 1  # the script's exit status where ARM answers otherwise; another is no judgement
+DIFFERS = 1  # the script's exit status if scores differ on ARM; another is no verdict
 
 
 def check_tools() -> None:
@@ -37,17 +37,17 @@ def verify_on_arm(models: Sequence[Path]) -> list[str]:
     status, said = _run(*words)
     if not status:
         return []
-    fault = "a file answers otherwise on ARM, see the table above"
+    fault = "scores of a file differ on ARM, see the table above"
     remedy = "do not ship it: convert another variant, or another network"
     if status != DIFFERS:
-        fault = f"could not be done ({said}), and says nothing of the files"
+        fault = f"could not be run ({said}), so the files are not verified"
         again = shlex.join([f"PYTHON={sys.executable}", str(SCRIPT.relative_to(ROOT)), *words])
         remedy = f"mend that, and try them again: cd {shlex.quote(str(ROOT))} && sudo {again}"
     return [str(ConversionError(OPTION, fault, remedy))]
 
 
 def _run(*words: str) -> tuple[int, str]:
-    """Let the script speak to stderr; return its exit status and what it said last."""
+    """Run the script, which prints to stderr; return its exit status and its last line."""
     command = [str(SCRIPT), *words]
     environment = os.environ | {"PYTHON": sys.executable}
     last = deque([""], maxlen=1)

@@ -3,8 +3,8 @@
     python -m convert.tflite.diagnose FLOAT.tflite INT8.tflite PIXELS.npy [COUNT]
 
 Both files are of one network. All their activations are kept and compared by name, channel by
-channel: one scale serves all channels of a tensor, so that a wild one drowns the quiet ones, which
-an error of the tensor as a whole would hide.
+channel: one scale serves all channels of a tensor, so that one with large values drowns the
+others, which an error of the tensor as a whole would hide.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from convert.errors import ConversionError
 from convert.tflite.process import last_words, run_module
 from edge.image.preprocess import Pixels
 
-NUM_PICTURES = 32  # at most: kept activations cost time, and more say nothing new
+NUM_PICTURES = 32  # at most: kept activations cost time, and more add nothing
 
 # What names a layer that the converter has fused of several operations: where its weights went.
 _WEIGHTED = ("/convolution", "/depthwise", "/MatMul")
@@ -37,7 +37,7 @@ def worst_layers(
 
     The figure is the share that a layer's output has lost to quantization: per channel, root mean
     square error over standard deviation, at most 1; the mean over channels. "Before" is the
-    largest figure of what goes into the layer, and the difference of both ranks it.
+    maximum figure of the layer's inputs, and the difference of both ranks it.
 
     Args:
         float_path: the float32 variant.
@@ -59,7 +59,7 @@ def worst_layers(
 
 @dataclass
 class Lost:
-    """What quantization took from one activation, gathered picture by picture; per channel."""
+    """What quantization took from one activation, gathered image by image; per channel."""
 
     count: int = 0
     total: NDArray[np.float64] | float = 0.0
@@ -67,7 +67,7 @@ class Lost:
     errors: NDArray[np.float64] | float = 0.0
 
     def add(self, real: NDArray[Any], found: NDArray[Any]) -> None:
-        """Add one picture's activation, (..., channels), in float and dequantized from int8."""
+        """Add one image's activation, (..., channels), in float and dequantized from int8."""
         real, found = (a.reshape(-1, a.shape[-1]).astype(np.float64) for a in (real, found))
         self.count += len(real)
         self.total += real.sum(axis=0)
@@ -78,14 +78,14 @@ class Lost:
     def share(self) -> float:
         """0, nothing is lost, to 1, nothing is left; the mean over channels."""
         variance = self.squares / self.count - np.square(self.total / self.count)
-        # A channel that never changes says nothing that could be lost: its error is not counted.
+        # A channel that never changes carries no information: its error is not counted.
         error = np.where(variance > 1e-12, self.errors / self.count, 0.0)
         ratio = error / np.maximum(variance, 1e-12)
         return float(np.sqrt(np.minimum(ratio, 1.0)).mean())
 
 
 def compare(float_path: Path, int8_path: Path, pixels: Pixels) -> list[tuple[str, float, float]]:
-    """Return (layer, share lost in its output, largest share lost in its inputs), in order."""
+    """Return (layer, share lost in its output, maximum share lost in its inputs), in order."""
     real, found = Activations(float_path), Activations(int8_path)
     shared = [name for name in found.names if name in real.names]
     lost = {name: Lost() for name in shared}
@@ -131,7 +131,7 @@ class Activations:
         return [self._details[index]["name"] for index in indices if index >= 0]
 
     def invoke(self, picture: Pixels) -> None:
-        """Invoke on one (h, w, 3) picture: pixels go in as they are."""
+        """Invoke on one (h, w, 3) image: pixels go in as they are."""
         detail = self._interpreter.get_input_details()[0]
         self._interpreter.set_tensor(detail["index"], picture[None].astype(detail["dtype"]))
         self._interpreter.invoke()

@@ -141,7 +141,7 @@ def _input(builder: Any, normalization: Normalization) -> int:
         builder,
         {
             0: builder.CreateString("image"),
-            1: builder.CreateString("RGB picture, upright"),
+            1: builder.CreateString("RGB image, upright"),
             3: _table(builder, {1: image}, {0: IMAGE_PROPERTIES}),
             4: _vector(builder, [unit]),
             5: stats,

@@ -16,8 +16,8 @@ from convert.tflite.quantize import VARIANTS
 OLDEST_RUNTIME = "tflite-runtime 2.14"
 
 # The newest version of each operator that the oldest runtime registers. A runtime looks all of a
-# file's operators up before anything else, so that this was found by asking 2.14.0 for each;
-# tests/test_inspect.py asks again. Its source is
+# file's operators up before anything else, so that each was looked up in 2.14.0;
+# tests/test_inspect.py looks them up again. Its source is
 # https://github.com/tensorflow/tensorflow/blob/v2.14.0/tensorflow/lite/core/kernels/register.cc
 _REGISTERED = {
     10: "FULLY_CONNECTED",

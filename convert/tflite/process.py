@@ -1,4 +1,4 @@
-"""A module of ours in a process of its own: what it said, or why it ended."""
+"""Run a module of ours in its own process: its output, or why it failed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def run_module(
 
 
 def last_words(done: subprocess.CompletedProcess[str]) -> str:
-    """Why a process failed: what it said last, or what native code died of; one line."""
+    """Return why a process failed: its last line, or the signal of native code; one line."""
     lines = done.stderr.strip().splitlines()
     if done.returncode >= 0:
         return one_line(lines[-1]) if lines else f"the process ended with {done.returncode}"
     name = signal.Signals(-done.returncode).name
     if name == "SIGKILL":
         return "its process was killed, as when memory runs out"
-    cause = next((line for line in lines if _DYING.search(line)), "it does not say why")
+    cause = next((line for line in lines if _DYING.search(line)), "without a message")
     return one_line(f"its process crashed with {name}: {cause}")

@@ -80,7 +80,7 @@ def to_tflite(saved_model: Path, quantization: Quantization, calibration: Pixels
 
 def _representative_dataset(calibration: Pixels) -> Callable[[], Iterator[list[Any]]]:
     def photos() -> Iterator[list[Any]]:
-        """The calibration photos, as the converter asks for them."""
+        """Yield the calibration photos, in the form that the converter requires."""
         for index, pixels in enumerate(calibration):
             real = pixels[None].astype(np.float32)
             if index == 0:
@@ -107,7 +107,7 @@ def main() -> int:
 
 
 def _cause(error: Exception) -> str:
-    """Return one line of what the converter says; it says the whole graph behind it."""
+    """Return one line of the converter's error, which ends in the whole graph."""
     text = str(error).strip()
     missing = re.search(r"^(?:Custom|TF Select) ops: (.+)$", text, re.MULTILINE)
     if missing:

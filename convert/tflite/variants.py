@@ -1,4 +1,4 @@
-"""The variants of a trained network: converted, checked, measured by edge, told of themselves."""
+"""The variants of a trained network: convert, inspect, measure with edge, add metadata."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Draft:
-    """A converted file that has been measured on val, but does not say so yet."""
+    """A converted file that was measured on the validation set; its metadata is still missing."""
 
     variant: Variant
     content: bytes  # as it was converted
@@ -87,7 +87,7 @@ def for_converter(basis: Basis, model: keras.Model, folder: Path) -> tuple[Path,
 def convert_all(
     basis: Basis, saved_model: Path, calibration: Path, folder: Path
 ) -> tuple[list[Draft], list[str]]:
-    """Convert and measure each variant; one that fails is told, and the rest goes on."""
+    """Convert and measure each variant; one that fails is reported, and the rest continues."""
     drafts, failures = [], []
     for name in basis.job.variants:
         say(f"convert {name}")
@@ -132,7 +132,7 @@ def _draft(basis: Basis, name: str, converted: Path) -> Draft:
     facts |= {
         "golden": golden.as_dict(),
         "runtimes": list(golden.runtimes),
-        "threshold": threshold.value,  # rounded, it would refuse the photo that it comes from
+        "threshold": threshold.value,  # rounded, it would reject the photo that it comes from
     }
     # The files are compared with what Keras gives once the temperature is in it.
     reference = tempered(basis.keras_val, basis.temperature)
@@ -188,7 +188,7 @@ def _diagnosed(basis: Basis, variant: Variant, folder: Path) -> tuple[str, ...]:
 
 
 def _embedded(basis: Basis, path: Path, content: bytes, facts: dict[str, Any]) -> Path:
-    """Write a model file that says these facts of itself."""
+    """Write a model file with these facts in its metadata."""
     described = embed(
         content,
         name=basis.job.name,

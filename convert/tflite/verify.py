@@ -7,7 +7,7 @@ Two TFLite runtimes in one process take each other's symbols; and a crash must n
 Right runtimes differ: kernels for one processor round otherwise than those for another, and fifty
 layers of int8 make a tenth of a score of it. tflite-runtime on ARM computes int8 convolutions and
 additions bit for bit as the reference kernels do on x86-64 (deploy/testbed shows it), so that these
-are asked too: the golden vectors then hold on a Raspberry Pi.
+are checked too: the golden vectors then hold on a Raspberry Pi.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _answer(path: Path, runtime: str, *, reference: bool) -> int:
 
 
 def main() -> int:
-    """Answer for one runtime, on stdout."""
+    """Print the result of one runtime to stdout."""
     path, runtime, *kernels = sys.argv[1:]
     return run(lambda: _answer(Path(path), runtime, reference=bool(kernels)), "convert")
 

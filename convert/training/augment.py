@@ -1,8 +1,8 @@
-"""The augmentation: what is drawn for one picture, and its application; OpenCV computes it.
+"""The augmentation: what is drawn for one image, and its application; OpenCV computes it.
 
 In this order, each only where it has a strength: rotation, shear, zoom, shifts and flips as ONE
 affine transform (one interpolation, edges repeated); exposure, contrast and white balance as ONE
-look-up table of 3 x 256; blur, noise, JPEG and erasing, each for a share of the pictures.
+look-up table of 3 x 256; blur, noise, JPEG and erasing, each for a share of the images.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LARGEST = {"shear": 60.0, "zoom_in": 0.9, "contrast": 0.9, "jpeg": 95.0, "erase"
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a picture may be changed. Each draw is even between both ends; 0 is never."""
+    """How far an image may be changed. Each draw is even between both ends; 0 is never."""
 
     rotation: float = 0.0  # degrees, either way
     shift: float = 0.0  # of the height and width, either way
@@ -36,24 +36,24 @@ class Augmentation:
     zoom_in: float = 0.0  # the window's sides shrink by up to this share, 0..0.9
     zoom_out: float = 0.0  # and grow by up to this one
     stretch: float = 0.0  # the window's aspect changes by up to this share, either way
-    crop: bool = False  # whether a window that is zoomed in may lie anywhere in the picture
+    crop: bool = False  # whether a window that is zoomed in may lie anywhere in the image
     horizontal_flip: bool = False
     vertical_flip: bool = False
     exposure: float = 0.0  # stops (doublings of the light), either way
     contrast: float = 0.0  # share of the slope about middle grey, either way, 0..0.9
     white_balance: float = 0.0  # stops between red and blue, either way; green a third of them
-    blur: float = 0.0  # largest sigma, of the height; out of focus or moved
-    blur_share: float = 0.3  # of the pictures
-    noise: float = 0.0  # largest standard deviation, of 255
+    blur: float = 0.0  # maximum sigma, as a share of the height; out of focus or moved
+    blur_share: float = 0.3  # of the images
+    noise: float = 0.0  # maximum standard deviation, of 255
     noise_share: float = 0.3
-    jpeg: float = 0.0  # largest loss of quality: 60 draws from 40..100
+    jpeg: float = 0.0  # maximum loss of quality: 60 draws from 40..100
     jpeg_share: float = 0.3
-    erase: float = 0.0  # largest share of the area that a rectangle of one colour hides
+    erase: float = 0.0  # maximum share of the area that a rectangle of one colour hides
     erase_share: float = 0.5
 
     @staticmethod
     def none() -> Augmentation:
-        """Leave pictures as they are."""
+        """Leave images as they are."""
         return Augmentation()
 
     @staticmethod
@@ -71,7 +71,7 @@ class Augmentation:
 
     @staticmethod
     def camera() -> Augmentation:
-        """The tutorial's, and what a cheap camera at a table does to a picture."""
+        """The tutorial's, and what a cheap camera at a table does to an image."""
         return dataclasses.replace(
             Augmentation.tutorial(),
             zoom_in=0.3,  # nearer rather than farther: repeated edges teach nothing
@@ -105,7 +105,7 @@ class Augmentation:
 
 
 def augment(pixels: Pixels, augmentation: Augmentation, random: np.random.Generator) -> Pixels:
-    """Change one (h, w, 3) picture by what `random` draws; `pixels` stay as they are."""
+    """Change one (h, w, 3) image by what `random` draws; `pixels` stay as they are."""
     a = augmentation
     matrix = affine(a, size_of(pixels), random)
     if not np.array_equal(matrix, _STILL):
@@ -126,7 +126,7 @@ def augment(pixels: Pixels, augmentation: Augmentation, random: np.random.Genera
 def variations(
     pixels: Pixels, augmentation: Augmentation, number: int, seed: int
 ) -> tuple[Pixels, ...]:
-    """Draw variations of one (h, w, 3) picture; a greater number begins with the same ones."""
+    """Draw variations of one (h, w, 3) image; a greater number begins with the same ones."""
     draws = (np.random.default_rng((seed, index)) for index in range(number))
     return tuple(augment(pixels, augmentation, random) for random in draws)
 
@@ -178,7 +178,7 @@ def light(augmentation: Augmentation, random: np.random.Generator) -> NDArray[np
 
 
 def size_of(pixels: Pixels) -> Size:
-    """(height, width) of a picture."""
+    """(height, width) of an image."""
     height, width, _ = pixels.shape
     return height, width
 
@@ -230,7 +230,7 @@ NOISE_DEVIATION = 30.0  # of the supply: int8 then cuts off beyond 4 sigma
 
 @functools.lru_cache(maxsize=1)
 def _noise_supply(picture: int) -> NDArray[np.int8]:
-    """At least twice as many int8 values as a picture has, so that stretches differ."""
+    """At least twice as many int8 values as an image has, so that stretches differ."""
     values = np.random.default_rng(0).standard_normal(max(2 * picture, 1 << 20), np.float32)
     supply: NDArray[np.int8] = np.clip(np.rint(values * NOISE_DEVIATION), -127, 127).astype(np.int8)
     return supply
@@ -244,12 +244,12 @@ def _reencoded(pixels: Pixels, quality: int) -> Pixels:
 
 
 def _erased(pixels: Pixels, area: float, random: np.random.Generator) -> Pixels:
-    """Hide a rectangle of `area`, 0..1 of the picture, under one random colour.
+    """Hide a rectangle of `area`, 0..1 of the image, under one random colour.
 
     Source: Zhong et al., Random Erasing Data Augmentation, 2017, https://arxiv.org/abs/1708.04896
     """
     height, width = size_of(pixels)
-    aspect = 2 ** _either_way(1, random)  # of the picture's own
+    aspect = 2 ** _either_way(1, random)  # of the image's own
     h = min(height, round(height * math.sqrt(area * aspect)))
     w = min(width, round(width * math.sqrt(area / aspect)))
     top, left = random.integers(height - h + 1), random.integers(width - w + 1)

@@ -26,7 +26,7 @@ THREADS = min(4, usable_cores())
 AHEAD = 2  # batches that wait, ready
 LOW = 19  # the priority that gives way to all others
 
-# The first number after the seed: what is drawn from it. Else an order could repeat a picture's.
+# The first number after the seed: what is drawn from it. Else an order could repeat an image's.
 ORDER, PICTURE = 0, 1
 
 Arrays = tuple[NDArray[Any], ...]  # of a batch
@@ -80,7 +80,7 @@ def augmented(
 def plain(pixels: Pixels, labels: NDArray[np.int64], batch_size: int) -> tf.data.Dataset:
     """Yield (n, h, w, 3) uint8 and (n,) int64 labels once, in order; the last batch may be smaller.
 
-    Its length is known, so that nobody warns of data that ran out.
+    Its length is known, so that no one warns of data that ran out.
     """
     labels = labels.astype(np.int64)
 

@@ -1,6 +1,7 @@
 """Each epoch of a training is kept as it ends, so that a crash or Ctrl-C costs one epoch at most.
 
-In the folder: `state.json` says which files count; an epoch's files are whole before it is written.
+In the folder: `state.json` names the files that count; an epoch's files are whole before it is
+written.
 """
 
 from __future__ import annotations

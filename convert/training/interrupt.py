@@ -18,7 +18,7 @@ import keras
 
 
 class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Raises KeyboardInterrupt at the end of the batch in which it was asked for."""
+    """Raise KeyboardInterrupt at the end of the batch in which Ctrl-C came."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no
         os.write(sys.stderr.fileno(), b"\nconvert: stopping after this batch (again: at once)\n")
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if it was asked for."""
+        """Raise KeyboardInterrupt if Ctrl-C came."""
         if self.asked:
             raise KeyboardInterrupt
 
@@ -54,7 +54,7 @@ class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no
 def between_batches() -> Iterator[Interrupt]:
     """Yield a callback for fit, evaluate and predict; meanwhile, Ctrl-C raises through it.
 
-    Where SIGINT is ignored or handled by somebody else, or in another thread, it changes nothing.
+    Where SIGINT is ignored or handled by someone else, or in another thread, it changes nothing.
     """
     interrupt = Interrupt()
     theirs = signal.getsignal(signal.SIGINT) is not signal.default_int_handler

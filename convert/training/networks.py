@@ -45,7 +45,7 @@ class Network:
     """One network that can be trained, and what it takes for granted."""
 
     convention: Convention
-    size: int  # the side of its input, in pixels, unless another is asked for
+    size: int  # default side of its input, in pixels
     smallest: int  # the least side
     application: str = ""  # its name in keras.applications; "" is trained from scratch
     alphas: tuple[float, ...] = (1.0,)  # widths that exist; the first is the default
@@ -99,7 +99,7 @@ def build(
         if network.is_backbone:
             features = layers.GlobalAveragePooling2D(name="average")(
                 # In inference mode even while it is trained: the statistics of ImageNet, gathered
-                # over a million pictures, are better than those of a few thousand.
+                # over a million images, are better than those of a few thousand.
                 backbone(name, size, alpha)(scaled, training=False)
             )
             features = layers.Dropout(BACKBONE_DROPOUT, name="features")(features)
@@ -115,12 +115,12 @@ def build(
 
 
 def backbone(name: str, size: Size, alpha: float, **options: Any) -> keras.Model:
-    """Build a network of keras.applications without its top, weights random unless asked for."""
+    """Build a network of keras.applications without its top, weights random by default."""
     network = NETWORKS[name]
     options = {"include_top": False, "weights": None} | options
     if len(network.alphas) > 1:
         options["alpha"] = alpha
-    if network.swish:  # these bring their own rescaling unless told not to
+    if network.swish:  # these bring their own rescaling by default
         options["include_preprocessing"] = False
     base = getattr(keras.applications, network.application)(input_shape=(*size, 3), **options)
     base.name = "backbone"
@@ -159,11 +159,11 @@ def _tutorial_for_training(pixels: Any, scale: float) -> Any:
 
 
 class _PooledConvolution(layers.Conv2D):  # type: ignore[misc]  # Keras has no types
-    """A 3 x 3 convolution of `scale` times its input, bias, ReLU, and the largest of each four.
+    """A 3 x 3 convolution of `scale` times its input, bias, ReLU, and the maximum of each four.
 
     Forward, the convolution does bias and ReLU by itself. Backward, both are left to the pooled
-    values, a quarter of them, with the same gradients: pooling hands on only the largest's, and the
-    largest of ReLUs is the ReLU of the largest. As TensorFlow derives it, the first bias's gradient
+    values, a quarter of them, with the same gradients: pooling hands on only the maximum's, and the
+    maximum of ReLUs is the ReLU of the maximum. As TensorFlow derives it, the first bias's gradient
     takes as long as the weights'. To scale the pixels is to scale a few weights.
     """
 
@@ -223,7 +223,7 @@ def _small(x: Any) -> Any:
 
 def _convolution(x: Any, filters: int, *, stride: int = 1, relu: bool = True) -> Any:
     x = layers.Conv2D(filters, 3, stride, "same", use_bias=False)(x)
-    # A momentum of 0.99 would take a whole small epoch to learn what the pictures are like.
+    # A momentum of 0.99 would take a whole small epoch to learn what the images are like.
     x = layers.BatchNormalization(momentum=0.95)(x)
     return layers.ReLU(6.0)(x) if relu else x
 

@@ -1,4 +1,4 @@
-"""TensorFlow is imported without what it says to everybody each time; its warnings stay."""
+"""Import TensorFlow without its start-up messages; its warnings are kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def import_tensorflow() -> None:
     """Import TensorFlow and Keras. Raises: ConversionError where TensorFlow is not installed."""
     if sys.modules.get("tensorflow"):
         return
-    # Of what it says later, errors alone.
+    # Later, errors only.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with filtered_stderr():
         try:
@@ -37,7 +37,7 @@ def import_tensorflow() -> None:
 def filtered_stderr() -> Iterator[None]:
     """Leave lines of NOISE out of what this process writes to the file descriptor of stderr.
 
-    By a process of its own: what is said before a crash, such as which instructions the processor
+    In its own process: the output before a crash, such as which instructions the processor
     lacks, still comes through.
     """
     sys.stderr.flush()

@@ -1,8 +1,8 @@
-"""A finished model as a teacher: what it says of the very picture that a network learns from.
+"""A finished model as a teacher: its scores of the very image that a network learns from.
 
-A network that is too small to fit hard labels learns more from a larger model's scores, which say
-how sure one can be of a picture once it is cropped, dark and blurred: knowledge distillation,
-https://arxiv.org/abs/1503.02531, with teacher and student shown the same augmented picture,
+A network that is too small to fit hard labels learns more from a larger model's scores, which show
+how sure one can be of an image once it is cropped, dark and blurred: knowledge distillation,
+https://arxiv.org/abs/1503.02531, with teacher and student shown the same augmented image,
 https://arxiv.org/abs/2106.05237.
 """
 

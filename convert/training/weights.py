@@ -62,7 +62,7 @@ def _weights_of(model: keras.Model) -> Weights:
 
 def _download(name: str, alpha: float) -> Weights:
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # where Keras says that it downloads
+        with contextlib.redirect_stdout(sys.stderr):  # where Keras reports its download
             return _weights_of(backbone(name, _PUBLISHED, alpha, weights="imagenet"))
     # Keras raises a bare Exception where the address cannot be reached.
     except Exception as error:
@@ -85,7 +85,7 @@ def _read(path: Path, name: str, alpha: float) -> Weights:
         candidate = backbone(name, _PUBLISHED, alpha, **options) if options else base
         try:
             candidate.load_weights(path)
-        # h5py and Keras each have several ways of saying that a file does not fit.
+        # h5py and Keras each have several errors for a file that does not fit.
         except (ValueError, OSError, KeyError, TypeError) as error:
             reasons.append(str(error))
         else:

@@ -57,7 +57,7 @@ crashing() {
         [ $? = 1 ] || return 1
         case $(tail -n 1 /tmp/said) in
         *'(SIG'*) return 0 ;;
-        *'does not answer'*) ;;
+        *'does not respond'*) ;;
         *) return 1 ;;
         esac
     done

@@ -19,7 +19,7 @@ runs_what_is_in_place() { within 30 works && same "$(running)" "$(installed_vers
 folder_is_asked_for() {
     echo "$frames" | in_words script --quiet --return --command \
         "/payload/deploy/install.sh --wheel $(echo /payload/wheel/*.whl) --offline /payload/wheels" /dev/null &&
-        said 'Folder of pictures' && within 30 works && grep -q "^source = \"$frames\"" "$config"
+        said 'Folder of images' && within 30 works && grep -q "^source = \"$frames\"" "$config"
 }
 
 # For trixie-trial.sh: all of it, with an unit that is enabled.

@@ -321,7 +321,7 @@ controls_want_the_token() {
     asked /keep "$(cat /etc/edge-classify/web-token)" sausage && ls /var/lib/edge-classify/dataset/sausage/*.jpg
 }
 
-mqtt_waits_for_its_broker() { told 'mqtt 127.0.0.1:1883: connection refused; it is tried again' && is_active; }
+mqtt_waits_for_its_broker() { told 'mqtt 127.0.0.1:1883: connection refused; retrying' && is_active; }
 
 mqtt_reaches_a_broker() {
     DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends --no-download install mosquitto mosquitto-clients
@@ -376,7 +376,7 @@ doctor_finds_them_well() {
     /opt/edge-classify/current/bin/edge-doctor >/srv/doctor || :
     cat /srv/doctor
     grep -q '^ok *parts *web and mqtt' /srv/doctor && grep -q '^ok *secrets' /srv/doctor &&
-        grep -q '^ok *live page *answers at 8080, for this machine alone; controls by token' /srv/doctor &&
+        grep -q '^ok *live page *responds at 8080, for this machine alone; controls by token' /srv/doctor &&
         grep -q "^ok *broker *127.0.0.1:1883 takes this device's login" /srv/doctor
 }
 

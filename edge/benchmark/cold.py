@@ -1,4 +1,4 @@
-"""The first answer of a fresh process: how long it takes, by its parts, and the memory it takes."""
+"""Cold start: time to the first result of a fresh process, by its parts, and its memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CODE = (
 class ColdStart:
     """One fresh process, its files in the system's cache as after a first run."""
 
-    answer_ms: float  # from starting the process to its first answer: all below, and the rest
+    answer_ms: float  # from starting the process to its first result: all below, and the rest
     python_ms: float  # until Python runs our first line
     imports_ms: float  # numpy, Pillow, the runtime
     load_ms: float  # the runtime reads the model
@@ -40,7 +40,7 @@ class ColdStart:
 
 
 def cold_start(combination: Combination, picture: Picture) -> ColdStart:
-    """Start a process that classifies a picture and ends. Raises: ModelError."""
+    """Start a process that classifies an image and ends. Raises: ModelError."""
     started_ns = time.monotonic_ns()
     try:
         done = subprocess.run(
@@ -53,12 +53,12 @@ def cold_start(combination: Combination, picture: Picture) -> ColdStart:
         )
         said = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        fault = f"cannot be started afresh ({error})"
+        fault = f"cannot be started again ({error})"
         raise ModelError(combination.path, fault, "check free memory") from error
     if done.returncode or not said:
         how = done.returncode
         end = signal.Signals(-how).name if how < 0 else f"status {how}"
-        raise ModelError(combination.path, f"gives no first answer ({end})", "try edge-classify")
+        raise ModelError(combination.path, f"gives no first result ({end})", "try edge-classify")
     return ColdStart(**said)
 
 

@@ -18,7 +18,7 @@ from edge.files import replace_file
 
 SLOWER, FASTER, ALIKE = "slower", "faster", "alike"
 LATENCIES = ("invoke", "whole")
-NOTICED = 0.05  # below such a change nobody need look, however sure it is
+NOTICED = 0.05  # below such a change no one need look, however sure it is
 
 
 class BaselineError(EdgeError):
@@ -45,7 +45,7 @@ class Comparison:
         return ALIKE
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return it in one line."""
         name = f"{self.model}, {self.runtime_name}, {threads_of(self.threads)}, {self.what}"
         found = self.ratio
         interval = f"(95 %: {found.low:.2f} to {found.high:.2f})"
@@ -96,19 +96,19 @@ def compare(findings: Findings, baseline: Mapping[str, Any]) -> list[Comparison]
 
 
 def _rounds(rounds: Sequence[Sequence[int]]) -> list[Samples]:
-    """As arrays; a stage that takes no time, as decoding does of pixels, says nothing."""
+    """Return them as arrays, without stages that take no time, such as decoding of pixels."""
     arrays = [np.array(samples, np.int64) for samples in rounds if samples]
     return arrays if arrays and np.median(np.concatenate(arrays)) > 0 else []
 
 
 def differences(findings: Findings, baseline: Mapping[str, Any]) -> Iterator[str]:
-    """Say what else is not the same, since that explains more than any code does."""
+    """Yield what else differs, since that explains more than any code does."""
     for name in ("model", "num_cores", "architecture", "userland_bits", "governor", "python"):
         now, then = getattr(findings.after, name), baseline["after"].get(name)
         if now != then:
             yield f"the baseline was measured elsewhere: {name} was {then}, and is {now}"
     if findings.picture != baseline["picture"]:
-        yield f"the baseline's picture was {baseline['picture']}"
+        yield f"the baseline's image was {baseline['picture']}"
     kept = {(row["model"], row["runtime_name"], row["threads"]): row for row in baseline["rows"]}
     for row in findings.rows:
         before = kept.get(row.key)
@@ -118,7 +118,7 @@ def differences(findings: Findings, baseline: Mapping[str, Any]) -> Iterator[str
             yield f"{_named(row)}: another file than the baseline's"
         elif row.runtime != before["runtime"]:
             yield f"{_named(row)}: the baseline's runtime was {before['runtime']}"
-    yield from (f"the baseline is in doubt: {doubt}" for doubt in baseline.get("doubts", ()))
+    yield from (f"the baseline is unreliable: {doubt}" for doubt in baseline.get("doubts", ()))
 
 
 def _named(row: Row) -> str:

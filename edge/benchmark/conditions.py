@@ -16,20 +16,20 @@ LOOK_S = 0.5  # at the load of others, before anything starts
 MOST_OTHERS = 0.1  # of a core: what a resting desktop takes
 ABSENT = {
     "model": "no device tree and no name in /proc/cpuinfo",
-    "num_cores": "/sys/devices/system/cpu does not say",
+    "num_cores": "/sys/devices/system/cpu does not report it",
     "clock_mhz": "no cpufreq in /sys: the clock is not Linux's to choose, as in a virtual machine",
     "max_clock_mhz": "no cpufreq in /sys",
     "governor": "no cpufreq in /sys",
-    "memory_bytes": "/proc/meminfo does not say",
+    "memory_bytes": "/proc/meminfo does not report it",
     "celsius": "no thermal zone of a processor in /sys",
     "throttling": "no vcgencmd, and no firmware of a Raspberry Pi in /sys",
-    "load_of_others": "/proc/stat does not say",
+    "load_of_others": "/proc/stat does not report it",
 }
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the machine is, and how it fares; None where it does not say."""
+    """The machine and its state; None if unknown."""
 
     model: str | None
     num_cores: int | None
@@ -112,7 +112,7 @@ def doubts(before: Conditions, after: Conditions) -> list[str]:
         if of.load_of_others is not None and of.load_of_others > MOST_OTHERS:
             cores = f" of {of.num_cores}" if of.num_cores else ""
             found.append(
-                f"the machine was not quiet: others kept {of.load_of_others:.2f}{cores} cores busy "
+                f"the machine was busy: other processes used {of.load_of_others:.2f}{cores} cores "
                 f"{when} (top -o %CPU)"
             )
     return found

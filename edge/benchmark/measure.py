@@ -16,7 +16,7 @@ from edge.errors import EdgeError
 from edge.image.preprocess import Picture
 
 ROUNDS = 10
-SLICE_S = 2.0  # the longest turn of one; then there are more rounds
+SLICE_S = 2.0  # maximum turn of one; then there are more rounds
 WORKER_BYTES = 150_000_000  # what a resting process may take, before they take turns in groups
 WHOLE_RUNS = 100  # of the whole way, and as many of its stages
 
@@ -83,11 +83,11 @@ def measure(plan: Plan, report: Report = lambda share, what: None) -> Taking:
 
 
 def _cold_starts(plan: Plan, taken: Sequence[Taken], report: Report) -> None:
-    """Start each afresh a few times; one that fails has its fault, and the rest goes on."""
+    """Start each again a few times; one that fails has its fault, and the rest goes on."""
     for place, one in enumerate(taken):
         for start in range(plan.cold_starts):
             share = (place + start / plan.cold_starts) / len(taken)
-            report(0.85 + 0.15 * share, f"{one.combination.path.name}: starting afresh")
+            report(0.85 + 0.15 * share, f"{one.combination.path.name}: starting again")
             try:
                 one.cold.append(cold_start(one.combination, plan.picture))
             except EdgeError as error:

@@ -1,4 +1,4 @@
-"""Pictures of a benchmark, drawn with matplotlib, which is imported when one is drawn."""
+"""Images of a benchmark, drawn with matplotlib, which is imported when one is drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge.benchmark.soak import Moment
 from edge.benchmark.worker import threads_of
 from edge.errors import EdgeError, one_line
 
-# Okabe and Ito's colours, told apart by colour-blind eyes (https://jfly.uni-koeln.de/color/).
+# Okabe and Ito's colours, distinguishable by colour-blind people (https://jfly.uni-koeln.de/color/).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DPI = 120

@@ -22,7 +22,7 @@ class Recommendation:
 def recommend(findings: Findings, max_loss: float) -> Recommendation | None:
     """Choose the fastest row whose accuracy on val is at most `max_loss` below the best one's.
 
-    Files that do not tell their accuracy are not weighed against others: of them the first that
+    Files without an accuracy are not compared with others: of them the first that
     was named is tuned. None where nothing was measured.
     """
     measured = [row for row in findings.rows if row.invoke and not row.error]
@@ -47,7 +47,7 @@ def recommend(findings: Findings, max_loss: float) -> Recommendation | None:
 
 
 def tuned(findings: Findings, recommendation: Recommendation) -> Tuned:
-    """Return what `edge-classify` and `edge-watch` are to be told."""
+    """Return the settings for `edge-classify` and `edge-watch`."""
     fastest = {}
     for path in dict.fromkeys(row.path for row in findings.rows if row.invoke):
         row = _fastest([row for row in findings.rows if row.path == path and row.invoke])

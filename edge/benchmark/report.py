@@ -60,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that there is to say of a benchmark."""
+    """All results of a benchmark."""
 
     version: int
     edge_classify: str
@@ -192,8 +192,10 @@ def _notes(
     if taken.facts and not taken.facts.warm_up.stable:
         found.append(f"was not stable after {taken.facts.warm_up.runs} warm-up runs")
     if (drifted := drift(taken.invoke)) > MOST_DRIFT:
-        found.append(f"its p50 drifted by {drifted:.0%} between rounds: not a quiet machine")
+        found.append(f"its p50 drifted by {drifted:.0%} between rounds: the machine was busy")
     share = total / whole.p50_ms if whole and total else 1.0
     if abs(share - 1) > ADD_UP_WITHIN:
-        found.append(f"its stages add up to {share:.1%} of the whole way: not a quiet machine")
+        found.append(
+            f"its stages add up to {share:.1%} of the end-to-end time: the machine was busy"
+        )
     return found

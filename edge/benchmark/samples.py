@@ -56,7 +56,7 @@ def ratio(of: Sequence[Samples], to: Sequence[Samples], percent: float = 50.0) -
     """Compare two latencies by their p50, or another percentile, each measured in rounds.
 
     Whole rounds are drawn anew, then runs within each: what disturbs a machine lasts longer than a
-    run, so that neighbours say the same twice.
+    run, so that neighbours are not independent.
     """
     random = np.random.default_rng(0)
     drawn = [

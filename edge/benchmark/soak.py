@@ -20,7 +20,7 @@ BEGINNING_S = 60.0  # what the end is held against, at most
 
 @dataclass(frozen=True)
 class Moment:
-    """One interval of a soak; None where the machine does not say."""
+    """One interval of a soak; None if unknown on this machine."""
 
     at_s: float  # its end, since the start
     num_runs: int
@@ -34,7 +34,7 @@ class Moment:
 
 
 def soak(worker: Worker, seconds: float, report: Callable[[float, str], None]) -> Iterator[Moment]:
-    """Invoke without a pause for so long; yield each interval as it ends. Raises: EdgeError."""
+    """Invoke without a pause for this long; yield each interval as it ends. Raises: EdgeError."""
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
         report(passed / seconds, "soaking")
@@ -66,7 +66,7 @@ def csv_text(moments: Sequence[Moment]) -> str:
 
 
 def verdict(moments: Sequence[Moment]) -> str:
-    """Say in one line how the end compares to the beginning."""
+    """Return one line that compares the end to the beginning."""
     span_s = min(BEGINNING_S, moments[-1].at_s / 2)
     first = [m.p50_ms for m in moments if m.at_s <= span_s] or [moments[0].p50_ms]
     last = [m.p50_ms for m in moments if m.at_s > moments[-1].at_s - span_s]
@@ -76,6 +76,6 @@ def verdict(moments: Sequence[Moment]) -> str:
     said += f", {celsius[0]:.0f} to {max(celsius):.0f} Celsius" if celsius else ""
     others = [m.load_of_others for m in moments if m.load_of_others is not None]
     if others and np.median(others) > MOST_OTHERS:
-        said += f"; the machine was not quiet: others kept {np.median(others):.2f} cores busy"
+        said += f"; the machine was busy: other processes used {np.median(others):.2f} cores"
     causes = sorted({m.throttling for m in moments if m.throttling})
-    return said + (f"; the firmware told of {', '.join(causes)}" if causes else "")
+    return said + (f"; the firmware reported {', '.join(causes)}" if causes else "")

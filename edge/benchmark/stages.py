@@ -1,4 +1,4 @@
-"""The way of a picture, cut into its stages; all that the benchmark knows of how a model works."""
+"""The way of an image, cut into its stages; all that the benchmark knows of how a model works."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DRAWN_SIZE = (480, 640)
 
 
 class Stages(NamedTuple):
-    """Nanoseconds of one picture's way."""
+    """Nanoseconds of one image's way."""
 
     decode: int
     fit: int  # decode and resize, in one go as `classify` does
@@ -31,7 +31,7 @@ class Stages(NamedTuple):
 
 
 def drawn_picture() -> bytes:
-    """Draw a 640 x 480 picture as a JPEG's content: decoding it is work, as for a photo."""
+    """Draw a 640 x 480 image as a JPEG's content: decoding it is work, as for a photo."""
     return encode_jpeg(golden.draw(0, DRAWN_SIZE))
 
 
@@ -43,13 +43,13 @@ def invoke_of(model: Model) -> Callable[[], object]:
 
 
 def whole_of(model: Model, picture: Picture) -> Callable[[], object]:
-    """Return what takes a picture the whole way, from what it is to its label."""
+    """Return what takes an image the whole way, from what it is to its label."""
     frame = Frame("benchmark", picture, datetime.now(UTC), time.monotonic_ns())
     return lambda: classify(model, frame)
 
 
 def staged(model: Model, picture: Picture) -> Stages:
-    """Take a picture the whole way, and time each stage. Raises: ImageError."""
+    """Take an image the whole way, and time each stage. Raises: ImageError."""
     began = clock_ns()
     decode(picture, model.input)  # and forget: it is done again with the resizing
     decoded = clock_ns()
@@ -67,7 +67,7 @@ def staged(model: Model, picture: Picture) -> Stages:
 
 
 def decode(picture: Picture, input: InputSpec) -> None:
-    """Decode a picture as far as the model's input needs it. Raises: ImageError."""
+    """Decode an image as far as the model's input needs it. Raises: ImageError."""
     if isinstance(picture, str | Path | bytes | bytearray):
         with opened(picture, functools.partial(input.framing.suffices, input=input.size)):
             pass

@@ -35,7 +35,7 @@ class Streamed:
 
 
 def stream(model: Model, source: str, seconds: float, ended: Callable[[], bool]) -> Streamed:
-    """Classify what a camera or a folder delivers, for so many seconds or until it is ended.
+    """Classify what a camera or a folder delivers, for a number of seconds or until it ends.
 
     Raises: SourceError, ImageError, ConfigurationError.
     """

@@ -119,7 +119,7 @@ def _cold(findings: Findings) -> list[Cells]:
             size / 1e6 if size is not None else None for size in (cold.peak_bytes, cold.model_bytes)
         ]
         rows.append((*_names(row), *(figure(getattr(cold, n)) for n in names), *map(figure, sizes)))
-    heads = ("first answer", "python", "imports", "load", "allocate", "1st invoke", "peak MB")
+    heads = ("first result", "python", "imports", "load", "allocate", "1st invoke", "peak MB")
     return [("model", "runtime", "threads", *heads, "model MB"), *rows] if rows else []
 
 
@@ -128,7 +128,7 @@ def _names(row: Row) -> Cells:
 
 
 def footer(findings: Findings) -> Iterator[str]:
-    """Say what was measured, on what, and what speaks against it."""
+    """Yield what was measured, on what, and the warnings."""
     if findings.partial:
         yield "partial: it was interrupted"
     yield (
@@ -146,12 +146,12 @@ def footer(findings: Findings) -> Iterator[str]:
             name = f"{one_line(row.model)}, {one_line(row.runtime)}, {threads_of(row.threads)}"
             yield f"{name}: {note}"
     for doubt in findings.doubts:
-        yield f"in doubt: {doubt}"
+        yield f"unreliable: {doubt}"
     yield f"{findings.command}, {findings.measured_at}"
 
 
 def stream_lines(rows: Sequence[Mapping[str, Any]], format_name: str) -> Iterator[str]:
-    """Yield the lines that say what became of a source's frames, by model."""
+    """Yield lines about a source's frames, by model."""
     heads = ("model", "runtime", "threads", "frames", "dropped", "frames/s", "age p50 ms", "p90 ms")
     cells: list[Cells] = [heads]
     for row in rows:

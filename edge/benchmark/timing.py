@@ -28,7 +28,7 @@ class Clock:
 
     implementation: str
     monotonic: bool
-    resolution_ns: float  # as the system says
+    resolution_ns: float  # as the system reports
     step_ns: int  # the least difference between two readings that was seen
     overhead_ns: float  # what the loop adds to a run: the time of a function that does nothing
 
@@ -45,7 +45,7 @@ class WarmUp:
 def time_runs(
     action: Callable[[], object], *, num_runs: int | None = None, seconds: float = 0.0
 ) -> Samples:
-    """Time an action so many times, or for so many seconds and once at least."""
+    """Time an action a number of times, or for a number of seconds and at least once."""
     samples = []
     until = clock_ns() + seconds * 1e9
     with collector_off():

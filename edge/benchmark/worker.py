@@ -1,6 +1,6 @@
-"""A process that holds one model on one runtime and measures when it is asked to.
+"""A process that holds one model on one runtime and measures on request.
 
-Two runtimes clash in one process, a model that crashes takes nobody along, and processes that take
+Two runtimes clash in one process, a model that crashes takes no one along, and processes that take
 turns meet the same heat and the same neighbours.
 """
 
@@ -66,7 +66,7 @@ class Combination:
 
 
 def threads_of(threads: int) -> str:
-    """Say how many threads."""
+    """Return the number of threads in words."""
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
@@ -83,7 +83,7 @@ class Facts:
 
 
 class Worker:
-    """The process, as the one that asks sees it; close it, or use it as a context manager."""
+    """The client's side of the process; close it, or use it as a context manager."""
 
     def __init__(
         self, combination: Combination, picture: Picture, *, verbose: bool = False
@@ -152,7 +152,7 @@ class Worker:
         path = self.combination.path
         try:
             if not self._link.poll(ANSWER_S):
-                raise ModelError(path, f"does not answer within {ANSWER_S:g} s", REMEDY)
+                raise ModelError(path, f"does not respond within {ANSWER_S:g} s", REMEDY)
             failed, answer = self._link.recv()
         except (EOFError, OSError) as error:
             raise ModelError(path, f"crashes {self._name()} ({self._end()})", REMEDY) from error
@@ -169,7 +169,9 @@ class Worker:
         return signal.Signals(-status).name if status < 0 else f"status {status}"
 
     def _send(self, message: object) -> None:
-        with contextlib.suppress(OSError):  # gone: whoever waits for its answer hears of it
+        with contextlib.suppress(
+            OSError
+        ):  # gone: the client that waits for its response is notified
             self._link.send(message)
 
     def close(self) -> None:
@@ -188,8 +190,8 @@ class Worker:
 
 
 def main(descriptor: int) -> None:
-    """Be the process: answer until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that asks
+    """Be the process: serve requests until the client closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the client
     with Connection(descriptor) as link, contextlib.suppress(EOFError):
         combination, picture, verbose = link.recv()
         bench = _Bench(combination, picture, verbose)
@@ -229,7 +231,7 @@ class _Bench:
         return time_runs(self._invoke, num_runs=num_runs, seconds=seconds)
 
     def whole(self, num_runs: int | None, seconds: float) -> tuple[Samples, Samples]:
-        """Time from a picture to its labels, whole and by stage: (runs,) and (runs, stages) ns."""
+        """Time from an image to its labels, whole and by stage: (runs,) and (runs, stages) ns."""
         totals: list[int] = []
         stages: list[Stages] = []
 

@@ -47,7 +47,7 @@ class Outputs(NamedTuple):
     specs: Sequence[TensorSpec]
     graph: Graph
     labels: tuple[str, ...] = ()
-    labelled: int | None = None  # the output that has the labels, where the file says so
+    labelled: int | None = None  # the output that has the labels, if the file names it
 
     def end(self, spec: TensorSpec) -> int:
         """Return the builtin code of the operator that computes an output's values."""
@@ -195,7 +195,9 @@ def _likely(outputs: Outputs) -> TensorSpec:
         specs = narrowed or specs
         if len(specs) == 1:
             return specs[0]
-    fault = f"has {len(outputs.specs)} outputs ({outputs.shown()}), and nothing says which is meant"
+    fault = (
+        f"has {len(outputs.specs)} outputs ({outputs.shown()}), and none is marked as the scores"
+    )
     raise outputs.rejected(fault, CHOOSE)
 
 

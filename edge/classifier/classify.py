@@ -32,11 +32,11 @@ class Category:
 
 @dataclass(frozen=True)
 class Result:
-    """What a model says of one frame."""
+    """The prediction for one frame."""
 
     source: str
-    label: str  # of the best category; "unknown" where its score is below the threshold
-    score: float  # of the best category
+    label: str  # top label; "unknown" if its score is below the threshold
+    score: float  # of the top label
     categories: tuple[Category, ...]  # best first
     preprocess_ms: float  # decode, resize, quantize and copy
     invoke_ms: float
@@ -70,7 +70,7 @@ def classify(model: Model, frame: Frame, *, top_k: int = 1, threshold: float = 0
         model: the classifier.
         frame: from `edge.sources.photos` or a camera.
         top_k: how many categories to return; 0 is all.
-        threshold: below this score of the best category, the label is "unknown".
+        threshold: confidence threshold; if the top score is below it, the label is "unknown".
 
     Raises: ImageError where the frame cannot be decoded, or the model has no scores for it.
     """

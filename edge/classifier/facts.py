@@ -1,4 +1,4 @@
-"""What a user says of a model that does not say it itself, in options and configurations."""
+"""Facts about a model that its file does not carry, from options and configurations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _read(name: str, parse: Callable[[str], T], text: str) -> T:
 
 
 def reframe(model: Model, given: Mapping[str, Any]) -> None:
-    """Let a model see pictures as is given, and else as it was trained.
+    """Let a model see images as is given, and else as it was trained.
 
     Args: the model; fields of Framing by name, of which those that are empty do not count.
     """

@@ -1,4 +1,4 @@
-"""Golden vectors: drawn inputs whose scores travel in the model file, to prove it where it runs."""
+"""Golden vectors: drawn inputs whose scores are in the model file, to verify it on the device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model wants of a picture: its input tensor, normalization and framing."""
+"""What a model wants of an image: its input tensor, normalization and framing."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def input_spec(
     Args:
         path: of the model, for errors.
         specs: of all its inputs.
-        metadata: what the model says of itself.
-        normalization: what is done to pixels 0..255; None is what the model says.
-        framing: which part of a picture it sees; None is what the model says.
+        metadata: the model's metadata.
+        normalization: what is done to pixels 0..255; None: as in the model's metadata.
+        framing: which part of an image it sees; None: as in the model's metadata.
 
     Raises: ModelError.
     """
@@ -99,7 +99,7 @@ def input_spec(
         raise ModelError(path, fault, "give an image classifier")
     (spec,) = specs
     if len(spec.shape) == 4 and spec.shape[0] > 1:
-        fault = f"takes {spec.shape[0]} pictures at a time: {spec.shape}"
+        fault = f"takes {spec.shape[0]} images at a time: {spec.shape}"
         raise ModelError(path, fault, "convert it again with a batch of 1")
     if not _is_picture(spec.shape):
         fault = (
@@ -158,7 +158,7 @@ def ranged(low: float, high: float) -> Normalization:
 
 
 def _quantized_rule(path: object, spec: InputSpec) -> Normalization | None:
-    """What an int8 input's range says; None where pixels less 128 are the same.
+    """Return the normalization that an int8 input's range implies; None for pixels minus 128.
 
     Raises: ModelError where its range is none that pixels usually have.
     """
@@ -174,15 +174,15 @@ def _quantized_rule(path: object, spec: InputSpec) -> Normalization | None:
         exact = np.rint((pixels - rule.mean) / rule.std / spec.scale) + spec.zero_point
         return None if np.abs(exact - (pixels - 128)).max() <= 1 else rule
     fault = (
-        f"is an int8 model that does not say how its pixels are normalized (its input is from "
+        f"is an int8 model without the normalization of its pixels (its input is from "
         f"{low:.4g} to {high:.4g})"
     )
     raise ModelError(path, fault, IMAGENET if low < 0 else NORMALIZE)
 
 
 def _unsaid(path: object, spec: InputSpec, graph: Graph) -> ModelError:
-    """Say what the first operators of a float model do to pixels, and what to give then."""
-    fault = "is a float model that does not say how its pixels are normalized"
+    """Return what the first operators of a float model do to pixels, and the option to use."""
+    fault = "is a float model without the normalization of its pixels"
     if graph.rescaling is None:
         remedy = IMAGENET if spec.is_channels_first else NORMALIZE
         return ModelError(path, fault, remedy)
@@ -205,7 +205,7 @@ def _is_usual(made: Range) -> bool:
 
 
 def maker(metadata: Metadata) -> Maker | None:
-    """The tool that made a model; None where it says of itself what it wants."""
+    """Return the tool that made a model; None if its metadata has all that is needed."""
     if metadata.edge:
         return None
     from edge.classifier.file.makers import maker_of  # not for a model of ours
@@ -221,4 +221,4 @@ def _framing(path: object, metadata: Metadata) -> Framing:
         return Framing(resize, said.get("filter", "antialias"))
     except ConfigurationError as error:
         remedy = "update edge-classify, or give --resize and --filter"
-        raise ModelError(path, f"wants of its pictures: {error}", remedy) from error
+        raise ModelError(path, f"wants of its images: {error}", remedy) from error

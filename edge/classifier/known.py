@@ -2,7 +2,7 @@
 
 Sound are the models that ship, by the sha256 in their cards, and those that a trial in a process
 of its own has shown to be so with this runtime, on this kind of machine. That is kept as an empty
-file for each; where none can be written, a model is tried every time.
+file for each; if none can be written, a model is validated every time.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def ensure_sound(
 ) -> None:
     """See that loading and invoking a model does not crash, hang, or eat the memory.
 
-    A model that ships costs its sha256, one that was tried before a little more; another one is
-    tried, which takes a few 100 ms.
+    A model that ships costs its sha256, one that was validated before a little more; another is
+    validated, which takes a few 100 ms.
 
     Args:
         path: a .tflite file; None is the shipped default.

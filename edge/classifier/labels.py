@@ -86,7 +86,7 @@ def parse_labels(content: bytes | str) -> tuple[str, ...]:
 
 
 def _decoded(content: bytes) -> str:
-    """UTF-8, or UTF-16 where it says so, as Windows writes it. Raises: ValueError."""
+    """Decode UTF-8, or UTF-16 with a byte order mark, as Windows writes it. Raises: ValueError."""
     is_utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     return content.decode("utf-16" if is_utf16 else "utf-8")
 

@@ -1,4 +1,4 @@
-"""What a .tflite file says of itself: labels, normalization, edge.json, and its graph.
+"""The metadata of a .tflite file: labels, normalization, edge.json, and its graph.
 
 The official TFLite Metadata is a flatbuffer inside the model's own flatbuffer, with associated
 files in a zip at the end of the file. The field numbers are those of
@@ -41,13 +41,13 @@ NORMALIZATION_OPTIONS = 1  # ProcessUnitOptions.NormalizationOptions
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the file says of itself; empty where it says nothing."""
+    """The metadata of a model file; empty if it has none."""
 
     labels: tuple[str, ...] = ()
     normalization: Normalization | None = None
     edge: dict[str, Any] = field(default_factory=dict)  # edge.json
     graph: Graph = field(default_factory=Graph)
-    # Which of the outputs has the labels; None where the file does not say.
+    # Which of the outputs has the labels; None: not in the file.
     labelled_output: int | None = None
 
     @property
@@ -57,7 +57,7 @@ class Metadata:
 
 
 def read_metadata(content: bytes, subject: object) -> Metadata:
-    """Read what a model file says of itself, and see that its tables lie within the file.
+    """Read a model file's metadata, and check that its tables lie within the file.
 
     A native runtime trusts a model's offsets, so that a file cut short would end the process.
 
@@ -131,7 +131,7 @@ def _tensors_metadata(description: Table | None, number: int) -> list[Table]:
 
 
 def _normalization(description: Table | None) -> Normalization | None:
-    """What is done to pixels; None where it does not say, or what cannot be."""
+    """Return the normalization; None if it is missing or impossible."""
     for tensor in _tensors_metadata(description, 2)[:1]:
         for unit in tensor.tables(4):
             options = unit.table(1)
@@ -154,7 +154,7 @@ def _usable(mean: tuple[float, ...], std: tuple[float, ...]) -> Normalization | 
 
 
 class _AssociatedFiles:
-    """The files in the zip at the end of the model, read when they are asked for."""
+    """The files in the zip at the end of the model, each read when it is needed."""
 
     def __init__(self, content: bytes) -> None:
         stream = io.BytesIO(content)
@@ -212,7 +212,7 @@ def _by_locale(named: list[tuple[str, str]], present: list[str]) -> str:
 
 
 def _language() -> str:
-    """The user's, such as "de"; "en" where the system does not say, as POSIX has it."""
+    """Return the user's language, such as "de"; "en" if the system has none set (POSIX)."""
     settings = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     language = re.split("[-_.@]", next(filter(None, settings), "").lower())[0]
     return language if language not in ("", "c", "posix") else "en"

@@ -80,16 +80,16 @@ def read_model(path: Path) -> bytes:
 class Model:
     """An image classifier; close it, or use it as a context manager.
 
-    `scores` and `classify` may be called by several threads: they take turns, for pictures go into
+    `scores` and `classify` may be called by several threads: they take turns, for images go into
     the model's own memory and scores come out of it. Threads that are to classify at the same time
     need a model each. `load_input` and `invoke` are for one thread, or for who holds `lock`.
 
     Loading trusts the file, as the native runtimes do, and a damaged one can end the process:
-    `edge.classifier.known.ensure_sound` tries a file of unknown origin in a process of its own.
+    `edge.classifier.known.ensure_sound` validates a file of unknown origin in its own process.
 
     Attributes: `path`; `labels`, one for each score; `input` and `output`, the tensors; `metadata`,
-    what the file says of itself; `runtime`, its name and version; `warnings`, what is odd about the
-    model; `notes`, how its answers are understood; `load_times`.
+    the file's metadata; `runtime`, its name and version; `warnings`, what is odd about the
+    model; `notes`, how its outputs are understood; `load_times`.
     """
 
     def __init__(
@@ -112,10 +112,10 @@ class Model:
             num_threads: threads of one invoke; None is one a core, at most 4.
             runtime: "litert", "tflite", or "auto", the first of them that is installed.
             verbose: let the native runtime write to stderr.
-            labels: a label file (see `labels.py`), or the labels; None is what the model carries.
-            normalization: of pixels 0..255, for a float32 or int8 input; None is what the model
-                says. A uint8 input takes pixels as they are.
-            framing: which part of a picture the model sees; None is what the model says.
+            labels: a label file (see `labels.py`), or the labels; None: as in the file.
+            normalization: of pixels 0..255, for a float32 or int8 input; None: as in the
+                file. A uint8 input takes pixels as they are.
+            framing: which part of an image the model sees; None: as in the file.
             output: name or index of the output that holds the scores; None finds it.
             input_size: (height, width) of an input whose size is dynamic; None is 224 x 224.
 
@@ -140,13 +140,13 @@ class Model:
         self.runtime = opened.runtime
         self.input = input_spec(self.path, opened.inputs(), self.metadata, normalization, framing)
         names, specs = given or self.metadata.labels, opened.outputs()
-        # The file says which output its own labels are for, not which one other labels are for.
+        # The file names the output of its own labels, not that of other labels.
         labelled = None if given else self.metadata.labelled_output
         outputs = Outputs(self.path, specs, graph, names, labelled)
         chosen = choose_output(outputs, output)
         must_sum = not names and output is None and must_sum_to_1(chosen, outputs.end(chosen))
         self.labels, fitted = _fitted(self.path, names, chosen.num_outputs)
-        # The first invoke prepares the kernels, and is where a runtime tells of it.
+        # The first invoke prepares the kernels, and a runtime prints about it then.
         with native_chatter(shown=verbose):
             self.output = self._judged(chosen, must_sum)
         self.warnings = tuple(
@@ -155,11 +155,11 @@ class Model:
         self.notes = (*_notes(self.output, outputs), *_input_notes(self, normalization, framing))
 
     def _judged(self, output: OutputSpec, must_sum: bool) -> OutputSpec:
-        """Invoke, and find out by the values what the graph does not say: whether they are logits.
+        """Invoke, and find out by the values what the graph does not show: whether they are logits.
 
         Args: the output; whether its values are scores only if they add up to 1.
 
-        Raises: ModelError, also where the model gives no numbers for any picture.
+        Raises: ModelError, also where the model gives no numbers for any image.
         """
         opened, started = self._interpreter, time.perf_counter()
         values = [self._drawn(np.zeros((*self.input.size, 3), np.uint8), output)]
@@ -172,7 +172,7 @@ class Model:
         values += [self._drawn(picture, output) for picture in draws]
         numbers = [value for value in values if np.isfinite(value).all()]
         if not numbers:
-            fault = "gives NaN, or infinity, for every picture"
+            fault = "gives NaN, or infinity, for every image"
             raise ModelError(self.path, fault, "convert it again, or check its weights")
         outside = any(map(are_outside, numbers))
         if must_sum and (outside or any(abs(value.sum() - 1) > SUM_SLACK for value in numbers)):
@@ -180,15 +180,15 @@ class Model:
         return output if output.are_logits is not None else replace(output, are_logits=outside)
 
     def _drawn(self, picture: Picture, output: OutputSpec) -> NDArray[np.float32]:
-        """What an output's values stand for, for a picture."""
+        """What an output's values stand for, for an image."""
         self.load_input(picture)
         self._interpreter.invoke()
         return output.real(self._interpreter.view(output))
 
     def load_input(self, picture: Picture) -> None:
-        """Preprocess a picture straight into the interpreter's input buffer. Raises: ImageError."""
+        """Preprocess an image straight into the interpreter's input buffer. Raises: ImageError."""
         pixels = seen(picture, self.input)
-        # The interpreter refuses to invoke while a view of its buffer exists; what fails while one
+        # The interpreter rejects to invoke while a view of its buffer exists; what fails while one
         # does would keep it in its traceback.
         fill(self._interpreter.view(self.input), pixels, self.input)
 
@@ -206,7 +206,7 @@ class Model:
             raise ScoresError(self.path, fault, "check how its pixels are normalized") from error
 
     def scores(self, picture: Picture) -> NDArray[np.float32]:
-        """Classify a picture: (num_labels,) float32 scores in [0, 1].
+        """Classify an image: (num_labels,) float32 scores in [0, 1].
 
         Raises: ImageError, ModelError.
         """
@@ -278,7 +278,7 @@ def _notes(output: OutputSpec, outputs: Outputs) -> tuple[str, ...]:
     if len(outputs.specs) > 1:
         name = (*outputs.graph.names_of(output.index)[-1:], "")[0]
         called = f"{name} {output.shape}".strip()
-        found.append(f"of {len(outputs.specs)} outputs, {called} holds the answer (--output)")
+        found.append(f"of {len(outputs.specs)} outputs, {called} holds the scores (--output)")
     if output.are_logits:
         function = "a softmax" if output.num_outputs > 1 else "a sigmoid"
         found.append(f"the model gives logits; {function} makes them probabilities")
@@ -288,12 +288,12 @@ def _notes(output: OutputSpec, outputs: Outputs) -> tuple[str, ...]:
 def _input_notes(
     model: Model, normalization: Normalization | None, framing: Framing | None
 ) -> tuple[str, ...]:
-    """How pictures become its input."""
+    """How images become its input."""
     found = []
     graph = model.metadata.graph
     made_by = maker(model.metadata)
     if made_by and not framing:
-        how = f"pictures are framed by {made_by.resize}"
+        how = f"images are framed by {made_by.resize}"
         found.append(f"made by {made_by.name}, by the names in it: {how}")
     if any(has_dynamic_size(tensor.shape) for tensor in graph.inputs):
         size = " x ".join(map(str, model.input.size))

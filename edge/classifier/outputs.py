@@ -1,4 +1,4 @@
-"""How a model's answer becomes probabilities."""
+"""Convert a model's output to probabilities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge.image.tensor import TensorSpec, dequantize
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Builtin codes of operators that answers come from.
+# Builtin codes of operators that scores come from.
 LOGISTIC = 14
 ACTIVATIONS = frozenset((LOGISTIC, 25))  # and SOFTMAX
 DISTRIBUTIONS = frozenset((25, 50))  # SOFTMAX, LOG_SOFTMAX
@@ -27,7 +27,7 @@ SLACK = 0.01  # by which a probability may leave [0, 1]: roundings of quantized 
 class OutputSpec(TensorSpec):
     """A model's output tensor: one axis of values, all others of length 1."""
 
-    are_logits: bool | None = None  # None: only its values can tell
+    are_logits: bool | None = None  # None: only its values can show it
 
     @property
     def num_outputs(self) -> int:
@@ -73,7 +73,7 @@ def are_outside(values: NDArray[np.float32]) -> bool:
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Of infinities, which become NaN, and are refused; and of what is 0 in any case.
+    # Of infinities, which become NaN, and are rejected; and of what is 0 in any case.
     with np.errstate(invalid="ignore", over="ignore"):
         powers = np.exp(logits - logits.max())
     shares: NDArray[np.float32] = powers / powers.sum()

@@ -106,7 +106,7 @@ def open_interpreter(
 ) -> OpenInterpreter:
     """Open a model with the wanted runtime ("auto": the first that works) and allocate its tensors.
 
-    Where the default delegate (XNNPACK) refuses the model, it is opened without it.
+    Where the default delegate (XNNPACK) rejects the model, it is opened without it.
 
     Args:
         content: of the file.
@@ -144,7 +144,7 @@ def open_interpreter(
             raise _unopened(subject, label, error) from error
     without = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        warning = "XNNPACK refuses it: it runs without, and slower"
+        warning = "XNNPACK rejects it: it runs without, and slower"
         return opened(warning, experimental_op_resolver_type=without)
     except (ValueError, RuntimeError, MemoryError) as error:
         raise _unopened(subject, label, error) from error
@@ -162,7 +162,7 @@ def _foreign(customs: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _unopened(subject: object, label: str, error: Exception) -> ModelError:
-    """The error of a model that a runtime refuses, with the remedy that works."""
+    """The error of a model that a runtime rejects, with the remedy that works."""
     reason = str(error)
     if isinstance(error, MemoryError) or "bad_alloc" in reason:
         fault = f"{label} has too little memory for it"
@@ -192,7 +192,7 @@ def chosen_runtime(wanted: str) -> tuple[str, str]:
 def _spec(detail: dict[str, Any]) -> TensorSpec:
     """Raises: ValueError where its scale is none."""
     dtype, (scale, zero_point) = np.dtype(detail["dtype"]), detail["quantization"]
-    if dtype.kind == "f":  # may tell how it was quantized once
+    if dtype.kind == "f":  # may show how it was quantized once
         scale, zero_point = 0.0, 0
     if not 0 <= scale < MOST_SCALE:
         raise ValueError(f"a scale of {scale}")

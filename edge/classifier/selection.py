@@ -1,4 +1,4 @@
-"""Which model runs, on which runtime and with how many threads: one answer for all commands.
+"""Which model runs, on which runtime and with how many threads: one rule for all commands.
 
 What is given comes first, then what `edge-benchmark --apply` found best on this machine
 (tuned.py), then what was measured for a batch, then a default.
@@ -35,7 +35,7 @@ class ModelChoice(NamedTuple):
     num_threads: int | None  # None: the default
 
     def measured(self, options: Mapping[str, Any]) -> ModelChoice:
-        """Measure how many threads the model wants where nobody has said: for a batch.
+        """Measure the best number of threads if none was given: for a batch.
 
         Args: what else Model is to be opened with.
         """
@@ -43,7 +43,7 @@ class ModelChoice(NamedTuple):
             return self
         try:
             best = measured_threads(self.path, self.runtime, options)
-        except ModelError:  # opening it will tell
+        except ModelError:  # opening it will report it
             return self
         return self._replace(num_threads=best)
 
@@ -70,7 +70,7 @@ def measured_threads(
     """Return the fewest threads with which a model is invoked about as fast as can be here.
 
     That is measured once for each model, runtime and machine, in less than a second for most
-    models, and kept in the cache folder: for batches, not for one picture.
+    models, and kept in the cache folder: for batches, not for one image.
 
     Args:
         path: a .tflite file.

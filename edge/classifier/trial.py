@@ -1,7 +1,7 @@
-"""Tries a model in a process of its own: one that crashes its runtime must not take us along.
+"""Validate a model in its own process: one that crashes its runtime must not crash the command.
 
 The process may take MOST_MEMORY_BYTES beyond what the runtime itself takes, and a few times the
-model's size: offsets gone wrong can ask for any amount.
+model's size: wrong offsets can allocate any amount.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Trying:
                 env=environment,
             )
         except OSError as error:
-            fault = f"cannot be tried ({error.strerror})"
+            fault = f"cannot be validated ({error.strerror})"
             raise ModelError(path, fault, "check free memory, and the space in /tmp") from error
 
     def poll(self) -> Trial | None:
@@ -115,7 +115,7 @@ class Trying:
             if time.monotonic() < self._until_s:
                 return None
             self.close()
-            raise ModelError(self._path, f"does not answer within {self._timeout_s:g} s", REMEDY)
+            raise ModelError(self._path, f"does not respond within {self._timeout_s:g} s", REMEDY)
         said = self._said()
         if "fault" in said:
             raise ModelError(said["subject"], said["fault"], said["remedy"])
@@ -155,8 +155,8 @@ class Trying:
 
 
 def main(how: str, path: str, runtime: str, num_threads: str, options: str) -> None:
-    """Be the process: print what there is to say as JSON."""
-    given = pickle.loads(bytes.fromhex(options))  # noqa: S301: ours, by the command line
+    """Be the process: print the result as JSON."""
+    given = pickle.loads(bytes.fromhex(options))  # ours, by the command line
     try:
         chosen_runtime(runtime)  # imports it: what that takes is not the model's
         _limit_memory(Path(path))
@@ -171,7 +171,7 @@ def main(how: str, path: str, runtime: str, num_threads: str, options: str) -> N
 
 
 def _limit_memory(path: Path) -> None:
-    """Bound this process's address space, where the system tells how much of it is taken."""
+    """Bound this process's address space, if the system reports how much of it is in use."""
     try:
         import resource
 
@@ -183,7 +183,7 @@ def _limit_memory(path: Path) -> None:
 
 
 def _invoked(path: Path, runtime: str, num_threads: int | None, options: dict[str, Any]) -> Trial:
-    """Load a model and invoke it on noise, without asking what it is for."""
+    """Load a model and invoke it on noise, whatever it is for."""
     content = read_model(path)
     metadata = read_metadata(content, path)
     opened = open_interpreter(

@@ -70,7 +70,7 @@ def read(root: Path = board.ROOT) -> Tuned | None:
     """Return what was found best on this machine; None where nothing was, or all has changed.
 
     A file that is damaged, of another version or from another machine (a card that moved) is no
-    fault: what it says is only faster, never more right.
+    fault: its settings are only faster, never more accurate.
     """
     for path in places(root):
         try:

@@ -45,9 +45,9 @@ def version() -> str:
 def run(command: Callable[[], int], name: str) -> int:
     """Run a command to its exit status: no error that a user can mend shows a traceback."""
     for stream in ("stdout", "stderr"):
-        if getattr(sys, stream) is None:  # closed by the caller: nobody is to hear of it
+        if getattr(sys, stream) is None:  # closed by the caller: no one is to hear of it
             setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding cannot say
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding lacks
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = command()
@@ -71,6 +71,6 @@ def run(command: Callable[[], int], name: str) -> int:
 
 
 def complain(name: str, problem: object) -> None:
-    """Say one line on stderr, as far as that can be written to."""
+    """Print one line to stderr, if that is writable."""
     with contextlib.suppress(OSError):
         print(f"{name}: {problem}", file=sys.stderr, flush=True)

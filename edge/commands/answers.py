@@ -1,4 +1,4 @@
-"""How answers are written: text for people, JSON, JSON lines, CSV."""
+"""Output formats of results: text, JSON, JSON lines, CSV."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ BOLD, YELLOW, PLAIN = "\x1b[1m", "\x1b[33m", "\x1b[0m"
 
 
 class Writer:
-    """Takes answers one by one, and shows each at once."""
+    """Write results one by one, each at once."""
 
     def result(self, result: Result) -> None:
-        """Write an answer."""
+        """Write a result."""
         raise NotImplementedError
 
     def failure(self, source: str, error: str) -> None:
-        """Write that there is none; it is said on stderr as well."""
+        """Write that an image failed; stderr has the message too."""
 
     def summary(self, summary: Summary) -> None:
         """Write what the batch came to."""
@@ -41,9 +41,9 @@ def writer(form: str, *, top_k: int, widths: tuple[int, int], threshold: float) 
 
     Args:
         form: text, json, jsonl or csv.
-        top_k: categories an answer, at most.
+        top_k: maximum number of labels per image.
         widths: columns of the names and of the labels to come, as far as they are known; for text.
-        threshold: below which score an answer is unknown.
+        threshold: confidence threshold below which the label is unknown.
     """
     if form == "csv":
         return _Csv(top_k)
@@ -62,7 +62,7 @@ class _Text(Writer):
         self._coloured = is_coloured(sys.stdout)
 
     def result(self, result: Result) -> None:
-        """Print a line: the picture, its best label, then the others that were asked for."""
+        """Print a line: the image, its best label, then the others up to top-k."""
         source = one_line(result.source)
         # Names that were not known beforehand widen the column for those that follow.
         self._source_width = max(self._source_width, min(width_of(source), WIDEST_SOURCE))
@@ -112,7 +112,7 @@ class _Json(_JsonLines):
 
 
 class _Csv(Writer):
-    """A line a picture, whatever is in its name: a spreadsheet, awk and a terminal may read it."""
+    """A line an image, whatever is in its name: a spreadsheet, awk and a terminal may read it."""
 
     def __init__(self, top_k: int) -> None:
         import csv
@@ -145,7 +145,7 @@ class _Csv(Writer):
 
 
 def _cell(value: Any) -> Any:
-    """Escape controls, and keep a spreadsheet from computing what a name or a label says.
+    """Escape control characters, and protect spreadsheets against formula injection.
 
     Source: https://owasp.org/www-community/attacks/CSV_Injection
     """

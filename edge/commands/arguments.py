@@ -23,7 +23,7 @@ Group = argparse._ActionsContainer  # a parser, or a group of its options
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line: a usage of many options would hide it."""
+    """A parser that prints errors in one line: a usage of many options would hide them."""
 
     def error(self, message: str) -> NoReturn:
         """Name the option and the fault, and exit with 2."""
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_model_arguments(group: Group) -> None:
-    """Add -m, and what a model does not say of itself."""
+    """Add -m, and the options for facts that a model file lacks."""
     group.add_argument(
         "-m",
         "--model",
@@ -45,7 +45,7 @@ def add_model_arguments(group: Group) -> None:
 
 
 def add_fact_arguments(group: Group) -> None:
-    """Add --labels, --normalize, --output and --input-size: what a model does not say of itself."""
+    """Add --labels, --normalize, --output and --input-size: facts that a model file lacks."""
     group.add_argument(
         "--labels",
         type=Path,
@@ -56,8 +56,8 @@ def add_fact_arguments(group: Group) -> None:
         "--normalize",
         type=normalization,
         metavar="RANGE|MEAN,STD|imagenet",
-        help="how pixels 0..255 are scaled, if the model does not say: a range such as '[-1,1]' or"
-        " '[0,1]'; MEAN,STD or MEAN,MEAN,MEAN/STD,STD,STD per channel for (pixel - MEAN) / "
+        help="normalization of pixels 0..255, if the model carries none: a range such as '[-1,1]' "
+        "or '[0,1]'; MEAN,STD or MEAN,MEAN,MEAN/STD,STD,STD per channel for (pixel - MEAN) / "
         "STD; or imagenet (PyTorch's)",
     )
     group.add_argument(
@@ -74,7 +74,7 @@ def add_fact_arguments(group: Group) -> None:
 
 
 def facts(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what the options say of a model, as Model takes it."""
+    """Return these options as arguments of Model."""
     from edge.image.preprocess import Normalization
 
     given = {
@@ -87,7 +87,7 @@ def facts(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_framing_arguments(group: Group) -> None:
-    """Add --resize, --filter, --roi and --rotate: what of a picture the model sees."""
+    """Add --resize, --filter, --roi and --rotate: what of an image the model sees."""
     group.add_argument(
         "--resize",
         choices=RESIZES,
@@ -123,7 +123,7 @@ def add_runtime_arguments(parser: Group, *, several_threads: bool = False) -> No
         type=threads_list if several_threads else num_threads,
         metavar="N,N|auto" if several_threads else "N|auto",
         help="threads of one invoke (default: auto, one a core up to 4"
-        + (")" if several_threads else "; for many pictures measured, once)"),
+        + (")" if several_threads else "; for many images measured, once)"),
     )
     parser.add_argument(
         "--runtime",
@@ -211,7 +211,7 @@ def normalization(text: str) -> tuple[notation.Numbers, notation.Numbers]:
 
 
 def region(text: str) -> tuple[float, float, float, float]:
-    """Read x, y, width, height: shares of a picture, or whole pixels where one is above 1."""
+    """Read x, y, width, height: shares of an image, or whole pixels where one is above 1."""
     return _read(notation.region, text)
 
 
@@ -233,7 +233,7 @@ def in_pixels(roi: tuple[float, float, float, float] | None) -> bool:
 
 
 def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -> Model:
-    """Open the model that the options name, see it framed as they say, and say what is odd.
+    """Open the model that the options name, with their framing, and print its warnings.
 
     Args: the options; the command's name; whether it is worth it to measure how many threads the
         model wants, which is done once.
@@ -255,7 +255,7 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
         **facts(args),
     )
     framing = {name: getattr(args, name) for name in ("resize", "filter", "roi", "rotate")}
-    if in_pixels(args.roi):  # of pictures of any size: it is cut out of each
+    if in_pixels(args.roi):  # of images of any size: it is cut out of each
         del framing["roi"]
     reframe(model, framing)
     for line in (*model.warnings, *((*model.notes, _made_of(model)) if args.verbose else ())):
@@ -264,7 +264,7 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
 
 
 def _made_of(model: Model) -> str:
-    """What the model takes, by what options and the file say together."""
+    """Return the model's input in words, as options and file define it."""
     spec, rule, framing = model.input, model.input.normalization, model.input.framing
     pixels = "pixels as they are"
     if rule and spec.dtype != "uint8":  # see InputSpec

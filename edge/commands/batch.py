@@ -1,4 +1,4 @@
-"""edge-classify's work, once its options are known: pictures in, answers out, in order."""
+"""edge-classify's work, once its options are known: images in, results out, in order."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 NAME = "edge-classify"
 MOST_LOOKED_AT = 500  # names to align by
-MOST_COUNTED = 100_000  # pictures, to show how far it is
-MANY = 20  # pictures that are worth measuring how many threads the model wants
+MOST_COUNTED = 100_000  # images, to show how far it is
+MANY = 20  # images that are worth measuring how many threads the model wants
 
 
 class Inputs:
-    """The pictures that the command line names."""
+    """The images that the command line names."""
 
     def __init__(self, paths: Sequence[str], listed: Sequence[str], recursive: bool) -> None:
         """Args: the paths, those of lists, whether to look into folders' folders."""
@@ -59,7 +59,7 @@ class Inputs:
 
 
 def _nothing(error: SourceError) -> None:
-    """It is told when the frames are read."""
+    """Unknown until the frames are read."""
 
 
 class Faults:
@@ -108,7 +108,7 @@ def classify_all(args: argparse.Namespace) -> int:
 
 
 def _write_all(outcomes: Iterator[Result | EdgeError], answers: Writer, progress: Progress) -> int:
-    """Write answers as they come, and return how many pictures failed."""
+    """Write results as they come, and return how many images failed."""
     failed = 0
     for done, outcome in enumerate(outcomes, start=1):
         if isinstance(outcome, Result):
@@ -150,7 +150,7 @@ def _inputs(args: argparse.Namespace, onerror: Callable[[SourceError], None]) ->
 
 
 def _choice(args: argparse.Namespace, model: Model) -> Choice | None:
-    """Which labels may be an answer; None is all. Raises: ConfigurationError."""
+    """Return the labels of --allow and --deny; None is all. Raises: ConfigurationError."""
     if not args.allow and not args.deny:
         return None
     from edge.commands.choice import choice_of
@@ -165,7 +165,7 @@ def _writer(
     names: list[str],
     threshold: float,
 ) -> Writer:
-    """Return the writer, which is told how wide its columns will be; one picture needs none."""
+    """Return the writer, with the width of its columns; one image needs none."""
     labels = [name for i, name in enumerate(model.labels) if choice is None or choice.chosen[i]]
     widths = 0, 0
     if args.format == "text" and len(names) > 1:
@@ -181,7 +181,7 @@ def _writer(
 def _ahead(
     frames: Iterator[Frame], input: InputSpec, args: argparse.Namespace, number: int
 ) -> Generator[Frame, None, None]:
-    """Let the next pictures be decoded meanwhile, where there are any."""
+    """Let the next images be decoded meanwhile, where there are any."""
     if number < 2 or args.jobs == 1 or in_pixels(args.roi):
         yield from frames
         return
@@ -206,7 +206,7 @@ def _outcomes(
 def _answering(
     args: argparse.Namespace, model: Model, choice: Choice | None, threshold: float
 ) -> Callable[[Frame], Result]:
-    """Return what makes an answer of a frame; it raises ImageError."""
+    """Return the function that classifies a frame; it raises ImageError."""
 
     def answer(frame: Frame) -> Result:
         whole = _cut(frame, args.roi) if in_pixels(args.roi) else frame
@@ -217,10 +217,10 @@ def _answering(
 
 
 def _cut(frame: Frame, roi: tuple[float, float, float, float]) -> Frame:
-    """Return the frame with what a region in pixels holds of its picture. Raises: ImageError."""
+    """Return the frame with what a region in pixels holds of its image. Raises: ImageError."""
     pixels = read_image(frame.picture)
     left, top, width, height = map(int, roi)
     if top + height > pixels.shape[0] or left + width > pixels.shape[1]:
-        fault = f"is {pixels.shape[1]} x {pixels.shape[0]} pixels, less than --roi asks for"
+        fault = f"is {pixels.shape[1]} x {pixels.shape[0]} pixels, smaller than --roi requires"
         raise ImageError(frame.source, fault, "give a region within it, or shares")
     return replace(frame, picture=pixels[top : top + height, left : left + width])

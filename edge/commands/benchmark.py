@@ -233,7 +233,7 @@ def _combinations(args: argparse.Namespace) -> tuple[Combination, ...]:
 
 
 def _check_writable(path: Path | None) -> None:
-    """Say before an hour of measuring that its result cannot be kept. Raises: OSError."""
+    """Check before an hour of measuring that the result can be saved. Raises: OSError."""
     if path and (not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
         raise EdgeError(path, "cannot be written there", "check the folder and its rights")
 
@@ -279,7 +279,7 @@ def _after(found: Findings, baseline: Mapping[str, Any] | None, args: argparse.N
 def _compare(
     found: Findings, baseline: Mapping[str, Any], limit: float | None, say: Callable[[str], None]
 ) -> bool:
-    """Say what changed; return whether something is slower than it may be."""
+    """Print what changed; return whether a limit is exceeded."""
     for line in compare.differences(found, baseline):
         say(line)
     compared = compare.compare(found, baseline)

@@ -1,4 +1,4 @@
-"""Which labels may be an answer: --allow and --deny."""
+"""Restrict the labels of a result: --allow and --deny."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Choice:
-    """The labels that may be an answer."""
+    """The labels that a result may have."""
 
     labels: tuple[str, ...]  # all of the model's
     chosen: NDArray[np.bool_]  # (num_labels,)
@@ -29,7 +29,7 @@ class Choice:
 
 
 def choice_of(labels: tuple[str, ...], allow: Sequence[str], deny: Sequence[str]) -> Choice:
-    """Return which labels may be an answer.
+    """Return the labels that a result may have.
 
     Args:
         labels: the model's.
@@ -51,7 +51,7 @@ def _indices(labels: tuple[str, ...], given: Sequence[str], option: str) -> list
     """Where the named labels are; one that occurs twice counts twice."""
     names = set()
     for text in given:
-        # Labels hold commas themselves, those of ImageNet for instance: the whole is tried first.
+        # Labels may hold commas, such as those of ImageNet: the whole is looked up first.
         for name in [text] if text in labels else text.split(","):
             label = name if name in labels else name.strip()
             if label not in labels:

@@ -1,4 +1,4 @@
-"""edge-classify: what is in these pictures?"""
+"""edge-classify: what is in these images?"""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ exit status:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Classify pictures; the console entry."""
+    """Classify images; the console entry."""
     gc.disable()  # until all is loaded: there is nothing to collect yet, and looking takes time
     try:
         return run(lambda: _classify_all(_parse(argv)), NAME)
@@ -66,7 +66,7 @@ def _classify_all(args: argparse.Namespace) -> int:
 
 
 def _print_formats() -> int:
-    """Say which image formats this installation reads."""
+    """Print the image formats that this installation reads."""
     from edge.image.formats import FORMATS, is_installed
 
     for known in FORMATS:

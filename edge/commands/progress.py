@@ -1,4 +1,4 @@
-"""How far long work is: one line on stderr's terminal, out of the way of what is said there."""
+"""Progress of long work: one line on stderr's terminal, clear of the messages there."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Progress:
     """A line that is redrawn in place; nothing at all where stderr is no terminal."""
 
     def __init__(self, total: int | None) -> None:
-        """Args: how many pictures there are, None where that is not known."""
+        """Args: how many images there are, None where that is not known."""
         self._total = total
         self._shown = False
         self._started_s = time.monotonic()
         self._due_s = self._started_s + PATIENCE_S
         self._wanted = is_terminal(sys.stderr) and total != 1
-        self._shared = is_terminal(sys.stdout)  # the terminal, with answers
+        self._shared = is_terminal(sys.stdout)  # the terminal, with results
 
     def make_way(self) -> None:
-        """Take the line away before an answer, if that goes to the terminal as well."""
+        """Clear the line before a result, if that goes to the terminal as well."""
         if self._shared:
             self.clear()
 
@@ -89,10 +89,10 @@ class ShareBar:
 
 
 def progress_line(done: int, total: int | None, seconds: float) -> str:
-    """Say how far it is, such as `120 of 500 [####      ] 23.5 a second, 0:16 left`."""
+    """Return the progress, such as `120 of 500 [####      ] 23.5 a second, 0:16 left`."""
     rate = done / seconds if seconds > 0 else 0.0
     if total is None or done > total:  # there may be more than were counted
-        return f"{done} pictures, {rate:.1f} a second"
+        return f"{done} images, {rate:.1f} a second"
     filled = BAR_COLUMNS * done // total
     bar = "#" * filled + " " * (BAR_COLUMNS - filled)
     left = f", {_clock((total - done) / rate)} left" if rate else ""

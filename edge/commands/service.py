@@ -37,7 +37,7 @@ INSTALLED_STATE = "/var/lib/edge-classify"  # as the unit has it
 
 
 def say(line: str) -> None:
-    """Tell the journal a line."""
+    """Write a line to the journal."""
     complain(NAME, line)
 
 
@@ -93,16 +93,16 @@ def load_model(configuration: Configuration, *, verbose: bool) -> ModelStore:
 
 @dataclass(frozen=True)
 class Service:
-    """What sinks tell of beside sightings."""
+    """State that sinks show besides results."""
 
     vitals: Callable[[], Vitals]
     models: ModelStore
     rules: Rules
-    ask: Callable[[], None]  # for the next frame's picture
+    ask: Callable[[], None]  # for the next frame's image
 
 
 def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]:
-    """Where sightings go. Raises: ConfigurationError."""
+    """Return the sinks. Raises: ConfigurationError."""
     yield JsonLines(_unbuffered(sys.stdout), configuration.every)
     runtime = _systemd_folder("RUNTIME_DIRECTORY")
     latest = configuration.latest or (runtime and f"{runtime}/latest.json")
@@ -130,14 +130,14 @@ def unwritable(configuration: Configuration) -> Iterator[EdgeError]:
 
 
 def tell_folders(configuration: Configuration) -> None:
-    """Say at the start which folders cannot be written, and how to see the pictures."""
+    """Report at the start the folders that cannot be written, and how to see the images."""
     faults = list(unwritable(configuration))
     for fault in faults:
         say(str(fault))
     for folder in configuration.folders:
         copy = folder.how_to_see() if folder.key == "snapshots.folder" else ""
         if copy and folder.path not in {Path(fault.subject) for fault in faults}:
-            say(f"pictures are kept in {folder.path}; to see them: {copy}")
+            say(f"images are kept in {folder.path}; to see them: {copy}")
 
 
 def _systemd_folder(name: str) -> str:
@@ -177,7 +177,7 @@ def forget(settings: MqttSettings, state: str) -> int:
 
 @contextmanager
 def needing(extra: str) -> Iterator[None]:
-    """Say what to install where a package is missing. Raises: ConfigurationError."""
+    """Check that a package is installed. Raises: ConfigurationError, with the remedy."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -15,15 +15,15 @@ from edge.interval import wilson
 if TYPE_CHECKING:
     from edge.classifier.classify import Result
 
-LARGEST_MATRIX = 12  # labels; of more, the most common mistakes are told
+LARGEST_MATRIX = 12  # labels; of more, the most common mistakes are listed
 MISTAKES = 10
 
 
 class Summary:
-    """Counts answers as they come. Accuracy is that of the top category, before any threshold."""
+    """Counts results as they come. Accuracy is that of the top label, before any threshold."""
 
     def __init__(self, labels: Sequence[str], threshold: float) -> None:
-        """Args: the model's labels; below which score an answer is unknown."""
+        """Args: the model's labels; the confidence threshold."""
         self._labels = {label: place for place, label in reversed([*enumerate(labels)])}
         self._threshold = threshold
         self._started_s = time.monotonic()
@@ -43,7 +43,7 @@ class Summary:
             yield outcome
 
     def result(self, result: Result) -> None:
-        """Count an answer."""
+        """Count a result."""
         if result.score < self._threshold:
             self.unknown += 1
         else:
@@ -54,18 +54,18 @@ class Summary:
         self._ended_s = time.monotonic()
 
     def failure(self) -> None:
-        """Count a picture that could not be read."""
+        """Count an image that could not be read."""
         self.failed += 1
         self._ended_s = time.monotonic()
 
     @property
     def classified(self) -> int:
-        """How many pictures got an answer."""
+        """How many images were classified."""
         return self.said.total() + self.unknown
 
     @property
     def seconds(self) -> float:
-        """From the first picture to the last, without the loading of the model."""
+        """From the first image to the last, without the loading of the model."""
         return self._ended_s - self._started_s
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Summary:
         return record
 
     def lines(self) -> Iterator[str]:
-        """Say it to people: aligned lines."""
+        """Return it as aligned lines of text."""
         rate = f"{self.classified / self.seconds:.1f} a second" if self.seconds else ""
         counts = [(label, str(count)) for label, count in self._counts()]
         counts += [("unknown", str(self.unknown))] if self.unknown else []
@@ -124,7 +124,7 @@ class Summary:
         return self._labels[truth], self._labels[label]
 
     def _confusion(self) -> Iterator[str]:
-        """A row for each folder, a column for each answer; or the most common mistakes."""
+        """Yield a row for each folder, a column for each top label; or the most common mistakes."""
         folders = self._in_order({truth for truth, _ in self.judged})
         answers = self._in_order({name for pair in self.judged for name in pair})
         if len(answers) > LARGEST_MATRIX:

@@ -7,12 +7,12 @@ from typing import TextIO
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether somebody looks at it, on a terminal that can move its cursor."""
+    """Whether someone looks at it, on a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def columns_of(stream: TextIO) -> int:
-    """How wide the stream's terminal is; 80 where it does not say."""
+    """Return the width of the stream's terminal in columns; 80 if unknown."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):

@@ -218,7 +218,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _last_resort(signals: int) -> None:
-    """End the process LAST_RESORT_S after it was told to, whatever hangs.
+    """End the process LAST_RESORT_S after the signal, whatever hangs.
 
     An invoke, a full pipe or a camera may never come back; whatever is written, is written whole.
     """
@@ -229,16 +229,16 @@ def _last_resort(signals: int) -> None:
 
 
 class Asked:
-    """Whether somebody wants the next frame's picture: a signal, or the live page."""
+    """Whether someone wants the next frame's image: a signal, or the live page."""
 
     def __init__(self) -> None:
         self._is = False
 
     def ask(self, *_: object) -> None:
-        """Ask, from a signal handler or any thread."""
+        """Request it, from a signal handler or any thread."""
         self._is = True
 
     def __call__(self) -> bool:
-        """Answer, once for all who have asked."""
+        """Return whether it was requested, once for all requests."""
         was, self._is = self._is, False
         return was

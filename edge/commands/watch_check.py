@@ -66,7 +66,7 @@ def check(configuration: Configuration) -> int:
 
 
 def check_source(configuration: Configuration) -> None:
-    """See whether a folder of pictures can be read; say where it is missing, but may come.
+    """Check that a folder of images can be read; report one that is missing but may come.
 
     Raises: SourceError where it will not do without a change.
     """
@@ -104,7 +104,7 @@ def check_extras(configuration: Configuration) -> None:
 
 
 def _network_faults(configuration: Configuration) -> Iterator[EdgeError]:
-    """What is wrong with the page's address and the broker; what may pass is only said."""
+    """Yield what is wrong with the page's address and the broker; print what may pass."""
     if configuration.web.listen and (fault := _address_fault(configuration.web)):
         yield fault
     if configuration.mqtt.url and (refused := _broker_fault(configuration.mqtt)):
@@ -129,7 +129,7 @@ def _address_fault(settings: WebSettings) -> AddressError | None:
 
 
 def _is_ours(host: str, port: int) -> bool:
-    """Whether it is an edge-watch that answers there."""
+    """Whether it is an edge-watch that responds there."""
     here = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     connection = HTTPConnection(here, port, timeout=ANSWER_S)
     try:
@@ -156,7 +156,7 @@ def _broker_fault(settings: MqttSettings) -> BrokerError | None:
             say(f"{subject}: not checked, its password is root's; sudo edge-doctor checks it")
             return None
         remedy = "check the user in mqtt.url, and the password (mqtt.password_file)"
-        return BrokerError(subject, f"refuses the login ({reason_of(error)})", remedy)
+        return BrokerError(subject, f"rejects the login ({reason_of(error)})", remedy)
     except SSLCertVerificationError as error:
         remedy = "name the authority that signed its certificate (mqtt.ca_file)"
         return BrokerError(subject, f"cannot be trusted ({error.verify_message})", remedy)

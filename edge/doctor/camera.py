@@ -67,7 +67,7 @@ def _without_picamera2(context: Context) -> Finding:
 def cameras(context: Context) -> Finding:
     """Which cameras libcamera sees."""
     if not importlib.util.find_spec("picamera2"):
-        return Finding(NOT_HERE, "picamera2 is not there to ask")
+        return Finding(NOT_HERE, "picamera2 is not installed")
     code = (
         "import json; from picamera2 import Picamera2; "
         "print(json.dumps([c.get('Model', c['Id']) for c in Picamera2.global_camera_info()]))"
@@ -75,7 +75,7 @@ def cameras(context: Context) -> Finding:
     outcome = try_code(code, CAMERAS_TIMEOUT_S)
     if outcome.reason:
         remedy = "rpicam-hello --list-cameras; sudo dmesg | grep -iE 'imx|ov[0-9]|unicam|cfe'"
-        return Finding(context.without_camera, f"asking failed ({outcome.reason})", remedy)
+        return Finding(context.without_camera, f"the check failed ({outcome.reason})", remedy)
     models = json.loads(outcome.said)
     if not models:
         remedy = "power off, seat the cable anew at both ends, then: rpicam-hello --list-cameras"
@@ -108,7 +108,7 @@ def nodes(context: Context) -> Finding:
 
 
 def _nodes_for_the_service(context: Context, names: list[str]) -> Finding:
-    """Judge nodes that open: by root, that says nothing of the service, which is in GROUPS."""
+    """Judge nodes that open: as root, that does not apply to the service, which is in GROUPS."""
     gids = _groups(context).values()
     closed = closed_to_groups(names, gids) if os.geteuid() == 0 else []
     if not closed:

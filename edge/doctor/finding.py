@@ -1,4 +1,4 @@
-"""What a check may look at, what it finds, and the child processes in which it tries things out."""
+"""What a check reads, its result, and the child processes that it runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Finding:
     remedy: str = ""  # a command, where there is one; empty for OK and NOT_HERE
 
 
-# Keys of the configuration, and options, that say of a model what it does not say itself.
+# Keys of the configuration, and options, for facts that a model file lacks.
 FACTS = ("labels", "normalize", "output", "input_size")
 
 
@@ -46,7 +46,7 @@ class Context:
     """What is looked at."""
 
     model: Path | None = None  # None: the configuration's, or else the shipped one
-    facts: Mapping[str, str] = field(default_factory=dict)  # what is said of it, by FACTS
+    facts: Mapping[str, str] = field(default_factory=dict)  # as given, by FACTS
     root: Path = board.ROOT
     unit: str = "edge-watch"
 
@@ -57,7 +57,7 @@ class Context:
 
     @property
     def configuration(self) -> Path:
-        """What the service is told to do."""
+        """The settings of the service."""
         return self.root / "etc/edge-classify/watch.toml"
 
     @property
@@ -88,7 +88,7 @@ class Outcome:
         return _last_line(self.stdout)
 
 
-# Its packages are those of this process; an error is one line, whatever the error says of itself.
+# Its packages are those of this process; an error is one line, whatever its text is.
 _CHILD = """
 import sys
 sys.path[:] = sys.argv[1].split(chr(10))
@@ -197,7 +197,7 @@ def pip_uninstall(package: str) -> str:
 
 
 def is_apts_python() -> bool:
-    """Whether this Python's packages are apt's to install: pip then refuses (PEP 668)."""
+    """Whether this Python's packages are apt's to install: pip then rejects (PEP 668)."""
     return not in_venv() and _is_managed()
 
 

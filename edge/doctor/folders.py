@@ -50,17 +50,21 @@ def state(context: Context) -> Finding:
 
 
 def _settings(context: Context) -> dict[str, Any]:
-    """What the configuration says."""
+    """The values of the configuration."""
     try:
         from tomllib import loads  # Python 3.11's: an older one is to hear of its age
 
         return loads(context.configuration.read_text())
-    except (ImportError, OSError, ValueError):  # absent, or the check of the configuration's to say
+    except (
+        ImportError,
+        OSError,
+        ValueError,
+    ):  # absent, or reported by the check of the configuration
         return {}
 
 
 def source(context: Context) -> Finding:
-    """Whether a folder of pictures is there for the service, and what becomes of it."""
+    """Whether a folder of images is there for the service, and what becomes of it."""
     told = _settings(context)
     name = told.get("source", "camera")
     if name == "camera" or not isinstance(name, str):
@@ -109,7 +113,7 @@ def written(context: Context) -> Finding:
     """Whether the service can write to the folders that the configuration names."""
     folders = _folders(context)
     if not folders:
-        return Finding(NOT_HERE, "the configuration names no folder for pictures or results")
+        return Finding(NOT_HERE, "the configuration names no folder for images or results")
     unit = _unit(context)
     for folder in folders:
         fault = judge_folder(folder, unit) if unit else None
@@ -158,4 +162,4 @@ def _tried(folder: Folder, unit: dict[str, str]) -> FolderError | None:
 
 def _described(folder: Folder) -> str:
     copy = folder.how_to_see() if folder.key == "snapshots.folder" else ""
-    return f"{folder.path} (to see the pictures: {copy})" if copy else str(folder.path)
+    return f"{folder.path} (to see the images: {copy})" if copy else str(folder.path)

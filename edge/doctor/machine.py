@@ -53,10 +53,10 @@ def throttling(context: Context) -> Finding:
     """Whether the firmware slows the processor down, or has since it began."""
     told = board.throttling(context.root, vcgencmd=True)
     if told is None:
-        return Finding(NOT_HERE, "no Raspberry Pi's firmware to ask")
+        return Finding(NOT_HERE, "no Raspberry Pi firmware")
     if not told.now and not told.since_boot:
         partly = told.throttled is None
-        return Finding(OK, "no under voltage; vcgencmd would tell more" if partly else "none")
+        return Finding(OK, "no undervoltage; vcgencmd would show more" if partly else "none")
     times = (("now", told.now), ("since boot", told.since_boot))
     found = "; ".join(f"{when}: {', '.join(what)}" for when, what in times if what)
     weak = told.under_voltage or told.under_voltage_since_boot
@@ -113,7 +113,7 @@ def memory(context: Context) -> Finding:
     """Whether the service fits."""
     ram = board.ram(context.root)
     if ram is None:
-        return Finding(NOT_HERE, "/proc/meminfo does not say")
+        return Finding(NOT_HERE, "/proc/meminfo does not report it")
     free_mb = ram.available_bytes // MB
     found = f"{free_mb} of {ram.total_bytes // MB} MB available"
     if free_mb >= SCARCE_MEMORY_MB:

@@ -40,12 +40,16 @@ JOURNAL = "journalctl -u edge-watch -n 50 --no-pager"
 
 
 def _setting(context: Context, section: str, key: str) -> str:
-    """A text of the configuration; "" where it says nothing, or cannot be read."""
+    """Return a text of the configuration; "" if it is not set, or cannot be read."""
     try:
         from tomllib import loads  # Python 3.11's: an older one is to hear of its age
 
         told: dict[str, Any] = loads(context.configuration.read_text())
-    except (ImportError, OSError, ValueError):  # absent, or the check of the configuration's to say
+    except (
+        ImportError,
+        OSError,
+        ValueError,
+    ):  # absent, or reported by the check of the configuration
         return ""
     of = told.get(section)
     value = of.get(key) if isinstance(of, dict) else None
@@ -56,7 +60,7 @@ def parts(context: Context) -> Finding:
     """Whether the optional parts that the configuration switches on are there, with a network."""
     wanted = {part: needs for part, key, needs in PARTS if _setting(context, part, key)}
     if not wanted:
-        return Finding(NOT_HERE, "the configuration asks for neither the live page nor MQTT")
+        return Finding(NOT_HERE, "neither the live page nor MQTT is configured")
     remedy = _install(",".join(wanted))
     for part, needs in wanted.items():
         for module in needs:
@@ -98,33 +102,33 @@ def secrets(context: Context) -> Finding:
 
 
 def _has_token(context: Context) -> bool:
-    """Whether the page has controls, as far as the files tell."""
+    """Whether the page has controls, according to the files."""
     handed = context.configuration.parent / SECRETS[0]
     is_there = handed.exists() and handed.stat().st_size > EMPTY_BYTES
     return is_there or bool(_setting(context, "web", "token_file"))
 
 
 def live_page(context: Context) -> Finding:
-    """Whether the live page answers, and whom."""
+    """Check whether the live page responds, and to whom."""
     listen = _setting(context, "web", "listen")
     if not listen:
         return Finding(NOT_HERE, "off: [web] listen is not set")
     host, _, port = listen.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
-    if not port.isdecimal() or int(port) > 65535:  # the configuration's check says more
+    if not port.isdecimal() or int(port) > 65535:  # the configuration's check reports it
         return Finding(FAULT, f"[web] listen is {listen!r}", f"sudoedit {context.configuration}")
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # all addresses: this one too
     whose = "this machine alone" if _is_loopback(host) else "all who reach this machine"
     try:
         status, said = _health(here, int(port))
     except (OSError, HTTPException) as error:
-        found = f"no answer at {listen} ({reason_of(error)})"
+        found = f"no response at {listen} ({reason_of(error)})"
         return Finding(WARNING, found, f"{JOURNAL}; sudo ss -ltnp 'sport = :{port}'")
-    found = f"answers at {listen}, for {whose}"
+    found = f"responds at {listen}, for {whose}"
     if status == 200:
         controls = "controls by token" if _has_token(context) else "no token, and no controls"
         return Finding(OK, f"{found}; {controls}")
-    return Finding(WARNING, f"{found}, but says {status}: {said}", JOURNAL)
+    return Finding(WARNING, f"{found}, but with status {status}: {said}", JOURNAL)
 
 
 def _is_loopback(host: str) -> bool:
@@ -197,7 +201,7 @@ def log_in(configuration: str, secret: str) -> None:
         configuration: the service's file.
         secret: the file that systemd hands over to it, where the configuration names none.
 
-    Raises: OSError, EdgeError, PermissionError where the broker refuses.
+    Raises: OSError, EdgeError, PermissionError where the broker rejects.
     """
     from edge.service.configuration import build, read
     from edge.service.mqtt.login import try_login

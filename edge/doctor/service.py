@@ -59,14 +59,14 @@ def _model(context: Context) -> Path | None:
 
 
 def _facts(context: Context) -> dict[str, str]:
-    """What is said of the model by options; of the service's, by its configuration as well."""
+    """Return the model's facts from options and, for the service's model, its configuration."""
     told = {} if context.model else _configured(context)
     found = {name: value for name in FACTS if isinstance(value := told.get(name, ""), str)}
     return found | dict(context.facts)
 
 
 def _configured(context: Context) -> dict[str, Any]:
-    """The configuration; empty where it is absent, or wrong, which its own check says."""
+    """Return the configuration; empty if it is absent or wrong, which its own check reports."""
     try:
         from tomllib import loads  # Python 3.11's: an older one is to hear of its age
 
@@ -94,7 +94,7 @@ def model(context: Context) -> Finding:
     if told["warnings"]:
         return Finding(WARNING, f"{found}; {'; '.join(told['warnings'])}", _CONVERT)
     if not told["golden"]:
-        return Finding(WARNING, f"{found}: nothing proves it on this machine", _CONVERT)
+        return Finding(WARNING, f"{found}: nothing verifies it on this machine", _CONVERT)
     return Finding(OK, found)
 
 
@@ -118,16 +118,16 @@ def operators(context: Context) -> Finding:
             known.append(told["runtime"])
             count = told["operators"]
     if not known and not refused:
-        return Finding(NOT_HERE, "no runtime to ask")
+        return Finding(NOT_HERE, "no runtime is installed")
     if not refused:
         return Finding(OK, f"all {count} known to {' and '.join(known)}")
-    if known:  # which is taken, unless --runtime says otherwise
+    if known:  # which is used, unless --runtime names another
         return Finding(WARNING, "; ".join(refused), f"leave --runtime at auto, or {_CONVERT}")
     return Finding(FAULT, "; ".join(refused), f"{runtime_remedy(context)}, or {_CONVERT}")
 
 
 def _tried(context: Context, runtime: str) -> dict[str, Any]:
-    """What a process of its own says of the model; how it ended, where it could not."""
+    """Check the model in its own process; return its output, or how it ended."""
     path, facts = _model(context), _facts(context)
     code = (
         "import json; from edge.doctor.service import describe; "
@@ -143,9 +143,9 @@ def _tried(context: Context, runtime: str) -> dict[str, Any]:
 
 
 def describe(path: str | None, runtime: str, given: dict[str, str]) -> dict[str, Any]:
-    """Load and prove a model, and say what it is, or what is wrong with it.
+    """Load and verify a model; print what it is, or what is wrong with it.
 
-    Args: its file; the runtime; what is said of it, by the configuration's names.
+    Args: its file; the runtime; its facts, by the configuration's names.
     """
     from edge.classifier.facts import facts  # these need numpy, which may be what is broken
     from edge.classifier.model import Model, default_model
@@ -180,7 +180,7 @@ def unit(context: Context) -> Finding:
 
 
 def unit_properties(context: Context, names: Iterable[str]) -> dict[str, str] | str:
-    """What systemd says of the unit; a line that tells why it says nothing."""
+    """Return systemd's properties of the unit, or a line with why there are none."""
     command = ["systemctl", "show", context.unit, "--property", ",".join(names)]
     outcome = try_command(command, SYSTEMCTL_TIMEOUT_S)
     if outcome.reason:
@@ -189,11 +189,11 @@ def unit_properties(context: Context, names: Iterable[str]) -> dict[str, str] | 
 
 
 def judge_unit(name: str, told: dict[str, str]) -> Finding:
-    """Judge a unit by the properties that `systemctl show` tells of it."""
+    """Judge a unit by its properties from `systemctl show`."""
     state = told.get("ActiveState", "unknown")
     found = f"{state} ({told.get('SubState', 'unknown')})"
     if told.get("StatusText"):
-        found += f", says: {told['StatusText']}"
+        found += f", status: {told['StatusText']}"
     restarts = int(told.get("NRestarts") or 0)
     if restarts:
         found += f", {restarts} restarts" if restarts > 1 else ", 1 restart"

@@ -22,7 +22,7 @@ def clean_aperture(content: bytes, size: tuple[int, int]) -> Box | None:
     try:
         box = _clap(content)
     except (struct.error, IndexError, ValueError, ZeroDivisionError):
-        return None  # the decoder has accepted the file, and says what is wrong with it
+        return None  # the decoder has accepted the file, and reports what is wrong with it
     if not box:
         return None
     width, height, across, down = box

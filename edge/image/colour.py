@@ -21,7 +21,7 @@ def to_rgb(image: Image.Image, content: bytes) -> Image.Image:
     profile = image.info.get("icc_profile")
     key = None
     if content:
-        from edge.image.png import colour_key  # which few pictures need
+        from edge.image.png import colour_key  # which few images need
 
         key = colour_key(content)
     opaque = _without_alpha(_eight_bit(image, key))
@@ -75,14 +75,14 @@ def _without_alpha(image: Image.Image) -> Image.Image:
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """Cut a picture into strips, each with its top row: what is made of one takes little memory."""
+    """Cut an image into strips, each with its top row: what is made of one takes little memory."""
     rows = max(1, STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    from PIL import ImageCms  # costs a shared library; most pictures do not need it
+    from PIL import ImageCms  # costs a shared library; most images do not need it
 
     try:
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -90,7 +90,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
             return image  # the common case; converting would only add rounding
         converted = ImageCms.profileToProfile(image, embedded, _srgb(), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return image  # a broken or foreign profile says nothing of the pixels
+        return image  # a broken or foreign profile: the pixels can still be used
     return converted or image
 
 

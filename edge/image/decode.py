@@ -6,7 +6,7 @@ Version 1 (edge.image.preprocess.PREPROCESSING_VERSION):
 - A JPEG is decoded at the smallest DCT scale that still covers the wanted size in both directions.
 - All eight EXIF orientations are turned upright.
 - Transparency is laid over white. 16-bit grey is scaled by its number of bits, and rounded; pixels
-  whose range nothing says (floating-point, signed, 32-bit) are rejected.
+  of unknown range (floating-point, signed, 32-bit) are rejected.
 - An embedded ICC profile other than sRGB is converted to sRGB; one that is broken is ignored.
 - At most MAX_DECODED_PIXELS are decoded, of a WebP MAX_WEBP_PIXELS, of a progressive JPEG
   MAX_COEFFICIENTS and MAX_SCANS.
@@ -39,7 +39,7 @@ from edge.image.framing import Size
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A model sees a few hundred pixels a side; an 8-bit picture of this size already takes 192 MB.
+# A model sees a few hundred pixels a side; an 8-bit image of this size already takes 192 MB.
 # JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit.
 MAX_DECODED_PIXELS = 64_000_000
 MAX_ENCODED_PIXELS = 178_956_970
@@ -49,8 +49,8 @@ MAX_WEBP_PIXELS = 40_000_000  # its decoder takes 20 bytes a pixel
 MAX_COEFFICIENTS = 330_000_000
 MAX_SCANS = 100  # encoders make about 10
 
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse by our limit
-# Pillow warns of damaged EXIF and the like, which say nothing of the pixels.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we reject by our limit
+# Pillow warns of damaged EXIF and the like, which do not affect the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
 
@@ -62,9 +62,9 @@ Suffices = Callable[[Size], Size | None]  # upright (height, width) -> what suff
 
 @contextlib.contextmanager
 def opened(source: Encoded, suffices: Suffices) -> Iterator[Image.Image]:
-    """Yield the upright RGB picture of a file or of its content.
+    """Yield the upright RGB image of a file or of its content.
 
-    `suffices` is asked to which (height, width) an upright JPEG of a size need only be decoded.
+    `suffices` returns the minimum (height, width) to decode an upright JPEG of a size to.
 
     Raises: ImageError, whichever way the file is bad.
     """
@@ -75,7 +75,7 @@ def opened(source: Encoded, suffices: Suffices) -> Iterator[Image.Image]:
 
 
 class ImageFacts(NamedTuple):
-    """What an encoded picture says of itself, as decoding it goes by."""
+    """Facts about an encoded image that decoding needs."""
 
     format: str  # Pillow's name; what a camera calls MPO is a JPEG
     size: Size  # (height, width), upright
@@ -83,7 +83,7 @@ class ImageFacts(NamedTuple):
 
 
 def read_facts(source: Encoded) -> ImageFacts:
-    """Read the facts of a picture; only some kinds are decoded for that. Raises: ImageError."""
+    """Read the facts of an image; only some kinds are decoded for that. Raises: ImageError."""
     with _reading(source) as (stream, subject):
         return _identified(stream, subject, _facts)
 
@@ -146,7 +146,7 @@ def _stream(source: Encoded) -> BinaryIO:
 
 
 def _identified(stream: BinaryIO, subject: object, use: Callable[[Image.Image, BinaryIO], T]) -> T:
-    """Return what is made of a picture that is not decoded yet, and of its stream.
+    """Return what is made of an image that is not decoded yet, and of its stream.
 
     Once more without what carries no pixels, where that is in the way.
 
@@ -155,7 +155,7 @@ def _identified(stream: BinaryIO, subject: object, use: Callable[[Image.Image, B
     try:
         return use(_identify(stream, subject), stream)
     except Exception:
-        from edge.image import png  # which few pictures need
+        from edge.image import png  # which few images need
 
         content = _content(stream)
         plain = png.without_texts(content) if content.startswith(png.SIGNATURE) else None
@@ -166,7 +166,7 @@ def _identified(stream: BinaryIO, subject: object, use: Callable[[Image.Image, B
 
 
 def _identify(stream: BinaryIO, subject: object) -> Image.Image:
-    """Open the picture without decoding it: its format, size and mode are then known."""
+    """Open the image without decoding it: its format, size and mode are then known."""
     head = stream.read(HEAD_BYTES)
     stream.seek(0)
     if not head:
@@ -260,7 +260,7 @@ def _on_white(rgb: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
 @functools.cache
 def _silence_libtiff() -> None:
     """Keep libtiff, which Pillow has loaded, from writing of damaged files to stderr itself."""
-    import ctypes  # which few pictures need
+    import ctypes  # which few images need
 
     try:
         maps = Path("/proc/self/maps").read_text()
@@ -274,7 +274,7 @@ def _silence_libtiff() -> None:
 
 
 def _check_progressive(image: Image.Image, subject: object) -> None:
-    """Refuse what would take more memory than there may be, or minutes."""
+    """Reject what would take more memory than there may be, or minutes."""
     if image.width * image.height * len(image.getbands()) > MAX_COEFFICIENTS:
         raise _too_large(subject)
     stream = cast(ImageFile.ImageFile, image).fp

@@ -1,4 +1,4 @@
-"""What EXIF says of an image: which side is up, and when it was taken."""
+"""Read EXIF: the orientation of an image, and when it was taken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from PIL import Image
 
-# EXIF 2.32, tag 0x0112: what turns a stored picture upright.
+# EXIF 2.32, tag 0x0112: what turns a stored image upright.
 _ORIENTATION_TAG = 0x0112
 _EXIF_IFD, _TAKEN_TAG = 0x8769, 0x9003
 TURNS = {
@@ -31,7 +31,7 @@ def orientation_of(image: Image.Image) -> int:
         exif.load(image.info.get("exif", b""))
         orientation = exif.get(_ORIENTATION_TAG, 1)
     except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
-        return 1  # damaged EXIF says nothing of the pixels
+        return 1  # damaged EXIF does not affect the pixels
     return orientation if orientation in TURNS else 1
 
 
@@ -42,4 +42,4 @@ def taken_of(image: Image.Image) -> str:
         exif.load(image.info.get("exif", b""))
         return str(exif.get_ifd(_EXIF_IFD).get(_TAKEN_TAG, "")).strip("\0 ")
     except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
-        return ""  # damaged EXIF says nothing of the pixels
+        return ""  # damaged EXIF does not affect the pixels

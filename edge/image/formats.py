@@ -6,7 +6,7 @@ import importlib.util
 from importlib import import_module
 from typing import NamedTuple
 
-HEAD_BYTES = 64  # of a file, which say what it is
+HEAD_BYTES = 64  # of a file, enough to recognize its format
 
 
 class Format(NamedTuple):
@@ -19,7 +19,7 @@ class Format(NamedTuple):
     install: str = ""  # how to get the plugin, where Pillow may lack it
 
 
-# Only these are tried: fast to import, and no exotic decoder (PostScript runs a program) is ever
+# Only these are used: fast to import, and no exotic decoder (PostScript runs a program) is ever
 # reached by a stray file.
 FORMATS = (
     Format(
@@ -82,7 +82,7 @@ _NO_IMAGES = {
     b"M4P ": "sound (M4P)",
     b"F4A ": "sound (F4A)",
 }
-# First bytes of files that are often taken for pictures.
+# First bytes of files that are often taken for images.
 _OTHERS = (
     (b"%PDF", "a PDF"),
     (b"8BPS", "a Photoshop file"),
@@ -121,7 +121,7 @@ def is_encoded_picture(head: bytes) -> bool:
 
 
 def other_kind(head: bytes) -> str:
-    """Return what a file is that is none of FORMATS; "" where nothing says."""
+    """Return what a file is that is none of FORMATS; "" if unknown."""
     brands = _brands(head)
     if brands:
         return _NO_IMAGES.get(brands[0], "a video (MP4)")

@@ -1,4 +1,4 @@
-"""Which part of a picture a model sees, and where it lands in the input: geometry, no pixels."""
+"""Which part of an image a model sees, and where it lands in the input: geometry, no pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 @dataclass(frozen=True)
 class Framing:
-    """Which part of a picture the model sees, and how it is brought to the input's size.
+    """Which part of an image the model sees, and how it is brought to the input's size.
 
     Args:
         resize: "squash" (whatever the aspect), "crop" (the centre, filling the input) or "pad"
@@ -26,7 +26,7 @@ class Framing:
         filter: "antialias" (Pillow's bilinear, whose support grows with the reduction), "bilinear"
             (the four nearest pixels weighed by their distance, pixel centres at halves, rounded
             down; no antialiasing) or "nearest" (the pixel under the centre).
-        roi: x, y, width and height of the part as shares 0..1 of the upright picture.
+        roi: x, y, width and height of the part as shares 0..1 of the upright image.
         rotate: degrees clockwise, 0, 90, 180 or 270, by which the part is then turned.
 
     Raises: ConfigurationError.
@@ -45,11 +45,11 @@ class Framing:
             _check_roi(self.roi)
 
     def turned(self, size: Size) -> Size:
-        """Return the (height, width) that a picture has once it is turned by `rotate`."""
+        """Return the (height, width) that an image has once it is turned by `rotate`."""
         return size if self.rotate in (0, 180) else size[::-1]
 
     def part(self, size: Size, input: Size) -> Box:
-        """Return which pixels of a turned picture of (height, width) the model sees.
+        """Return which pixels of a turned image of (height, width) the model sees.
 
         They may be fractions, so that every DCT scale of a JPEG shows the same part.
         """
@@ -78,7 +78,7 @@ class Framing:
     def suffices(self, size: Size, input: Size) -> Size | None:
         """Return to which (height, width) an upright JPEG of a size need only be decoded.
 
-        None is all of it: without antialiasing, a reduced picture would give other pixels.
+        None is all of it: without antialiasing, a reduced image would give other pixels.
         """
         if self.filter != "antialias":
             return None
@@ -120,7 +120,7 @@ def _check_roi(roi: tuple[float, float, float, float]) -> None:
     if not (inside and width > 0 and height > 0):
         raise ConfigurationError(
             "roi",
-            f"must be x, y, width, height as shares 0..1 within the picture. Received: {roi}",
+            f"must be x, y, width, height as shares 0..1 within the image. Received: {roi}",
             "change it",
         )
 

@@ -74,7 +74,7 @@ class InputSpec(TensorSpec):
 
     @property
     def size(self) -> Size:
-        """(height, width) of the picture that the model sees."""
+        """(height, width) of the image that the model sees."""
         first = 1 if len(self.shape) == 4 and not self.is_channels_first else len(self.shape) - 2
         return self.shape[first], self.shape[first + 1]
 

@@ -1,6 +1,6 @@
 """How normalization, regions and sizes are written in options and configuration files.
 
-Nothing heavy is imported: a wrong option is answered before numpy is loaded.
+Nothing heavy is imported: a wrong option is reported before numpy is loaded.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _in_pixels(
 
 
 def region(text: str) -> tuple[float, float, float, float]:
-    """Read x, y, width, height: shares of a picture, or whole pixels where one is above 1.
+    """Read x, y, width, height: shares of an image, or whole pixels where one is above 1.
 
     Raises: ValueError.
     """
@@ -74,7 +74,7 @@ def region(text: str) -> tuple[float, float, float, float]:
         or not (shares or all(value.is_integer() for value in values))
     ):
         raise ValueError(
-            "must be X,Y,WIDTH,HEIGHT within the picture, as shares 0..1, such as 0.25,0,0.5,1, "
+            "must be X,Y,WIDTH,HEIGHT within the image, as shares 0..1, such as 0.25,0,0.5,1, "
             f"or as whole pixels. Received: {text}"
         )
     return values[0], values[1], values[2], values[3]

@@ -2,8 +2,8 @@
 
 Training, calibration, evaluation, files and camera frames all come through here, so that what was
 trained is what runs. A change of the policy that moves a pixel raises PREPROCESSING_VERSION, which
-every model file carries: how files are decoded is said in decode.py, which part is seen and by
-which filter in framing.py. Unless a model wants it otherwise, that is all of the picture, brought
+every model file carries: how files are decoded is in decode.py, which part is seen and by
+which filter in framing.py. Unless a model wants it otherwise, that is all of the image, brought
 to the input's size regardless of the aspect ("squash") by Pillow's bilinear filter, whose support
 grows with the reduction ("antialias").
 """
@@ -40,7 +40,7 @@ PREPROCESSING_VERSION = 1
 
 
 class Prepared(NamedTuple):
-    """A picture with what one model will see of it, made ahead of time by `prepare`."""
+    """An image with what one model will see of it, made ahead of time by `prepare`."""
 
     picture: Pixels | Encoded
     input: InputSpec  # of the model
@@ -53,10 +53,10 @@ Picture: TypeAlias = "Pixels | Encoded | Prepared"
 
 
 def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """Make the input tensor of a picture.
+    """Make the input tensor of an image.
 
     Args:
-        picture: (H, W, 3) uint8 RGB upright, the path or content of an image file, or prepared.
+        image: (H, W, 3) uint8 RGB upright, the path or content of an image file, or prepared.
         input: the model's input.
         out: where to write, of the input's shape and dtype; a new array where it is None.
 
@@ -69,7 +69,7 @@ def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = No
 
 
 def prepare(picture: Picture, input: InputSpec) -> Prepared:
-    """Do all of `preprocess` that needs no tensor; a bad picture fails once it is preprocessed."""
+    """Do all of `preprocess` that needs no tensor; a bad image fails once it is preprocessed."""
     original = picture.picture if isinstance(picture, Prepared) else picture
     started = time.perf_counter()
     outcome: Pixels | ImageError
@@ -93,7 +93,7 @@ def seen(picture: Picture, input: InputSpec) -> Pixels:
 
 
 def resized(picture: Picture, size: Size, framing: Framing = WHOLE, *, channels: int = 3) -> Pixels:
-    """Decode a picture where it is encoded, and bring it to a size.
+    """Decode an image where it is encoded, and bring it to a size.
 
     Returns: (*size, 3) uint8 RGB; (*size,) grey where `channels` is 1.
     Raises: ImageError.
@@ -120,10 +120,10 @@ def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: in
 
 
 def read_image(picture: Picture, at_least: Size | None = None) -> Pixels:
-    """Decode a picture to upright RGB.
+    """Decode an image to upright RGB.
 
     Args:
-        picture: a path, the content of an image file, either of them prepared, or pixels, which
+        image: a path, the content of an image file, either of them prepared, or pixels, which
             are returned as they are.
         at_least: (height, width) that suffices: a JPEG is then decoded at a smaller scale that
             still covers it. All of its pixels where it is None.
@@ -147,7 +147,7 @@ _CLOCKWISE = {
 
 
 def _framed(image: Image.Image, size: Size, framing: Framing, channels: int) -> Image.Image:
-    """What the model sees of an upright RGB picture, at the input's size."""
+    """What the model sees of an upright RGB image, at the input's size."""
     if channels == 1:
         image = image.convert("L")
     if framing.rotate:
@@ -163,7 +163,7 @@ def _framed(image: Image.Image, size: Size, framing: Framing, channels: int) -> 
 
 
 def _resize(image: Image.Image, box: Box, size: Size, filter: str) -> Image.Image:
-    """Bring a part of a picture to a size; nothing outside of the part is looked at."""
+    """Bring a part of an image to a size; nothing outside of the part is looked at."""
     height, width = size
     # The antialiasing filter would reach beyond the part's edges, hence the crop.
     cut = (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]))

@@ -13,7 +13,7 @@ WHITE_IS_ZERO, SEPARATE_PLANES, SIGNED, FLOAT = 0, 2, 2, 3
 
 
 def check(image: Image.Image, subject: object) -> None:
-    """Reject pixels whose range nothing says. Raises: ImageError."""
+    """Reject pixels of unknown range. Raises: ImageError."""
     formats = _numbers(image, SAMPLE_FORMAT, 1)
     is_signed = SIGNED in formats
     if is_signed or (max(_numbers(image, BITS, 1)) >= 32 and FLOAT not in formats):

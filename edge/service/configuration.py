@@ -1,7 +1,7 @@
 """The service's configuration: a TOML file, every key of which is also an option.
 
 The keys are the fields of the dataclasses below and of those that each part of the service has;
-what a value must be is said by its annotation, what it may be by its class.
+a value's type is its annotation, and its class checks its range.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CAMERA = "camera"  # the source that is no path
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that can be said of the service."""
+    """All settings of the service."""
 
     source: str = CAMERA
     model: str = ""
@@ -86,7 +86,7 @@ class Configuration:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What Model takes, where the model does not say it. Raises: ConfigurationError."""
+        """Return Model's arguments that the file does not carry. Raises: ConfigurationError."""
         return facts(self.labels, self.normalize, self.output, self.input_size)
 
     @property
@@ -97,7 +97,7 @@ class Configuration:
 
     @property
     def pace(self) -> PaceSettings:
-        """The rate: a camera's is 2 frames a second unless another is asked for."""
+        """Return the frame rate; a camera's default is 2 frames per second."""
         usual = 2.0 if self.source == CAMERA else 0.0
         return PaceSettings(usual if self.fps is None else self.fps, self.max_temperature)
 

@@ -1,4 +1,4 @@
-"""Keeps a sink that fails from ending the loop: tried again with growing pauses, and counted."""
+"""Keep the loop running when a sink fails: retry with backoff, and count the failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 class Delivery(Sink):
     """A sink that is independent of what it delivers to.
 
-    While its sink fails, results are let go; changes of state wait, without their pictures.
+    While its sink fails, results are let go; changes of state wait, without their images.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Delivery(Sink):
 
     def __call__(self, sighting: Sighting) -> None:
         """Deliver what waits, then this. Raises: ReaderGoneError, when stdout's reader left."""
-        # Somebody who asks for a picture is not told to wait.
+        # A request for an image does not wait.
         if self._pause_s and not sighting.wanted and self._monotonic() < self._retry_s:
             self._keep(sighting)
             return
@@ -101,10 +101,10 @@ class Delivery(Sink):
         self._failures += 1
         self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s or FIRST_PAUSE_S)
         self._retry_s = self._monotonic() + self._pause_s
-        self._report(f"{self.name}: {self._text(error)}; tried again in {self._pause_s:g} s")
+        self._report(f"{self.name}: {self._text(error)}; next attempt in {self._pause_s:g} s")
 
     def _text(self, error: Exception) -> str:
-        """Say what went wrong, and the remedy where the folder that it writes to explains it."""
+        """Return the fault, with a remedy if the sink's folder explains it."""
         if self._sink.folder and isinstance(error, OSError):
             error = self._sink.folder.fault(error)
             return f"{error.fault}; {error.remedy}"

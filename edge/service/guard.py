@@ -32,5 +32,5 @@ class MemoryGuard:
         if memory and memory.rss_bytes > self._limit_mb * 1e6:
             taken = f"takes {memory.rss_bytes / 1e6:.0f} MB"
             fault = f"{taken}, more than max_memory_mb = {self._limit_mb:g}"
-            remedy = "it is to be started afresh; tell us if that comes often"
+            remedy = "restart it; report a bug if this happens often"
             raise EdgeError("edge-watch", fault, remedy)

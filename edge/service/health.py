@@ -1,4 +1,4 @@
-"""How the service fares: what is told beside what it sees, to a page, a monitor or a broker."""
+"""Health of the service, as shown on the live page, in Prometheus and at the broker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Failures:
 
 @dataclass(frozen=True)
 class Vitals:
-    """How the service fares at one moment."""
+    """Health of the service at one moment."""
 
     up_s: float  # since it began
     fps: float  # of late; 0 before the second frame
@@ -35,15 +35,15 @@ class Vitals:
     silent_s: float  # since the newest result; since the start while there was none
     has_result: bool  # in this run
     reopened: int  # how often the source was opened again
-    unreadable: int  # pictures that could not be read
+    unreadable: int  # images that could not be read
     celsius: float | None  # of the processor
-    throttling: Throttling | None  # None: the machine does not say
+    throttling: Throttling | None  # None: unknown on this machine
     model: str  # the file's name
     version: str  # of the model: of `sha256sum` its first 12 digits
     runtime: str
     labels: tuple[str, ...]
     sinks: Mapping[str, Failures]  # by the sink's name
-    trouble: str  # why a new model was refused; "" for nothing
+    trouble: str  # why a new model was rejected; "" for nothing
 
     @property
     def zone(self) -> ZoneStatus:
@@ -96,14 +96,14 @@ def vital_signs(
     unreadable: Counting,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Callable[[], Vitals]:
-    """Return what reads how the service fares, in any thread, in well below a millisecond.
+    """Return a function that reads the health: from any thread, in well below a millisecond.
 
     Args:
         source: where frames come from.
         pace: how often.
         models: the model.
-        sinks: where sightings go; those that are added later are told as well.
-        unreadable: counts pictures that cannot be read.
+        sinks: receive each result; sinks that are added later are included.
+        unreadable: counts images that cannot be read.
         monotonic: the time to go by.
     """
     began_s = monotonic()

@@ -1,6 +1,6 @@
 """The service's models: the one that runs, and copies of the last ones that passed validation.
 
-A new file must first prove itself in a process of its own; the running model stays until it has.
+A new file is first validated in its own process; the running model is used until it passes.
 A start with a file that is rejected runs the newest copy instead.
 """
 
@@ -114,7 +114,7 @@ class ModelStore:
         Args:
             path: the file.
             open_model: loads a file.
-            start_trial: tries a file in a process of its own.
+            start_trial: validates a file in its own process.
             requirements: what it must be besides right.
             report: takes one line about what becomes of a file.
             copies: of models that passed validation; None: a file that is rejected at the start

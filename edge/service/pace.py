@@ -9,13 +9,13 @@ from dataclasses import dataclass
 LOOK_S = 5.0  # between two looks at the temperature: it changes slowly
 COOLER_BY = 5.0  # degrees below the limit before the rate rises again, else it would swing
 LEAST_SHARE = 1 / 16
-SLOWEST_S = 8.0  # a pause that is asked for may be longer, but heat alone makes none: the watchdog
-NAP_S = 0.5  # the longest that the loop is left without a turn
+SLOWEST_S = 8.0  # a configured pause may be longer, but heat alone makes none: the watchdog
+NAP_S = 0.5  # maximum time between two turns of the loop
 
 
 @dataclass(frozen=True)
 class PaceSettings:
-    """What the configuration says of the rate."""
+    """The settings of the frame rate."""
 
     fps: float = 0.0  # frames a second at most; 0: as fast as it goes
     max_temperature: float = 0.0  # Celsius; 0: whatever it is
@@ -83,7 +83,7 @@ class Pace:
         yield from self._wait_until(self._due_s)
 
     def pause(self, seconds: float = 0.0) -> Iterator[None]:
-        """Wait so long for want of a frame: what is due stays due. Yields as `rest` does."""
+        """Wait this long for a frame; what is due remains due. Yields as `rest` does."""
         now = self._monotonic()
         self._look(now)
         yield from self._wait_until(now + seconds)

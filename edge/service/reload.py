@@ -1,4 +1,4 @@
-"""Sees when the model's file changes, and tries the new one in a process of its own."""
+"""Detect a changed model file, and validate the new one in its own process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Signature = tuple[int, int, int]  # modification time in ns, bytes, inode
 
 
 class FileTrials:
-    """Owns the trial of a file that has changed, or that is to be tried again."""
+    """Owns the trial of a file that changed or is to be validated again."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class FileTrials:
 
         Args:
             path: the file.
-            start_trial: tries a file in a process of its own.
+            start_trial: validates a file in its own process.
             monotonic: the time to go by.
         """
         self._path, self._start, self._monotonic = path, start_trial, monotonic
@@ -55,7 +55,7 @@ class FileTrials:
         signature = _signature(self._path)
         if signature != self._seen:
             self._seen, self._seen_s = signature, now
-            self._asked |= signature is None  # to say so
+            self._asked |= signature is None  # to report it
         rested = now - self._seen_s >= RESTED_S
         if self._asked or (signature != self._judged and rested):
             self._asked, self._judged = False, signature

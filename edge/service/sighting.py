@@ -19,15 +19,15 @@ class Sighting:
     """What the service has seen at one frame."""
 
     number: int  # of the frame, from 1
-    frame: Frame | None  # None once it is delivered late: its picture is gone
+    frame: Frame | None  # None once it is delivered late: its image is gone
     result: Result
     state: str  # the steady one: a label, or "unknown"
     state_score: float  # smoothed, of the state; of the best label where that is unknown
     change: Change | None  # of the state, by this frame
     age_ms: float  # of the frame at its result
     dropped: int  # frames that the source let go since the last one
-    wanted: bool = False  # somebody asked for this frame's picture
-    clock_is_set: bool | None = None  # by the network's time; None: the system does not say
+    wanted: bool = False  # this frame's image was requested
+    clock_is_set: bool | None = None  # by the network's time; None: unknown on this system
     zone: str = ""  # the part of the camera's view with a model and labels of its own; "": all
 
     def as_dict(self) -> dict[str, Any]:
@@ -61,15 +61,15 @@ class Sighting:
         return json.dumps(self.as_dict())
 
     def late(self) -> Sighting:
-        """The same without its picture, to be kept until it can be delivered."""
+        """The same without its image, to be kept until it can be delivered."""
         return replace(self, frame=None)
 
 
 class Sink(ABC):
-    """Where sightings go; subclasses define `__call__`, and set `name` where it is not fixed.
+    """Receives each `Sighting`; subclasses define `__call__`, and set `name` if it varies.
 
     The loop calls a sink in its own thread: it must not wait for anything. What it raises,
-    `delivery.py` counts, reports and tries again.
+    `delivery.py` counts, reports and retries.
     """
 
     name = ""  # in reports, STATUS, health and metrics
@@ -77,9 +77,9 @@ class Sink(ABC):
 
     @abstractmethod
     def __call__(self, sighting: Sighting) -> bool | None:
-        """Take a sighting; one without a frame is delivered late, for its change of state.
+        """Take a `Sighting`; one without a frame is delivered late, for its state change.
 
-        Returns: False where there was nothing to write, which proves nothing about its writing.
+        Returns: False if there was nothing to write, so that nothing is known about writing.
         """
 
     def close(self) -> None:  # noqa: B027  # most hold nothing

@@ -1,6 +1,6 @@
 """A steady decision from a noisy stream: smoothing, two thresholds, several frames, a least time.
 
-An answer to one frame is a guess; people want to know when the scene has changed, once.
+The prediction for one frame is a guess; users want one event when the scene has changed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class SteadySettings:
     smoothing: float = 0.5  # weight of the newest frame's scores; 1 looks at it alone
     enter: float | None = None  # a label's smoothed score to become the state; None: the model's
     leave: float | None = None  # below it the state is left; None: LEAVE_BELOW_ENTER
-    frames: int = 3  # in a row that must say so
-    hold_s: float = 1.0  # a state lasts at least so long
+    frames: int = 3  # consecutive frames needed
+    hold_s: float = 1.0  # minimum duration of a state
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""
@@ -117,7 +117,7 @@ class Steady:
         return change
 
     def _says(self, smoothed: NDArray[np.float32]) -> tuple[str, float]:
-        """What the smoothed scores say, given the state: the label and its score.
+        """Return the label and score that follow from the smoothed scores and the state.
 
         The state comes first, else two labels that take turns around `enter` would flicker.
         """

@@ -1,4 +1,4 @@
-"""Tells systemd how the service is: ready, alive, stopping. Does nothing outside of systemd.
+"""Notify systemd: ready, alive, stopping. Does nothing outside of systemd.
 
 Source: sd_notify(3), https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
 """
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from edge.errors import one_line
 
 LEAST_INTERVAL_S = 0.5  # between two messages: at hundreds of frames a second systemd would be busy
-PAUSES = 3  # as many of the longest pauses between frames must pass before the watchdog bites
+PAUSES = 3  # maximum pauses between frames before the watchdog acts
 
 
 class Notifier:
@@ -24,7 +24,7 @@ class Notifier:
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """Args: where systemd says the socket's path, "@" for an abstract one, and its watchdog."""
+        """Args: systemd's socket path ("@" for an abstract one) and watchdog interval."""
         self._address = environment.get("NOTIFY_SOCKET", "")
         usec = environment.get("WATCHDOG_USEC", "")
         self._watchdog_s = int(usec) / 1e6 if usec.isdecimal() else 0.0
@@ -40,15 +40,15 @@ class Notifier:
             self._send(f"WATCHDOG_USEC={round(PAUSES * pause_s * 1e6)}")
 
     def alive(self, status: str) -> None:
-        """Say that a frame was classified: feeds the watchdog; the first one means ready."""
+        """Notify that a frame was classified: feeds the watchdog; the first one means ready."""
         self._tell("alive", status)
 
     def waiting(self, reason: str) -> None:
-        """Say what the source waits for, for a time that has an end: feeds the watchdog as well."""
+        """Notify what the source waits for, for a limited time: feeds the watchdog too."""
         self._tell("waiting", f"waiting: {reason}")
 
     def stopping(self) -> None:
-        """Say that the service ends by itself."""
+        """Notify that the service is stopping."""
         self._send("STOPPING=1")
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class Notifier:
         self._told, self._sent_s = what, now
         ready = "" if self._ready else "READY=1\n"
         sent = self._send(f"{ready}WATCHDOG=1\nSTATUS={one_line(status)}")
-        self._ready = self._ready or sent  # said again until it arrives, else it never starts
+        self._ready = self._ready or sent  # repeated until it arrives, else it never starts
 
     def _send(self, message: str) -> bool:
         """Return whether it was sent."""

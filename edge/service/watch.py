@@ -22,8 +22,8 @@ from edge.service.systemd import Notifier
 from edge.sources.frame import Frame, Waiting
 
 TOP_K = 5  # categories in a record
-MAX_REPORTED = 1000  # pictures whose fault is remembered
-LONGEST_PAUSE_S = 1.0  # after pictures that cannot be read
+MAX_REPORTED = 1000  # images whose fault is remembered
+LONGEST_PAUSE_S = 1.0  # after images that cannot be read
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Rules:
     """How results become states."""
 
     steady: SteadySettings
-    threshold: float | None = None  # of a label to be told; None: the model's own
+    threshold: float | None = None  # of a label's score; None: the model's own
 
     def threshold_of(self, model: Model) -> float:
         """Return the threshold that holds for a model."""
@@ -41,9 +41,9 @@ class Rules:
 
 
 class Unreadable:
-    """Counts pictures that cannot be read, and reports each once.
+    """Counts images that cannot be read, and reports each once.
 
-    A damaged picture in a folder that repeats filled 427 MB of the journal in a day.
+    A damaged image in a folder that repeats filled 427 MB of the journal in a day.
     """
 
     def __init__(self, report: Callable[[str], None]) -> None:
@@ -53,7 +53,7 @@ class Unreadable:
         self._reported: OrderedDict[str, str] = OrderedDict()  # by source: as the file then was
 
     def __call__(self, source: str, line: str) -> None:
-        """Note a picture; a line about it where the file is another one than before."""
+        """Note an image; a line about it where the file is another one than before."""
         self.count += 1
         state = f"{_signature(source)} {line}"
         if self._reported.get(source) != state:
@@ -92,12 +92,12 @@ def watch(
         source: a camera, or a folder.
         models: the model, and what looks after it.
         rules: how results become states.
-        sinks: where sightings go; `delivery.py` keeps one that fails from ending the loop.
-        notifier: tells systemd.
+        sinks: receive each `Sighting`; `delivery.py` handles one that fails.
+        notifier: notifies systemd.
         pace: how often.
         guard: ends the service before it takes too much memory.
-        asked: whether somebody wants the next frame's picture.
-        unreadable: counts and reports pictures that cannot be read.
+        asked: whether the next frame's image was requested.
+        unreadable: counts and reports images that cannot be read.
     """
     number, bad = 0, 0
     steady = Steady(models.model.labels, rules.steady, rules.threshold_of(models.model))
@@ -162,5 +162,5 @@ def _status(
 
 
 def _pause_s(bad: int) -> float:
-    """How long to pause after so many bad pictures in a row: a bad source must not spin."""
+    """Return the pause after consecutive bad images: a bad source must not spin."""
     return min(LONGEST_PAUSE_S, 0.01 * 2.0 ** min(bad, 7))

@@ -25,7 +25,7 @@ class ZoneStatus:
 
     state: ZoneState
     reason: str = ""  # one line; of LOST alone
-    problem: bool | None = False  # None: the run is too young to tell
+    problem: bool | None = False  # None: too early to know
 
     @property
     def is_available(self) -> bool:

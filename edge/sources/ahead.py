@@ -1,4 +1,4 @@
-"""Pictures are decoded ahead of their turn, in threads, while the model is at work."""
+"""Images are decoded ahead of their turn, in threads, while the model is at work."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import replace
 from edge.image.preprocess import InputSpec, prepare
 from edge.sources.frame import Frame
 
-# Per thread: one picture that it is at, one that waits for it, so that it never waits itself.
+# Per thread: one image that it is at, one that waits for it, so that it never waits itself.
 HELD = 2
 
 
 def ahead(frames: Iterable[Frame], input: InputSpec, *, jobs: int) -> Iterator[Frame]:
-    """Yield the frames in order, their pictures already what a model sees of them.
+    """Yield the frames in order, their images already what a model sees of them.
 
     Pillow lets other threads run while it decodes and resizes, so that `jobs` threads use as many
-    cores. At most HELD * jobs pictures are held, each at the input's size. What a frame's picture
+    cores. At most HELD * jobs images are held, each at the input's size. What a frame's image
     fails with, classify() raises when it comes to that frame; what the frames themselves fail with
     is raised after all frames before it. Closing the iterator, or Ctrl-C, ends the threads as soon
-    as each has finished the picture that it is at.
+    as each has finished the image that it is at.
 
     Args:
         frames: from `edge.sources.photos`; read no further than what is held.

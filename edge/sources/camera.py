@@ -1,6 +1,6 @@
 """Frames from a camera by picamera2: the newest, each within a deadline, for as long as it can be.
 
-What opens it is `picamera.py`; `Camera` knows only what a `Device` says.
+What opens it is `picamera.py`; `Camera` knows only the interface `Device`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a camera cannot be used: the usual causes, told apart by what the system shows."""
+"""Why a camera cannot be used: the usual causes, distinguished by the state of the system."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ GROUPS = "add the user to the groups video and render (a service: SupplementaryG
 
 
 def no_picamera2(error: ImportError) -> SourceError:
-    """Say that the package which opens cameras is not here, or does not work."""
+    """Return the error that picamera2 is missing or does not work."""
     return SourceError("picamera2", f"cannot be imported ({error})", INSTALL)
 
 
 def no_camera(
     subject: str, found: int, *, dev: Path = Path("/dev"), proc: Path = Path("/proc")
 ) -> SourceError:
-    """Say why libcamera lists no such camera: no right to its devices, in use, or not there."""
+    """Return why libcamera lists no such camera: no access to its devices, in use, or absent."""
     if closed := list(closed_nodes(dev)):
         return no_rights(subject, closed)
     if found:
@@ -46,18 +46,18 @@ def no_camera(
 
 
 def no_rights(subject: str, nodes: Iterable[object]) -> SourceError:
-    """Say which device nodes this process may not open."""
+    """Return the device nodes that this process may not open."""
     return SourceError(subject, f"no right to open {_some(map(str, nodes))}", GROUPS)
 
 
 def no_memory(subject: str, dev: Path = Path("/dev")) -> SourceError | None:
-    """Say so where picamera2 may not take memory for frames; None where it may."""
+    """Return the error if picamera2 may not allocate memory for frames; None if it may."""
     closed = list(closed_nodes(dev, HEAPS))
     return no_rights(subject, closed) if closed else None
 
 
 def busy(subject: str, proc: Path = Path("/proc")) -> SourceError:
-    """Say that another process has the camera, and which, where this one may see it."""
+    """Return the error that another process has the camera, and which, if that is visible."""
     if names := list(holders(proc)):
         return SourceError(subject, f"busy: in use by {_some(names)}", "end that process")
     remedy = "find it by `sudo fuser -v /dev/media* /dev/video*` and end it"
@@ -71,7 +71,7 @@ def frozen(name: str, waited_s: float) -> SourceError:
 
 
 def silent(subject: str, seconds: float) -> SourceError:
-    """Say that the sensor answered and its frames do not come, which is the cable nearly always."""
+    """Return the error that the sensor responds without frames, nearly always the cable."""
     return SourceError(subject, f"opened, but no frame came in {seconds:.1f} s", SILENT)
 
 
@@ -86,7 +86,7 @@ def explain(subject: str, error: BaseException) -> SourceError:
     said = [str(link) or type(link).__name__ for link in chain]
     if any(os.strerror(errno.EBUSY) in text for text in said):
         return busy(subject)
-    # picamera2 wraps what happened in a sentence that it did: the innermost error tells more.
+    # picamera2 wraps what happened in a sentence that it did: the innermost error has the cause.
     return SourceError(subject, f"failed ({said[-1]})", "try `rpicam-hello`, and look into `dmesg`")
 
 
@@ -101,7 +101,7 @@ def closed_nodes(dev: Path = Path("/dev"), patterns: Iterable[str] = NODES) -> I
 def unopened(nodes: Iterable[str]) -> dict[str, int]:
     """Those of the device nodes that this process cannot open, each with its error's number.
 
-    They are opened for real: the rights of the file do not tell what a service's DevicePolicy does.
+    They are opened for real: the rights of the file do not show what a service's DevicePolicy does.
     """
     refused = {}
     for node in nodes:

@@ -1,4 +1,4 @@
-"""What is asked of a camera, and how its buffers become pixels and its clock ours."""
+"""Camera settings, and how its buffers become pixels and its clock ours."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class CameraSettings:
     number: int = 0  # which camera, as `rpicam-hello --list-cameras` counts
     width: int = 640  # of the frame before it is rotated, in pixels
     height: int = 480
-    deadline_s: float = 5.0  # after so long without a frame the camera is opened again
-    give_up_s: float = 20.0  # after so long without a frame the source ends with an error
+    deadline_s: float = 5.0  # the camera is reopened after this time without a frame
+    give_up_s: float = 20.0  # the source fails after this time without a frame
     rotate: int = 0  # degrees clockwise
     flip: str = "none"  # after it is rotated
-    roi: tuple[float, ...] = ()  # x, y, width, height of the upright picture, as shares; all: ()
+    roi: tuple[float, ...] = ()  # x, y, width, height of the upright image, as shares; all: ()
     controls: Mapping[str, Any] = field(default_factory=dict)  # libcamera's, by name
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class CameraSettings:
 
 @dataclass(frozen=True)
 class Turn:
-    """What makes a stored picture upright: flips first, then quarter turns clockwise."""
+    """What makes a stored image upright: flips first, then quarter turns clockwise."""
 
     horizontal: bool = False
     vertical: bool = False
@@ -85,12 +85,12 @@ class Layout:
 
 
 def turn_of(settings: CameraSettings) -> Turn:
-    """Say what the settings ask for in the order in which it is done: flips before quarters."""
+    """Return the settings' turns in the order in which they are done: flips before quarters."""
     horizontal = settings.flip in ("horizontal", "both")
     vertical = settings.flip in ("vertical", "both")
     if settings.rotate == 180:
         return Turn(not horizontal, not vertical)
-    if settings.rotate in (90, 270):  # what is asked for is a flip of the rotated picture
+    if settings.rotate in (90, 270):  # the setting is a flip of the rotated image
         return Turn(vertical, horizontal, settings.rotate // 90)
     return Turn(horizontal, vertical)
 
@@ -117,10 +117,10 @@ def full_field_mode(modes: Iterable[Mapping[str, Any]], size: Size) -> Mapping[s
     Left to itself, libcamera takes the nearest size, which on many sensors is a crop: a telephoto.
 
     Args:
-        modes: picamera2's `sensor_modes`; those that say nothing of their field are passed over.
+        modes: picamera2's `sensor_modes`; those without a field of view are skipped.
         size: of the frame that is made of it.
 
-    Returns: the mode, of equal ones that with the most bits; None where no mode tells its field.
+    Returns: the mode, of equal ones that with the most bits; None if no mode has its field of view.
     """
     told = [mode for mode in modes if "crop_limits" in mode and "size" in mode]
     whole = max((_area(mode["crop_limits"][2:]) for mode in told), default=0)
@@ -132,7 +132,7 @@ def full_field_mode(modes: Iterable[Mapping[str, Any]], size: Size) -> Mapping[s
 
 
 def age_of(sensor_ns: object, *, monotonic_ns: int, boottime_ns: int) -> int:
-    """Tell a frame's age in ns by its SensorTimestamp; 0 where that is absent or absurd.
+    """Return a frame's age in ns by its SensorTimestamp; 0 if that is absent or absurd.
 
     libcamera defines it by CLOCK_BOOTTIME, and drivers that stamp by CLOCK_MONOTONIC exist. The two
     differ by the time that the machine was suspended: the wrong one makes a frame older than it is,

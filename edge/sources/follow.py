@@ -1,4 +1,4 @@
-"""A folder as a source that lasts: its pictures once each, then those that are new or changed.
+"""A folder as a source that lasts: its images once each, then those that are new or changed.
 
 It is listed again and again. inotify would hear nothing of what another machine writes to a
 network share.
@@ -20,11 +20,11 @@ from edge.sources.frame import Frame, Source, Waiting
 from edge.sources.photos import is_picture_name
 
 LOOK_S = 0.5  # between two listings, and between two signs of life
-LOOK_SHARE = 0.1  # of one core for listing: 100,000 pictures take 0.5 s on x86-64
-# A picture that is being written changes within SETTLED_S. One older than OLD_S is complete: the
+LOOK_SHARE = 0.1  # of one core for listing: 100,000 images take 0.5 s on x86-64
+# An image that is being written changes within SETTLED_S. One older than OLD_S is complete: the
 # time of a file is that of the last write, on FAT in steps of 2 s.
 SETTLED_S, OLD_S = 1.0, 3.0
-IDLE = "no new picture"
+IDLE = "no new image"
 
 Signature = tuple[int, int, int]  # modification time in ns, bytes, inode
 
@@ -46,20 +46,20 @@ class Follow(Source):
         self._path, self._give_up_s = path, give_up_s
 
     def __iter__(self) -> Iterator[Frame | Waiting]:
-        """Yield its pictures. Raises: SourceError."""
+        """Yield its images. Raises: SourceError."""
         return follow(self._path, give_up_s=self._give_up_s)
 
 
 def follow(
     path: Path, *, give_up_s: float = 0.0, clock: Clock | None = None
 ) -> Iterator[Frame | Waiting]:
-    """Yield a folder's, pattern's or file's pictures once each, and again when they change.
+    """Yield a folder's, pattern's or file's images once each, and again when they change.
 
-    A picture that is still being written waits until its size and time stay the same. A restart
-    begins anew: which pictures were seen is kept in memory, 20 MB for 100,000.
+    An image that is still being written waits until its size and time stay the same. A restart
+    begins anew: which images were seen is kept in memory, 20 MB for 100,000.
 
     Args:
-        path: a folder (the pictures in it, but not in its sub-folders), a glob pattern or a file.
+        path: a folder (the images in it, but not in its sub-folders), a glob pattern or a file.
         give_up_s: how long to wait for a path that is missing or cannot be read.
         clock: the time to go by.
 
@@ -88,7 +88,7 @@ def follow(
 
 
 class _Seen:
-    """Which pictures have been given, and which are due."""
+    """Which images have been given, and which are due."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -98,12 +98,12 @@ class _Seen:
 
     @property
     def reason(self) -> str:
-        """Why there is no picture."""
+        """Why there is no image."""
         name = next(iter(self._unsettled), "")
         return f"{name} is still being written" if name else IDLE
 
     def look(self, path: Path) -> Iterator[None]:
-        """List the pictures; yield now and then meanwhile. Raises: OSError."""
+        """List the images; yield now and then meanwhile. Raises: OSError."""
         still, unsettled = set[int](), dict[str, tuple[Signature, float]]()
         due, sign_s = dict[str, int](), self._clock.monotonic()
         for name, status in _entries(path):
@@ -146,7 +146,7 @@ class _Seen:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield each picture's name and status. Raises: OSError where the path cannot be listed."""
+    """Yield each image's name and status. Raises: OSError where the path cannot be listed."""
     for name in _names(path):
         status = _status(name)
         if status and not stat.S_ISDIR(status.st_mode):
@@ -168,7 +168,7 @@ def _names(path: Path) -> Iterator[str]:
 
 
 def _status(name: str) -> os.stat_result | None:
-    """The file's; the link's where it leads nowhere, which is a bad picture; None: it is gone."""
+    """The file's; the link's where it leads nowhere, which is a bad image; None: it is gone."""
     for read in (os.stat, os.lstat):
         try:
             return read(name)

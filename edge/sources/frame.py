@@ -18,7 +18,7 @@ class Frame:
     A file stays encoded until the model's input size is known, so that it is decoded at the
     smallest scale that suffices; `read_image(frame.picture)` gives its pixels.
 
-    A frame is captured once for all zones of its camera, so that the zone is a Sighting's.
+    A frame is captured once for all zones of its camera, so that the zone is part of `Sighting`.
     """
 
     source: str  # a path, "-", or the camera's name

@@ -29,16 +29,16 @@ def photos(
     literal: bool = False,
     onerror: Callable[[SourceError], None] | None = None,
 ) -> Iterator[Frame]:
-    """Yield a frame for each picture; a bad file fails only when it is classified.
+    """Yield a frame for each image; a bad file fails only when it is classified.
 
     Args:
-        paths: files, folders (their pictures, by name), glob patterns, or "-" for stdin.
+        paths: files, folders (their images, by name), glob patterns, or "-" for stdin.
         recursive: descend into the folders' folders.
         literal: take each path as a file's or folder's name, whatever is in it.
         onerror: takes what stands in the way of a path; the others go on.
 
     Raises:
-        SourceError: a folder or pattern has no picture, or cannot be read, and there is no
+        SourceError: a folder or pattern has no image, or cannot be read, and there is no
             `onerror`.
     """
     for path in paths:
@@ -61,7 +61,7 @@ def files(
     literal: bool = False,
     onerror: Callable[[SourceError], None] | None = None,
 ) -> Iterator[Path]:
-    """Yield the picture files that a path, folder or pattern stands for, as `photos` does.
+    """Yield the image files that a path, folder or pattern stands for, as `photos` does.
 
     Raises: SourceError, where there is no `onerror`.
     """
@@ -72,7 +72,7 @@ def files(
         return
     if _is_folder(Path(name)):
         found = _pictures(Path(name), recursive)
-        remedy = "give a folder of pictures, or look into its folders (recursive)"
+        remedy = "give a folder of images, or look into its folders (recursive)"
     elif not literal and set("*?[") & set(name) and not os.path.lexists(name):
         found = _matches(name, recursive)
         remedy = "check the pattern"
@@ -87,7 +87,7 @@ def files(
         else:
             yield item
     if empty:
-        _tell(SourceError(path, "no picture in it", remedy), onerror)
+        _tell(SourceError(path, "no image in it", remedy), onerror)
 
 
 def listed(path: str) -> list[str]:
@@ -151,7 +151,7 @@ def _matches(pattern: str, recursive: bool) -> Iterator[Path | SourceError]:
 
 
 def _pictures(folder: Path, recursive: bool) -> Iterator[Path | SourceError]:
-    """Pictures of a folder by name, hidden ones left out; an error where one cannot be read."""
+    """Images of a folder by name, hidden ones left out; an error where one cannot be read."""
     for entry in walk(folder, lambda _: recursive):
         if isinstance(entry, SourceError):
             yield entry
@@ -197,12 +197,12 @@ def walk(folder: Path, enter: Callable[[Path], bool]) -> Iterator[Entry | Source
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is a picture by its name; hidden ones are not meant."""
+    """Whether a file is an image by its name; hidden ones are not meant."""
     return is_picture_name(path.name)
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a file's name is that of a picture: to ask so costs a tenth of making a Path."""
+    """Whether a file's name is that of an image: this costs a tenth of making a Path."""
     stem, dot, suffix = name.rpartition(".")
     return bool(stem) and f"{dot}{suffix}".lower() in SUFFIXES and not name.startswith(".")
 
@@ -210,7 +210,7 @@ def is_picture_name(name: str) -> bool:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # nobody may look, or the name is too long: opening it will tell
+    except OSError:  # no one may look, or the name is too long: opening it will report that
         return False
 
 

@@ -33,7 +33,7 @@ CONTINUOUS = 2  # libcamera's AfModeEnum.Continuous
 
 
 class Shot(NamedTuple):
-    """What a device gives: a picture, and libcamera's metadata of it."""
+    """What a device gives: an image, and libcamera's metadata of it."""
 
     pixels: Pixels
     metadata: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Picamera:
         """Return the next frame, copied out of the camera's memory; None where none came in time.
 
         picamera2's own time limits (a job's from 0.3.17, `wait=` from 0.3.21) leave the job behind,
-        which then takes a frame that nobody releases. Here the next call waits for it again.
+        which then takes a frame that no one releases. Here the next call waits for it again.
         """
         if self._job is None:
             self._finished.clear()
@@ -106,10 +106,10 @@ class Picamera:
 
 def open_picamera(settings: CameraSettings) -> Device:
     """Open a camera by picamera2. Raises: ImportError, SourceError, EdgeError, whatever it does."""
-    # Read when libcamera is loaded; what it tells of each opening is no news.
+    # Read when libcamera is loaded; its messages on each opening are no news.
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
     picamera2 = import_module("picamera2")
-    logging.getLogger("picamera2").setLevel(logging.CRITICAL)  # what fails is said once, by us
+    logging.getLogger("picamera2").setLevel(logging.CRITICAL)  # failures are reported once, by us
     name = f"camera {settings.number}"
     found = len(picamera2.Picamera2.global_camera_info())
     if settings.number >= found:
@@ -164,7 +164,7 @@ def _sensor(picam2: Any, size: Size) -> dict[str, Any]:
 
 
 def _layout(configuration: Mapping[str, Any], settings: CameraSettings) -> Layout:
-    """How frames are stored, which is what the camera made of what was asked.
+    """How frames are stored, which may differ from what was requested.
 
     Raises: ConfigurationError where it gives other than R, G, B.
     """

@@ -1,4 +1,4 @@
-"""A folder of pictures as a source of frames: what a camera is to the service, without a camera."""
+"""A folder of images as a source of frames: what a camera is to the service, without a camera."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Replay(Source):
         self._path, self._repeat, self._give_up_s = path, repeat, give_up_s
 
     def __iter__(self) -> Iterator[Frame | Waiting]:
-        """Yield its pictures. Raises: SourceError."""
+        """Yield its images. Raises: SourceError."""
         return replay(self._path, repeat=self._repeat, give_up_s=self._give_up_s)
 
 
 def replay(
     path: Path, *, repeat: bool = False, give_up_s: float = 0.0
 ) -> Iterator[Frame | Waiting]:
-    """Yield a file's, folder's or pattern's pictures; again and again, newly listed, if `repeat`.
+    """Yield a file's, folder's or pattern's images; again and again, newly listed, if `repeat`.
 
     Args:
         path: what `edge.sources.photos.photos` takes, but "-".
         repeat: begin again at the end, for ever.
-        give_up_s: how long to wait for a source that is not there, saying so.
+        give_up_s: maximum time to wait for a source that is missing, and report it.
 
-    Raises: SourceError where there is none for so long.
+    Raises: SourceError if there is none for that time.
     """
     if not repeat:
         yield from _wait_for(path, give_up_s)
@@ -51,7 +51,7 @@ def replay(
 
 
 def _round(path: Path) -> Iterator[Frame]:
-    """Yield what is there now; a picture that is gone since then ends it, for others may be too."""
+    """Yield what is there now; an image that is gone since then ends it, for others may be too."""
     for frame in photos([path]):
         if not os.path.lexists(frame.source):
             return
@@ -68,7 +68,7 @@ def _wait_for(path: Path, give_up_s: float) -> Iterator[Waiting]:
 
 
 def _fault(path: Path) -> SourceError | None:
-    """Why there is no picture; None where there is one."""
+    """Why there is no image; None where there is one."""
     if not os.path.lexists(path) and not glob.has_magic(str(path)):
         return SourceError(path, "no such file or folder", "check the path")
     try:

@@ -1,8 +1,8 @@
-"""Render the example picture, a hot dog on a plate, by sphere tracing distance fields in numpy.
+"""Render the example image, a hot dog on a plate, by sphere tracing distance fields in numpy.
 
 Lengths are centimetres in a right-handed world: the hot dog lies along x, z points up and the
 plate's floor is z = 0.  Points, directions and colours are float32 arrays of shape (3, n); colours
-are linear light until the picture is developed at the end.
+are linear light until the image is developed at the end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CAMERA_TARGET = (-0.25, 0.0, 1.3)
 CAMERA_AZIMUTH = -24.0  # degrees; 0 looks square at the side of the bun
 CAMERA_ELEVATION = 51.0
 CAMERA_DISTANCE = 40.0
-CAMERA_TANGENT = 0.214  # half the picture's width at distance 1
+CAMERA_TANGENT = 0.214  # half the image's width at distance 1
 LENS_RADIUS = 0.42
 
 LIGHT_CENTRE = np.array([-12.0, -2.5, 25.0], np.float32)
@@ -555,7 +555,7 @@ def shade(origin: Array, ray: Array, pick: Array) -> Array:
 
 
 def render(width: int, height: int, passes: int = PASSES) -> Array:
-    """Return the picture's linear light (height, width, 3), averaged over jittered passes."""
+    """Return the image's linear light (height, width, 3), averaged over jittered passes."""
     rng = np.random.default_rng(SEED)
     # Every pixel starts somewhere else in one evenly spread sequence (Roberts' R sequence), which
     # leaves less grain than independent picks.
@@ -579,7 +579,7 @@ def render(width: int, height: int, passes: int = PASSES) -> Array:
 
 
 def develop(light: Array) -> Image.Image:
-    """Turn linear light (height, width, 3) into an 8-bit picture: exposure, curve, grain."""
+    """Turn linear light (height, width, 3) into an 8-bit image: exposure, curve, grain."""
     height, width, _ = light.shape
     y, x = np.mgrid[0:height, 0:width]
     corner = ((x / width - 0.5) ** 2 + ((y - height / 2) / width) ** 2)[..., None]
@@ -596,7 +596,7 @@ def develop(light: Array) -> Image.Image:
 
 
 def main() -> None:
-    """Render the picture and write it where the command line says."""
+    """Render the image and write it where the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = Path(__file__).with_name("hotdog.jpg")
     parser.add_argument("output", metavar="OUTPUT", nargs="?", type=Path, default=default)

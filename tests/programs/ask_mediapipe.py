@@ -2,7 +2,7 @@
 
 Usage: python tests/programs/ask_mediapipe.py (MODEL PIXELS.npy)...
 
-One process for all: MediaPipe's import takes seconds. It ends at the first model that is refused,
+One process for all: MediaPipe's import takes seconds. It ends at the first model that is rejected,
 for a classifier that is built after one that failed can hang.
 """
 

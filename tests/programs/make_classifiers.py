@@ -222,7 +222,7 @@ def batch(network: tf.Module, seed: int) -> np.ndarray:
 
 
 def answers(network: tf.Module) -> list[list[list[float]]]:
-    """Of each picture, of each output, the values."""
+    """Of each image, of each output, the values."""
     found = []
     for seed in PICTURES:
         outputs = network(tf.constant(batch(network, seed)))

@@ -1,7 +1,7 @@
 """Convert small networks, well and badly: python tests/programs/make_converted.py OUT.
 
 In a process of its own, for TensorFlow and a TFLite runtime do not go together; all in one, for
-TensorFlow takes seconds to start. OUT/calibration.npy holds the pictures.
+TensorFlow takes seconds to start. OUT/calibration.npy holds the images.
 """
 
 import sys

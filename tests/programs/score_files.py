@@ -1,4 +1,4 @@
-"""Score pictures.
+"""Score images.
 
 Usage: python tests/programs/score_files.py RUNTIME MODEL PICTURE ...
 """

@@ -1,8 +1,8 @@
-"""Preprocess a folder of pictures and save the tensors, to compare two environments' pixels.
+"""Preprocess a folder of images and save the tensors, to compare two environments' pixels.
 
 Usage: python tests/programs/tensors.py FOLDER OUT.npz
 
-OUT.npz holds, under each picture's file name, its input tensor at 96 x 96, uint8.
+OUT.npz holds, under each image's file name, its input tensor at 96 x 96, uint8.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ INPUT = InputSpec(0, (1, 96, 96, 3), np.dtype(np.uint8))
 
 
 def main(folder: Path, out: Path) -> None:
-    """Write the tensors of the folder's pictures, names sorted."""
+    """Write the tensors of the folder's images, names sorted."""
     paths = sorted(folder.iterdir(), key=lambda path: path.name)
     np.savez(out, **{path.name: preprocess(path, INPUT) for path in paths})
 

@@ -179,7 +179,7 @@ said["smoothed"] = {
 }
 
 
-# What --resume is refused, or finds.
+# What --resume is rejected, or finds.
 def refused(name, about, resume=True):
     try:
         return len(Checkpoint(folder / name, about, resume=resume).history)

@@ -1,6 +1,6 @@
 """Which photos belong together, so that no split parts them, and what its figures are worth.
 
-Photos are joined by content, looks, stems of names, folders inside a class and bursts. Where so
+Photos are joined by content, looks, stems of names, folders inside a class and bursts. Where that
 much is joined that a class cannot be split, as with a fixed camera, its photos are cut into
 sessions instead: stretches of the time, or of the order, in which they were taken.
 """
@@ -28,7 +28,7 @@ BURST_S = 2.0  # photos taken so close together are one burst
 SESSION_S = 600.0  # a pause that ends a session
 MIN_FOLDERS = 3  # of a class, for a folder to be kept in one set
 SESSIONS = 12  # that a class which cannot be split otherwise is cut into, where it has the photos
-MIN_REST = 0.2  # of a class's photos must lie outside of its largest group
+MIN_REST = 0.2  # of a class's photos must lie outside of its biggest group
 OTHER_PHOTOS = "other photos than those of the training"
 SAME_SCENE = "the same scene in other minutes; other light, places and things are not measured"
 
@@ -149,7 +149,7 @@ def _joined(reason: str, count: int, pairs: Pairs) -> Joined:
 
 
 def _stuck(photos: Sequence[Photo], numbers: Array, sets: int) -> dict[int, int]:
-    """The classes that cannot be split by these groups, and the largest group of each."""
+    """The classes that cannot be split by these groups, and the biggest group of each."""
     found = {}
     for label in sorted({photo.label for photo in photos}):
         sizes = Counter(
@@ -184,7 +184,7 @@ def _cut(
     same = _equal([photo.sha256 for photo in photos])
     names = ", ".join(labels[label] for label in sorted(stuck))
     warning = (
-        f"photos of {names} are next to the same, as those of one camera are: cut into sessions by "
+        f"photos of {names} are near-duplicates, as from a fixed camera: cut into sessions by "
         f"{' and '.join(sorted(sources))}, so that figures are of {SAME_SCENE}"
     )
     return connected(cut, same), [warning]

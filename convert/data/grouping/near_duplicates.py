@@ -1,4 +1,4 @@
-"""Find photos that are next to the same: scaled, compressed, turned, cropped, sheared, a burst.
+"""Find near-duplicates: photos scaled, compressed, turned, cropped or sheared; bursts.
 
 Each photo gets a perceptual hash of 255 bits (the signs of its lowest cosine frequencies) and a
 coarse map of its colours. Two photos look alike when nearly all bits agree, or most of them do
@@ -117,10 +117,10 @@ def _see_or_not(path: Path) -> Seen | str:
 
 
 def look(pixels: Pixels) -> Array:
-    """See what is compared of a picture: () LOOK.
+    """See what is compared of an image: () LOOK.
 
     Args:
-        pixels: (SIDE, SIDE, 3) uint8, the whole picture, stretched to a square.
+        pixels: (SIDE, SIDE, 3) uint8, the whole image, stretched to a square.
     """
     seen = np.zeros((), LOOK)
     grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)  # (SIDE, SIDE)

@@ -22,7 +22,7 @@ _ROBOFLOW = re.compile(r"(?P<stem>.+?)(?:_(?:jpe?g|png|webp|bmp))?\.rf\.[0-9a-zA
 _KERAS = re.compile(r"(?P<bare>.*?[^\W\d_].*?|)_(?P<index>\d{1,5})_\d{1,7}")
 _COPY = re.compile(r"(?P<stem>.+?) ?\(\d+\)")  # also how Windows numbers unrelated photos
 
-MAX_SHARE = 0.5  # of a class's photos with one stem; of more, names say nothing
+MAX_SHARE = 0.5  # of a class's photos with one stem; above it, names mean nothing
 FEW = 10  # photos, of which one stem may be all
 
 
@@ -30,7 +30,7 @@ def stems_of(names: Sequence[str]) -> list[str]:
     """The stem of each of a class's file names, without suffix; equal stems belong together.
 
     A number in brackets counts only beside a photo of the bare name. A stem that most of a class
-    share says nothing.
+    share means nothing.
     """
     present = set(names)
     stems = [_stem(name, present) for name in names]

@@ -86,7 +86,7 @@ def _exif(path: Path) -> float | None:
 
 
 def _record(path: Path) -> float | None:
-    """The time in the JSON file that edge-watch writes beside a picture."""
+    """The time in the JSON file that edge-watch writes beside an image."""
     try:
         record = json.loads(path.with_suffix(".json").read_bytes())
         return datetime.fromisoformat(record["captured_at"]).timestamp()

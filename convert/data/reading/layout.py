@@ -14,7 +14,7 @@ Fields = tuple[str, str, str, str, str]  # of a convert.data.walk.Note
 
 @dataclass(frozen=True)
 class Node:
-    """A folder, with its pictures and folders by name."""
+    """A folder, with its images and folders by name."""
 
     name: str
     path: Path
@@ -23,12 +23,12 @@ class Node:
 
     @property
     def filled(self) -> list[Node]:
-        """The folders that hold a picture, at any depth."""
+        """The folders that hold an image, at any depth."""
         return [folder for folder in self.folders if folder.holds_pictures]
 
     @property
     def holds_pictures(self) -> bool:
-        """Whether it holds a picture, at any depth."""
+        """Whether it holds an image, at any depth."""
         return bool(self.pictures) or any(folder.holds_pictures for folder in self.folders)
 
 
@@ -49,7 +49,7 @@ class Layout:
     split: bool  # there are sets
     sets: dict[str, Node]  # the folder of each set
     places: list[Place]
-    strays: list[Path] = field(default_factory=list)  # pictures in no class
+    strays: list[Path] = field(default_factory=list)  # images in no class
     unknown: list[Node] = field(default_factory=list)  # folders beside those of sets
     notes: list[Fields] = field(default_factory=list)
 
@@ -81,7 +81,7 @@ def layout_of_lists(root: Node, lists: Sequence[tuple[Node, PhotoList, Sequence[
 
     Args:
         root: the folder of photos.
-        lists: the folder that each list lies in, the list, and the pictures of that folder.
+        lists: the folder that each list lies in, the list, and the images of that folder.
     """
     places: dict[tuple[str, str], Place] = {}
     sets: dict[str, Node] = {}
@@ -106,7 +106,7 @@ def layout_of_lists(root: Node, lists: Sequence[tuple[Node, PhotoList, Sequence[
 
 
 def _of_list(root: Node, listed: PhotoList) -> Iterable[Fields]:
-    """Say that a list was used, and which of its rows were not."""
+    """Report that a list was used, and which of its rows were not."""
     name = str(listed.path.relative_to(root.path))
     fault = f"gives the labels of {len(listed.photos)} photos"
     yield ("note", "list", name, fault, "nothing to do")
@@ -185,7 +185,7 @@ def _free(name: str, folder: str, others: Sequence[Node]) -> str:
 
 
 def _renamed(sets: dict[str, Node]) -> Iterable[Fields]:
-    """Say which folder is taken for which set, where it is not called so."""
+    """Report which folder is used as which set, if its name differs."""
     for name, folder in sets.items():
         if folder.name != name:
             yield ("note", "set-name", folder.name, f"is taken for {name}", "nothing to do")

@@ -28,7 +28,7 @@ _UPLOAD = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # Label Studio's prefix
 
 @dataclass(frozen=True)
 class Listed:
-    """A photo and what a list says of it."""
+    """A photo with its label and set from a list."""
 
     path: Path
     label: str
@@ -37,7 +37,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class PhotoList:
-    """What a list says."""
+    """The content of a list."""
 
     path: Path
     photos: tuple[Listed, ...]
@@ -50,7 +50,7 @@ def read_list(path: Path, pictures: Sequence[Path]) -> PhotoList | None:
 
     Args:
         path: a CSV file; names in it are relative to its folder, or bare.
-        pictures: those that it may name.
+        images: those that it may name.
 
     Raises: DatasetError.
     """

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 SETS = ("train", "val", "test")
-RESERVED = "unknown"  # what the device answers below the threshold
+RESERVED = "unknown"  # the label of the device below the threshold
 
 _WORDS = {
     "train": "train training trainset traindata",
@@ -14,7 +14,7 @@ _WORDS = {
     "test": "test testing testset testdata",
 }
 _SET_OF = {word: name for name, words in _WORDS.items() for word in words.split()}
-_FILLERS = frozenset("set data dataset images imgs photos pictures split".split())
+_FILLERS = frozenset("set data dataset images imgs photos images split".split())
 # Of Synology, QNAP, macOS, Windows, Linux and rsync; hidden folders are ignored anyway.
 _SYSTEM = frozenset(
     "@eadir @tmp @recycle @recently-snapshot @synoresource #recycle #snapshot __macosx lost+found "

@@ -1,4 +1,4 @@
-"""What a .tflite file's graph says: its tensors, how they are computed, what is done to pixels.
+"""Read a .tflite file's graph: its tensors, how they are computed, what is done to pixels.
 
 The field numbers are those of
 https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs

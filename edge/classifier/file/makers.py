@@ -1,4 +1,4 @@
-"""Which tool made a model, by the names in its graph, and what that tool does to pictures."""
+"""Which tool made a model, by the names in its graph, and what that tool does to images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EDGE_IMPULSE = Maker("Edge Impulse", "crop", Normalization(0.0, 255.0))
 
 
 def maker_of(graph: Graph) -> Maker | None:
-    """Return the tool that made a model; None where its names do not say."""
+    """Return the tool that made a model; None if its tensor names do not show it."""
     parts = {part for name in graph.names for part in name.replace(";", "/").split("/")}
     # TensorFlow.js, in which it trains, numbers layers like this; no other tool nests them so.
     if any(part.startswith("dense_Dense") for part in parts) and any(

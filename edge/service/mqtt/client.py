@@ -31,7 +31,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = (1, 3), (20, 40)  # between two attempts; drawn
 TICK_S = 1.0  # between two looks at what has changed without a frame
 LARGE_BYTES = 20_000
 BLAME_S = 5.0  # a connection that is lost so soon after a large message is lost by it
-PICTURE_PAUSE_S = 600.0  # then without pictures, else the same happens at every change
+PICTURE_PAUSE_S = 600.0  # then without images, else the same happens at every change
 IN_FLIGHT = 20  # events that are on their way, unacknowledged
 CLOSE_S = 0.8  # for what still waits
 
@@ -121,15 +121,15 @@ class Client:
 
     @property
     def takes_pictures(self) -> bool:
-        """Whether the last picture went through."""
+        """Whether the last image went through."""
         return time.monotonic() >= self._no_pictures_until_s
 
     def say_online(self) -> None:
-        """Say that the service is there."""
+        """Publish that the service is online."""
         self._paho.publish(self._availability, ONLINE, qos=1, retain=True)
 
     def close(self) -> None:
-        """Publish what waits, as far as that goes in CLOSE_S, and say good-bye."""
+        """Publish what is queued, for at most CLOSE_S, and disconnect."""
         until = time.monotonic() + CLOSE_S
         while self._connected and (self._waiting or self._flying) and time.monotonic() < until:
             self._wake.set()
@@ -147,7 +147,7 @@ class Client:
             self.lost += len(self._waiting) + len(self._flying)
 
     def _leave(self, *, politely: bool) -> None:
-        """Disconnect; without a good-bye where "offline" may be lost, so that the will says it."""
+        """Disconnect; abruptly if "offline" may be lost, so that the last will publishes it."""
         connection: Any = self._paho.socket()
         if politely:
             self._paho.disconnect()
@@ -237,7 +237,7 @@ class Client:
         kb, pause_min = round(self._large_bytes / 1000), round(PICTURE_PAUSE_S / 60)
         self._failed(
             f"the connection was lost after a message of {kb} kB, which may be over the broker's "
-            f"limit; no pictures for {pause_min} minutes (lower mqtt.pictures_max_px)"
+            f"limit; no images for {pause_min} minutes (lower mqtt.pictures_max_px)"
         )
 
     def _on_publish(self, client: Any, data: Any, mid: int, reason: Any, properties: Any) -> None:
@@ -256,12 +256,12 @@ class Client:
         self._changed(why)
 
     def _changed(self, trouble: str) -> None:
-        """Tell a change, once; not every attempt."""
+        """Report a change once, not every attempt."""
         before, self.trouble = self.trouble, trouble and f"{self.name}: {trouble}"
         if self.trouble == before:
             return
         if trouble:
-            self._report(f"{self.trouble}; it is tried again, and events wait")
+            self._report(f"{self.trouble}; retrying; events are queued")
         elif before:
             self._report(f"{self.name}: works again ({self.lost} events lost)")
 
@@ -281,7 +281,7 @@ def trusting(ca_file: str) -> ssl.SSLContext:
 
 
 def _told(error: BaseException | None) -> str:
-    """What went wrong, as people say it."""
+    """Return the fault in plain words."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused ({error.verify_message})"
+        return f"its certificate is rejected ({error.verify_message})"
     return reason_of(error).lower()

@@ -14,7 +14,7 @@ from edge.service.mqtt.settings import MqttSettings
 
 
 class ForgetError(EdgeError):
-    """The broker could not be asked."""
+    """The broker could not be reached."""
 
 
 def forget(settings: MqttSettings, remembered: Path) -> int:
@@ -44,7 +44,7 @@ def forget(settings: MqttSettings, remembered: Path) -> int:
             tls=trusting(settings.ca_file) if broker.tls else None,  # type: ignore[arg-type]
         )
     except (OSError, MQTTException, ValueError) as error:
-        fault = f"cannot be asked to forget {len(topics)} messages ({error})"
+        fault = f"{len(topics)} retained messages cannot be removed ({error})"
         remedy = "run edge-watch --forget again when it is there"
         raise ForgetError(f"mqtt {broker.host}:{broker.port}", fault, remedy) from error
     for topic in topics:

@@ -22,10 +22,10 @@ def try_login(settings: MqttSettings, password: str, timeout_s: float) -> None:
     Args:
         settings: with the broker's address.
         password: "" for none.
-        timeout_s: for the connection, and for the answer.
+        timeout_s: for the connection, and for the reply.
 
-    Raises: OSError where it cannot be reached; RefusedError where it refuses the login;
-        TimeoutError where it does not answer.
+    Raises: OSError where it cannot be reached; RefusedError if it rejects the login;
+        TimeoutError if it does not reply.
     """
     broker = settings.broker
     client = paho.Client(CallbackAPIVersion.VERSION2)
@@ -45,7 +45,7 @@ def try_login(settings: MqttSettings, password: str, timeout_s: float) -> None:
     client.loop_start()
     try:
         if not answered.wait(timeout_s):
-            raise TimeoutError("no answer to the login")
+            raise TimeoutError("no reply to the login")
         if reasons[0].is_failure:
             raise RefusedError(str(reasons[0]).lower())
     finally:

@@ -4,7 +4,7 @@
     BASE/DEVICE/health         the zone's state: its sensors depend on it
     BASE/DEVICE/state          label, score and rate, now and then
     BASE/DEVICE/event          a change of state, at least once each
-    BASE/DEVICE/snapshot       the picture of a change, as JPEG
+    BASE/DEVICE/snapshot       the image of a change, as JPEG
 
 The zone that has no name has these topics; a named one has BASE/DEVICE/ZONE/health and so on.
 """
@@ -134,9 +134,9 @@ def discovery(
         name: that people know the device by.
         vitals: with the model's name and labels.
         nothing: the word for unknown.
-        expire_after_s: without a message for so long, a sensor has no value.
-        celsius: whether the machine tells its temperature.
-        pictures: whether there are any.
+        expire_after_s: a sensor becomes unavailable this long after its last message.
+        celsius: whether the machine has a temperature sensor.
+        images: whether there are any.
     """
     entities = _entities(topics, _sensors(vitals, nothing) | (_temperature() if celsius else {}))
     for entity in entities.values():

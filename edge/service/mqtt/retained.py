@@ -1,6 +1,6 @@
 """Which messages a broker keeps for us, so that what is switched off can be taken back.
 
-A retained picture or configuration outlives the service that sent it: it is remembered in a file,
+A retained image or configuration outlives the service that sent it: it is remembered in a file,
 and an empty retained message removes it from the broker (MQTT 3.1.1, 3.3.1.3).
 """
 

@@ -1,4 +1,4 @@
-"""What the configuration says of the broker."""
+"""The [mqtt] settings: the broker, and what to publish."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class MqttSettings:
     password_file: str = ""  # its first line; "": $EDGE_MQTT_PASSWORD
     ca_file: str = ""  # certificates that a broker's may be signed by; "": the system's
     device: str = ""  # in every topic; "": the machine's name
-    discovery: str = "homeassistant"  # Home Assistant's prefix; "": it is told nothing
+    discovery: str = "homeassistant"  # Home Assistant's prefix; "": no discovery
     queue: int = 1000  # events that wait for the broker; the oldest goes first
-    state_every_s: float = 10.0  # how often the state is told while it is the same
-    pictures: bool = False  # whether the pictures of changes are sent; people may be in them
+    state_every_s: float = 10.0  # how often an unchanged state is published
+    pictures: bool = False  # whether the images of changes are sent; people may be in them
     pictures_max_px: int = 640  # of the longer side
     unknown: str = "nothing"  # Home Assistant's own word for no value is "unknown"
 
@@ -64,11 +64,11 @@ class MqttSettings:
             fault = f"must be a topic without + and #. Received: {self.discovery!r}"
             raise ConfigurationError("mqtt.discovery", fault, 'homeassistant is usual; "" is none')
         if self.url:
-            self.broker  # noqa: B018  (it is looked at, and refused where it is none)
+            self.broker  # noqa: B018  (it is looked at, and rejected where it is none)
 
     @property
     def broker(self) -> Broker:
-        """What the URL says. Raises: ConfigurationError, which does not show a password."""
+        """Parse the URL. Raises: ConfigurationError, which does not show a password."""
         remedy = "such as mqtt://pi@broker.local/edge-classify, mqtts:// for TLS"
         try:
             parts = urlsplit(self.url)

@@ -40,7 +40,7 @@ class Mqtt(Sink):
 
         Args:
             settings: the configuration's.
-            vitals: how the service fares.
+            vitals: reads the health of the service.
             report: takes a line when the connection changes.
             retained: the file that remembers what the broker keeps; None: it is not remembered.
             monotonic: the time to go by.
@@ -64,9 +64,9 @@ class Mqtt(Sink):
         self._run, self._events = uuid.uuid4().hex[:8], 0  # this run's, in an event's id
         self._newest: Sighting | None = None
         self._told_s = -settings.state_every_s
-        self._status: ZoneStatus | None = None  # as it was told
+        self._status: ZoneStatus | None = None  # as last published
         self._rival = False  # whether another service has our name
-        self._birth = f"{settings.prefix}/status"  # where Home Assistant says that it is back
+        self._birth = f"{settings.prefix}/status"  # where Home Assistant announces its start
         client = self._client
         client.before_online, client.greet = self._tell_health, self._introduce
         client.tick, client.heard = self._look, self._hear
@@ -75,7 +75,7 @@ class Mqtt(Sink):
         )
 
     def __call__(self, sighting: Sighting) -> None:
-        """Take a sighting: nothing here waits for the broker."""
+        """Queue a result; never waits for the broker."""
         if sighting.frame is not None:
             self._newest = sighting
         if sighting.change:
@@ -108,13 +108,13 @@ class Mqtt(Sink):
         return self._client.lost
 
     def close(self) -> None:
-        """Publish what waits, as far as that goes in a second, and say good-bye."""
+        """Publish what is queued, for at most a second, and disconnect."""
         self._client.close()
 
     # --- in the client's threads
 
     def _introduce(self) -> None:
-        """Tell all that a broker, or a house that comes back, has not heard."""
+        """Publish all retained messages again, for a broker or Home Assistant that restarted."""
         settings, vitals = self._settings, self._vitals()
         wanted = [self._availability, self._health, self._topics.of("state")]
         wanted += [self._topics.of("snapshot")] if settings.pictures else []
@@ -145,13 +145,13 @@ class Mqtt(Sink):
             self._report(f"{self.name}: {self._topics.device}: {line}")
 
     def _contradict(self) -> None:
-        """Say that we are there: it was said of our name that it is not."""
+        """Publish "online" again after another client's last will published "offline"."""
         self._client.say_online()
         self._tell_health()
         self._tell_state()
 
     def _look(self) -> None:
-        """Tell what has changed without a frame: a lost camera gives none."""
+        """Publish changes that come without a frame, such as a lost camera."""
         status = self._vitals().zone
         if status != self._status:
             self._tell_health()
@@ -181,10 +181,10 @@ class Mqtt(Sink):
 
 
 def small_jpeg(picture: Picture, max_px: int, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
-    """A picture as a JPEG that every broker takes.
+    """An image as a JPEG that every broker takes.
 
     Args:
-        picture: a path, encoded bytes or (height, width, 3) uint8 pixels.
+        image: a path, encoded bytes or (height, width, 3) uint8 pixels.
         max_px: of the longer side.
         max_bytes: of the file; quality falls until it fits, the least quality may exceed it.
 

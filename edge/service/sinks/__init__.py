@@ -1,5 +1,5 @@
-"""Where sightings go: each is a `Sink`."""
+"""Sinks: each receives every `Sighting`."""
 
 
 class ReaderGoneError(BrokenPipeError):
-    """Nobody reads what is written any more: there is nobody to work for."""
+    """No one reads what is written any more: there is no one to work for."""

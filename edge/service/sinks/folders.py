@@ -85,7 +85,7 @@ class Folder:
         return self.path.is_relative_to(STATE)
 
     def fault(self, error: OSError, environment: Mapping[str, str] = os.environ) -> FolderError:
-        """Say why the folder cannot be written, and what to do.
+        """Return why the folder cannot be written, and the remedy.
 
         Args:
             error: what writing ended with.
@@ -105,7 +105,7 @@ class Folder:
         return FolderError(self.path, fault, remedies.get(error.errno or 0, usual))
 
     def outside_unit(self, reason: str) -> FolderError:
-        """Say that the unit does not let the service write here."""
+        """Return that the unit does not let the service write here."""
         if any(self.path.is_relative_to(place) for place in HIDDEN):
             fault = f"{self.key} cannot be written ({reason}: the service sees no home folders)"
             return FolderError(self.path, fault, f"use a folder below {STATE} or /srv")
@@ -122,7 +122,7 @@ class Folder:
         return any(place and here.is_relative_to(Path(place).resolve()) for place in given)
 
     def how_to_see(self) -> str:
-        """The command by which one's own user sees the files; "" where there is none to say."""
+        """Return the command that lets one's own user read the files; "" if there is none."""
         if self.path.is_relative_to(STATE):
             return f"sudo cp -r {self.path} ~"
         with contextlib.suppress(OSError, KeyError):

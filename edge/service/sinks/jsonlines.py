@@ -14,11 +14,11 @@ class JsonLines(Sink):
     name = "stdout"
 
     def __init__(self, stream: TextIO, every: int = 1) -> None:
-        """Args: where to write, which stays open; each how many results one is told (0: none)."""
+        """Args: an open stream; print every Nth result (0: none)."""
         self._stream, self._every = stream, every
 
     def __call__(self, sighting: Sighting) -> bool:
-        """Write one sighting, if it is due; return whether. Raises: ReaderGoneError, OSError."""
+        """Write one result if it is due; return whether. Raises: ReaderGoneError, OSError."""
         if not sighting.change and (not self._every or sighting.number % self._every):
             return False
         try:

@@ -1,4 +1,4 @@
-"""Keeps the newest sighting in a file that other programs can read at any time."""
+"""Keep the newest result in a file that other programs can read at any time."""
 
 from __future__ import annotations
 

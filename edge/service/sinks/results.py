@@ -1,4 +1,4 @@
-"""Keeps all sightings in a file of JSON lines that is begun anew before it grows too large."""
+"""Keep all results in a file of JSON lines, which is rotated."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Results(Sink):
         self._file: int | None = None  # descriptor
 
     def __call__(self, sighting: Sighting) -> None:
-        """Write one sighting. Raises: OSError, after which the next call opens the file again."""
+        """Write one result. Raises: OSError, after which the next call opens the file again."""
         line = sighting.line.encode() + b"\n"
         try:
             size = self._open()
@@ -57,7 +57,7 @@ class Results(Sink):
             self._file = None
 
     def _open(self) -> int:
-        """Have the file open, also where somebody has taken it away; return its bytes."""
+        """Have the file open, also where someone has taken it away; return its bytes."""
         if self._file is not None and not os.fstat(self._file).st_nlink:
             self.close()
         if self._file is None:

@@ -1,4 +1,4 @@
-"""Keeps pictures of what was seen, within quotas; off unless asked for: people are in them."""
+"""Save snapshots within quotas; off by default, since people may be in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edge.service.sighting import Sighting, Sink
 from edge.service.sinks.folders import Folder
 
 OCCASIONS = ("change", "label", "low", "asked")
-# What `_name` makes, and nothing else: pictures that others put into the folder are left alone.
+# What `_name` makes, and nothing else: images that others put into the folder are left alone.
 OURS = re.compile(r"(\d{8,})-\d{8}T\d{6}\.\d{3}Z-.*-[01]\.\d\d\.(jpg|json)")
 
 
@@ -31,8 +31,8 @@ class SnapshotSettings:
     labels: tuple[str, ...] = ()  # for "label"; and a change counts only to one of them, if any
     below: float = 0.5  # what "low" is
     every_s: float = 10.0  # at most so often on "label" and "low"
-    max_files: int = 1000  # pictures; the oldest goes first
-    max_mb: float = 200.0  # of pictures and their JSON
+    max_files: int = 1000  # images; the oldest goes first
+    max_mb: float = 200.0  # of images and their JSON
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""
@@ -48,10 +48,10 @@ class SnapshotSettings:
 
 @dataclass
 class _Kept:
-    """The pictures in the folder, oldest first, and their bytes with their JSON.
+    """The images in the folder, oldest first, and their bytes with their JSON.
 
     Their order is that of the number that their names begin with: by a clock that was wrong, the
-    newest pictures would be removed as the oldest.
+    newest images would be removed as the oldest.
     """
 
     sizes: deque[tuple[Path, int]] = field(default_factory=deque)
@@ -59,7 +59,7 @@ class _Kept:
     newest: int = 0  # the highest number
 
     def add(self, path: Path, size: int) -> None:
-        """Add a picture, the newest."""
+        """Add an image, the newest."""
         self.sizes.append((path, size))
         self.total += size
         self.newest = max(self.newest, _serial(path))
@@ -67,7 +67,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """A picture that is to be written."""
+    """An image that is to be written."""
 
     name: str  # without the number that comes first
     jpeg: bytes
@@ -79,8 +79,8 @@ class _Snapshot:
 class Snapshots(Sink):
     """A folder of JPEGs, with name, scores and time in a JSON file beside each.
 
-    The newest picture that could not be written is kept in memory and written at the next call, so
-    that the folder is known to work again only when a picture is in it.
+    The newest image that could not be written is kept in memory and written at the next call, so
+    that the folder is known to work again only when an image is in it.
     """
 
     def __init__(
@@ -91,19 +91,19 @@ class Snapshots(Sink):
         self._settings, self._monotonic = settings, monotonic
         self._folder = Path(settings.folder)
         self.folder = Folder("snapshots.folder", self._folder, is_made=True)
-        self._lost = 0  # pictures that could not be kept
+        self._lost = 0  # images that could not be kept
         self._unwritten: _Snapshot | None = None
-        self._written = 0  # number of the newest frame whose picture is in the folder
+        self._written = 0  # number of the newest frame whose image is in the folder
         self._kept: _Kept | None = None  # not looked at yet
         self._last_s = -settings.every_s
 
     def __call__(self, sighting: Sighting) -> bool:
-        """Keep the sighting's picture, if there is an occasion; return whether one was written.
+        """Save the frame if there is an occasion; return whether a snapshot was written.
 
         Raises: OSError, ImageError.
         """
         occasion = self._occasion(sighting)
-        if occasion and sighting.frame is None:  # delivered late: its picture is here, or gone
+        if occasion and sighting.frame is None:  # delivered late: its image is here, or gone
             is_here = self._unwritten and self._unwritten.number == sighting.number
             self._lost += not is_here and sighting.number != self._written
         elif occasion:
@@ -119,7 +119,7 @@ class Snapshots(Sink):
 
     @property
     def lost(self) -> int:
-        """Pictures that could not be kept."""
+        """Images that could not be kept."""
         return self._lost
 
     def _occasion(self, sighting: Sighting) -> str:
@@ -193,7 +193,7 @@ class Snapshots(Sink):
 
 
 def _name(sighting: Sighting) -> str:
-    """Time, state and score, which follow the picture's number in the folder."""
+    """Time, state and score, which follow the image's number in the folder."""
     at = sighting.result.captured_at.strftime("%Y%m%dT%H%M%S.%f")[:-3]
     label = "".join(c if c.isalnum() or c in "-_" else "_" for c in sighting.state)[:40]
     return f"{at}Z-{label}-{sighting.result.score:.2f}.jpg"

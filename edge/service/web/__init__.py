@@ -1,1 +1,1 @@
-"""The live page, and what other programs ask for over HTTP: a sink with a server beside it."""
+"""The live page and its HTTP API: a sink with a server."""

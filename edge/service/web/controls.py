@@ -1,4 +1,4 @@
-"""What may be asked for with the token: snapshots, and frames that are kept as a label."""
+"""Controls that need the token: snapshots, and frames saved as a label."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from edge.service.web.handler import Handler, RefusedError, or_gone
 
 
 class Control(Handler):
-    """What may be asked for with the token."""
+    """Controls that need the token."""
 
     def prepare(self) -> None:
-        """Let nobody else through. The token is in a header, which another site cannot send."""
+        """Let no one else through. The token is in a header, which another site cannot send."""
         super().prepare()
         if self.request.method != "POST":
             return
@@ -26,10 +26,10 @@ class Control(Handler):
 
 
 class Snapshot(Control):
-    """Keeps the next frame's picture."""
+    """Keeps the next frame's image."""
 
     def post(self) -> None:
-        """Ask for it."""
+        """Request it."""
         self.station.ask()
         self.text("the next frame is kept", 202)
 

@@ -1,4 +1,4 @@
-"""Frames that somebody has given a label: a folder a class, as `python -m convert` takes it."""
+"""Frames that someone has given a label: a folder a class, as `python -m convert` takes it."""
 
 from __future__ import annotations
 

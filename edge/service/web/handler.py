@@ -1,4 +1,4 @@
-"""What all answers have in common: whose name is called, headers, errors in one line."""
+"""Base of all request handlers: Host check, headers, errors in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # The camera's pictures are for this page, not for those that would embed them.
+    # The camera's images are for this page, not for those that would embed them.
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -30,7 +30,7 @@ MAX_FRAME_DIGITS = 15
 
 
 class RefusedError(HTTPError):
-    """A request that is answered with a status, and one line that says why."""
+    """A request that fails with a status and one line as the reason."""
 
     def __init__(self, status: int, line: str) -> None:
         super().__init__(status)
@@ -38,7 +38,7 @@ class RefusedError(HTTPError):
 
 
 class Handler(RequestHandler):
-    """What all have in common: whose name is called, what every answer carries."""
+    """Base of all request handlers: the Host check and the headers of every response."""
 
     def initialize(self, station: Station) -> None:
         """Args: what the server knows."""
@@ -46,12 +46,12 @@ class Handler(RequestHandler):
         self.stream: IOStream = self.request.connection.stream  # type: ignore[union-attr]
 
     def set_default_headers(self) -> None:
-        """Say how the answer may be used."""
+        """Set the security headers of the response."""
         for name, value in HEADERS.items():
             self.set_header(name, value)
 
     def __init_subclass__(cls) -> None:
-        """Answer HEAD as GET, without the body (RFC 9110, 9.3.2)."""
+        """Handle HEAD as GET, without the body (RFC 9110, 9.3.2)."""
         if "get" in cls.__dict__ and "head" not in cls.__dict__:
             cls.head = cls.get
 
@@ -63,7 +63,7 @@ class Handler(RequestHandler):
         return int(text) if text else None
 
     def compute_etag(self) -> None:
-        """None: what is answered is new each time."""
+        """None: each response is new."""
 
     def prepare(self) -> None:
         """Reject what was meant for another name: any site's name can lead here (DNS rebinding)."""
@@ -79,42 +79,42 @@ class Handler(RequestHandler):
         self.application.settings["busy"].discard(self.stream)
 
     def text(self, line: str, status: int = 200) -> None:
-        """Answer one line."""
+        """Send one line of text."""
         self.set_status(status)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(one_line(line) + "\n")
 
     def json(self, document: dict[str, Any], status: int = 200) -> None:
-        """Answer a document."""
+        """Send a JSON document."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(json.dumps(document))
 
     def picture(self, content: bytes | None, kind: str = "image/jpeg") -> None:
-        """Answer a picture, or that there is none."""
+        """Send an image, or 404 if there is none."""
         if content is None:
-            raise RefusedError(404, "no picture of it")
+            raise RefusedError(404, "no image of it")
         self.set_header("Content-Type", kind)
         self.finish(content)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer what went wrong in one line."""
+        """Send the error in one line."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         said = error.line if isinstance(error, RefusedError) else ""
         self.text(said or HTTPStatus(status_code).phrase.lower(), status_code)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Say nothing of what a client did wrong; a fault of ours is shown as Python does."""
+        """Do not log clients' errors; log our own with a traceback."""
         if not isinstance(value, HTTPError):
             super().log_exception(typ, value, tb)
 
 
 def or_gone(picture: Any) -> Any:
-    """A picture, or the answer that its file is gone."""
+    """Return an image; raise 404 if its file is gone."""
     try:
         return picture()
     except EdgeError as error:
-        raise RefusedError(404, f"no picture ({error.fault})") from error
+        raise RefusedError(404, f"no image ({error.fault})") from error
 
 
 def _is_address(host: str) -> bool:

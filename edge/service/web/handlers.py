@@ -1,4 +1,4 @@
-"""What is asked, and what is answered: a class for each path."""
+"""Request handlers: a class for each path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = {
 }
 SEND_BUFFER_BYTES = 32_768  # the kernel doubles it: a third of a second at 2 Mbit/s
 BOUNDARY = "frame"
-STALLED_S = 10.0  # a viewer that takes nothing for so long is let go
+STALLED_S = 10.0  # a viewer that reads nothing for this long is disconnected
 LOOK_S = 5.0  # how soon it is seen that a viewer has left, while no frames come
 
 
@@ -31,7 +31,7 @@ class Missing(Handler):
     """A path that is none."""
 
     def prepare(self) -> None:
-        """Say so."""
+        """Send 404."""
         raise RefusedError(404, "no such page")
 
 
@@ -39,7 +39,7 @@ class Static(Handler):
     """The page's own files."""
 
     def get(self, name: str = "") -> None:
-        """Answer one of them."""
+        """Send one of them."""
         name = name or "index.html"
         self.set_header("Content-Type", KINDS[name])
         self.set_header("Cache-Control", "no-cache")
@@ -47,10 +47,10 @@ class Static(Handler):
 
 
 class Latest(Handler):
-    """The newest result, and how the service fares."""
+    """The newest result, and the health of the service."""
 
     def get(self) -> None:
-        """Answer it."""
+        """Send it."""
         self.json(self.station.latest())
 
 
@@ -58,7 +58,7 @@ class History(Handler):
     """The scores of the last minutes."""
 
     def get(self) -> None:
-        """Answer those after frame `since`."""
+        """Send those after frame `since`."""
         points = self.station.memory.points(self.frame_number("since") or 0)
         self.json({"points": [point.as_dict() for point in points]})
 
@@ -67,23 +67,23 @@ class Events(Handler):
     """The last changes of state."""
 
     def get(self) -> None:
-        """Answer them, the newest first."""
+        """Send them, the newest first."""
         self.json({"events": self.station.events()})
 
 
 class Thumbnail(Handler):
-    """The small picture of a change."""
+    """The small image of a change."""
 
     def get(self, number: str) -> None:
-        """Answer it."""
+        """Send it."""
         self.picture(self.station.pictures.thumbnail(int(number)))
 
 
 class Next(Handler):
-    """The result of the next frame that is shown: its pictures are there by its number."""
+    """The result of the next frame that is shown: its images are there by its number."""
 
     async def get(self) -> None:
-        """Answer it as soon as there is another frame than `after`; 204 where none comes."""
+        """Send it as soon as there is a frame other than `after`; 204 if none comes."""
         stream, after = self.station.stream, self.frame_number("after") or 0
         stream.polls(self.stream)
         try:
@@ -92,7 +92,7 @@ class Next(Handler):
             self.set_status(204)
             return
         if shown.sighting is None:
-            raise RefusedError(404, "that frame is gone; ask for the next")
+            raise RefusedError(404, "that frame is gone; request the next")
         model = self.station.models.model
         or_gone(lambda: self.station.pictures.keep_input(shown, model))
         self.json(shown.sighting.as_dict())
@@ -102,7 +102,7 @@ class Newest(Handler):
     """The newest frame, or the one whose number is given."""
 
     def get(self) -> None:
-        """Answer it, and its number in a header."""
+        """Send it, and its number in a header."""
         number, pictures = self.frame_number("frame"), self.station.pictures
         shown = or_gone(pictures.newest) if number is None else pictures.shown(number)
         if shown:
@@ -114,7 +114,7 @@ class Seen(Handler):
     """What the model sees of the newest frame, or of the one whose number is given."""
 
     def get(self, kind: str) -> None:
-        """Answer it: png has each pixel, jpg a tenth of the bytes."""
+        """Send it: png has each pixel, jpg a tenth of the bytes."""
         station, number = self.station, self.frame_number("frame")
         pixels = or_gone(lambda: station.pictures.seen_by(station.models.model, number))
         encode = encode_png if kind == "png" else encode_jpeg
@@ -132,11 +132,11 @@ class Live(Handler):
         self.has_left = True
 
     def head(self) -> None:
-        """Answer what a stream is, and no stream."""
+        """Send the headers of a stream only."""
         self.set_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
 
     async def get(self) -> None:
-        """Answer for ever. A slow viewer misses frames; one that takes nothing is disconnected."""
+        """Stream for ever. A slow viewer misses frames; a stalled one is disconnected."""
         self.head()
         # Frames that wait in a proxy or in the kernel are old when they are seen: nginx holds
         # minutes of them, and a socket's own buffer 13 s at 2 Mbit/s.
@@ -167,7 +167,7 @@ class Health(Handler):
     """Whether it works."""
 
     def get(self) -> None:
-        """Answer 200, or 503 and why."""
+        """Send 200, or 503 and the reason."""
         fault = self.station.fault()
         self.text(fault or "ok", 503 if fault else 200)
 
@@ -176,7 +176,7 @@ class Monitor(Handler):
     """The metrics."""
 
     def get(self) -> None:
-        """Answer them in Prometheus's text format."""
+        """Send them in Prometheus's text format."""
         self.set_header("Content-Type", CONTENT_TYPE)
         self.finish(self.station.metrics.text())
 

@@ -1,7 +1,7 @@
-"""What the page is told of: the newest sighting, the last minutes, the last changes.
+"""What the live page shows: the newest result, the last minutes, the last state changes.
 
 The loop writes, the server's thread reads. A frame costs the loop a few microseconds; all that is
-dearer waits until somebody asks.
+more expensive waits for a request.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Event:
     change: Change
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what JSON takes; where its picture lies is for the server to say."""
+        """Return it as JSON values; the server adds the path of its image."""
         return {
             "at": self.at.isoformat(timespec="milliseconds"),
             "frame": self.number,
@@ -84,7 +84,7 @@ class Memory:
         self._events: deque[Event] = deque(maxlen=EVENTS)
 
     def __call__(self, sighting: Sighting) -> None:
-        """Take a sighting; one that comes late tells of its change alone."""
+        """Take a `Sighting`; a late one counts for its state change only."""
         result, now = sighting.result, self._monotonic()
         with self._lock:
             if sighting.change:

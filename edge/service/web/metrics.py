@@ -1,7 +1,7 @@
-"""What a monitor asks for: Prometheus's text format, by its own client library.
+"""Metrics in Prometheus's text format, by its own client library.
 
-In the loop numbers are counted and nothing more; text is made of them when somebody asks, in the
-thread of the one who asks.
+The loop only counts; the text is made when a client requests it, in the
+server's thread.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ OTHERS = "(others)"
 
 
 class Metrics(Collector):
-    """Counts in the service's loop, in a microsecond; the rest is looked up when asked for."""
+    """Counts in the service's loop, in a microsecond; the rest is read on request."""
 
     def __init__(self, vitals: Callable[[], Vitals]) -> None:
-        """Args: how the service fares."""
+        """Args: what reads the health of the service."""
         self._vitals = vitals
         self._results: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
@@ -55,7 +55,7 @@ class Metrics(Collector):
         ProcessCollector(registry=self._registry)
 
     def __call__(self, sighting: Sighting) -> None:
-        """Count a sighting; one that comes late counts as its change alone."""
+        """Count a `Sighting`; a late one counts for its state change only."""
         if sighting.change:
             _count(self._events, sighting.change.after)
         if sighting.frame is None:
@@ -71,7 +71,7 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each, where the machine tells it."""
+        """Yield each that the machine has."""
         vitals = self._vitals()
         results, events = self._results, self._events
         yield _labelled("results", "Frames by their label.", results, vitals.labels)
@@ -144,8 +144,8 @@ def _service(vitals: Vitals) -> Iterator[Metric]:
     yield _gauge("frames_per_second", "Classified frames, of late.", vitals.fps)
     waiting, refused = float(bool(vitals.waiting) and not vitals.idle), float(bool(vitals.trouble))
     yield _gauge("source_waiting", "Whether the source gives no frame.", waiting)
-    yield _gauge("model_refused", "Whether a new model was refused.", refused)
-    text = "Pictures that could not be read."
+    yield _gauge("model_refused", "Whether a new model was rejected.", refused)
+    text = "Images that could not be read."
     yield _counter("unreadable_pictures", text, vitals.unreadable)
     yield _counter("camera_reopened", "Times the camera was opened again.", vitals.reopened)
     yield InfoMetricFamily(
@@ -165,7 +165,7 @@ def _board(vitals: Vitals) -> Iterator[Metric]:
 def _throttling(throttling: Throttling) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
         "edge_classify_throttled",
-        "Whether the firmware says so now, of heat and a weak supply.",
+        "Whether the firmware reports it now: heat or undervoltage.",
         labels=("condition",),
     )
     for name in ("under_voltage", "frequency_capped", "throttled", "soft_limit"):

@@ -1,4 +1,4 @@
-"""Pictures for viewers: encoded once for all of them, and at a limited rate."""
+"""Images for viewers: encoded once for all of them, and at a limited rate."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ SHOWN = 30  # frames that can still be kept as a label after they were shown
 RECENT = 3  # of those, frames whose pixels are still held: a camera's are 1 to 6 MB each
 THUMBNAIL = 320  # width in pixels
 THUMBNAILS = 25
-LISTED_THUMBNAILS = 20  # a page asks for one some time after it was listed
+LISTED_THUMBNAILS = 20  # a page requests one some time after it was listed
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A frame as it was shown: its picture, its result and what the model saw are of one frame."""
+    """A frame as it was shown: its image, its result and what the model saw are of one frame."""
 
     number: int
     jpeg: bytes
     sighting: Sighting | None  # None once its pixels are no longer held
-    input: Pixels | None = None  # what the model saw, for a page that asks for it by number
+    input: Pixels | None = None  # the model input, for a page that requests it by number
 
 
 class Pictures:
-    """The newest frame's picture, the last ones that were shown, and those of the last changes.
+    """The newest frame's image, the last ones that were shown, and those of the last changes.
 
-    For one thread, the server's. A Sighting holds its frame's pixels: only the RECENT newest are
+    For one thread, the server's. A `Sighting` holds its frame's pixels: only the RECENT newest are
     kept with theirs, the others as JPEG.
     """
 
@@ -46,7 +46,7 @@ class Pictures:
         fps: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: what gives the newest sighting; encoded frames a second at most; the time."""
+        """Args: returns the newest `Sighting`; maximum encoded frames per second; the clock."""
         self.encoded = 0  # frames, since it began
         self._newest, self._least_s, self._monotonic = newest, 1 / fps, monotonic
         self._encoded_s = -self._least_s
@@ -56,7 +56,7 @@ class Pictures:
     def newest(self) -> Shown | None:
         """The newest frame, or the one before it where that is encoded only just now.
 
-        Raises: EdgeError where its picture cannot be read any more.
+        Raises: EdgeError where its image cannot be read any more.
         """
         last = next(reversed(self._shown.values()), None)
         sighting = self._newest()
@@ -89,7 +89,7 @@ class Pictures:
             model: whose input size and framing count.
             number: of a frame whose input was kept; None: the newest frame.
 
-        Raises: EdgeError where its picture cannot be read any more.
+        Raises: EdgeError where its image cannot be read any more.
         """
         if number is not None:
             shown = self._shown.get(number)
@@ -100,21 +100,21 @@ class Pictures:
         return seen(sighting.frame.picture, model.input)
 
     def keep_input(self, shown: Shown, model: Model) -> None:
-        """Keep what the model sees of a frame: on a slow line it is asked for seconds later.
+        """Keep the model input of a frame: on a slow line it is requested seconds later.
 
-        Raises: EdgeError where its picture cannot be read any more.
+        Raises: EdgeError where its image cannot be read any more.
         """
         if shown.input is None and shown.sighting and shown.sighting.frame:
             pixels = seen(shown.sighting.frame.picture, model.input)
             self._shown[shown.number] = replace(shown, input=pixels)
 
     def keep_thumbnail(self, sighting: Sighting) -> None:
-        """Keep the small picture of a change."""
+        """Keep the small image of a change."""
         if sighting.frame is None:
             return
         try:
             pixels = read_image(sighting.frame.picture, AT_LEAST)
-        except EdgeError:  # the file is gone: a change without a picture
+        except EdgeError:  # the file is gone: a change without an image
             return
         height, width = pixels.shape[:2]
         if width > THUMBNAIL:

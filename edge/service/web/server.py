@@ -37,7 +37,7 @@ class Server:
     """A server that runs from `start` to `close`."""
 
     def __init__(self, station: Station) -> None:
-        """Args: what it tells of, and whom it asks."""
+        """Args: the service's documents and controls."""
         self._station = station
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -104,7 +104,7 @@ def _bound(host: str, port: int) -> list[socket.socket]:
 
 @contextmanager
 def _explained(host: str, port: int) -> Iterator[None]:
-    """Say what the system does not. Raises: OSError."""
+    """Name the address in an error of the system. Raises: OSError."""
     try:
         yield
     except UnicodeError as error:  # no DNS name, such as one with a label of 70 letters
@@ -117,7 +117,7 @@ def _explained(host: str, port: int) -> Iterator[None]:
 class _Bounded(HTTPServer):
     """Bounds the connections, in all and by address: each costs memory and a file.
 
-    Where there are too many, the one that has waited longest for a request is closed. A host
+    Above the limit, the one that was idle for the most time is closed. A host
     with a hundred half-sent requests so makes room for honest ones, its own included.
     """
 
@@ -161,5 +161,5 @@ def _application(station: Station) -> Application:
         default_handler_args={"station": station},
         log_function=lambda handler: None,
         compress_response=False,
-        busy=weakref.WeakSet(),  # connections whose request is being answered
+        busy=weakref.WeakSet(),  # connections with a request in progress
     )

@@ -1,4 +1,4 @@
-"""What the configuration says of the live page."""
+"""The [web] settings: the live page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class WebSettings:
                 fault = f"must be host names without scheme and port. Received: {name!r}"
                 raise ConfigurationError("web.hosts", fault, 'such as ["cam.example.org"]')
         if self.listen:
-            self.address  # noqa: B018  (it is looked at, and refused where it is none)
+            self.address  # noqa: B018  (it is looked at, and rejected where it is none)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -57,7 +57,7 @@ class WebSettings:
         return inner or LOCAL, int(port)
 
     def token(self, environment: Mapping[str, str] = os.environ) -> str:
-        """What a control is asked with; "" where there are none. Raises: ConfigurationError."""
+        """Return the token of the controls; "" if there are none. Raises: ConfigurationError."""
         token = secret("web.token_file", self.token_file, TOKEN_VARIABLE, CREDENTIAL, environment)
         if (token or self.token_file) and not _is_token(token):
             fault = f"must be at least {SHORTEST_TOKEN} letters, digits or signs, without a space"
@@ -66,5 +66,5 @@ class WebSettings:
 
 
 def _is_token(text: str) -> bool:
-    """Whether a header can carry it, and nobody guesses it."""
+    """Whether a header can carry it, and no one guesses it."""
     return len(text) >= SHORTEST_TOKEN and all("!" <= character <= "~" for character in text)

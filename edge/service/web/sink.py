@@ -11,27 +11,27 @@ from edge.service.web.station import Station
 
 
 class Web(Sink):
-    """Takes sightings, and serves them.
+    """Takes each `Sighting`, and serves it over HTTP.
 
     An address that is not to be had (taken, or not ours yet) fails the sink, not the service: it
-    is tried again.
+    is retried.
     """
 
     def __init__(
         self, settings: WebSettings, station: Station, report: Callable[[str], None]
     ) -> None:
-        """Args: where to listen, what to tell of, and what takes a line about where that is."""
+        """Args: where to listen, the documents to serve, and what logs the address."""
         self.name = f"web page on {settings.listen}"
         self._settings, self._station, self._report = settings, station, report
         self._server: Server | None = None
         self._fault: OSError | None = None
         try:
-            self._start()  # before the first frame: the page tells why there is none
+            self._start()  # before the first frame: the page shows why there is none
         except OSError as error:
             self._fault = error
 
     def __call__(self, sighting: Sighting) -> None:
-        """Take a sighting. Raises: OSError while the address is not to be had."""
+        """Take a `Sighting`. Raises: OSError while the address is not available."""
         fault, self._fault = self._fault, None
         if fault:
             raise fault

@@ -1,4 +1,4 @@
-"""What the server knows and may do: the documents that it gives, and whom it asks."""
+"""What the server can read and do: its documents and controls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edge.service.zone import ZoneState, fresh_s
 
 
 class Station:
-    """One service, as it is told over HTTP."""
+    """One service, as it is seen over HTTP."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class Station:
 
         Args:
             settings: the configuration's.
-            vitals: how the service fares.
+            vitals: reads the health of the service.
             models: the model in use.
             rules: with its threshold.
-            ask: asks for the next frame's snapshot.
+            ask: requests a snapshot of the next frame.
             folder: of the frames that are kept as a label.
         """
         self.vitals, self.models, self.ask = vitals, models, ask
@@ -66,13 +66,13 @@ class Station:
         self._token = settings.token().encode()
 
     def __call__(self, sighting: Sighting) -> None:
-        """Take a sighting, in the service's loop."""
+        """Take a `Sighting`, in the service's loop."""
         self.memory(sighting)
         self.metrics(sighting)
 
     @property
     def has_controls(self) -> bool:
-        """Whether anything can be asked for with a token."""
+        """Whether there are controls, which need a token."""
         return bool(self._token)
 
     def admits(self, token: str) -> bool:
@@ -112,7 +112,7 @@ class Station:
         }
 
     def events(self) -> list[dict[str, Any]]:
-        """The last changes, the newest first, with where their pictures are."""
+        """The last changes, the newest first, with where their images are."""
         told = []
         for index, event in enumerate(self.memory.events()):
             has = index < LISTED_THUMBNAILS and self.pictures.thumbnail(event.number) is not None

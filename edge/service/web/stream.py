@@ -1,4 +1,4 @@
-"""One picture after the other for all viewers, encoded once."""
+"""One image after the other for all viewers, encoded once."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Stream:
     def __init__(
         self, pictures: Pictures, fps: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """Args: where pictures come from, the maximum rate in frames per second, and the clock."""
+        """Args: where images come from, the maximum rate in frames per second, and the clock."""
         self._pictures, self._pause_s, self._monotonic = pictures, 1 / fps, monotonic
-        self._streams = 0  # endless answers
-        # Pages ask for one frame after the other: a connection that asked of late is a viewer.
+        self._streams = 0  # open streams
+        # Pages request one frame after the other: a connection with a recent request is a viewer.
         self._polls: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
         self._turned = asyncio.Event()
         self._turning: asyncio.Task[None] | None = None
@@ -32,7 +32,7 @@ class Stream:
 
     @property
     def viewers(self) -> int:
-        """Streams that are open, and connections that asked for a frame within POLL_S."""
+        """Count open streams, and connections that requested a frame within POLL_S."""
         since = self._monotonic() - POLL_S
         return self._streams + sum(asked >= since for asked in list(self._polls.values()))
 
@@ -47,7 +47,7 @@ class Stream:
             self._streams -= 1
 
     def polls(self, connection: Any) -> None:
-        """Count a viewer that asks for one frame after the other."""
+        """Count a viewer that requests one frame after the other."""
         self._polls[connection] = self._monotonic()
         self._start()
 

@@ -2,7 +2,7 @@
 "use strict";
 
 const LOOK_MS = 1000;         // between two questions for the newest result
-const PATIENCE_MS = 5000;     // for an answer
+const PATIENCE_MS = 5000;     // for a response
 const SLOWEST_MS = 10000;     // between two questions once the service is lost
 const WINDOW_S = 600;         // of the chart
 const SERIES = 5;
@@ -10,10 +10,10 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 900, HEIGHT = 220, LEFT = 36, RIGHT = 8, TOP = 10, BOTTOM = 24;
 
 const $ = (id) => document.getElementById(id);
-const FRAME_MS = 8000;        // for the next frame: the server answers after 5 s at the latest
+const FRAME_MS = 8000;        // for the next frame: the server responds within 5 s
 const known = { state: null, stateSince: null, newest: 0, points: [], events: "", fails: 0, threshold: 0 };
 
-// --- asking
+// --- requests
 
 // Paths are relative: the page may lie below a proxy's sub-path. AbortSignal.timeout is not in Safari 15.
 async function ask(path, options = {}, patience = PATIENCE_MS) {
@@ -266,9 +266,9 @@ function point(event, points, labels, x, y) {
   put("at-point", `${clock(new Date(nearest.at * 1000))}: ${nearest.state} (${said(nearest, labels)})`);
 }
 
-// --- pictures
+// --- images
 
-// A picture that is loaded and decoded; null where the frame is gone.
+// An image that is loaded and decoded; null where the frame is gone.
 async function picture(path) {
   const answer = await ask(path);
   if (!answer.ok) return null;
@@ -286,8 +286,8 @@ function put_picture(image, made) {
   if (old.startsWith("blob:")) URL.revokeObjectURL(old);
 }
 
-// One frame after the other, each asked for when the last one is shown: a slow line shows fewer, not older ones.
-// The large picture, the scores and what the model sees are of one frame.
+// One frame after the other, each requested when the last one is shown: a slow line shows fewer, not older ones.
+// The large image, the scores and what the model sees are of one frame.
 async function follow() {
   for (;;) {
     if (document.hidden) { await wait(LOOK_MS / 2); continue; }
