@@ -18,14 +18,21 @@ check_version() {
         set -- "$@" --model "$work/model.tflite"
     fi
     if [ -n "$no_service" ]; then
-        timeout "$check_limit_s" "$@" >&2 </dev/null && return
+        timeout "$check_limit_s" "$@" >&2 </dev/null && tune "${1%/*}" && return
     else
-        in_sandbox "$@" && return
+        in_sandbox "$@" && tune "${1%/*}" && return
     fi
     [ ! -e "$config" ] || [ $((0$(stat -L -c %a "$config") & 4)) != 0 ] ||
         say "$config: the service, another user than root, cannot read it; sudo chmod o+r $config"
     last=$(in_place)
     fail "${target##*/} did not pass its check, see above; ${last:-nothing} stays in place"
+}
+
+# tune BIN: which runtime and how many threads are fastest here, for all commands and the service, once for each model.
+tune() {
+    set -- "$1/edge-benchmark" --tune --config "$checked"
+    if [ -n "$model" ]; then set -- "$@" "$work/model.tflite"; fi
+    timeout "$check_limit_s" "$@" >&2 </dev/null || say 'which runtime is fastest could not be measured, see above; going on'
 }
 
 # in_sandbox COMMAND...: runs it within the properties of the unit; its output is shown.

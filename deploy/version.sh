@@ -153,6 +153,14 @@ make_venv() {
 install_into_venv() {
     echo "$system" | awk '{ print "numpy==" $2; print "pillow==" $3 }' >"$work/constraints"
     set -- install --no-user --constraint "$work/constraints" "$wheel${with:+[$with]}"
+    case $architecture,$with, in
+    *,litert,*) ;;
+    amd64,*) # the wheel requires it there, and the folder of --offline does not hold it
+        pip "$target/bin/python" install --no-user --no-deps "$wheel" || fail "pip could not install ${wheel##*/}; see above"
+        needs_without_litert >"$work/needs"
+        set -- install --no-user --constraint "$work/constraints" --requirement "$work/needs"
+        ;;
+    esac
     if [ -z "$offline" ] && [ -d "$here/wheels" ] &&
         pip "$target/bin/python" "$@" --no-index --find-links "$here/wheels" 2>/dev/null; then
         :
@@ -164,6 +172,20 @@ install_into_venv() {
     "$system_packages"/*) ;;
     *) fail "$target: its numpy is not the system's; sudo apt-get install --reinstall python3-numpy, then run this again" ;;
     esac
+}
+
+needs_without_litert() {
+    python - "$wheel" "$with" <<'END'
+import re, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+    lines = wheel.read(name).decode().splitlines()
+for line in lines:
+    need, _, marker = line.partition("Requires-Dist: ")[2].partition(";")
+    extra = re.search(r"extra == ['\"](\w+)['\"]", marker)
+    if need and not need.startswith("ai-edge-litert") and (not extra or extra[1] in sys.argv[2].split(",")):
+        print(need if extra or not marker else f"{need}; {marker}")
+END
 }
 
 # The package's start scripts are written anew, and recorded: for the environment alone (no user's packages, no current

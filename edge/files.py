@@ -36,11 +36,13 @@ def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
 
 
 def settings_places(name: str, root: Path = Path("/")) -> tuple[Path, Path]:
-    """Where a file of settings may be: the user's own, and the system's."""
+    """Where a file of settings may be: the user's own, and the system's (as systemd has it)."""
     own = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     with contextlib.suppress(RuntimeError):  # a user without a home
         own = str(Path(own).expanduser())
-    return Path(own) / NAME / name, root / "etc" / NAME / name
+    given = os.environ.get("CONFIGURATION_DIRECTORY", "").split(":")[0]
+    system = Path(given) if given and root == Path("/") else root / "etc" / NAME
+    return Path(own) / NAME / name, system / name
 
 
 def secret(

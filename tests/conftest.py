@@ -55,6 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(USER_CACHE / "matplotlib")
         )
         patch.setenv("HOME", str(folder))
+        patch.setenv("CONFIGURATION_DIRECTORY", str(folder / "etc"))  # root's tests write there
         for name in ("CACHE", "CONFIG", "DATA", "STATE"):
             patch.delenv(f"XDG_{name}_HOME", raising=False)
         yield folder

@@ -34,10 +34,10 @@ from edge.benchmark.samples import drift, ratio, summarize
 from edge.benchmark.soak import Moment
 from edge.benchmark.timing import clock, time_runs, warm_up
 from edge.benchmark.worker import Combination, Worker
+from edge.classifier import tuned
 from edge.classifier.runtime import installed_runtimes
 from edge.errors import ImageError, ModelError
 from edge.image.preprocess import read_image
-from edge.names import TUNED
 
 MODEL = ROOT / "models" / "hotdog-scratch.tflite"
 HOTDOG = ROOT / "tests" / "data" / "hotdog.jpg"
@@ -470,19 +470,18 @@ def test_a_plot_without_matplotlib_names_the_extra(tmp_path: Path) -> None:
     assert "edge-classify[plot]" in done.stderr
 
 
-def test_what_is_best_is_written_where_it_is_looked_for(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from edge.classifier import tuned; "
-        "tuned.place = lambda: Path(sys.argv[1]); "
-        "from edge.commands.benchmark import main; sys.exit(main(sys.argv[2:]))"
-    )
-    place = tmp_path / "etc" / TUNED
-    done = run("-c", code, str(place), str(MODEL), "--apply", *QUICK)
+def test_what_is_best_is_written_where_it_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("CONFIGURATION_DIRECTORY", str(tmp_path / "etc"))
+    done = benchmark(MODEL, "--apply")
     assert done.returncode == 0, done.stderr
-    assert f"written to {place}" in done.stdout
-    said = json.loads(place.read_text())
-    assert said["model"] == str(MODEL)
-    assert said["best"][MODEL.name]["runtime"] == RUNTIME
+    assert f"written to {tuned.place()}" in done.stdout
+    kept = tuned.read()
+    assert kept.model == str(MODEL)
+    (one,) = kept.measured.values()
+    assert one.invoke_ms.keys() == {RUNTIME}
 
 
 def test_a_folder_is_a_source_of_frames(photo_folder: Path, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_labels_of_a_file_beat_those_inside(tmp_path: Path) -> None:
 
 def test_verbose_says_what_is_made_of_the_model() -> None:
     done = classify("-v", "--resize", "pad", "--threads", 1, HOTDOG)
-    assert "224 x 224 uint8, pixels as they are, pad, antialias; 2 labels; " in done.stderr
+    assert "224 x 224 uint8, pixels as they are, pad, antialias; 2 labels\n" in done.stderr
 
 
 @pytest.mark.skipif(not PEERS.is_dir(), reason=f"no models of others: {PEERS} is absent")

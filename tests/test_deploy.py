@@ -131,6 +131,27 @@ def test_a_stale_wheel_does_not_beat_the_checkout(
     assert shell('is_of_checkout "$1"', str(wheel)).returncode == status
 
 
+METADATA = b"""Requires-Dist: numpy<2,>=1.24; sys_platform == 'linux'
+Requires-Dist: pillow>=9.4
+Requires-Dist: ai-edge-litert>=2.1; platform_machine == 'x86_64'
+Provides-Extra: web
+Requires-Dist: tornado>=6.4; extra == 'web'
+Provides-Extra: mqtt
+Requires-Dist: paho-mqtt>=2.0; extra == 'mqtt'
+"""
+
+
+def test_tflite_runtime_does_where_there_is_no_other_to_install(tmp_path: Path) -> None:
+    wheel = tmp_path / "edge_classify-1.0-py3-none-any.whl"
+    pack(wheel, **{"edge_classify-1.0.dist-info/METADATA": METADATA})
+    done = shell("wheel=$1 with=mqtt; needs_without_litert", str(wheel))
+    assert done.stdout.splitlines() == [
+        "numpy<2,>=1.24;  sys_platform == 'linux'",
+        "pillow>=9.4",
+        "paho-mqtt>=2.0",
+    ]
+
+
 def test_pip_gets_its_sources_and_nothing_else(tmp_path: Path) -> None:
     if not list(Path("/usr/share/python-wheels").glob("pip-*.whl")):
         pytest.skip("python3-pip-whl is not installed (Debian: apt install python3-venv)")

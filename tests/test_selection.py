@@ -10,30 +10,30 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run
 
-from edge import board
-from edge.classifier import tuned
+from edge.classifier import selection, tuned
+from edge.classifier.model import model_sha256
 from edge.classifier.runtime import installed_runtimes
-from edge.classifier.tuned import Best, Tuned
-from edge.names import TUNED
 
 pytestmark = pytest.mark.skipif(
     installed_runtimes() != ["litert", "tflite"], reason="needs both runtimes, to tell them apart"
 )
 
 SMALL = ROOT / "models" / "hotdog-small.tflite"
+MODEL = ROOT / "models" / "hotdog-tutorial.tflite"
 PHOTO = ROOT / "tests" / "data" / "hotdog.jpg"
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A user for whom a copy of the small model, one thread and tflite-runtime were found best."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("CONFIGURATION_DIRECTORY", str(tmp_path / "etc"))
     model = tmp_path / "mine.tflite"
     shutil.copy(SMALL, model)
-    best = {model.name: Best(model.stat().st_size, "tflite", 1, 4.0)}
-    machine = board.model() or board.processor()
-    found = Tuned(machine, board.num_cores(), "2026-11-25T05:00:00+00:00", str(model), best)
-    tuned.write(found, tmp_path / "edge-classify" / TUNED)
-    return os.environ | {"XDG_CONFIG_HOME": str(tmp_path)}
+    times = {"litert": {1: 8.0}, "tflite": {1: 4.0}}
+    found = tuned.Measured(model.name, selection.now(), selection.versions(), times)
+    tuned.keep({model_sha256(model): found}, str(model))
+    return dict(os.environ)
 
 
 def said(environment: dict[str, str], *options: str) -> dict[str, str]:
@@ -50,7 +50,12 @@ def test_what_is_not_chosen_is_as_was_found_best(environment: dict[str, str]) ->
 
 def test_what_is_chosen_stands(environment: dict[str, str]) -> None:
     assert said(environment, "--runtime", "litert")["runtime"].startswith("ai-edge-litert ")
-    assert said(environment, "-m", str(SMALL))["model"] == SMALL.name
+    assert said(environment, "-m", str(MODEL))["model"] == MODEL.name
+
+
+def test_a_model_is_known_by_its_content(environment: dict[str, str]) -> None:
+    assert said(environment, "-m", str(SMALL))["runtime"].startswith("tflite-runtime ")
+    assert said(environment, "-m", str(MODEL))["runtime"].startswith("ai-edge-litert ")
 
 
 def test_the_service_does_the_same(environment: dict[str, str]) -> None:

@@ -1,20 +1,19 @@
-"""What edge-benchmark found best, kept and read again."""
+"""What is fastest on a machine, kept and read again."""
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from trees import raspberry_pi
 
 from edge.classifier import tuned
-from edge.classifier.tuned import Best, Tuned
+from edge.classifier.tuned import Measured, Tuned
 
-MODEL = ROOT / "models" / "hotdog-small.tflite"
-PI = "Raspberry Pi 4 Model B Rev 1.4"
-BEST = Best(MODEL.stat().st_size, "litert", 3, 4.25)
-TUNED = Tuned(PI, 4, "2026-11-25T05:00:00+00:00", str(MODEL), {MODEL.name: BEST})
+TIMES = {"litert": {1: 9.0, 2: 5.0, 3: 4.0, 4: 3.95}, "tflite": {1: 40.0, 2: 30.0}}
+MEASURED = Measured("a.tflite", "2026-11-25T05:00:00+00:00", {"litert": "2.3.0"}, TIMES)
 
 
 @pytest.fixture
@@ -24,49 +23,59 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return raspberry_pi(tmp_path / "root", 4)
 
 
-def test_it_is_read_as_it_was_written(root: Path) -> None:
-    assert tuned.read(root) is None
-    for path in reversed(tuned.places(root)):
-        tuned.write(TUNED, path)
-        assert tuned.read(root) == TUNED
+def write_as(user: int, monkeypatch: pytest.MonkeyPatch, root: Path, *what: object) -> Path:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    return tuned.keep(*what, root=root)
 
 
-def test_the_users_own_comes_first(root: Path) -> None:
-    own, system = tuned.places(root)
-    assert own.parts[-3:] == ("own", "edge-classify", "tuned.json")
+def test_it_is_read_as_it_was_written_and_added_to(root: Path) -> None:
+    assert tuned.read(root) == Tuned()
+    tuned.keep({"1": MEASURED}, "/home/pi/a.tflite", root=root)
+    tuned.keep({"2": MEASURED}, root=root)
+    assert tuned.read(root) == Tuned("/home/pi/a.tflite", {"1": MEASURED, "2": MEASURED})
+
+
+def test_the_users_own_comes_before_the_systems(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = write_as(0, monkeypatch, root, {"1": MEASURED, "2": MEASURED}, "/srv/b.tflite")
+    later = MEASURED._replace(measured_at="later")
+    own = write_as(1000, monkeypatch, root, {"1": later})
     assert system == root / "etc/edge-classify/tuned.json"
-    tuned.write(TUNED, system)
-    tuned.write(Tuned(PI, 4, "later", str(MODEL), {}), own)
-    found = tuned.read(root)
-    assert found is not None
-    assert found.measured_at == "later"
+    assert own.parts[-3:] == ("own", "edge-classify", "tuned.json")
+    assert tuned.read(root) == Tuned("/srv/b.tflite", {"1": later, "2": MEASURED})
 
 
 def test_a_card_that_moved_to_another_board_is_measured_anew(root: Path, tmp_path: Path) -> None:
-    tuned.write(TUNED, tuned.places(root)[0])
-    assert tuned.read(raspberry_pi(tmp_path / "other", 5)) is None
+    tuned.keep({"1": MEASURED}, root=root)
+    assert tuned.read(raspberry_pi(tmp_path / "other", 5)) == Tuned()
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "best": 3}', "\xff"]
+    "content",
+    ["", "[]", "{}", '{"version": 1}', '{"version": 2, "measured": 3}', "\xff"],
 )
 def test_a_damaged_file_is_as_none(root: Path, content: str) -> None:
-    path = tuned.places(root)[0]
+    path = tuned.place(root)
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="latin-1")
-    assert tuned.read(root) is None
+    assert tuned.read(root) == Tuned()
 
 
-def test_a_number_of_threads_that_cannot_be_is_as_none(root: Path) -> None:
-    wrong = Tuned(PI, 4, "", str(MODEL), {MODEL.name: Best(1, "litert", 0, 1.0)})
-    tuned.write(wrong, tuned.places(root)[0])
-    assert tuned.read(root) is None
+@pytest.mark.parametrize(("threads", "took"), [("0", 1.0), ("4711", 1.0), ("1", 0.0), ("x", 1.0)])
+def test_times_that_cannot_be_are_as_none(root: Path, threads: str, took: float) -> None:
+    path = tuned.keep({"1": MEASURED}, root=root)
+    said = json.loads(path.read_text())
+    said["measured"]["1"]["invoke_ms"]["litert"] = {threads: took}
+    path.write_text(json.dumps(said))
+    assert tuned.read(root) == Tuned()
 
 
-def test_another_file_of_the_same_name_was_not_measured(tmp_path: Path) -> None:
-    assert TUNED.of(MODEL) == BEST
-    changed = tmp_path / MODEL.name
-    changed.write_bytes(b"another")
-    assert TUNED.of(changed) is None
-    assert TUNED.of(tmp_path / "absent" / MODEL.name) is None
-    assert TUNED.of(ROOT / "models" / "hotdog.tflite") is None
+def test_the_fastest_within_what_is_asked_for_is_chosen() -> None:
+    assert MEASURED.best(4) == ("litert", 3, 4.0)  # as fast as with four
+    assert MEASURED.best(2) == ("litert", 2, 5.0)
+    assert MEASURED.best(4, "tflite") == ("tflite", 2, 30.0)
+    assert MEASURED.best(1, threads=4) == ("litert", 4, 3.95)
+    assert MEASURED.best(4, threads=5) is None
+    assert MEASURED.others("litert", 4) == {"tflite": 7.5}
+    assert MEASURED.others("tflite", 1) == {"litert": 9 / 40}

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge.benchmark.report import VERSION, Findings, Row
 from edge.benchmark.samples import Ratio, Samples, ratio
-from edge.benchmark.worker import threads_of
+from edge.classifier.selection import threads_of
 from edge.errors import EdgeError
 from edge.files import replace_file
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.benchmark.report import Findings, Row
 from edge.benchmark.soak import Moment
-from edge.benchmark.worker import threads_of
+from edge.classifier.selection import threads_of
 from edge.errors import EdgeError, one_line
 
 # Okabe and Ito's colours, distinguishable by colour-blind people (https://jfly.uni-koeln.de/color/).

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.benchmark.report import Findings, Row
-from edge.classifier.tuned import Best, Tuned
-
-NEARLY = 1.03  # as fast as the fastest: then fewer threads, which leave others a core
+from edge.classifier.tuned import NEARLY, Measured
 
 
 @dataclass(frozen=True)
@@ -46,22 +44,24 @@ def recommend(findings: Findings, max_loss: float) -> Recommendation | None:
     return Recommendation(chosen, reason)
 
 
-def tuned(findings: Findings, recommendation: Recommendation) -> Tuned:
-    """Return the settings for `edge-classify` and `edge-watch`."""
-    fastest = {}
-    for path in dict.fromkeys(row.path for row in findings.rows if row.invoke):
-        row = _fastest([row for row in findings.rows if row.path == path and row.invoke])
-        assert row.invoke
-        fastest[row.model] = Best(
-            row.size_bytes or 0, row.runtime_name, row.threads, row.invoke.p50_ms
-        )
-    return Tuned(
-        machine=findings.after.model,
-        num_cores=findings.after.num_cores,
-        measured_at=findings.measured_at,
-        model=recommendation.row.path,
-        best=fastest,
-    )
+def measured(findings: Findings, versions: Mapping[str, str]) -> dict[str, Measured]:
+    """Return what all commands are to know of the models that were measured, by their sha256.
+
+    Args: the findings; the versions of the runtimes that are installed.
+    """
+    found: dict[str, Measured] = {}
+    for row in findings.rows:
+        if row.invoke and row.sha256:
+            entry = found.setdefault(
+                row.sha256, Measured(row.model, findings.measured_at, versions, {})
+            )
+            times = dict(entry.invoke_ms)
+            times[row.runtime_name] = {
+                **times.get(row.runtime_name, {}),
+                row.threads: row.invoke.p50_ms,
+            }
+            found[row.sha256] = entry._replace(invoke_ms=times)
+    return found
 
 
 def _fastest(rows: Sequence[Row]) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge.benchmark.conditions import Conditions
 from edge.benchmark.report import STAGES, Findings, Row
-from edge.benchmark.worker import threads_of
+from edge.classifier.selection import threads_of
 from edge.errors import one_line
 
 Cells = tuple[str, ...]

@@ -65,11 +65,6 @@ class Combination:
         )
 
 
-def threads_of(threads: int) -> str:
-    """Return the number of threads in words."""
-    return "1 thread" if threads == 1 else f"{threads} threads"
-
-
 @dataclass(frozen=True)
 class Facts:
     """What a loaded model is."""

@@ -8,12 +8,11 @@ file for each; if none can be written, a model is validated every time.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from pathlib import Path
 
-from edge.classifier.model import default_model, models_folder, read_model
+from edge.classifier.model import default_model, model_sha256, models_folder
 from edge.classifier.runtime import chosen_runtime
 from edge.files import cache_folder
 
@@ -38,14 +37,13 @@ def ensure_sound(
     Raises: ModelError, RuntimeMissingError.
     """
     file = default_model() if path is None else Path(path)
-    content = read_model(file)
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = model_sha256(file)
     if _ships(sha256):
         return
     chosen, label = chosen_runtime(runtime)
     mark = cache_folder() / f"sound-{_here(label)}-{sha256}"
     if not _is_file(mark):
-        _try(file, chosen, TIMEOUT_S + len(content) // BYTES_A_S, input_size)
+        _try(file, chosen, TIMEOUT_S + file.stat().st_size // BYTES_A_S, input_size)
         with contextlib.suppress(OSError):
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
@@ -57,7 +55,7 @@ def _try(file: Path, runtime: str, timeout_s: float, input_size: tuple[int, int]
     )  # slow to import, and needed for no model that is known
 
     options = {"input_size": input_size}
-    with Trying(file, runtime=runtime, timeout_s=timeout_s, once=True, options=options) as trying:
+    with Trying(file, runtime=runtime, timeout_s=timeout_s, how="once", options=options) as trying:
         trying.wait()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -19,11 +20,13 @@ from edge.classifier.labels import fit, given_labels
 from edge.classifier.metadata import Metadata, read_metadata
 from edge.classifier.outputs import OutputSpec, are_outside
 from edge.classifier.runtime import (
+    Delegated,
     LoadTimes,
     OpenInterpreter,
     default_num_threads,
     native_chatter,
     open_interpreter,
+    runtime_name,
 )
 from edge.errors import ModelError, ScoresError
 from edge.image.preprocess import (
@@ -77,6 +80,24 @@ def read_model(path: Path) -> bytes:
     return content
 
 
+def model_sha256(path: Path) -> str:
+    """Return the sha256 of a model file, read once as long as it does not change.
+
+    Raises: ModelError.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return hashlib.sha256(read_model(path)).hexdigest()  # which raises the fault
+    key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
+    if key not in _HASHES:
+        _HASHES[key] = hashlib.sha256(read_model(path)).hexdigest()
+    return _HASHES[key]
+
+
+_HASHES: dict[tuple[str, int, int, int], str] = {}
+
+
 class Model:
     """An image classifier; close it, or use it as a context manager.
 
@@ -88,8 +109,9 @@ class Model:
     `edge.classifier.known.ensure_sound` validates a file of unknown origin in its own process.
 
     Attributes: `path`; `labels`, one for each score; `input` and `output`, the tensors; `metadata`,
-    the file's metadata; `runtime`, its name and version; `warnings`, what is odd about the
-    model; `notes`, how its outputs are understood; `load_times`.
+    the file's metadata; `runtime`, its name and version; `runtime_name`, "litert" or
+    "tflite"; `num_threads`, of one invoke; `warnings`, what is odd about the model; `notes`, how
+    its outputs are understood; `load_times`.
     """
 
     def __init__(
@@ -123,6 +145,7 @@ class Model:
         """
         self.path = default_model() if path is None else Path(path)
         given = () if labels is None else given_labels(labels)
+        self.num_threads = num_threads or default_num_threads()
         content = read_model(self.path)
         self.metadata: Metadata = read_metadata(content, self.path)
         graph = self.metadata.graph
@@ -130,7 +153,7 @@ class Model:
             content,
             self.path,
             runtime=runtime,
-            num_threads=num_threads or default_num_threads(),
+            num_threads=self.num_threads,
             verbose=verbose,
             customs=graph.customs,
             shapes=input_shapes(self.path, graph, input_size),
@@ -138,6 +161,7 @@ class Model:
         self._opened: OpenInterpreter | None = opened
         self.lock = threading.Lock()  # 2 microseconds of 1,700
         self.runtime = opened.runtime
+        self.runtime_name = runtime_name(opened.runtime)
         self.input = input_spec(self.path, opened.inputs(), self.metadata, normalization, framing)
         names, specs = given or self.metadata.labels, opened.outputs()
         # The file names the output of its own labels, not that of other labels.
@@ -233,6 +257,10 @@ class Model:
                     "copy the file again, or use another runtime",
                 )
         return len(vectors.get("scores", []))
+
+    def delegated(self) -> Delegated | None:
+        """Return how much of the graph a delegate took; None if unknown."""
+        return self._interpreter.delegated()
 
     def close(self) -> None:
         """Give the interpreter's memory back; the model cannot be used after that."""

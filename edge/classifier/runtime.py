@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 EDGE_TPU, SELECT = "edgetpu-custom-op", "Flex"  # custom operators' names, or how they begin
+DELEGATE = "DELEGATE"  # the operator's name of what a delegate computes
 MAX_REASON = 160  # characters of a runtime's own words
 MOST_SCALE = 1e6  # of a quantized tensor that is not damaged
 
@@ -35,6 +37,21 @@ class LoadTimes(NamedTuple):
     load_ms: float  # the runtime reads the model
     allocate_ms: float  # the runtime prepares its tensors
     first_invoke_ms: float
+
+
+class Delegated(NamedTuple):
+    """How much of a graph a delegate, such as XNNPACK, computes."""
+
+    taken: int  # operators; 0 where there is no delegate
+    operators: int  # of the whole graph
+    parts: int  # that it was cut into
+
+    def __str__(self) -> str:
+        """Return it in a few words."""
+        if not self.taken:
+            return f"no delegate took any of its {self.operators} operators"
+        parts = "" if self.parts == 1 else f" in {self.parts} parts"
+        return f"XNNPACK takes {self.taken} of {self.operators} operators{parts}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,14 @@ class OpenInterpreter:
     def outputs(self) -> list[TensorSpec]:
         """Return what comes out. Raises: ModelError."""
         return self._specs("get_output_details")
+
+    def delegated(self) -> Delegated | None:
+        """Return how much of the graph a delegate took; None if unknown."""
+        try:  # a private method, which both runtimes of today have
+            nodes = self.interpreter._get_ops_details()
+        except (AttributeError, RuntimeError, ValueError):
+            return None
+        return _delegated(nodes)
 
     def _specs(self, method: str) -> list[TensorSpec]:
         try:
@@ -84,9 +109,37 @@ class OpenInterpreter:
             raise ModelError(self.subject, fault, "copy the file again, or use another") from error
 
 
+def _delegated(nodes: Sequence[Mapping[str, Any]]) -> Delegated:
+    """Count the operators between what goes into a delegate's nodes and what comes out.
+
+    The runtime lists the operators that a delegate has taken beside the nodes in their place.
+    """
+    own = [node for node in nodes if node["op_name"] != DELEGATE]
+    makers = {int(tensor): node for node in own for tensor in node["outputs"]}
+    parts = [node for node in nodes if node["op_name"] == DELEGATE]
+    taken: set[int] = set()
+    for part in parts:
+        inputs, wanted = set(map(int, part["inputs"])), list(map(int, part["outputs"]))
+        while wanted:
+            maker = makers.get(wanted.pop())
+            if maker and maker["index"] not in taken:
+                taken.add(maker["index"])
+                wanted += [int(tensor) for tensor in maker["inputs"] if int(tensor) not in inputs]
+    return Delegated(len(taken), len(own), len(parts))
+
+
 def installed_runtimes() -> list[str]:
     """Names of the runtimes that are installed, the preferred one first."""
     return [name for name, module in RUNTIMES.items() if importlib.util.find_spec(module)]
+
+
+def installed_version(name: str) -> str:
+    """The version of an installed runtime, without importing it; "" where its record is missing."""
+    found = importlib.util.find_spec(RUNTIMES[name])
+    for origin in (found.submodule_search_locations or []) if found else []:
+        for record in Path(origin).parent.glob(f"{RUNTIMES[name]}-*.dist-info"):
+            return record.name.removesuffix(".dist-info").rpartition("-")[2]
+    return ""
 
 
 def default_num_threads() -> int:
@@ -185,8 +238,13 @@ def chosen_runtime(wanted: str) -> tuple[str, str]:
     Raises: RuntimeMissingError.
     """
     _, label = _load_runtime(wanted)
+    return runtime_name(label), label
+
+
+def runtime_name(label: str) -> str:
+    """Return "litert" or "tflite" of a name and version such as "ai-edge-litert 2.3.0"."""
     (name,) = [name for name, package in PACKAGES.items() if label.startswith(f"{package} ")]
-    return name, label
+    return name
 
 
 def _spec(detail: dict[str, Any]) -> TensorSpec:

@@ -1,30 +1,26 @@
 """Which model runs, on which runtime and with how many threads: one rule for all commands.
 
-What is given comes first, then what `edge-benchmark --apply` found best on this machine
-(tuned.py), then what was measured for a batch, then a default.
+What is given comes first, then what was measured on this machine (tuned.py), then the runtime that
+is fastest as a rule with a thread a core. It is measured once for each model: by install.sh, by the
+first long batch, and by edge-benchmark.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import re
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge.classifier.model import Model, default_model
-from edge.classifier.runtime import default_num_threads, installed_runtimes
-from edge.cores import usable_cores
+from edge.classifier.model import Model, default_model, model_sha256
+from edge.classifier.runtime import default_num_threads, installed_runtimes, installed_version
 from edge.errors import ModelError
-from edge.files import cache_folder, replace_file, settings_places
-from edge.names import TUNED
+from edge.files import settings_places
+from edge.names import PACKAGES, TUNED
 
-RUNS = 5  # invokes that are timed, the fastest of which counts
-LONGEST_S = 0.3  # of timing one number of threads, in which a slow model has fewer runs
-NEARLY = 1.1  # a number of threads that is this near to the fastest leaves the others a core
+if TYPE_CHECKING:
+    from edge.classifier.tuned import Measured
 
 
 class ModelChoice(NamedTuple):
@@ -33,93 +29,119 @@ class ModelChoice(NamedTuple):
     path: Path
     runtime: str  # "auto" where nothing is known
     num_threads: int | None  # None: the default
+    known: bool = False  # it was measured here
 
     def measured(self, options: Mapping[str, Any]) -> ModelChoice:
-        """Measure the best number of threads if none was given: for a batch.
+        """Measure which runtime and how many threads are fastest where that is not known.
+
+        For a batch: it takes a second or two for most models. What was given stays.
 
         Args: what else Model is to be opened with.
         """
-        if self.num_threads:
+        if self.known or (self.num_threads and (self.runtime != "auto" or not _two_ways())):
             return self
         try:
-            best = measured_threads(self.path, self.runtime, options)
+            found = measure(self.path, options)
         except ModelError:  # opening it will report it
             return self
-        return self._replace(num_threads=best)
+        with contextlib.suppress(OSError):  # it is then measured every time
+            keep(self.path, found)
+        return _chosen(self, found)
 
 
 def choose_model(model: Path | None, runtime: str, num_threads: int | None) -> ModelChoice:
     """Fill in what was not given: no model, runtime "auto", None threads."""
+    given = ModelChoice(model or default_model(), runtime, num_threads)
     if not any(map(os.path.isfile, settings_places(TUNED))):
-        return ModelChoice(model or default_model(), runtime, num_threads)
-    from edge.classifier import tuned  # slow to import, and rarely needed
+        return given
+    from edge.classifier import tuned  # slow to import, and needed where something is known alone
 
     found = tuned.read()
-    if not model and found and Path(found.model).is_file():
-        model = Path(found.model)
-    path = model or default_model()
-    best = found.of(path) if found else None
-    if best and runtime in ("auto", best.runtime) and best.runtime in installed_runtimes():
-        return ModelChoice(path, best.runtime, num_threads or best.threads)
-    return ModelChoice(path, runtime, num_threads)
+    if not model and found.model and Path(found.model).is_file():
+        given = given._replace(path=Path(found.model))
+    kept = _valid(found.measured.get(_sha256(given.path)))
+    return _chosen(given, kept) if kept else given
 
 
-def measured_threads(
-    path: Path, runtime: str = "auto", options: Mapping[str, Any] | None = None
-) -> int:
-    """Return the fewest threads with which a model is invoked about as fast as can be here.
+def known(model: Path) -> Measured | None:
+    """Return what was measured of a model here, with the runtimes that are installed now."""
+    from edge.classifier import tuned
 
-    That is measured once for each model, runtime and machine, in less than a second for most
-    models, and kept in the cache folder: for batches, not for one image.
+    return _valid(tuned.read().measured.get(_sha256(model)))
 
-    Args:
-        path: a .tflite file.
-        runtime: as for `edge.classifier.model.Model`.
-        options: what else Model is to be opened with, such as labels.
 
-    Raises: ModelError, RuntimeMissingError.
+def measure(model: Path, options: Mapping[str, Any] | None = None) -> Measured:
+    """Measure a model on each runtime with each number of threads.
+
+    Args: a .tflite file; what else Model is to be opened with, such as an input size.
+
+    Raises: ModelError where it works on no runtime.
     """
-    most = default_num_threads()
-    if most == 1:
-        return 1
-    with Model(path, num_threads=1, runtime=runtime, **(options or {})) as model:
-        note = cache_folder() / _name(hashlib.sha256(path.read_bytes()).hexdigest(), model.runtime)
-        if known := _read(note, most):
-            return known
-        times = [_fastest_s(model)]
-    for num_threads in range(2, most + 1):
-        with Model(path, num_threads=num_threads, runtime=runtime, **(options or {})) as model:
-            times.append(_fastest_s(model))
-    best = next(i for i, took in enumerate(times, start=1) if took <= NEARLY * min(times))
-    with contextlib.suppress(OSError):  # it is then measured every time
-        note.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(note, f"{best}\n".encode())
-    return best
+    from edge.classifier.trial import times
+    from edge.classifier.tuned import Measured
+
+    return Measured(model.name, now(), versions(), times(model, options or {}))
 
 
-def _fastest_s(model: Model) -> float:
-    """Time the model on what its opening left in its input: seconds of the fastest invoke."""
-    times: list[float] = []
-    began = time.perf_counter()
-    while len(times) < RUNS and (not times or time.perf_counter() - began < LONGEST_S):
-        started = time.perf_counter()
-        model.invoke()
-        times.append(time.perf_counter() - started)
-    return min(times)
+def keep(model: Path, found: Measured) -> Path:
+    """Keep for all commands what was measured, and return where. Raises: OSError, ModelError."""
+    from edge.classifier import tuned
+
+    return tuned.keep({model_sha256(model): found})
 
 
-def _name(sha256: str, runtime: str) -> str:
-    """A file's name for a model and a runtime on this machine, with the cores that we have."""
-    import platform  # slow to import, and needed for a batch alone
+def now() -> str:
+    """The time of a measurement, as it is kept."""
+    from datetime import UTC, datetime
 
-    machine = f"{runtime} {platform.machine()} {platform.node()} {usable_cores()} cores"
-    return f"threads-{re.sub(r'[^A-Za-z0-9_.]+', '-', machine)}-{sha256}"
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _read(note: Path, most: int) -> int:
-    """The number that was kept; 0 where there is none that can be right."""
+def versions() -> dict[str, str]:
+    """The versions of the runtimes that are installed."""
+    return {name: installed_version(name) for name in installed_runtimes()}
+
+
+def threads_of(threads: int) -> str:
+    """Return the number of threads in words."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+def explain(path: Path, model: Model) -> str:
+    """Return by how much the other runtime would be slower here; "" where it was not measured."""
+    found = known(path)
+    return slower(found, model.runtime_name) if found else ""
+
+
+def slower(found: Measured, runtime: str) -> str:
+    """Return how long other runtimes take, compared with the one that is used."""
+    said = []
+    for name, ratio in found.others(runtime, default_num_threads()).items():
+        how = f"{ratio:.2g} times as long" if ratio >= 1 else f"only {ratio:.2f} of the time"
+        said.append(f"{PACKAGES[name]} takes {how} here")
+    return ", ".join(said)
+
+
+def _chosen(given: ModelChoice, found: Measured) -> ModelChoice:
+    """What is fastest of what was measured, and what is given where nothing fits it."""
+    best = found.best(default_num_threads(), given.runtime, given.num_threads or 0)
+    best = best or found.best(default_num_threads(), given.runtime)  # other threads were measured
+    if not best:
+        return given
+    return ModelChoice(given.path, best.runtime, given.num_threads or best.threads, True)
+
+
+def _valid(found: Measured | None) -> Measured | None:
+    """Another version of a runtime is to be measured anew, and so is one that came or went."""
+    return found if found and found.versions == versions() else None
+
+
+def _sha256(model: Path) -> str:
     try:
-        known = int(note.read_text())
-    except (OSError, ValueError):
-        return 0
-    return known if 1 <= known <= most else 0
+        return model_sha256(model)
+    except ModelError:  # opening it will report it
+        return ""
+
+
+def _two_ways() -> bool:
+    return len(installed_runtimes()) > 1

@@ -25,10 +25,20 @@ from edge import child
 from edge.classifier.inputs import input_shapes
 from edge.classifier.metadata import read_metadata
 from edge.classifier.model import Model, read_model
-from edge.classifier.runtime import chosen_runtime, native_chatter, open_interpreter
+from edge.classifier.runtime import (
+    OpenInterpreter,
+    chosen_runtime,
+    default_num_threads,
+    installed_runtimes,
+    native_chatter,
+    open_interpreter,
+)
 from edge.errors import EdgeError, ModelError
 
 RUNS = 10
+TIMED_RUNS = 20  # with one number of threads, of which the fastest counts
+LONGEST_S = 0.3  # of them, in which a slow model has fewer
+TIMING_S = 5.0  # after which no more threads are added
 TIMEOUT_S = 60.0  # a model of hundreds of megabytes loads in less, from an SD card too
 MOST_MEMORY_BYTES = 1 << 30
 COPIES = 4  # of the weights: the file's content, and what a runtime packs anew
@@ -43,6 +53,7 @@ class Trial:
     runtime: str  # such as "ai-edge-litert 2.3.0"
     golden: int  # golden vectors that hold; 0: it carries none
     invoke_p50_ms: float
+    times_ms: tuple[float, ...] = ()  # of one invoke with 1, 2, ... threads, where requested
 
 
 def try_model(
@@ -70,7 +81,7 @@ class Trying:
         runtime: str = "auto",
         num_threads: int | None = None,
         timeout_s: float = TIMEOUT_S,
-        once: bool = False,
+        how: str = "verify",
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Start the process.
@@ -79,14 +90,14 @@ class Trying:
             path: of the model.
             runtime, num_threads: as for Model.
             timeout_s: after which it has failed.
-            once: only invoke it, whatever it is for.
+            how: "verify" opens it as Model, and verifies it; "once" only invokes it, whatever it is
+                for; "time" does so with each number of threads up to `num_threads`.
             options: what else Model takes, such as labels.
 
         Raises: ModelError where that cannot be.
         """
         self._path, self._timeout_s = path, timeout_s
         self._until_s = time.monotonic() + timeout_s
-        how = "once" if once else "verify"
         given = pickle.dumps(dict(options or {})).hex()
         arguments = (how, str(path), runtime, str(num_threads or 0), given)
         words = child.python("-m", "edge.classifier.trial", *arguments)
@@ -122,7 +133,7 @@ class Trying:
         if status or not said:
             how = f"status {status}" if status > 0 else signal.Signals(-status).name
             raise ModelError(self._path, f"crashes the runtime ({how})", REMEDY)
-        return Trial(**said | {"labels": tuple(said["labels"])})
+        return Trial(**said | {name: tuple(said[name]) for name in ("labels", "times_ms")})
 
     def wait(self) -> Trial:
         """Return the outcome once it is there. Raises: ModelError."""
@@ -154,13 +165,44 @@ class Trying:
         self.close()
 
 
+def times(model: Path, options: Mapping[str, Any]) -> dict[str, dict[int, float]]:
+    """Return ms of one invoke, by runtime and number of threads (1, 2, ...).
+
+    Each runtime has a process of its own: two clash in one, and a model that crashes one of them
+    may work on the other.
+
+    Args: a .tflite file, of whatever kind; with `input_size`, where that is dynamic.
+
+    Raises: ModelError where it works on no runtime.
+    """
+    found: dict[str, dict[int, float]] = {}
+    fault = ModelError(model, "cannot be timed", "install a runtime: pip install ai-edge-litert")
+    for runtime in installed_runtimes():
+        try:
+            with Trying(
+                model,
+                runtime=runtime,
+                num_threads=default_num_threads(),
+                how="time",
+                options={"input_size": options.get("input_size")},
+            ) as trying:
+                took = trying.wait().times_ms
+        except ModelError as error:
+            fault = error
+        else:
+            found[runtime] = dict(enumerate(took, start=1))
+    if not found:
+        raise fault
+    return found
+
+
 def main(how: str, path: str, runtime: str, num_threads: str, options: str) -> None:
     """Be the process: print the result as JSON."""
     given = pickle.loads(bytes.fromhex(options))  # ours, by the command line
     try:
         chosen_runtime(runtime)  # imports it: what that takes is not the model's
         _limit_memory(Path(path))
-        tried = {"once": _invoked, "verify": _verified}[how]
+        tried = {"once": _invoked, "verify": _verified, "time": _timed}[how]
         said = asdict(tried(Path(path), runtime, int(num_threads) or None, given))
     except EdgeError as error:
         said = {"subject": error.subject, "fault": error.fault, "remedy": error.remedy}
@@ -184,13 +226,37 @@ def _limit_memory(path: Path) -> None:
 
 def _invoked(path: Path, runtime: str, num_threads: int | None, options: dict[str, Any]) -> Trial:
     """Load a model and invoke it on noise, whatever it is for."""
+    opened, labels = _opened(path, runtime, num_threads or 1, options)
+    took_ms = _invoke_ms(opened)
+    for spec in opened.outputs():
+        opened.view(spec)
+    return Trial(labels, opened.runtime, 0, took_ms)
+
+
+def _timed(path: Path, runtime: str, num_threads: int | None, options: dict[str, Any]) -> Trial:
+    """Time a model on noise with 1, 2, ... threads, for as long as there is time."""
+    times: list[float] = []
+    until = time.perf_counter() + TIMING_S
+    for threads in range(1, (num_threads or 1) + 1):
+        if times and time.perf_counter() > until:
+            break
+        opened, labels = _opened(path, runtime, threads, options)
+        _invoke_ms(opened)  # prepares the kernels
+        times.append(_fastest_ms(opened))
+    return Trial(labels, opened.runtime, 0, min(times), tuple(times))
+
+
+def _opened(
+    path: Path, runtime: str, num_threads: int, options: dict[str, Any]
+) -> tuple[OpenInterpreter, tuple[str, ...]]:
+    """Open a model with noise in its inputs, and read its labels."""
     content = read_model(path)
     metadata = read_metadata(content, path)
     opened = open_interpreter(
         content,
         path,
         runtime=runtime,
-        num_threads=num_threads or 1,
+        num_threads=num_threads,
         verbose=False,
         customs=metadata.graph.customs,
         shapes=input_shapes(path, metadata.graph, options.get("input_size")),
@@ -201,12 +267,23 @@ def _invoked(path: Path, runtime: str, num_threads: int | None, options: dict[st
             view = opened.view(spec)
             view[...] = random.integers(0, 100, view.shape).astype(spec.dtype)
             del view
-    started = time.perf_counter()
+    return opened, metadata.labels
+
+
+def _fastest_ms(opened: OpenInterpreter) -> float:
+    """The fastest of some invokes: what others take of the machine only makes them slower."""
+    times: list[float] = []
+    until = time.perf_counter() + LONGEST_S
+    while len(times) < TIMED_RUNS and (not times or time.perf_counter() < until):
+        times.append(_invoke_ms(opened))
+    return min(times)
+
+
+def _invoke_ms(opened: OpenInterpreter) -> float:
     with native_chatter(shown=False):
+        started = time.perf_counter()
         opened.invoke()
-    for spec in opened.outputs():
-        opened.view(spec)
-    return Trial(metadata.labels, opened.runtime, 0, (time.perf_counter() - started) * 1000)
+        return (time.perf_counter() - started) * 1000
 
 
 def _verified(path: Path, runtime: str, num_threads: int | None, options: dict[str, Any]) -> Trial:

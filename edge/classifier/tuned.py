@@ -1,14 +1,17 @@
-"""What edge-benchmark --apply found to be best on this machine, for the other commands to read.
+"""What is fastest on this machine, measured once and kept in one file for all commands.
 
 A JSON file, the user's before the system's:
 
-    {"version": 1, "machine": "Raspberry Pi 5 Model B Rev 1.0", "num_cores": 4,
-     "measured_at": "2026-11-25T05:00:00+00:00",
-     "model": "/home/pi/mine.tflite",          the one to use where none is named
-     "best": {"mine.tflite": {"size_bytes": 2739076, "runtime": "litert", "threads": 4,
-                              "invoke_p50_ms": 5.1}}}
+    {"version": 2, "machine": "Raspberry Pi 5 Model B Rev 1.0", "num_cores": 4,
+     "model": "/home/pi/mine.tflite",          the one to use where none is named, or ""
+     "measured": {"<sha256 of the model>": {
+         "name": "mine.tflite", "measured_at": "2026-11-25T05:00:00+00:00",
+         "versions": {"litert": "2.3.0", "tflite": "2.14.0"},
+         "invoke_ms": {"litert": {"1": 9.7, "2": 5.1}, "tflite": {"1": 40.2, "2": 38.0}}}}}
 
-"best" has what is fastest for each model that was measured, also where another is named.
+`edge.classifier.selection` and `edge-benchmark --apply` write it. Times hold while the same
+runtimes are installed; the choice between them is made when a model is opened, so that a process
+with fewer cores takes fewer threads.
 """
 
 from __future__ import annotations
@@ -16,44 +19,68 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from edge import board
 from edge.files import replace_file, settings_places
 from edge.names import TUNED
 
-VERSION = 1
+VERSION = 2
+MOST_THREADS = 256
+NEARLY = 1.03  # as fast as the fastest: then fewer threads, which leave others a core
+
+Times = Mapping[str, Mapping[int, float]]  # ms of one invoke, by runtime and number of threads
 
 
-@dataclass(frozen=True)
-class Best:
-    """The fastest way to run one model."""
+class Best(NamedTuple):
+    """The fastest way to run a model, within what is given."""
 
-    size_bytes: int  # of its file: another of the same name is another
     runtime: str  # "litert" or "tflite"
     threads: int
-    invoke_p50_ms: float
+    invoke_ms: float
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """What is best on one machine."""
+class Measured(NamedTuple):
+    """How long one model's invoke takes here."""
 
-    machine: str | None
-    num_cores: int | None
+    name: str  # of the file, for people
     measured_at: str
-    model: str  # an absolute path
-    best: Mapping[str, Best]  # by the file's name
+    versions: Mapping[str, str]  # of the runtimes that were installed
+    invoke_ms: Times
 
-    def of(self, model: Path) -> Best | None:
-        """Return what is best for a model; None where that was not measured, or has changed."""
-        best = self.best.get(model.name)
-        try:
-            return best if best and model.stat().st_size == best.size_bytes else None
-        except OSError:
-            return None
+    def best(self, most_threads: int, runtime: str = "auto", threads: int = 0) -> Best | None:
+        """Return what is fastest; of what is nearly so, that with the fewest threads.
+
+        Args:
+            most_threads: that may be used.
+            runtime: the one to use, or "auto".
+            threads: the number to use; 0 is any.
+        """
+        ways = [
+            Best(name, number, took)
+            for name, times in self.invoke_ms.items()
+            for number, took in times.items()
+            if runtime in ("auto", name) and (number == threads or not threads)
+            if threads or number <= most_threads
+        ]
+        limit = min((way.invoke_ms for way in ways), default=0.0) * NEARLY
+        near = [way for way in ways if way.invoke_ms <= limit]
+        return min(near, key=lambda way: (way.threads, way.invoke_ms), default=None)
+
+    def others(self, runtime: str, most_threads: int) -> dict[str, float]:
+        """Return how many times as long each other runtime takes at its best, by its name."""
+        ours = self.best(most_threads, runtime)
+        found = {name: self.best(most_threads, name) for name in self.invoke_ms if name != runtime}
+        return {n: of.invoke_ms / ours.invoke_ms for n, of in found.items() if of and ours}
+
+
+class Tuned(NamedTuple):
+    """What was measured on one machine."""
+
+    model: str = ""  # an absolute path: what to use where no model is named
+    measured: Mapping[str, Measured] = MappingProxyType({})  # by the sha256 of the model's file
 
 
 def places(root: Path = board.ROOT) -> tuple[Path, ...]:
@@ -66,39 +93,64 @@ def place(root: Path = board.ROOT) -> Path:
     return places(root)[os.geteuid() == 0]
 
 
-def read(root: Path = board.ROOT) -> Tuned | None:
-    """Return what was found best on this machine; None where nothing was, or all has changed.
+def read(root: Path = board.ROOT) -> Tuned:
+    """Return what is known of this machine: the user's own, and else the system's.
 
     A file that is damaged, of another version or from another machine (a card that moved) is no
     fault: its settings are only faster, never more accurate.
     """
-    for path in places(root):
-        try:
-            said = json.loads(path.read_bytes())
-            found = _tuned(said) if said["version"] == VERSION else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            continue
-        here = (board.model(root) or board.processor(root), board.num_cores(root))
-        if found and (found.machine, found.num_cores) == here:
-            return found
-    return None
+    own, system = (_read(path, root) for path in places(root))
+    return Tuned(own.model or system.model, {**system.measured, **own.measured})
 
 
-def write(tuned: Tuned, path: Path) -> None:
-    """Write it, whole or not at all. Raises: OSError."""
+def keep(
+    measured: Mapping[str, Measured],
+    model: str = "",
+    root: Path = board.ROOT,
+    path: Path | None = None,
+) -> Path:
+    """Add to what is kept, whole or not at all, and return its path. Raises: OSError.
+
+    Args: by the sha256 of a model; the one to use where none is named ("": as before); the tree of
+        the machine; the file, `place` unless it is given.
+    """
+    path = path or place(root)
+    before = _read(path, root)
+    entries = {**before.measured, **measured}
+    said = {
+        "version": VERSION,
+        **dict(zip(("machine", "num_cores"), _machine(root), strict=True)),
+        "model": model or before.model,
+        "measured": {sha256: one._asdict() for sha256, one in entries.items()},
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"version": VERSION} | asdict(tuned), indent=1)
-    replace_file(path, content.encode() + b"\n")
+    replace_file(path, json.dumps(said, indent=1).encode() + b"\n")
+    return path
 
 
-def _tuned(said: Mapping[str, Any]) -> Tuned:
+def _read(path: Path, root: Path) -> Tuned:
+    try:
+        said = json.loads(path.read_bytes())
+        if said["version"] != VERSION or [said["machine"], said["num_cores"]] != _machine(root):
+            return Tuned()
+        entries = {sha256: _measured(one) for sha256, one in said["measured"].items()}
+        return Tuned(str(said["model"]), entries)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Tuned()
+
+
+def _machine(root: Path) -> list[object]:
+    return [board.model(root) or board.processor(root), board.num_cores(root)]
+
+
+def _measured(said: Mapping[str, Any]) -> Measured:
     """Raises: TypeError, KeyError, ValueError, AttributeError where it is damaged."""
-    best = {}
-    for name, one in said["best"].items():
-        runtime, threads = str(one["runtime"]), int(one["threads"])
-        if not 1 <= threads <= 256:
-            raise ValueError("threads")
-        best[name] = Best(int(one["size_bytes"]), runtime, threads, float(one["invoke_p50_ms"]))
-    return Tuned(
-        said["machine"], said["num_cores"], str(said["measured_at"]), str(said["model"]), best
-    )
+    times = {
+        str(runtime): {int(threads): float(took) for threads, took in each.items()}
+        for runtime, each in said["invoke_ms"].items()
+    }
+    for each in times.values():
+        if not all(1 <= threads <= MOST_THREADS and took > 0 for threads, took in each.items()):
+            raise ValueError("threads, or a time")
+    versions = {str(name): str(version) for name, version in said["versions"].items()}
+    return Measured(str(said["name"]), str(said["measured_at"]), versions, times)

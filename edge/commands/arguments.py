@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -244,9 +244,9 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     from edge.classifier.selection import choose_model
 
     how = choose_model(args.model, args.runtime, args.threads)
-    ensure_sound(how.path, how.runtime, args.input_size)
-    if for_many:
+    if for_many:  # in processes of their own, and before a runtime is loaded here
         how = how.measured(facts(args))
+    ensure_sound(how.path, how.runtime, args.input_size)
     model = Model(
         how.path,
         num_threads=how.num_threads,
@@ -258,9 +258,20 @@ def open_model(args: argparse.Namespace, name: str, *, for_many: bool = False) -
     if in_pixels(args.roi):  # of images of any size: it is cut out of each
         del framing["roi"]
     reframe(model, framing)
-    for line in (*model.warnings, *((*model.notes, _made_of(model)) if args.verbose else ())):
+    for line in (*model.warnings, *(explained(model) if args.verbose else ())):
         complain(name, one_line(f"{model.path}: {line}"))
     return model
+
+
+def explained(model: Model) -> Iterator[str]:
+    """Yield what -v prints: how a model is understood, and what runs it."""
+    from edge.classifier.selection import explain, threads_of
+
+    yield from model.notes
+    yield _made_of(model)
+    used = f"{model.runtime}, {threads_of(model.num_threads)}"
+    told = (used, model.delegated(), explain(model.path, model))
+    yield "; ".join(str(each) for each in told if each)
 
 
 def _made_of(model: Model) -> str:
@@ -274,5 +285,5 @@ def _made_of(model: Model) -> str:
         size += ", channels first,"
     return (
         f"{size} {spec.dtype}, {pixels}, {framing.resize}, {framing.filter}; "
-        f"{len(model.labels)} labels; {model.runtime}"
+        f"{len(model.labels)} labels"
     )

@@ -9,18 +9,28 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edge.benchmark import compare, drawn_picture, plot, recommend, soak, tables
-from edge.benchmark.measure import Plan, measure
+from edge.benchmark.measure import Plan
+from edge.benchmark.measure import measure as measure_plan
 from edge.benchmark.report import Findings, findings
-from edge.benchmark.worker import Combination, Worker, threads_of
+from edge.benchmark.worker import Combination, Worker
 from edge.classifier import tuned
-from edge.classifier.model import models_folder, shipped_models
+from edge.classifier.model import default_model, models_folder, shipped_models
 from edge.classifier.runtime import default_num_threads, installed_runtimes
+from edge.classifier.selection import (
+    choose_model,
+    keep,
+    known,
+    measure,
+    slower,
+    threads_of,
+    versions,
+)
 from edge.commands import add_version, complain, run
 from edge.commands.arguments import (
     add_fact_arguments,
@@ -34,7 +44,7 @@ from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
 from edge.image.preprocess import Picture, read_image
-from edge.names import RUNTIMES
+from edge.names import PACKAGES, RUNTIMES
 
 NAME = "edge-benchmark"
 STREAM_S = 10.0
@@ -164,6 +174,18 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="maximum loss of accuracy that a faster model may have (default: 0.01)",
     )
     group.add_argument(
+        "--tune",
+        action="store_true",
+        help="only find the fastest runtime and number of threads, in seconds, for all commands to "
+        "use; what is known already is not measured again",
+    )
+    group.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE.toml",
+        help="measure the model of edge-watch's configuration",
+    )
+    group.add_argument(
         "--apply",
         action="store_true",
         help="make edge-classify use the recommended settings; as root, edge-watch too",
@@ -184,6 +206,10 @@ positive = real(0.0, 1000.0)
 
 
 def _benchmark(args: argparse.Namespace) -> int:
+    if args.config:
+        _of_configuration(args)
+    if args.tune:
+        return _tune(args)
     combinations = _combinations(args)
     for path in (args.plot, args.save):
         _check_writable(path)
@@ -207,11 +233,38 @@ def _benchmark(args: argparse.Namespace) -> int:
         verbose=args.verbose,
     )
     with ShareBar() as progress:
-        taking = measure(plan, progress.show)
+        taking = measure_plan(plan, progress.show)
     shown = args.image.name if args.image else "a drawn 640 x 480 JPEG"
     found = findings(taking, args.command, shown)
     _print(found, args)
     return _after(found, baseline, args)
+
+
+def _of_configuration(args: argparse.Namespace) -> None:
+    """Take the model from a configuration where none is named. Raises: ConfigurationError."""
+    from edge.service.configuration import build, read
+
+    model = build(read(args.config)).model
+    args.models = args.models or [Path(model) if model else default_model()]
+
+
+def _tune(args: argparse.Namespace) -> int:
+    """Measure what is not known yet, keep it, and print what is used from now on."""
+    failed = False
+    for path in args.models or shipped_models():
+        try:
+            kept = known(path) or measure(path, facts(args))
+            place = keep(path, kept)
+        except ModelError as error:
+            failed = True
+            complain(NAME, error)
+            continue
+        if best := kept.best(default_num_threads()):
+            words = f"{PACKAGES[best.runtime]} with {threads_of(best.threads)}"
+            others = slower(kept, best.runtime)
+            said = f"{path}: {words}, {best.invoke_ms:.3g} ms{others and f'; {others}'}"
+            print(f"{said}; kept in {place}")
+    return int(failed)
 
 
 def _combinations(args: argparse.Namespace) -> tuple[Combination, ...]:
@@ -223,13 +276,20 @@ def _combinations(args: argparse.Namespace) -> tuple[Combination, ...]:
         fault, remedy = "none is installed", "pip install 'ai-edge-litert>=2.1'"
         raise RuntimeMissingError("TFLite runtime", fault, remedy)
     options = facts(args)
-    runtimes = {"auto": installed[:1], "all": installed}.get(args.runtime, [args.runtime])
     return tuple(
         Combination(path.resolve(), runtime, threads, options)
         for path in paths
-        for runtime in runtimes
-        for threads in dict.fromkeys(args.threads or (default_num_threads(),))
+        for runtime in (installed if args.runtime == "all" else [args.runtime])
+        for runtime, threads in _ways(path, runtime, args.threads)
     )
+
+
+def _ways(path: Path, runtime: str, threads: Sequence[int] | None) -> Iterator[tuple[str, int]]:
+    """Yield runtime and threads: those that are given, else as all commands have them."""
+    for number in dict.fromkeys(threads or (None,)):
+        how = choose_model(path, runtime, number)
+        name = installed_runtimes()[0] if how.runtime == "auto" else how.runtime
+        yield name, how.num_threads or default_num_threads()
 
 
 def _check_writable(path: Path | None) -> None:
@@ -270,8 +330,7 @@ def _after(found: Findings, baseline: Mapping[str, Any] | None, args: argparse.N
     if args.plot and any(row.invoke for row in found.rows):
         replace_file(args.plot, plot.findings_png(found))
     if args.apply and recommended and not found.partial:
-        place = tuned.place()
-        tuned.write(recommend.tuned(found, recommended), place)
+        place = tuned.keep(recommend.measured(found, versions()), recommended.row.path)
         say(f"written to {place}")
     return 130 if found.partial else int(failed)
 

@@ -89,7 +89,7 @@ def model(context: Context) -> Finding:
     found = (
         f"{told['path']}, sha256 {told['sha256'][:12]}, {len(told['labels'])} labels "
         f"({', '.join(told['labels'][:3])}{', ...' if len(told['labels']) > 3 else ''}), "
-        f"{told['golden']} golden vectors hold on {told['runtime']}"
+        f"{told['golden']} golden vectors hold on {told['runtime']}, {told['speed']}"
     )
     if told["warnings"]:
         return Finding(WARNING, f"{found}; {'; '.join(told['warnings'])}", _CONVERT)
@@ -149,11 +149,14 @@ def describe(path: str | None, runtime: str, given: dict[str, str]) -> dict[str,
     """
     from edge.classifier.facts import facts  # these need numpy, which may be what is broken
     from edge.classifier.model import Model, default_model
+    from edge.classifier.selection import choose_model, explain, threads_of
 
     file = Path(path) if path else default_model()
     try:
         options = facts(**dict.fromkeys(FACTS, "") | given)
-        with Model(file, runtime=runtime, **options) as opened:
+        how = choose_model(file, runtime, None)
+        with Model(file, runtime=how.runtime, num_threads=how.num_threads, **options) as opened:
+            told = threads_of(opened.num_threads), opened.delegated(), explain(file, opened)
             return {
                 "path": str(file),
                 "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -161,6 +164,7 @@ def describe(path: str | None, runtime: str, given: dict[str, str]) -> dict[str,
                 "operators": len(opened.metadata.operators),
                 "golden": opened.verify(),
                 "runtime": opened.runtime,
+                "speed": "; ".join(str(each) for each in told if each),
                 "warnings": list(opened.warnings),
             }
     except RuntimeMissingError as error:
