@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-l
 IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick lint test-arm-quick test-arm test-service test-power test-card test-camera test-web test-mqtt soak fuzz docs benchmark instrument release sample clean
+.PHONY: help demo test test-quick lint test-arm-quick test-arm test-service test-power test-card test-camera test-ha test-web test-mqtt soak fuzz docs benchmark instrument release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -52,6 +52,9 @@ test-card: $(VENV)/ready  ## the README's commands from a blank card to a live s
 
 test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)
 	$(TESTBED)test-camera.sh
+
+test-ha: $(VENV)/ready  ## a real Home Assistant beside the service, MINUTES=10 with the camera off (root; Debian's mmdebstrap, mosquitto; a network once)
+	$(TESTBED)test-ha.sh
 
 test-web: $(VENV)/ready  ## the live page in a browser, its server and metrics (Debian's chromium, prometheus)
 	EDGE_WEB_REQUIRED=1 $(BIN)/python -m pytest tests/test_web.py tests/test_proxy.py tests/test_page_live.py tests/test_metrics.py tests/test_fuzz_requests.py

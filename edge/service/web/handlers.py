@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 from pathlib import Path
 
 from tornado.iostream import StreamClosedError
@@ -22,6 +25,7 @@ KINDS = {
     "icon.svg": "image/svg+xml",
 }
 SEND_BUFFER_BYTES = 32_768  # the kernel doubles it: a third of a second at 2 Mbit/s
+DELIVERY_LOOK_S = 0.01
 BOUNDARY = "frame"
 STALLED_S = 10.0  # a viewer that reads nothing for this long is disconnected
 LOOK_S = 5.0  # how soon it is seen that a viewer has left, while no frames come
@@ -155,12 +159,18 @@ class Live(Handler):
                 # With the next part's boundary: a browser shows a part once it has seen its end.
                 self.write(head.encode() + shown.jpeg + f"\r\n--{BOUNDARY}\r\n".encode())
                 try:
-                    await asyncio.wait_for(asyncio.shield(self.flush()), STALLED_S)
+                    await asyncio.wait_for(asyncio.shield(self._delivered()), STALLED_S)
                 except TimeoutError:
                     self.detach().close()
                     return
                 except StreamClosedError:
                     return
+
+    async def _delivered(self) -> None:
+        """Wait until the viewer has the picture but for a little: the next one is chosen then."""
+        await self.flush()
+        while not self.has_left and _undelivered(self.stream.socket) > SEND_BUFFER_BYTES // 4:
+            await asyncio.sleep(DELIVERY_LOOK_S)
 
 
 class Health(Handler):
@@ -185,6 +195,12 @@ def _keep_few_bytes(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SEND_BUFFER_BYTES)
+
+
+def _undelivered(connection: socket.socket) -> int:
+    """Bytes that the kernel holds or that are on their way (man 7 tcp, SIOCOUTQ)."""
+    count = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
 
 
 ROUTES: list[tuple[str, type[Handler]]] = [
