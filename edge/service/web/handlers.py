@@ -167,7 +167,7 @@ class Live(Handler):
                     return
 
     async def _delivered(self) -> None:
-        """Wait until the viewer has the picture but for a little: the next one is chosen then."""
+        """Wait until the viewer has almost all of the image: the next one is chosen then."""
         await self.flush()
         while not self.has_left and _undelivered(self.stream.socket) > SEND_BUFFER_BYTES // 4:
             await asyncio.sleep(DELIVERY_LOOK_S)
