@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from conftest import run
+from conftest import PROGRAMS, run
 from small_models import small_models_of
 
 from convert.errors import ConversionError
 from convert.tflite.embed import embed
+from convert.tflite.process import Server
 from convert.tflite.quantize import VARIANTS, convert
 from convert.tflite.verify import golden_vectors
 from edge.classifier.metadata import read_metadata
@@ -128,3 +132,27 @@ def weight_scales(path: Path) -> list[tuple[str, int]]:
         if (name := names[model.operatorCodes[operator.opcodeIndex].builtinCode])
         in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
     ]
+
+
+def test_a_server_runs_one_call_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PROGRAMS)
+    server = Server("serve_waits")
+    for status in (0, 3):
+        done = server.call("0", str(status))
+        assert (done.returncode, done.stderr) == (status, "waits\n")
+    server.close()
+
+
+def test_an_interrupted_call_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PROGRAMS)
+    server = Server("serve_waits")
+    server.call("0", "0")  # it has begun
+    main = threading.main_thread().ident
+    assert main
+    threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        server.call("600", "0")
+    assert time.monotonic() - began < 300
+    assert server.call("0", "0").returncode == 0  # a new one
+    server.close()

@@ -67,6 +67,7 @@ class Draft:
 def for_converter(basis: Basis, model: keras.Model, folder: Path) -> tuple[Path, Path]:
     """Write the inference graph and the calibration photos for the converting processes."""
     job, train = basis.job, basis.dataset.train
+    quantize.SERVER.start()  # its imports take as long as what follows
     device = networks.for_device(model, temperature=basis.temperature, alpha=job.config.alpha)
     # Keras's own signature would leave the batch open.
     signature = [tf.TensorSpec(device.input_shape, tf.float32, name="pixels")]
@@ -97,6 +98,7 @@ def convert_all(
         except EdgeError as error:
             failures.append(str(error))
             say(str(error))
+    quantize.SERVER.close()
     return drafts, failures
 
 
