@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from edge.cores import group_files
+
 ROOT = Path("/")
 VCGENCMD_TIMEOUT_S = 2.0
 
@@ -61,6 +63,11 @@ class Throttling:
     frequency_capped_since_boot: bool | None = None
     throttled_since_boot: bool | None = None
     soft_limit_since_boot: bool | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether throttling itself is reported, not under-voltage alone."""
+        return self.throttled is not None
 
     @property
     def now(self) -> tuple[str, ...]:
@@ -237,27 +244,32 @@ def memory_controller(root: Path = ROOT) -> bool | None:
 
 
 def memory_limit(root: Path = ROOT) -> int | None:
-    """The least limit of memory that this process and those beside it share, in bytes."""
-    limits = []
-    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            limits += _limits(root / "sys/fs/cgroup", path, "memory.max")
-        elif "memory" in controllers.split(","):
-            limits += _limits(root / "sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
+    """Return the smallest memory limit of this process's control groups, in bytes."""
+    told = group_files(root, "memory", "memory.max", "memory.limit_in_bytes")
+    limits = [int(text) for text in told if text.isdecimal()]  # "max" is no number
     return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
 
 
 _NO_LIMIT = 1 << 60  # the older hierarchy writes "none" as a number of this size
 
 
-def _limits(hierarchy: Path, path: str, name: str) -> list[int]:
-    """The limits of a group and of those around it."""
-    group = hierarchy / path.lstrip("/")
-    around = [group, *group.parents]
-    inside = around[: around.index(hierarchy) + 1]
-    found = [_number(folder / name) for folder in inside]  # "max" is no number
-    return [limit for limit in found if limit is not None]
+def out_of_memory_kills(root: Path = ROOT) -> int | None:
+    """Return how many processes the kernel has killed for want of memory since boot."""
+    found = re.search(r"^oom_kill (\d+)$", _read(root / "proc/vmstat") or "", re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def kernel(root: Path = ROOT) -> str | None:
+    """Return the kernel's release, such as "6.6.51+rpt-rpi-v8"."""
+    return _read(root / "proc/sys/kernel/osrelease")
+
+
+def os_release(root: Path = ROOT) -> str | None:
+    """Return the system's name, such as "Debian GNU/Linux 12 (bookworm)"."""
+    found = re.search(
+        r'^PRETTY_NAME="?([^"\n]+)', _read(root / "etc/os-release") or "", re.MULTILINE
+    )
+    return found[1] if found else None
 
 
 def _firmware_bits(root: Path) -> int | None:

@@ -20,13 +20,21 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import ROOT, TEST_DATA, run
-from trees import raspberry_pi
+from trees import lay_out, raspberry_pi, vcgencmd
 
 from edge import board
 from edge.benchmark import DRAWN_SIZE, drawn_picture, soak
 from edge.benchmark.cold import cold_start
 from edge.benchmark.compare import SLOWER, BaselineError, compare, read_baseline, save
-from edge.benchmark.conditions import Load, doubts, look
+from edge.benchmark.conditions import (
+    During,
+    Load,
+    Sampler,
+    doubts,
+    look,
+    remarks,
+    throttling_words,
+)
 from edge.benchmark.measure import Plan, Taking, measure
 from edge.benchmark.recommend import recommend
 from edge.benchmark.report import STAGES, Findings, findings
@@ -167,6 +175,18 @@ def test_a_worker_that_dies_is_one_line(combination: Combination) -> None:
             worker.invoke(5, 0.0)
 
 
+def test_a_worker_that_the_memory_limit_ended_is_named(
+    combination: Combination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter((4, 5))
+    monkeypatch.setattr(board, "out_of_memory_kills", lambda: next(kills))
+    monkeypatch.setattr(board, "memory_limit", lambda: 64_000_000)
+    with Worker(combination, drawn_picture()) as worker:
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(ModelError, match=r"SIGKILL by the memory limit of 64 MB"):
+            worker.invoke(5, 0.0)
+
+
 def test_what_a_worker_fails_with_is_raised_here(combination: Combination) -> None:
     with Worker(combination, b"no image") as worker, pytest.raises(ImageError):
         worker.open(1)
@@ -212,22 +232,80 @@ def test_what_is_not_known_is_null_and_says_why(tmp_path: Path) -> None:
     assert "vcgencmd" in nothing.absent["throttling"]
 
 
-def test_a_pi_in_order_leaves_no_doubt(tmp_path: Path) -> None:
-    quiet = look(raspberry_pi(tmp_path, 4, governor="performance"), 0.01)
-    assert doubts(quiet, quiet) == []
-    assert "load_of_others" not in quiet.absent
+IDLE = During(3, None, None, ())
+
+
+def test_a_pi_in_order_leaves_no_doubt_and_its_default_governor_is_a_remark(tmp_path: Path) -> None:
+    for governor in ("performance", "ondemand"):
+        root = raspberry_pi(tmp_path / governor, 4, governor=governor)
+        idle = look(root, 0.01)
+        assert doubts(idle, During(9, 1800.0, 61.0, ()), idle) == []
+        assert any("ondemand" in line for line in remarks(idle)) == (governor == "ondemand")
+        assert "load_of_others" not in idle.absent
 
 
 def test_each_doubt_names_its_reason(tmp_path: Path) -> None:
     before = look(raspberry_pi(tmp_path / "a", 4), 0.0)
     after = look(raspberry_pi(tmp_path / "b", 4, throttled="50005"), 1.5)
-    said = "\n".join(doubts(before, after))
-    assert "governor is ondemand, not performance" in said
+    said = "\n".join(doubts(before, During(9, 600.0, 84.0, ("frequency capped",)), after))
+    assert "as low as 600 of 1800 MHz under load; the governor is ondemand" in said
+    assert "reached 84 Celsius" in said
     assert "under voltage while it ran" in said
+    assert "frequency capped while it ran" in said
     assert "throttled at its end" in said
-    assert "other processes used 1.50 of 4 cores while it ran" in said
+    assert "used 1.50 of 4 cores while it ran" in said
     long_ago = look(raspberry_pi(tmp_path / "c", 4, throttled="50000", governor="performance"), 0.0)
-    assert doubts(long_ago, long_ago) == []  # no bit rose
+    assert doubts(long_ago, IDLE, long_ago) == []  # no bit rose
+
+
+def test_throttling_that_is_not_reported_is_unknown(tmp_path: Path) -> None:
+    four = look(raspberry_pi(tmp_path / "4", 4))
+    assert throttling_words(four.throttling) == "not throttled"
+    five = look(raspberry_pi(tmp_path / "5", 5))  # the alarm of its supply is all that it has
+    assert throttling_words(five.throttling) == "no undervoltage, throttling unknown"
+    assert throttling_words(look(tmp_path / "none").throttling) == "throttling unknown"
+    for number, known in ((4, ()), (5, None)):
+        sampler = Sampler(tmp_path / str(number))
+        sampler.under_load()
+        sampler.between_turns()
+        assert sampler.result() == During(1, 600.0, 48.3, known)
+    vcgencmd(tmp_path / "5", "echo throttled=0x4")
+    sampler = Sampler(tmp_path / "5")
+    sampler.between_turns()
+    assert sampler.result().throttling == ("throttled",)
+
+
+def test_what_limits_the_process_is_named(tmp_path: Path) -> None:
+    lay_out(
+        raspberry_pi(tmp_path, 4),
+        {
+            "proc/self/cgroup": "0::/system.slice/edge.service\n",
+            "sys/fs/cgroup/system.slice/cpu.max": "150000 100000\n",
+            "sys/fs/cgroup/system.slice/edge.service/cpu.max": "max 100000\n",
+            "sys/fs/cgroup/system.slice/edge.service/memory.max": "64000000\n",
+            "sys/devices/system/cpu/isolated": "2-3\n",
+        },
+    )
+    there = replace(look(tmp_path), affinity=(0, 1))
+    said = "\n".join(remarks(there))
+    for words in ("quota of 1.5 cores", "cores 0, 1 of 4", "isolcpus", "limit of 64 MB"):
+        assert words in said
+
+
+def test_a_model_that_changes_or_vanishes_costs_its_row_only(tmp_path: Path) -> None:
+    changing, vanishing = (Path(shutil.copy(MODEL, tmp_path / n)) for n in ("a.tflite", "b.tflite"))
+    combinations = tuple(Combination(p, RUNTIME, 1) for p in (changing, vanishing, MODEL))
+
+    def meddle(share: float, what: str) -> None:
+        if "round 3" in what and vanishing.exists():
+            vanishing.unlink()
+            changing.write_bytes(changing.read_bytes() + b"\0")
+
+    taking = measure(Plan(combinations, drawn_picture(), num_runs=20, cold_starts=1), meddle)
+    first, second, third = findings(taking, "", "").rows
+    assert first.error and "a.tflite: changed during the run" in first.error
+    assert second.error and "b.tflite: no such model file" in second.error
+    assert third.error is None and third.invoke
 
 
 def test_a_busy_neighbour_is_seen_and_our_own_work_is_not() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from trees import CGROUPS_V1, CPUFREQ, FIRMWARE, ZONE, lay_out, raspberry_pi, vcgencmd
 
-from edge import board
+from edge import board, cores
 from edge.board import CpuTime, ProcessMemory, Ram, Throttling, decode_throttling
 
 MB = 1_000_000
@@ -261,3 +261,23 @@ def test_a_clock_that_is_not_set_yet(tmp_path: Path) -> None:
     assert board.clock_is_set(tmp_path) is False
     (tmp_path / "run/systemd/timesync/synchronized").touch()
     assert board.clock_is_set(tmp_path) is True
+
+
+def test_a_quota_leaves_fewer_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "affinity", lambda: (0, 1, 2, 3))
+    assert cores.usable_cores(tmp_path) == 4
+    lay_out(tmp_path, {"proc/self/cgroup": "0::/a/b\n"})
+    for text, usable in (("max 100000", 4), ("250000 100000", 2), ("20000 100000", 1), ("x", 4)):
+        lay_out(tmp_path, {"sys/fs/cgroup/a/cpu.max": f"{text}\n"})
+        assert cores.usable_cores(tmp_path) == usable
+    lay_out(
+        tmp_path / "older",
+        {
+            "proc/self/cgroup": "4:cpu,cpuacct:/docker/1\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "100000\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "50000\n",
+        },
+    )
+    assert cores.usable_cores(tmp_path / "older") == 2
+    lay_out(tmp_path / "older", {"sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1\n"})
+    assert cores.cpu_quota(tmp_path / "older") is None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edge import board
 from edge.benchmark.cold import ColdStart, cold_start
-from edge.benchmark.conditions import Conditions, Load, look, look_before
+from edge.benchmark.conditions import Conditions, During, Load, Sampler, look, look_before
 from edge.benchmark.samples import Samples
 from edge.benchmark.worker import Combination, Facts, Worker
-from edge.errors import EdgeError
-from edge.image.preprocess import Picture
+from edge.classifier.model import model_sha256
+from edge.errors import EdgeError, ModelError
 
 ROUNDS = 10
 SLICE_S = 2.0  # maximum turn of one; then there are more rounds
@@ -28,7 +30,7 @@ class Plan:
     """What is to be measured, and how thoroughly."""
 
     combinations: tuple[Combination, ...]
-    picture: Picture
+    picture: Path | bytes  # encoded
     warmup_runs: int = 10
     num_runs: int = 200
     seconds: float = 0.0  # of invoke, and as much of the whole way; instead of num_runs
@@ -47,6 +49,32 @@ class Taken:
     stages: list[Samples] = field(default_factory=list)  # (runs, stages), a round each
     cold: list[ColdStart] = field(default_factory=list)
     fault: EdgeError | None = None
+    content: ModelFile | None = None  # as it was before the first run
+
+    def ensure_unchanged(self) -> None:
+        """See that the file is the one that was measured so far. Raises: ModelError."""
+        now = ModelFile.read(self.combination.path)
+        self.content = self.content or now
+        if now.sha256 != self.content.sha256:
+            remedy = "measure it again once it no longer changes"
+            raise ModelError(self.combination.path, "changed during the run", remedy)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file that is measured."""
+
+    size_bytes: int
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path) -> ModelFile:
+        """Read it, once as long as it does not change. Raises: ModelError."""
+        sha256 = model_sha256(path)
+        try:
+            return cls(path.stat().st_size, sha256)
+        except OSError as error:
+            raise ModelError(path, "is gone", "check the path") from error
 
 
 @dataclass(frozen=True)
@@ -55,15 +83,17 @@ class Taking:
 
     taken: tuple[Taken, ...]
     before: Conditions
+    during: During
     after: Conditions
+    picture_sha256: str
     partial: bool = False  # it was interrupted
 
 
 def measure(plan: Plan, report: Report = lambda share, what: None) -> Taking:
     """Measure a plan; what fails has its fault, and an interruption keeps what there is."""
-    before = look_before()
+    before, sha256 = look_before(), _sha256(plan.picture)
     taken = tuple(Taken(combination) for combination in plan.combinations)
-    load, pids = Load(), list[int]()
+    load, sampler, pids = Load(), Sampler(), list[int]()
     others: float | None = None
     partial = False
     groups = list(_groups(taken))
@@ -72,14 +102,16 @@ def measure(plan: Plan, report: Report = lambda share, what: None) -> Taking:
             step = _step(report, place, len(groups))
             with ExitStack() as stack:
                 workers = _open(plan, group, stack, pids, step)
-                _rounds(plan, workers, step)
+                for _, worker in workers:
+                    worker.meanwhile = sampler.under_load
+                _rounds(plan, workers, sampler, step)
                 others = load.look(pids)
             pids.clear()
         _cold_starts(plan, [one for one in taken if not one.fault], report)
         others = load.look(())
     except KeyboardInterrupt:
         partial = True
-    return Taking(taken, before, look(load_of_others=others), partial)
+    return Taking(taken, before, sampler.result(), look(load_of_others=others), sha256, partial)
 
 
 def _cold_starts(plan: Plan, taken: Sequence[Taken], report: Report) -> None:
@@ -89,10 +121,17 @@ def _cold_starts(plan: Plan, taken: Sequence[Taken], report: Report) -> None:
             share = (place + start / plan.cold_starts) / len(taken)
             report(0.85 + 0.15 * share, f"{one.combination.path.name}: starting again")
             try:
+                one.ensure_unchanged()
                 one.cold.append(cold_start(one.combination, plan.picture))
             except EdgeError as error:
                 one.fault = error
                 break
+
+
+def _sha256(picture: Path | bytes) -> str:
+    """Return the hash of an encoded image: a file's content."""
+    content = picture.read_bytes() if isinstance(picture, Path) else picture
+    return hashlib.sha256(content).hexdigest()
 
 
 def _groups(taken: Sequence[Taken]) -> Iterator[Sequence[Taken]]:
@@ -116,6 +155,7 @@ def _open(
     for place, one in enumerate(group):
         report(0.3 * place / len(group), f"{one.combination.path.name}: warming up")
         try:
+            one.ensure_unchanged()
             worker = stack.enter_context(
                 Worker(one.combination, plan.picture, verbose=plan.verbose)
             )
@@ -128,7 +168,9 @@ def _open(
     return workers
 
 
-def _rounds(plan: Plan, workers: Sequence[tuple[Taken, Worker]], report: Report) -> None:
+def _rounds(
+    plan: Plan, workers: Sequence[tuple[Taken, Worker]], sampler: Sampler, report: Report
+) -> None:
     rounds = _num_rounds(plan, [one for one, _ in workers])
     for number in range(rounds):
         # There and back: whoever comes first in one round comes last in the next.
@@ -138,17 +180,24 @@ def _rounds(plan: Plan, workers: Sequence[tuple[Taken, Worker]], report: Report)
             share = (number + place / len(workers)) / rounds
             report(0.3 + 0.7 * share, f"{one.combination.path.name}: round {number + 1}")
             try:
-                runs = _part(plan.num_runs, number, rounds)
-                seconds = plan.seconds / rounds
-                if plan.seconds or runs:
-                    one.invoke.append(worker.invoke(None if plan.seconds else runs, seconds))
-                runs = _part(min(plan.num_runs, WHOLE_RUNS), number, rounds)
-                if plan.seconds or runs:
-                    whole, stages = worker.whole(None if plan.seconds else runs, seconds)
-                    one.whole.append(whole)
-                    one.stages.append(stages)
+                _turn(plan, one, worker, number, rounds)
             except EdgeError as error:
                 one.fault = error
+            sampler.between_turns()
+
+
+def _turn(plan: Plan, one: Taken, worker: Worker, number: int, rounds: int) -> None:
+    """Take one round's samples of one. Raises: EdgeError."""
+    one.ensure_unchanged()
+    seconds = plan.seconds / rounds
+    runs = _part(plan.num_runs, number, rounds)
+    if plan.seconds or runs:
+        one.invoke.append(worker.invoke(None if plan.seconds else runs, seconds))
+    runs = _part(min(plan.num_runs, WHOLE_RUNS), number, rounds)
+    if plan.seconds or runs:
+        whole, stages = worker.whole(None if plan.seconds else runs, seconds)
+        one.whole.append(whole)
+        one.stages.append(stages)
 
 
 def _num_rounds(plan: Plan, taken: Sequence[Taken]) -> int:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import metadata
 from typing import Any
 
 import numpy as np
 
 from edge import __version__
 from edge.benchmark.cold import ColdStart
-from edge.benchmark.conditions import Conditions, doubts
+from edge.benchmark.conditions import Conditions, During, doubts, remarks
 from edge.benchmark.measure import Taken, Taking
 from edge.benchmark.samples import Latency, drift, summarize
 from edge.benchmark.stages import Stages
 from edge.benchmark.timing import Clock, WarmUp
+from edge.classifier.runtime import Delegated
 
-VERSION = 1
+VERSION = 2
+PACKAGES = ("edge-classify", "numpy", "pillow", "ai-edge-litert", "tflite-runtime", "picamera2")
 STAGES = ("decode", "resize", "copy", "invoke", "rank")
 MOST_DRIFT = 0.1  # between the rounds' p50
 ADD_UP_WITHIN = 0.02  # stages and the whole way
@@ -42,6 +45,7 @@ class Row:
     runtime_name: str  # "litert" or "tflite"
     threads: int
     warm_up: WarmUp | None
+    delegated: Delegated | None  # how much of the graph a delegate took
     clock: Clock | None
     invoke: Latency | None
     whole: Latency | None
@@ -66,10 +70,15 @@ class Findings:
     edge_classify: str
     measured_at: str
     command: str
+    role: str  # what --as calls the model, such as "current"; empty for none
     picture: str
+    picture_sha256: str
     partial: bool
-    doubts: tuple[str, ...]  # why the figures should not be believed
+    packages: Mapping[str, str]  # versions
+    doubts: tuple[str, ...]  # why the figures are not reliable
+    remarks: tuple[str, ...]  # what limits them
     before: Conditions
+    during: During
     after: Conditions
     rows: tuple[Row, ...]
 
@@ -84,26 +93,43 @@ class Findings:
         return said
 
 
-def findings(taking: Taking, command: str, picture: str) -> Findings:
-    """Summarize what was taken."""
+def findings(taking: Taking, command: str, picture: str, role: str = "") -> Findings:
+    """Summarize what was taken.
+
+    Args: the samples; the command line; the image's name; what --as calls the model.
+    """
     rows = tuple(_row(taken, taking.after) for taken in taking.taken)
     return Findings(
         version=VERSION,
         edge_classify=__version__,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
+        role=role,
         picture=picture,
+        picture_sha256=taking.picture_sha256,
         partial=taking.partial,
-        doubts=tuple(doubts(taking.before, taking.after)),
+        packages=packages(),
+        doubts=tuple(doubts(taking.before, taking.during, taking.after)),
+        remarks=tuple(remarks(taking.after)),
         before=taking.before,
+        during=taking.during,
         after=taking.after,
         rows=rows,
     )
 
 
+def packages() -> dict[str, str]:
+    """Return the versions of the packages that the figures depend on."""
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
 def _row(taken: Taken, machine: Conditions) -> Row:
     combination, facts = taken.combination, taken.facts
-    content = combination.path.read_bytes() if facts else None
+    content = taken.content
     accuracies = facts.edge.get("accuracy") or {} if facts else {}
     invoke = summarize(np.concatenate(taken.invoke)) if taken.invoke else None
     whole = summarize(np.concatenate(taken.whole)) if taken.whole else None
@@ -112,8 +138,8 @@ def _row(taken: Taken, machine: Conditions) -> Row:
     return Row(
         model=combination.path.name,
         path=str(combination.path),
-        size_bytes=len(content) if content else None,
-        sha256=hashlib.sha256(content).hexdigest() if content else None,
+        size_bytes=content.size_bytes if content else None,
+        sha256=content.sha256 if content else None,
         accuracy=_accuracy(accuracies, "test"),
         val_accuracy=_accuracy(accuracies, "val"),
         labels=facts.labels if facts else (),
@@ -122,6 +148,7 @@ def _row(taken: Taken, machine: Conditions) -> Row:
         runtime_name=combination.runtime,
         threads=combination.threads,
         warm_up=facts.warm_up if facts else None,
+        delegated=facts.delegated if facts else None,
         clock=facts.clock if facts else None,
         invoke=invoke,
         whole=whole,

@@ -51,7 +51,7 @@ def soak(worker: Worker, seconds: float, report: Callable[[float, str], None]) -
             round(float(samples.max()), 4),
             board.temperature(),
             board.clock_mhz(),
-            None if told is None else ", ".join(told.now),
+            ", ".join(told.now) if told and (told.is_known or told.now) else None,
             None if others is None else round(others, 2),
         )
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from edge.benchmark.conditions import Conditions
+from edge.benchmark.conditions import Conditions, throttling_words
 from edge.benchmark.report import STAGES, Findings, Row
 from edge.classifier.selection import threads_of
 from edge.errors import one_line
@@ -145,6 +145,7 @@ def footer(findings: Findings) -> Iterator[str]:
         for note in row.notes:
             name = f"{one_line(row.model)}, {one_line(row.runtime)}, {threads_of(row.threads)}"
             yield f"{name}: {note}"
+    yield from findings.remarks
     for doubt in findings.doubts:
         yield f"unreliable: {doubt}"
     yield f"{findings.command}, {findings.measured_at}"
@@ -178,10 +179,7 @@ def machine(before: Conditions, after: Conditions) -> str:
     parts.append(f"{after.architecture}, {after.userland_bits} bits, Python {after.python}")
     if before.celsius is not None and after.celsius is not None:
         parts.append(f"{before.celsius:.0f} to {after.celsius:.0f} Celsius")
-    if after.throttling is None:
-        parts.append("throttling unknown")
-    elif not after.throttling.now:
-        parts.append("not throttled")
+    parts.append(throttling_words(after.throttling))
     if before.load_of_others is not None:
         parts.append(f"others {before.load_of_others:.2f} cores before")
     return "; ".join(parts)

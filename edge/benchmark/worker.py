@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from edge import child
+from edge import board, child
 from edge.benchmark.samples import Samples
 from edge.benchmark.stages import Stages, decode, invoke_of, staged, whole_of
 from edge.benchmark.stream import Streamed, stream
@@ -35,6 +35,7 @@ from edge.benchmark.timing import (
 )
 from edge.classifier.known import ensure_sound
 from edge.classifier.model import Model
+from edge.classifier.runtime import Delegated
 from edge.errors import EdgeError, ModelError
 from edge.image.preprocess import Picture
 
@@ -75,6 +76,7 @@ class Facts:
     edge: dict[str, Any]  # edge.json
     warm_up: WarmUp
     clock: Clock
+    delegated: Delegated | None
 
 
 class Worker:
@@ -85,6 +87,8 @@ class Worker:
     ) -> None:
         """Start the process. Raises: ModelError where that cannot be."""
         self.combination = combination
+        self.meanwhile: Callable[[], None] = lambda: None  # while it is at work
+        self._kills = board.out_of_memory_kills()
         ours, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
@@ -146,7 +150,7 @@ class Worker:
     def _answer(self) -> Any:
         path = self.combination.path
         try:
-            if not self._link.poll(ANSWER_S):
+            if not self._wait():
                 raise ModelError(path, f"does not respond within {ANSWER_S:g} s", REMEDY)
             failed, answer = self._link.recv()
         except (EOFError, OSError) as error:
@@ -156,12 +160,28 @@ class Worker:
             raise kind(*words)
         return answer
 
+    def _wait(self) -> bool:
+        """Wait for the reply; call `meanwhile` now and then."""
+        until = time.monotonic() + ANSWER_S
+        while not self._link.poll(LOOK_S):
+            self.meanwhile()
+            if time.monotonic() > until:
+                return False
+        return True
+
     def _name(self) -> str:
         return f"the runtime {self.combination.runtime}"
 
     def _end(self) -> str:
         status = self._process.wait()
-        return signal.Signals(-status).name if status < 0 else f"status {status}"
+        if status >= 0:
+            return f"status {status}"
+        name, kills = signal.Signals(-status).name, board.out_of_memory_kills()
+        if name != "SIGKILL" or kills == self._kills:
+            return name
+        limit = board.memory_limit()
+        of = f"the memory limit of {limit / 1e6:.0f} MB" if limit else "a lack of memory"
+        return f"{name} by {of}"
 
     def _send(self, message: object) -> None:
         with contextlib.suppress(
@@ -218,6 +238,7 @@ class _Bench:
             model.metadata.edge,
             warm_up(self._invoke, warmup_runs),
             clock(),
+            model.delegated(),
         )
 
     def invoke(self, num_runs: int | None, seconds: float) -> Samples:

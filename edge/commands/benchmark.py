@@ -43,7 +43,7 @@ from edge.commands.arguments import (
 from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
-from edge.image.preprocess import Picture, read_image
+from edge.image.preprocess import read_image
 from edge.names import PACKAGES, RUNTIMES
 
 NAME = "edge-benchmark"
@@ -220,7 +220,7 @@ def _benchmark(args: argparse.Namespace) -> int:
         return _soak(args, combinations[0])
     if args.source:
         return _stream(args, combinations)
-    picture: Picture = args.image or drawn_picture()
+    picture: Path | bytes = args.image or drawn_picture()
     if args.image:
         read_image(args.image, at_least=(1, 1))  # before an hour of measuring
     plan = Plan(
@@ -388,7 +388,7 @@ def _told(rows: Sequence[Mapping[str, Any]], format_name: str, status: int) -> i
 def _soak(args: argparse.Namespace, combination: Combination) -> int:
     moments: list[soak.Moment] = []
     interrupted = False
-    picture: Picture = args.image or drawn_picture()
+    picture: Path | bytes = args.image or drawn_picture()
     with Worker(combination, picture, verbose=args.verbose) as worker, ShareBar() as progress:
         facts = worker.open(args.warmup_runs)
         try:
