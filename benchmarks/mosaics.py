@@ -37,6 +37,11 @@ def _patchwork(size: tuple[int, int], real: list[Path], random: Random) -> Image
 
 def _detailed(size: tuple[int, int], real: list[Path], random: Random) -> Image.Image:
     scene, other = (_read(real[i]) for i in random.choice(len(real), 2, replace=False))
+    return detailed(size, scene, other)
+
+
+def detailed(size: tuple[int, int], scene: Image.Image, other: Image.Image) -> Image.Image:
+    """Enlarge a photo to (width, height), and lay another's finest detail over it."""
     blurred = other.filter(ImageFilter.GaussianBlur(2))
     fine = np.asarray(other, np.float32) - np.asarray(blurred, np.float32)
     times = (-(-size[1] // fine.shape[0]), -(-size[0] // fine.shape[1]), 1)

@@ -111,10 +111,10 @@ def usual_way(model: Model) -> Callable[[Path], int]:
 
 
 def decode(path: Path, model: Model) -> None:
-    """Decode as little of a JPEG as suffices, and nothing else."""
+    """Decode a JPEG at the DCT scale that the model needs, and nothing else."""
     with Image.open(path, formats=("JPEG",)) as image:
-        height, width = WHOLE.suffices((image.height, image.width), model.input.size)
-        image.draft(None, (width, height))
+        by = WHOLE.reduction((image.height, image.width), model.input.size)
+        image.draft(None, (image.width // by, image.height // by))
         image.load()
 
 

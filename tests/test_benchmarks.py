@@ -9,9 +9,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from conftest import ROOT, run
 from PIL import Image
+
+from edge.classifier import golden
+from edge.image import framing
+from edge.image.preprocess import resized
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the processor and memory are read from /proc"
@@ -197,3 +202,16 @@ def test_a_start_is_held_against_a_script_and_a_bare_python() -> None:
 def test_statements_are_counted_without_docstrings() -> None:
     source = '''"""A module."""\nimport os\n\n\ndef f():\n    """It."""\n    return os, (1)\n'''
     assert load("statements").statements(source) == 3
+
+
+def test_what_shrinking_costs_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    reduction = load("reduction")
+    picture = golden.draw(0, (480, 640))
+    seen = {rule: reduction._by(rule, lambda: resized(picture, (224, 224))) for rule in (2.0, 1.0)}
+    full = reduction._by(reduction.FULL, lambda: resized(picture, (224, 224)))
+    assert np.array_equal(seen[2.0], full)
+    assert not np.array_equal(seen[1.0], full)
+    assert np.array_equal(resized(picture, (224, 224)), seen[framing.OVERSAMPLING])
+    monkeypatch.setattr(reduction, "TEST_DATA", Path("/nowhere"))
+    assert reduction.main([]) == 1

@@ -44,14 +44,14 @@ def large_jpeg() -> bytes:
 @pytest.mark.parametrize(
     ("picture", "begins"),
     [
-        (golden.draw(0, (480, 640)), "b4fa4767c14b83a38785640169817227"),
-        (encoded(golden.draw(0, (480, 640)), "PNG"), "b4fa4767c14b83a38785640169817227"),
+        (golden.draw(0, (480, 640)), "53131c00f13c00abc64be6893552fdf2"),
+        (encoded(golden.draw(0, (480, 640)), "PNG"), "53131c00f13c00abc64be6893552fdf2"),
         (golden.draw(1, (50, 40)), "7429ec5bf7f87e468c2f7652eb505702"),
-        (HOTDOG, "97df7e5588c4390f7d96eb9524435bc7"),
+        (HOTDOG, "7ee5e8b5ed5212045202fa71e8b3ab5b"),
     ],
     ids=["frame", "png", "smaller", "jpeg"],
 )
-def test_the_tensors_are_those_of_version_1(picture: Any, begins: str) -> None:
+def test_the_tensors_are_those_of_version_2(picture: Any, begins: str) -> None:
     """Where this fails, PREPROCESSING_VERSION must rise, and the models be trained again."""
     tensor = preprocess(picture, input_of(1, 96, 96, 3))
     assert hashlib.sha256(tensor.tobytes()).hexdigest().startswith(begins)
@@ -78,9 +78,9 @@ def test_a_crop_is_the_centre_that_fills_the_input(
 
 def test_a_crop_may_lie_between_pixels() -> None:
     """Half a pixel to either side: what both neighbours give, in the mean."""
-    frame = scene(200, 301)
-    sides = [seen(frame[:, start : start + 300]).astype(int) for start in (0, 1)]
-    assert max_difference(seen(frame, resize="crop"), sum(sides) / 2) <= 2
+    frame = scene(100, 151)
+    sides = [seen(frame[:, start : start + 150]).astype(int) for start in (0, 1)]
+    assert max_difference(seen(frame, resize="crop"), sum(sides) / 2) <= 3
 
 
 @pytest.mark.parametrize(
@@ -213,18 +213,42 @@ def test_nearest_takes_the_pixel_under_the_centre(height: int, width: int) -> No
 @pytest.mark.parametrize(
     ("framing", "expected"),
     [
-        ({}, (448, 448)),
-        ({"roi": (0.25, 0.25, 0.25, 0.5)}, (896, 1792)),
-        ({"resize": "crop"}, (448, 598)),  # 3000 of 4000 columns are seen
-        ({"resize": "pad"}, (336, 448)),  # it fills 168 rows
-        ({"resize": "pad", "rotate": 90}, (336, 448)),
-        ({"roi": (0.5, 0, 0.5, 1), "rotate": 90}, (448, 896)),
-        ({"filter": "bilinear"}, None),
-        ({"filter": "nearest"}, None),
+        ({}, 8),
+        ({"roi": (0.25, 0.25, 0.25, 0.5)}, 4),  # 1000 of 4000 columns are seen
+        ({"roi": (0, 0, 0.11, 1)}, 1),
+        ({"resize": "crop"}, 8),
+        ({"resize": "pad"}, 16),  # it fills 168 rows
+        ({"resize": "pad", "rotate": 90}, 16),
+        ({"roi": (0.5, 0, 0.5, 1), "rotate": 90}, 8),
+        ({"filter": "bilinear"}, 1),
+        ({"filter": "nearest"}, 1),
     ],
 )
-def test_twice_the_input_suffices_within_the_part_that_is_seen(framing: Any, expected: Any) -> None:
-    assert Framing(**framing).suffices((3000, 4000), (224, 224)) == expected
+def test_the_part_that_is_seen_still_covers_the_input(framing: Any, expected: int) -> None:
+    assert Framing(**framing).reduction((3000, 4000), (224, 224)) == expected
+
+
+@pytest.mark.parametrize("times", [1, 2, 4, 8, 16, 32, 64])
+def test_a_picture_is_halved_as_often_as_it_covers_the_input_exactly(times: int) -> None:
+    size = (64, 96)
+    exact = (64 * times, 96 * times)
+    for share in (1 / 3, 1 / 7, 1.0):  # which no float holds
+        picture = (round(exact[0] / share), round(exact[1] / share))
+        roi = (0, 0, exact[1] / picture[1], exact[0] / picture[0])
+        assert Framing(roi=roi).reduction(picture, size) == times
+    assert Framing().reduction((exact[0] - 1, 10 * exact[1]), size) == max(1, times // 2)
+
+
+@pytest.mark.parametrize(
+    ("times", "orientation"), [(3, 1), (20, 1), *((9, turn) for turn in range(1, 9))]
+)
+def test_files_and_frames_are_shrunk_alike(times: int, orientation: int) -> None:
+    frame = scene(64 * times + 5, 96 * times + 3)
+    for format, most in (("PNG", 0.5), ("JPEG", 2.5)):
+        picture = turned(frame, orientation, format)
+        assert mean_difference(seen(picture), seen(frame)) <= most
+    whole = np.asarray(Image.fromarray(frame).resize((96, 64), Image.Resampling.BILINEAR))
+    assert mean_difference(seen(frame), whole) < 2
 
 
 @pytest.mark.parametrize(
@@ -249,7 +273,7 @@ def test_a_dct_scale_shows_the_same_part(large_jpeg: bytes, framing: Any) -> Non
 @pytest.mark.parametrize("shape", [(1, 28, 20, 1), (1, 28, 20), (28, 20)])
 def test_grey_is_pillows_of_the_upright_rgb_whatever_the_shape(shape: tuple[int, ...]) -> None:
     frame = scene(120, 160)
-    expected = np.asarray(Image.fromarray(frame).convert("L").resize((20, 28), 2))
+    expected = np.asarray(Image.fromarray(frame).convert("L").reduce(4).resize((20, 28), 2))
     spec = input_of(*shape)
     assert (spec.size, spec.channels) == ((28, 20), 1)
     for picture in (frame, encoded(frame, "PNG")):

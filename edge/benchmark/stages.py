@@ -69,5 +69,5 @@ def staged(model: Model, picture: Picture) -> Stages:
 def decode(picture: Picture, input: InputSpec) -> None:
     """Decode an image as far as the model's input needs it. Raises: ImageError."""
     if isinstance(picture, str | Path | bytes | bytearray):
-        with opened(picture, functools.partial(input.framing.suffices, input=input.size)):
+        with opened(picture, functools.partial(input.framing.reduction, input=input.size)):
             pass

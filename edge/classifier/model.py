@@ -295,8 +295,8 @@ def _version_warning(metadata: Metadata) -> str:
     if version == PREPROCESSING_VERSION:
         return ""
     return (
-        f"the model was trained under version {version} of the preprocessing, this is version "
-        f"{PREPROCESSING_VERSION}; train it again, or expect small differences"
+        f"the model was measured under version {version} of the preprocessing, this is version "
+        f"{PREPROCESSING_VERSION}; train or wrap it again, or expect small differences"
     )
 
 

@@ -1,9 +1,10 @@
 """Image files become upright RGB: the decoding half of the one preprocessing, and all of Pillow's.
 
-Version 1 (edge.image.preprocess.PREPROCESSING_VERSION):
+Version 2 (edge.image.preprocess.PREPROCESSING_VERSION):
 - The first frame of what is in formats.py: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM; HEIF and AVIF
   where they are installed.
-- A JPEG is decoded at the smallest DCT scale that still covers the wanted size in both directions.
+- A JPEG is decoded at the smallest DCT scale that still covers the wanted size in both directions:
+  the same rule as for pixels, edge.image.framing.covering.
 - All eight EXIF orientations are turned upright.
 - Transparency is laid over white. 16-bit grey is scaled by its number of bits, and rounded; pixels
   of unknown range (floating-point, signed, 32-bit) are rejected.
@@ -25,7 +26,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -34,7 +35,7 @@ from edge.errors import ImageError
 from edge.image.colour import to_rgb
 from edge.image.exif import TURNS, orientation_of, taken_of
 from edge.image.formats import HEAD_BYTES, format_of, other_kind
-from edge.image.framing import Size
+from edge.image.framing import Box, Size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,29 +49,60 @@ MAX_WEBP_PIXELS = 40_000_000  # its decoder takes 20 bytes a pixel
 # 108-megapixel photo takes. Each scan goes over all of it, and a few bytes make one.
 MAX_COEFFICIENTS = 330_000_000
 MAX_SCANS = 100  # encoders make about 10
+MAX_DCT_REDUCTION = 8  # libjpeg's
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we reject by our limit
 # Pillow warns of damaged EXIF and the like, which do not affect the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
 
+# What a turn does to coordinates: first it swaps them, then it mirrors.
+_TURN = Image.Transpose
+SWAPPING = (_TURN.TRANSPOSE, _TURN.TRANSVERSE, _TURN.ROTATE_90, _TURN.ROTATE_270)
+MIRRORING_X = (_TURN.FLIP_LEFT_RIGHT, _TURN.ROTATE_180, _TURN.ROTATE_270, _TURN.TRANSVERSE)
+MIRRORING_Y = (_TURN.FLIP_TOP_BOTTOM, _TURN.ROTATE_180, _TURN.ROTATE_90, _TURN.TRANSVERSE)
+
 T = TypeVar("T")
 Pixels: TypeAlias = "NDArray[np.uint8]"  # (height, width, 3) RGB, upright
 Encoded = str | Path | bytes | bytearray  # an image file's path, or its content
-Suffices = Callable[[Size], Size | None]  # upright (height, width) -> what suffices; None: all
+Reduction = Callable[[Size], int]  # upright (height, width) -> a power of two that divides it
+
+
+class Decoded(NamedTuple):
+    """An RGB image, and which part of its pixels it covers: of a shrunk one, the last in part."""
+
+    image: Image.Image
+    area: Box
+
+    @classmethod
+    def all_of(cls, image: Image.Image, by: int = 1, size: Size | None = None) -> Self:
+        """Return an image that was shrunk by a number, from (height, width)."""
+        height, width = size or (image.height, image.width)
+        return cls(image, (0.0, 0.0, width / by, height / by))
+
+    def turned(self, turn: Image.Transpose) -> Self:
+        """Return it turned or mirrored."""
+        image, (left, top, right, bottom) = self.image.transpose(turn), self.area
+        if turn in SWAPPING:
+            left, top, right, bottom = top, left, bottom, right
+        if turn in MIRRORING_X:
+            left, right = image.width - right, image.width - left
+        if turn in MIRRORING_Y:
+            top, bottom = image.height - bottom, image.height - top
+        return type(self)(image, (left, top, right, bottom))
 
 
 @contextlib.contextmanager
-def opened(source: Encoded, suffices: Suffices) -> Iterator[Image.Image]:
+def opened(source: Encoded, reduction: Reduction) -> Iterator[Decoded]:
     """Yield the upright RGB image of a file or of its content.
 
-    `suffices` returns the minimum (height, width) to decode an upright JPEG of a size to.
+    `reduction` returns by how much to shrink an upright JPEG of a size as it is decoded.
 
     Raises: ImageError, whichever way the file is bad.
     """
     with _reading(source) as (stream, subject):
         yield _identified(
-            stream, subject, lambda image, stream: _upright_rgb(image, stream, suffices, subject)
+            stream, subject, lambda image, stream: _upright_rgb(image, stream, reduction, subject)
         )
 
 
@@ -203,12 +235,13 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
 
 
 def _upright_rgb(
-    image: Image.Image, stream: BinaryIO, suffices: Suffices, subject: object
-) -> Image.Image:
+    image: Image.Image, stream: BinaryIO, reduction: Reduction, subject: object
+) -> Decoded:
+    by, size = 1, (image.height, image.width)
     if image.format in ("JPEG", "MPO"):
         if image.info.get("progressive"):
             _check_progressive(image, subject)
-        _reduce(image, suffices)
+        by = _reduce(image, reduction)
     if image.mode == "F":
         raise ImageError(
             subject, "has floating-point pixels of unknown range", "save it with 8 or 16 bits"
@@ -228,7 +261,8 @@ def _upright_rgb(
         rgb = _on_white(rgb, part)
     elif part := _aperture(image, stream):
         rgb = rgb.crop(part)
-    return rgb if turn is None else rgb.transpose(turn)
+    decoded = Decoded.all_of(rgb, by, size if by > 1 else None)
+    return decoded if turn is None else decoded.turned(turn)
 
 
 def _aperture(image: Image.Image, stream: BinaryIO) -> tuple[int, int, int, int] | None:
@@ -303,12 +337,18 @@ def _scans(content: bytes) -> int:
     return scans
 
 
-def _reduce(image: Image.Image, suffices: Suffices) -> None:
-    """Let a JPEG be decoded at the smallest DCT scale that suffices."""
+def _reduce(image: Image.Image, reduction: Reduction) -> int:
+    """Let a JPEG be decoded at a DCT scale; return by what that divides it.
+
+    Pillow takes the largest of 1, 2, 4 and 8 at which the wanted size is covered. What is left of
+    the reduction is done with the pixels.
+    """
+    width, height = image.size
     lies = orientation_of(image) >= 5  # as stored, on its side
-    wanted = suffices(image.size if lies else image.size[::-1])
-    if wanted is not None:
-        image.draft(None, wanted if lies else wanted[::-1])  # None: keep the colours
+    by = min(reduction((width, height) if lies else (height, width)), MAX_DCT_REDUCTION)
+    if by > 1:
+        image.draft(None, (width // by, height // by))  # None: keep the colours
+    return by
 
 
 def _too_large(subject: object, most: int = MAX_DECODED_PIXELS) -> ImageError:

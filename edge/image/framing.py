@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from edge.errors import ConfigurationError
 from edge.names import FILTERS, RESIZES, TURNS
 
-# A JPEG is decoded to at least this many times the size that its part is resized to: the
-# antialiasing filter then still has enough to average, at a fraction of the time.
-OVERSAMPLING = 2
+# An image is shrunk to at least this many times the size that its part is resized to. Measured by
+# benchmarks/reduction.py.
+OVERSAMPLING = 1
 
 Size = tuple[int, int]  # (height, width)
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
@@ -23,7 +22,8 @@ class Framing:
     Args:
         resize: "squash" (whatever the aspect), "crop" (the centre, filling the input) or "pad"
             (all of it, centred on black).
-        filter: "antialias" (Pillow's bilinear, whose support grows with the reduction), "bilinear"
+        filter: "antialias" (shrunk by the largest power of two that still covers the input, then
+            Pillow's bilinear, whose support grows with the reduction), "bilinear"
             (the four nearest pixels weighed by their distance, pixel centres at halves, rounded
             down; no antialiasing) or "nearest" (the pixel under the centre).
         roi: x, y, width and height of the part as shares 0..1 of the upright image.
@@ -48,12 +48,16 @@ class Framing:
         """Return the (height, width) that an image has once it is turned by `rotate`."""
         return size if self.rotate in (0, 180) else size[::-1]
 
-    def part(self, size: Size, input: Size) -> Box:
-        """Return which pixels of a turned image of (height, width) the model sees.
+    def part(self, area: Box, input: Size) -> Box:
+        """Return which pixels of a turned image the model sees.
 
         They may be fractions, so that every DCT scale of a JPEG shows the same part.
+
+        Args:
+            area: which pixels the image covers.
+            input: (height, width) of the model's input.
         """
-        height, width = size
+        height, width = area[3] - area[1], area[2] - area[0]
         x, y, w, h = self._turned_roi()
         left, top, wide, high = x * width, y * height, w * width, h * height
         if self.resize == "crop":
@@ -63,7 +67,7 @@ class Framing:
             wide, high = scale * input[1], scale * input[0]
         left, right = _edges(left, left + wide, width)
         top, bottom = _edges(top, top + high, height)
-        return left, top, right, bottom
+        return left + area[0], top + area[1], right + area[0], bottom + area[1]
 
     def landing(self, box: Box, input: Size) -> tuple[int, int, Size]:
         """Return where a part lands in the input: top, left and its (height, width) there."""
@@ -75,21 +79,17 @@ class Framing:
         width = min(input[1], max(1, round(scale * wide)))
         return (input[0] - height) // 2, (input[1] - width) // 2, (height, width)
 
-    def suffices(self, size: Size, input: Size) -> Size | None:
-        """Return to which (height, width) an upright JPEG of a size need only be decoded.
+    def reduction(self, size: Size, input: Size) -> int:
+        """Return the power of two by which an upright image of (height, width) is shrunk first.
 
-        None is all of it: without antialiasing, a reduced image would give other pixels.
+        1 without antialiasing: an image that was shrunk would give other pixels.
         """
         if self.filter != "antialias":
-            return None
+            return 1
         height, width = self.turned(size)
-        box = self.part((height, width), input)
+        box = self.part((0, 0, width, height), input)
         _, _, target = self.landing(box, input)
-        wanted = (
-            math.ceil(OVERSAMPLING * target[0] * height / (box[3] - box[1])),
-            math.ceil(OVERSAMPLING * target[1] * width / (box[2] - box[0])),
-        )
-        return self.turned(wanted)
+        return covering((box[3] - box[1], box[2] - box[0]), target)
 
     def _turned_roi(self) -> tuple[float, float, float, float]:
         x, y, w, h = self.roi or (0.0, 0.0, 1.0, 1.0)
@@ -102,7 +102,13 @@ class Framing:
         return x, y, w, h
 
 
-def _edges(first: float, last: float, length: int) -> tuple[float, float]:
+def covering(size: tuple[float, float], least: Size) -> int:
+    """Return the largest power of two by which (height, width) is divided and still covers it."""
+    times = min(size[0] / least[0], size[1] / least[1]) / OVERSAMPLING
+    return 1 << (max(1, int(times + 1e-4)).bit_length() - 1)  # see _edges: not quite exact
+
+
+def _edges(first: float, last: float, length: float) -> tuple[float, float]:
     """Round to thousandths of a pixel: a third of 300 is 100, and sums of shares stay inside."""
     first = min(max(0.0, round(first, 3)), length - 0.001)
     return first, min(max(first + 0.001, round(last, 3)), length)

@@ -4,8 +4,9 @@ Training, calibration, evaluation, files and camera frames all come through here
 trained is what runs. A change of the policy that moves a pixel raises PREPROCESSING_VERSION, which
 every model file carries: how files are decoded is in decode.py, which part is seen and by
 which filter in framing.py. Unless a model wants it otherwise, that is all of the image, brought
-to the input's size regardless of the aspect ("squash") by Pillow's bilinear filter, whose support
-grows with the reduction ("antialias").
+to the input's size regardless of the aspect ("squash") by "antialias": the image is shrunk by the
+largest power of two that still covers the input, a JPEG as it is decoded (DCT scale), pixels by box
+average; then by Pillow's bilinear filter, whose support grows with the reduction.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from edge.errors import ImageError
-from edge.image.decode import Encoded, Pixels, encode_jpeg, opened
-from edge.image.framing import WHOLE, Box, Framing, Size
+from edge.image.decode import Decoded, Encoded, Pixels, encode_jpeg, opened
+from edge.image.framing import WHOLE, Box, Framing, Size, covering
 from edge.image.input_tensor import InputSpec, Normalization, fill
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ __all__ = [  # of the modules below, what others find here
     "fill",
 ]
 
-PREPROCESSING_VERSION = 1
+PREPROCESSING_VERSION = 2
 
 
 class Prepared(NamedTuple):
@@ -102,8 +103,8 @@ def resized(picture: Picture, size: Size, framing: Framing = WHOLE, *, channels:
         picture = picture.picture
     if isinstance(picture, np.ndarray):
         return resize(picture, size, framing, channels=channels)
-    with opened(picture, functools.partial(framing.suffices, input=size)) as image:
-        return np.asarray(_framed(image, size, framing, channels))
+    with opened(picture, functools.partial(framing.reduction, input=size)) as decoded:
+        return np.asarray(_framed(decoded, size, framing, channels))
 
 
 def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: int = 3) -> Pixels:
@@ -116,7 +117,8 @@ def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: in
         )
     if pixels.shape[:2] == size and framing.roi is None and not framing.rotate and channels == 3:
         return pixels
-    return np.asarray(_framed(Image.fromarray(pixels), size, framing, channels))
+    decoded = Decoded.all_of(Image.fromarray(pixels))
+    return np.asarray(_framed(decoded, size, framing, channels))
 
 
 def read_image(picture: Picture, at_least: Size | None = None) -> Pixels:
@@ -135,8 +137,8 @@ def read_image(picture: Picture, at_least: Size | None = None) -> Pixels:
         picture = picture.picture
     if isinstance(picture, np.ndarray):
         return picture
-    with opened(picture, lambda _: at_least) as image:
-        return np.asarray(image)
+    with opened(picture, lambda size: covering(size, at_least) if at_least else 1) as decoded:
+        return np.asarray(decoded.image)
 
 
 _CLOCKWISE = {
@@ -146,13 +148,14 @@ _CLOCKWISE = {
 }
 
 
-def _framed(image: Image.Image, size: Size, framing: Framing, channels: int) -> Image.Image:
+def _framed(decoded: Decoded, size: Size, framing: Framing, channels: int) -> Image.Image:
     """What the model sees of an upright RGB image, at the input's size."""
     if channels == 1:
-        image = image.convert("L")
+        decoded = decoded._replace(image=decoded.image.convert("L"))
     if framing.rotate:
-        image = image.transpose(_CLOCKWISE[framing.rotate])
-    box = framing.part((image.height, image.width), size)
+        decoded = decoded.turned(_CLOCKWISE[framing.rotate])
+    image, area = decoded
+    box = framing.part(area, size)
     top, left, target = framing.landing(box, size)
     part = _resize(image, box, target, framing.filter)
     if target == size:
@@ -165,15 +168,20 @@ def _framed(image: Image.Image, size: Size, framing: Framing, channels: int) -> 
 def _resize(image: Image.Image, box: Box, size: Size, filter: str) -> Image.Image:
     """Bring a part of an image to a size; nothing outside of the part is looked at."""
     height, width = size
+    by = 1 if filter != "antialias" else covering((box[3] - box[1], box[2] - box[0]), size)
     # The antialiasing filter would reach beyond the part's edges, hence the crop.
     cut = (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]))
-    if cut != (0, 0, *image.size):
+    if by > 1:
+        image = image.reduce(by, cut)
+    elif cut != (0, 0, *image.size):
         image = image.crop(cut)
-    left, top, right, bottom = box[0] - cut[0], box[1] - cut[1], box[2] - cut[0], box[3] - cut[1]
+    left, right = (box[0] - cut[0]) / by, (box[2] - cut[0]) / by
+    top, bottom = (box[1] - cut[1]) / by, (box[3] - cut[1]) / by
     if filter == "bilinear":
         affine = ((right - left) / width, 0, left, 0, (bottom - top) / height, top)
-        by = Image.Transform.AFFINE
-        return image.transform((width, height), by, affine, Image.Resampling.BILINEAR)
+        return image.transform(
+            (width, height), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR
+        )
     nearest = filter == "nearest"
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
     return image.resize((width, height), method, (left, top, right, bottom))
