@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -25,6 +25,7 @@ class TrainOptions(TypedDict, total=False):
     network: str
     alpha: float | None
     weights: FilePath
+    start_from: FilePath
     image_size: int | tuple[int, int] | None
     recipe: str | None
     epochs: int | None
@@ -64,6 +65,7 @@ DEFAULTS: RunOptions = {
     "strict": False,
     "network": "mobilenet_v2",
     "weights": "auto",
+    "start_from": "",
     "no_mirror": False,
     "weigh": (),
     "teacher": "",
@@ -79,7 +81,7 @@ LIMITS: dict[str, tuple[int, int]] = {  # of whole numbers
     **dict.fromkeys(("head_epochs", "patience"), (1, MOST_COUNT)),
     "calibration_photos": (100, MOST_COUNT),  # fewer give poor ranges
 }
-FLAGS = {"variants": "quantize"}  # where an option's name is not its flag
+FLAGS = {"variants": "quantize", "start_from": "from"}  # where an option's name is not its flag
 
 
 def add_photos(parser: argparse.ArgumentParser) -> None:
@@ -146,6 +148,14 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         metavar="imagenet|FILE|none",
         help="initial weights of a backbone: Keras's download, a file, or random (default: "
         "imagenet)",
+    )
+    network.add_argument(
+        "--from",
+        dest="start_from",
+        default="",
+        metavar="OUT",
+        help="start from the weights of the training in this folder, with its network and image "
+        "size: for more epochs, more photos or another class",
     )
     network.add_argument(
         "--image-size",
@@ -279,28 +289,46 @@ def given(parser: argparse.ArgumentParser, args: argparse.Namespace) -> RunOptio
 
 
 def command_of(step: str, options: RunOptions) -> str:
-    """The command as it can be given again: the options in their order, no path."""
-    shown = " ".join(["python -m convert", *([step] if step else []), "PHOTOS"]).split()
+    """The command as it can be published: the options in their order, no path."""
+    lasting: Any = {k: v for k, v in options.items() if k not in ("resume", "strict")}
+    words = [*([step] if step else []), "PHOTOS", *_words(lasting, lambda path: Path(path).name)]
+    return " ".join(["python -m convert", *words])
+
+
+def pasted_command(step: str, photos: Path, out: Path, options: RunOptions) -> str:
+    """The command to paste into this terminal: paths in full, all of it quoted."""
+    folders = [shlex.quote(str(photos)), "-o", shlex.quote(str(out))]
+    words = [*([step] if step else []), *folders, *_words(options, str)]
+    return " ".join(["python -m convert", *words])
+
+
+def of_export(options: RunOptions) -> RunOptions:
+    """The options that the files are made with."""
+    kept = {k: v for k, v in options.items() if k in ExportOptions.__annotations__}
+    return cast(RunOptions, kept)
+
+
+def _words(options: RunOptions, shown: Callable[[FilePath], str]) -> list[str]:
+    words = []
     for name, value in options.items():
-        if name not in ("resume", "strict"):  # they change no file
-            flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
-            if value is True:
-                shown.append(flag)
-                continue
-            shown += [f"{flag} {shlex.quote(text)}" for text in _texts(name, value)]
-    return " ".join(shown)
+        flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif value is not False:
+            words += [f"{flag} {shlex.quote(text)}" for text in _texts(name, value, shown)]
+    return words
 
 
-def _texts(name: str, value: Any) -> list[str]:
+def _texts(name: str, value: Any, shown: Callable[[FilePath], str]) -> list[str]:
     if name == "image_size":
         height, width = (value, value) if isinstance(value, int) else value
         return [f"{height}" if height == width else f"{height}x{width}"]
     if name == "variants":
         return [",".join(value)]
     if name == "weigh":
-        return [f"{Path(path).name}:{factor:g}" for path, factor in value]
-    if name in ("weights", "teacher"):
-        return [Path(value).name]
+        return [f"{shown(path)}:{factor:g}" for path, factor in value]
+    if name in ("weights", "teacher", "start_from"):
+        return [shown(value)]
     return [str(value)]
 
 

@@ -47,6 +47,29 @@ def claimed(out: Path) -> Iterator[None]:
                     out.rmdir()
 
 
+def earlier_runs(out: Path) -> list[Path]:
+    """The folders of earlier runs in OUT, the newest first."""
+    runs = [path for path in out.glob(f"{EARLIER}-*") if _numbered(path)]
+    return sorted(runs, key=lambda path: -int(path.name.partition("-")[2]))
+
+
+def put_back(earlier: Path) -> Path | None:
+    """Make an earlier run OUT's own again; what OUT holds is moved aside.
+
+    Returns: where that is, or None where there was no run. Raises: OutputError.
+    """
+    out = earlier.parent
+    aside = move_aside(out)
+    try:
+        for path in earlier.iterdir():
+            path.rename(out / path.name)
+        earlier.rmdir()
+    except OSError as error:
+        fault = f"cannot be moved to {out} ({error.strerror})"
+        raise OutputError(earlier, fault, "move it by hand, or give another -o") from error
+    return aside
+
+
 def move_aside(out: Path) -> Path | None:
     """Move what an earlier run left, whole, into OUT/earlier-N; the cache of photos stays.
 
@@ -60,8 +83,8 @@ def move_aside(out: Path) -> Path | None:
         and not (out / "training" / "state.json").exists()
     ):
         return None
-    numbers = [int(p.name.partition("-")[2]) for p in out.glob(f"{EARLIER}-*") if _numbered(p)]
-    target = out / f"{EARLIER}-{max(numbers, default=0) + 1}"
+    newest = next((path.name for path in earlier_runs(out)), f"{EARLIER}-0")
+    target = out / f"{EARLIER}-{int(newest.partition('-')[2]) + 1}"
     try:
         target.mkdir()
         for path in left:
@@ -72,15 +95,15 @@ def move_aside(out: Path) -> Path | None:
     return target
 
 
+def _numbered(path: Path) -> bool:
+    return path.name.partition("-")[2].isdecimal()
+
+
 def _is_of_a_run(path: Path) -> bool:
     """Whether a run may have written it: no folder of the user's own is moved."""
     if path.is_dir():
         return path.name == "training"
     return path.suffix in (".tflite", ".json", ".html", ".png", ".csv", ".txt")
-
-
-def _numbered(path: Path) -> bool:
-    return path.name.partition("-")[2].isdecimal()
 
 
 def _made(out: Path) -> Path:

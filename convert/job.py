@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from convert.arguments import DEFAULTS, LIMITS, RunOptions, command_of
+from convert.arguments import (
+    DEFAULTS,
+    LIMITS,
+    RunOptions,
+    command_of,
+    of_export,
+    pasted_command,
+)
 from convert.errors import WeightsError
 from convert.names import GROUP_BY, VARIANTS
 from convert.training.augment import Augmentation
@@ -17,6 +25,7 @@ from convert.training.checkpoint import Checkpoint
 from convert.training.networks import NETWORKS
 from convert.training.recipes import RECIPES, Recipe, recipe_for
 from convert.training.train import TrainConfig
+from convert.training.weights_file import AUTO, IMAGENET, NONE
 from edge.errors import ConfigurationError, checked
 
 OF_RECIPE = {field.name for field in dataclasses.fields(Recipe)} - {"augmentation"}
@@ -29,7 +38,8 @@ class Run:
     photos: Path
     out: Path
     name: str
-    command: str  # to repeat it; without paths
+    step: str  # "train", "export", or "" for both
+    given: RunOptions
     config: TrainConfig
     weighed: tuple[tuple[Path, float], ...]  # lists of training photos that count more
     group_by: str  # of convert.names.GROUP_BY
@@ -38,6 +48,27 @@ class Run:
     variants: tuple[str, ...]
     calibration_photos: int
     threshold_precision: float
+
+    @property
+    def command(self) -> str:
+        """The command to repeat it, without paths."""
+        return command_of(self.step, self.given)
+
+    @property
+    def command_again(self) -> str:
+        """The command as it can be pasted."""
+        return pasted_command(self.step, self.photos, self.out, self.given)
+
+    @property
+    def command_resume(self) -> str:
+        """The command that continues its training."""
+        given = cast(RunOptions, {**self.given, "resume": True})
+        return pasted_command(self.step, self.photos, self.out, given)
+
+    @property
+    def command_export(self) -> str:
+        """The command that makes files of its training."""
+        return pasted_command("export", self.photos, self.out, of_export(self.given))
 
     @property
     def training(self) -> Path:
@@ -53,7 +84,29 @@ class Run:
 def training_run(photos: Path, out: Path, step: str, given: RunOptions) -> Run:
     """Make a run that trains, of the options. Raises: WeightsError, ConfigurationError."""
     options = _complete(given)
+    if options["start_from"]:
+        options |= _like_start(given)
     return _run(photos, out, step, given, options, _config(options))
+
+
+def _like_start(given: RunOptions) -> dict[str, Any]:
+    """Network and size of the training that another starts from.
+
+    Raises: TrainingError, ConfigurationError.
+    """
+    out = Path(given["start_from"])
+    about = Checkpoint.of(out / "training").about
+    for name in ("network", "alpha"):
+        wanted = given.get(name)
+        if wanted not in (None, about[name]):
+            fault = f"must be that of {out}, {about[name]}. Received: {wanted}"
+            raise ConfigurationError(f"--{name}", fault, "leave it out")
+    if "weights" in given:
+        fault = f"are those of {out} already (--from)"
+        raise ConfigurationError("--weights", fault, "leave one of the two out")
+    same = {name: about[name] for name in ("network", "alpha")}
+    size = given.get("image_size") or tuple(about["image_size"])
+    return same | {"image_size": size, "weights": NONE}
 
 
 def export_run(photos: Path, out: Path, given: RunOptions) -> tuple[Run, Checkpoint]:
@@ -78,7 +131,8 @@ def _run(
     return Run(
         photos=photos,
         out=out,
-        command=command_of(step, given),
+        step=step,
+        given=given,
         config=config,
         weighed=tuple((Path(path), factor) for path, factor in options["weigh"]),
         variants=tuple(options["variants"]),
@@ -113,9 +167,10 @@ def _refuse_unknown(option: str, values: Collection[str], known: Collection[str]
 def _config(options: Mapping[str, Any]) -> TrainConfig:
     name = options["network"]
     network, weights = NETWORKS[name], str(options["weights"])
-    if weights == "auto":
-        weights = "imagenet" if network.is_backbone else "none"
-    recipe_name = options.get("recipe") or recipe_for(name, weights)
+    if weights == AUTO:
+        weights = IMAGENET if network.is_backbone else NONE
+    start = str(options["start_from"])
+    recipe_name = options.get("recipe") or recipe_for(name, IMAGENET if start else weights)
     _refuse_unknown("recipe", [recipe_name], RECIPES)
     changed = {k: v for k, v in options.items() if k in OF_RECIPE and v is not None}
     if augmentation := options.get("augmentation"):
@@ -132,6 +187,7 @@ def _config(options: Mapping[str, Any]) -> TrainConfig:
         weights=weights,
         precision=options["precision"],
         teacher=str(options["teacher"]),
+        start=start,
         seed=options["seed"],
     )
     _refuse_impossible(config)
@@ -167,6 +223,16 @@ def _config_of(about: Mapping[str, Any]) -> TrainConfig:
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     size = tuple(known["image_size"])
     return TrainConfig(**known | {"recipe": Recipe(**recipe), "image_size": size})
+
+
+@contextlib.contextmanager
+def interruptible(words: Callable[[], str]) -> Iterator[None]:
+    """Report what Ctrl-C leaves, and how to go on, before it ends the run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"stopped; {words()}")
+        raise
 
 
 def say(message: str) -> None:

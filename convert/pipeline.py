@@ -6,8 +6,8 @@ import dataclasses
 import hashlib
 import json
 import os
-import shlex
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,10 +22,11 @@ from convert.data.dataset import Dataset
 from convert.data.mirrored import mirror_images
 from convert.data.overview import told
 from convert.data.photo import sha256_of
-from convert.data.splits import Prediction, write_predictions, write_splits
+from convert.data.splits import FILE as SPLITS
+from convert.data.splits import Prediction, read_splits, write_predictions, write_splits
 from convert.errors import ConversionError, TrainingError
-from convert.files import claimed, move_aside, write
-from convert.job import Run, export_run, say, training_run, without_mirror
+from convert.files import earlier_runs, move_aside, put_back, write
+from convert.job import Run, export_run, interruptible, say, training_run, without_mirror
 from convert.measure.scores import choose_threshold, fit_temperature, log_scores
 from convert.names import VARIANTS
 from convert.report.page import pictures, report_html
@@ -34,6 +35,7 @@ from convert.report.sheet import sheet
 from convert.tflite.variants import Basis, convert_all, finish, for_converter
 from convert.training.augment import variations
 from convert.training.checkpoint import Checkpoint
+from convert.training.start import find_start, started_from
 from convert.training.teacher import Teacher
 from convert.training.train import history_csv, network_of, scores_of
 from convert.training.train import train as train_network
@@ -43,37 +45,31 @@ SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 
 
 def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
-    """Train, and leave the best epoch in OUT/training; see `convert.train`."""
-    job = training_run(folder, out, "train", cast(RunOptions, options))
-    with claimed(job.out):
-        _find_weights(job)
-        photos = _scan(job)
-        job = _mirroring_checked(job, photos)
-        checkpoint = _fit(job, photos)
-        write(job.out / "history.csv", history_csv(checkpoint.history).encode())
-        write_splits(job.out, job.photos, photos.dataset, {})
+    """Train, and leave the best epoch in OUT/training; see `convert.train`. OUT is claimed."""
+    job = _with_weights(training_run(folder, out, "train", cast(RunOptions, options)))
+    photos = _scan(job)
+    checkpoint = _fit(_mirroring_checked(job, photos), photos)
+    write(job.out / "history.csv", history_csv(checkpoint.history).encode())
+    write_splits(job.out, job.photos, photos.dataset, {})
     return checkpoint
 
 
 def export(folder: Path, out: Path, options: ExportOptions) -> Report:
-    """Make the files of what OUT/training holds; see `convert.export`."""
+    """Make the files of what OUT/training holds; see `convert.export`. OUT is claimed."""
     job, checkpoint = export_run(folder, out, cast(RunOptions, options))
-    with claimed(job.out):
-        photos = _scan(job)
-        if checkpoint.about["photos"] != photos.dataset.fingerprint:
-            fault = "are not those that OUT was trained on"
-            raise TrainingError(job.photos, fault, "give the same photos, or train again")
-        return _export(_with_earlier_variants(job, photos.dataset), photos, checkpoint)
+    photos = _scan(job, read_splits(job.out / SPLITS))
+    if checkpoint.about["photos"] != photos.dataset.fingerprint:
+        fault = "are not those that OUT was trained on"
+        raise TrainingError(job.photos, fault, "give the same photos, or train again")
+    return _export(_with_earlier_variants(job, photos.dataset), photos, checkpoint)
 
 
 def run(folder: Path, out: Path, options: RunOptions) -> Report:
-    """Train, then make the files; see `convert.run`."""
-    job = training_run(folder, out, "", options)
-    with claimed(job.out):
-        _find_weights(job)
-        photos = _scan(job)
-        job = _mirroring_checked(job, photos)
-        return _export(job, photos, _fit(job, photos))
+    """Train, then make the files; see `convert.run`. OUT is claimed."""
+    job = _with_weights(training_run(folder, out, "", options))
+    photos = _scan(job)
+    job = _mirroring_checked(job, photos)
+    return _export(job, photos, _fit(job, photos))
 
 
 def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
@@ -91,9 +87,17 @@ def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
     return dataclasses.replace(job, config=config)
 
 
-def _find_weights(job: Run) -> None:
-    """Find unusable weights before the photos are decoded."""
-    find_weights(job.config.network, job.config.alpha, job.config.weights)
+def _with_weights(job: Run) -> Run:
+    """Find the first weights, so that unusable ones show before the photos are decoded."""
+    config = job.config
+    if not config.start:
+        find_weights(config.network, config.alpha, config.weights)
+        return job
+    start = Path(config.start)
+    if job.resume:
+        start = started_from(start, job.training)
+    find_start(start)
+    return dataclasses.replace(job, config=dataclasses.replace(config, start=str(start)))
 
 
 def _with_earlier_variants(job: Run, dataset: Dataset) -> Run:
@@ -109,10 +113,25 @@ def _with_earlier_variants(job: Run, dataset: Dataset) -> Run:
     return dataclasses.replace(job, variants=tuple(wanted))
 
 
-def _scan(job: Run) -> DecodedPhotos:
-    """Look at the photos before anything is spent on them."""
+def _scan(job: Run, as_before: Mapping[str, str] | None = None) -> DecodedPhotos:
+    """Look at the photos before anything is spent on them.
+
+    Args:
+        job: the run.
+        as_before: the sets of an earlier run, by SHA-256; None: the photos are split.
+    """
+    with interruptible(lambda: f"decoded photos are kept; start again: {job.command_again}"):
+        return _scanned(job, as_before)
+
+
+def _scanned(job: Run, as_before: Mapping[str, str] | None) -> DecodedPhotos:
     dataset = datasets.load(
-        job.photos, job.config.seed, job.cache, group_by=job.group_by, strict=job.strict
+        job.photos,
+        job.config.seed,
+        job.cache,
+        group_by=job.group_by,
+        strict=job.strict,
+        as_before=as_before,
     )
     counts = {name: sum(per_label.values()) for name, per_label in dataset.counts().items()}
     say(f"{job.photos}: {len(dataset.labels)} classes; photos {json.dumps(counts)}")
@@ -131,22 +150,37 @@ def _fit(job: Run, photos: DecodedPhotos) -> Checkpoint:
     about = _about(job, dataset, weights)
     if job.config.teacher:  # one that cannot be used shows before the earlier run is moved aside
         Teacher(Path(job.config.teacher), dataset.labels)
-    earlier = None if job.resume else move_aside(job.out)
+    earlier = _put_back(job, about) if job.resume else move_aside(job.out)
     if earlier:
-        say(f"{job.out} held an earlier run, which is kept in {earlier}")
+        say(f"{job.out} held another run, which is kept in {earlier}")
     checkpoint = Checkpoint(job.training, about, resume=job.resume)
-    try:
+    with interruptible(lambda: _kept_of_training(job, checkpoint)):
         train_network(photos, job.config, weights, checkpoint)
-    except KeyboardInterrupt:
-        if checkpoint.history:
-            say(
-                f"stopped; epoch {checkpoint.best_epoch}, the best of {len(checkpoint.history)}, "
-                "is kept: give the command again with --resume to go on, or make files of it with: "
-                f"python -m convert export {shlex.quote(str(job.photos))} "
-                f"-o {shlex.quote(str(job.out))}"
-            )
-        raise
     return checkpoint
+
+
+def _kept_of_training(job: Run, checkpoint: Checkpoint) -> str:
+    if not checkpoint.history:
+        return f"no epoch is done; decoded photos are kept; start again: {job.command_again}"
+    return (
+        f"epoch {checkpoint.best_epoch}, the best of {len(checkpoint.history)}, is kept; make "
+        f"files of it: {job.command_export} ; or continue: {job.command_resume}"
+    )
+
+
+def _put_back(job: Run, about: dict[str, Any]) -> Path | None:
+    """Let --resume find an earlier run that has its options and photos, where OUT's is another.
+
+    Returns: where OUT's is then; None where nothing was moved.
+    """
+    about = Checkpoint.as_kept(about)
+    if Checkpoint.about_of(job.training) == about:
+        return None
+    for earlier in earlier_runs(job.out):
+        if Checkpoint.about_of(earlier / job.training.name) == about:
+            say(f"go on with the run in {earlier}, which has the same options and photos")
+            return put_back(earlier)
+    return None
 
 
 def _about(job: Run, dataset: Dataset, weights: NDArray[np.float32]) -> dict[str, Any]:
@@ -155,6 +189,9 @@ def _about(job: Run, dataset: Dataset, weights: NDArray[np.float32]) -> dict[str
     config["weights"] = Path(job.config.weights).name  # no path in what may be published
     if job.config.teacher:
         config["teacher"] = f"SHA-256 {sha256_of(Path(job.config.teacher))}"
+    start = config.pop("start")
+    if start:
+        config["start"] = find_start(Path(start)).sha256
     return {
         "labels": list(dataset.labels),
         "photos": dataset.fingerprint,
@@ -171,6 +208,12 @@ def _config(job: Run, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _export(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
+    """Make the files; the training is kept whatever ends this."""
+    with interruptible(lambda: f"the training is kept; make files of it: {job.command_export}"):
+        return _exported(job, photos, checkpoint)
+
+
+def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
     """Convert the best epoch, measure every variant, choose on val, and report."""
     dataset = photos.dataset
     model = network_of(job.config, len(dataset.labels))

@@ -61,3 +61,41 @@ def test_a_damaged_archive_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is damaged"):
         unpacked(path, tmp_path / "cache")
     assert not any((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_archive_for_each_class_as_teachable_machine_saves_them(
+    tmp_path: Path, packed: bool
+) -> None:
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for name in ("Class 1-samples.zip", "caf\u00e9-samples.zip"):
+        archive(saved / name, "0.jpg", "1.jpg")
+    (saved / "converted_keras.txt").write_text("no photo")
+    given = saved
+    if packed:
+        given = tmp_path / "all.zip"
+        with zipfile.ZipFile(given, "w") as file:
+            for path in saved.glob("*.zip"):
+                file.write(path, f"samples/{path.name}")
+    folder = unpacked(given, tmp_path / "cache")
+    labels = [file.label for file in walk_photos(folder).files]
+    assert labels == ["Class 1"] * 2 + ["caf\u00e9"] * 2
+    assert unpacked(given, tmp_path / "cache") == folder
+    assert not list(tmp_path.glob("cache/.*"))
+
+
+def test_a_damaged_archive_among_others_is_one_line(tmp_path: Path) -> None:
+    archive(tmp_path / "a.zip", "0.jpg", content=b"x" * 1000 + PNG)
+    content = bytearray(archive(tmp_path / "b.zip", "0.jpg", content=b"x" * 1000).read_bytes())
+    content[40] ^= 255
+    (tmp_path / "b.zip").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"b\.zip: is damaged"):
+        unpacked(tmp_path, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_archives_beside_class_folders_are_no_classes(tmp_path: Path) -> None:
+    archive(tmp_path / "backup.zip", "0.jpg")
+    (tmp_path / "cat").mkdir()
+    assert unpacked(tmp_path, tmp_path / "cache") == tmp_path

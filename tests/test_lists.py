@@ -60,6 +60,7 @@ def test_roboflows_lists_lie_in_the_sets(tmp_path: Path) -> None:
     tree = lay_out(tmp_path, files, train___classes=text, valid___classes=text)
     assert counts(tree) == {f"{s}/{c}": 1 for s in ("train", "val") for c in ("cat", "dog")}
     assert set(tree.strays) == {"train/3.png", "valid/3.png"}  # of two classes: of none
+    assert tree.others == ()  # not the lists either
 
 
 def test_rows_without_a_photo_and_with_two_labels_are_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -141,7 +142,7 @@ def test_resume_wants_an_equal_training(results: dict[str, Any]) -> None:
     said = results["said"]["resume"]
     assert said["equal"] == 4
     assert said["nothing"] == said["anew"] == 0
-    told = "belongs to a training with another name; give the same options and photos, or leave"
+    told = "belongs to a training with another name; give the same options and photos, or start"
     assert told in said["other"]
     assert said["damaged"].endswith("by photo: holds a damaged training; leave --resume out")
     assert said["cut"].endswith(".weights.h5: is damaged; leave --resume out")
@@ -202,12 +203,17 @@ def cut(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
     return said
 
 
-def test_ctrl_c_keeps_the_best_so_far_and_says_how_to_go_on(cut: dict[str, Any]) -> None:
+def test_ctrl_c_keeps_the_best_so_far_and_says_how_to_go_on(
+    cut: dict[str, Any], drawn: Path
+) -> None:
     said = cut["interrupted"]
     assert said.status == 130
     assert said.lines[-1].startswith("convert: stopped; epoch ")
-    assert "give the command again with --resume to go on, or make files of it" in said.lines[-1]
-    assert "python -m convert export " in said.lines[-1]
+    commands = said.lines[-1].partition("make files of it: ")[2].split(" ; or continue: ")
+    export, train = (shlex.split(command) for command in commands)
+    line = ["python", "-m", "convert", str(drawn), "-o", str(cut["out"])]
+    assert sorted(export) == sorted([*line, "export"])
+    assert sorted(train) == sorted([*line, "train", *TRAIN, "--resume"])
     assert "Traceback" not in said.stderr
     assert said.stdout == ""
 
@@ -258,7 +264,7 @@ def test_resume_with_other_options_or_photos_is_one_line(cut: dict[str, Any]) ->
         assert "Traceback" not in said.stderr
         (line,) = [line for line in said.lines if "belongs to a training with" in line]
         assert f"another {differing}" in line
-        assert "; give the same options and photos, or leave" in line
+        assert "; give the same options and photos, or start anew from its weights" in line
 
 
 # --- a full disk

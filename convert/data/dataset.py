@@ -81,6 +81,7 @@ def load(
     *,
     group_by: str = "auto",
     strict: bool = False,
+    as_before: Mapping[str, str] | None = None,
 ) -> Dataset:
     """Scan a folder of classes, or of train/ (val/, test/) with classes, and split what is whole.
 
@@ -93,6 +94,8 @@ def load(
         cache: a folder that keeps how the photos look; None: it is computed each time.
         group_by: of convert.names.GROUP_BY.
         strict: raise an error instead of leaving photos out.
+        as_before: the set of each photo by its SHA-256, as an earlier run split them; photos that
+            it did not have are left out. None: they are split.
 
     Raises: DatasetError.
     """
@@ -110,7 +113,9 @@ def load(
     alike = np.array([overview.groups[photo.sha256] for photo in parted], np.int64)
     grouping = grouped(parted, labels, alike, 1 + len(drawn), group_by if drawn else "auto")
     whole = 1.0  # what is left of train
-    for name in drawn:
+    if as_before:
+        left_out += _split_as_before(sets, as_before, folder)
+    for name in () if as_before else drawn:
         share = HELD_OUT[name] / whole
         sets["train"], sets[name] = split(sets["train"], grouping.numbers, share, seed)
         whole -= HELD_OUT[name]
@@ -246,6 +251,17 @@ def _copies(
         for reason, photos in reasons.items()
         if photos
     ]
+
+
+def _split_as_before(
+    sets: dict[str, list[Photo]], earlier: Mapping[str, str], folder: Path
+) -> list[LeftOut]:
+    """Split as an earlier run did, and leave out the photos that it did not have."""
+    photos = [photo for of_set in sets.values() for photo in of_set]
+    new = tuple(_relative(photo, folder) for photo in photos if photo.sha256 not in earlier)
+    for name in SETS:
+        sets[name] = [photo for photo in photos if earlier.get(photo.sha256) == name]
+    return [LeftOut("photos are new since the training", new)] if new else []
 
 
 def _relative(photo: Photo, folder: Path) -> str:

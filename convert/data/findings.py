@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from convert.data.dataset import HELD_OUT
+from convert.data.dataset import HELD_OUT, MAX_UNREADABLE
 from convert.data.examine import Examined, Folder
 from convert.data.grouping.near_duplicates import group
 from convert.data.reading.set_names import SETS
@@ -113,16 +113,13 @@ def _classes(folder: Folder) -> Iterator[Finding]:
 
 
 def _unreadable(folder: Folder) -> Iterator[Finding]:
-    for photo in folder.photos:
-        if photo.fault:
-            yield Finding(
-                "error",
-                "unreadable",
-                photo.name,
-                photo.fault,
-                "remove or replace it",
-                (photo.name,),
-            )
+    """A few are left out of a training, more end it."""
+    bad = [photo for photo in folder.photos if photo.fault]
+    few = len(bad) <= MAX_UNREADABLE * len(folder.photos)
+    level = "warning" if few else "error"
+    remedy = "it is left out; replace it" if few else "remove or replace it"
+    for photo in bad:
+        yield Finding(level, "unreadable", photo.name, photo.fault, remedy, (photo.name,))
 
 
 def _pictures(folder: Folder, image_size: int) -> Iterator[Finding]:

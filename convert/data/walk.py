@@ -183,10 +183,15 @@ def _pictures(node: Node, folder: str = "") -> Iterator[tuple[Path, str]]:
 
 
 def _in_classes(others: Sequence[str], layout: Layout) -> tuple[str, ...]:
-    """The files that lie among the photos of a class; a README beside the classes is expected."""
-    roots = [f"{place.node.path}/" for place in layout.places]
-    inside = tuple(roots)
-    return tuple(name for name in others if str(layout.root / name).startswith(inside))
+    """The files that lie among the photos of a class and are no list of them.
+
+    A README beside the classes is expected.
+    """
+    inside = tuple(f"{place.node.path}/" for place in layout.places)
+    lists = {subject for _, kind, subject, _, _ in layout.notes if kind == "list"}
+    return tuple(
+        name for name in others if name not in lists and str(layout.root / name).startswith(inside)
+    )
 
 
 def _spellings(places: Sequence[Place]) -> tuple[dict[str, str], list[Note]]:

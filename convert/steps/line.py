@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
-import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,7 @@ from convert.errors import ConversionError, DatasetError, not_installed
 from convert.files import claimed
 from convert.tflite.arm import check_tools, verify_on_arm
 from convert.training.noise import import_tensorflow
+from convert.training.weights_file import AUTO, IMAGENET, NONE, check_file
 from edge.commands import complain
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
             small or tutorial.
         alpha: width of a backbone (default: 1).
         weights: of a backbone: "imagenet" (default), a file, or "none".
+        start_from: the `out` of an earlier training, from whose weights this one starts, with its
+            network and image size: for more epochs, more photos or another class.
         image_size: side, or (height, width), of what the network sees, in pixels (default: the
             network's own).
         recipe: scratch, fine-tune or tutorial (default: depends on the network). The next nine
@@ -81,8 +84,8 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
     Raises:
         EdgeError: such as DatasetError, WeightsError, TrainingError, OutputError.
     """
-    folder = _understood(Path(photos), Path(out))
-    checkpoint = _pipeline().train(folder, Path(out), given)
+    with _understood(Path(photos), Path(out), given) as folder:
+        checkpoint = _pipeline().train(folder, Path(out), given)
     return Training(Path(out) / "training", tuple(checkpoint.history), checkpoint.best_epoch)
 
 
@@ -106,8 +109,8 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
     Raises:
         EdgeError: such as DatasetError, TrainingError, ConversionError, OutputError.
     """
-    folder = _understood(Path(photos), Path(out))
-    report: Report = _pipeline().export(folder, Path(out), given)
+    with _understood(Path(photos), Path(out), given) as folder:
+        report: Report = _pipeline().export(folder, Path(out), given)
     return report
 
 
@@ -125,17 +128,18 @@ def run(photos: FilePath, out: FilePath = "out", **given: Unpack[RunOptions]) ->
     Raises:
         EdgeError: as `train` and `export`.
     """
-    folder = _understood(Path(photos), Path(out))
-    report: Report = _pipeline().run(folder, Path(out), given)
+    with _understood(Path(photos), Path(out), given) as folder:
+        report: Report = _pipeline().run(folder, Path(out), given)
     return report
 
 
-def _understood(photos: Path, out: Path) -> Path:
-    """Report how the photos are understood, before TensorFlow is imported, which takes longer.
+@contextlib.contextmanager
+def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[Path]:
+    """Claim OUT, and report how the photos are understood, before TensorFlow is imported.
 
-    Returns: the folder of photos, which is another where they are a zip archive.
+    Yields: the folder of photos, which is another where they are a zip archive.
 
-    Raises: ConversionError, DatasetError, OutputError: what can be known by now.
+    Raises: ConversionError, DatasetError, WeightsError, OutputError: what can be known by now.
     """
     if not importlib.util.find_spec("tensorflow"):
         raise not_installed("tensorflow")
@@ -148,12 +152,15 @@ def _understood(photos: Path, out: Path) -> Path:
     from convert.data.walk import walk_photos
 
     with claimed(out):
+        weights = given.get("weights", AUTO)
+        if weights not in (AUTO, IMAGENET, NONE):
+            check_file(Path(weights))
         folder = unpacked(photos, out / "cache")
         tree = walk_photos(folder)
         for line in understood(tree):
             complain("convert", line)
         labels_of_tree(tree)
-    return folder
+        yield folder
 
 
 def _pipeline() -> ModuleType:
@@ -177,10 +184,10 @@ def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -
     given: Any = options.given(parser, args)
     if step == "train":
         training = train(args.photos, args.out, **given)
+        command = options.pasted_command("export", args.photos, args.out, options.of_export(given))
         print(
             f"epoch {training.best_epoch} is the best of {len(training.history)}: "
-            f"{training.val_accuracy:.3f} on val; make files of it with: python -m convert export "
-            f"{shlex.quote(str(args.photos))} -o {shlex.quote(str(args.out))}"
+            f"{training.val_accuracy:.3f} on val; make files of it with: {command}"
         )
         return 0
     if args.verify_arm:

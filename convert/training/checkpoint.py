@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import shlex
 import shutil
 import warnings
 from pathlib import Path
@@ -38,7 +39,7 @@ class Checkpoint:
 
         Raises: TrainingError.
         """
-        self._folder, self.about = folder, json.loads(json.dumps(about))
+        self._folder, self.about = folder, self.as_kept(about)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self._older = not resume and folder.exists()  # an earlier training is there
@@ -52,6 +53,26 @@ class Checkpoint:
         if state is None:
             raise TrainingError(folder, "holds no training", "run python -m convert train first")
         return cls(folder, state["about"], resume=True)
+
+    @staticmethod
+    def as_kept(about: dict[str, Any]) -> dict[str, Any]:
+        """Data and options as a file gives them back: lists instead of tuples."""
+        kept: dict[str, Any] = json.loads(json.dumps(about))
+        return kept
+
+    @staticmethod
+    def about_of(folder: Path) -> dict[str, Any] | None:
+        """The data and options of the training in a folder; None where none can be read."""
+        try:
+            state = _read(folder)
+        except TrainingError:
+            return None
+        return state and state["about"]
+
+    @property
+    def best_path(self) -> Path:
+        """The weights of the epoch with the lowest validation loss."""
+        return self._path("best", self.best_epoch)
 
     @property
     def epochs_done(self) -> int:
@@ -67,7 +88,8 @@ class Checkpoint:
             raise TrainingError(
                 self._folder,
                 f"belongs to a training with another {differing}",
-                "give the same options and photos, or leave --resume out",
+                "give the same options and photos, or start anew from its weights: --from "
+                f"{shlex.quote(str(self._folder.parent))} instead of --resume",
             )
         self.history, self.best_epoch = state["history"], state["best_epoch"]
 

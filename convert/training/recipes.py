@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from convert.training.augment import Augmentation
 from convert.training.networks import NETWORKS
-from convert.training.weights import NONE
+from convert.training.weights_file import NONE
 
 
 @dataclass(frozen=True)

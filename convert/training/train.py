@@ -25,6 +25,7 @@ from convert.training.checkpoint import Checkpoint
 from convert.training.interrupt import between_batches
 from convert.training.precision import chosen_precision
 from convert.training.recipes import Recipe
+from convert.training.start import find_start
 from convert.training.teacher import Teacher
 from convert.training.weights import load_weights
 from edge.image.preprocess import Pixels, Size
@@ -46,6 +47,7 @@ class TrainConfig:
     weights: str = "none"  # "imagenet", "none" or a file
     precision: str = "auto"  # to compute in: "float32", "bfloat16", or what is faster here
     teacher: str = ""  # a .tflite file to learn from, beside the labels
+    start: str = ""  # OUT of an earlier training, whose weights this one starts from
     seed: int = 0
 
 
@@ -77,9 +79,9 @@ def train(
     train_set: TrainSet = photos.train, labels, weights
     steps = config.recipe.steps_per_epoch or -(-len(labels) // config.recipe.batch_size)
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result
-        model = _network(config, len(dataset.labels))
+        model, has_head = _network(config, dataset.labels)
         model.summary()
-        if not checkpoint.epochs_done:
+        if not checkpoint.epochs_done and not has_head:
             _train_head(model, train_set, (photos.val, val_labels), config)
         _compile(model, config.recipe, steps)
         checkpoint.restore(model)
@@ -112,12 +114,17 @@ def class_weights(labels: Labels, num_labels: int) -> NDArray[np.float32]:
     return (len(labels) / (num_labels * counts)).astype(np.float32)
 
 
-def _network(config: TrainConfig, num_labels: int) -> keras.Model:
-    """Build the network, its backbone's weights loaded, its lower layers frozen."""
-    precision = chosen_precision(config.precision, lambda p: _built(config, num_labels, p))
-    model = _built(config, num_labels, precision)
+def _network(config: TrainConfig, labels: tuple[str, ...]) -> tuple[keras.Model, bool]:
+    """Build the network, its first weights loaded, its lower layers frozen.
+
+    Returns: it, and whether its last layer is trained already.
+    """
+    precision = chosen_precision(config.precision, lambda p: _built(config, len(labels), p))
+    model = _built(config, len(labels), precision)
+    if config.start:
+        return model, find_start(Path(config.start)).load_into(model, labels)
     load_weights(model, config.network, alpha=config.alpha, source=config.weights)
-    return model
+    return model, False
 
 
 def network_of(config: TrainConfig, num_labels: int) -> keras.Model:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from convert.errors import WeightsError
 from convert.training.networks import NETWORKS, backbone, backbone_of
+from convert.training.weights_file import IMAGENET, NONE, check_file
 
-IMAGENET, NONE = "imagenet", "none"
 _PUBLISHED = (224, 224)  # the size of which weights exist; they fit any other without a top
 _NUM_CLASSES = 1000  # of a file that has its top
 
@@ -74,10 +74,7 @@ def _download(name: str, alpha: float) -> Weights:
 
 
 def _read(path: Path, name: str, alpha: float) -> Weights:
-    if not path.is_file():
-        raise WeightsError(path, "no such weights file", "check the path")
-    if path.suffix not in (".h5", ".keras"):
-        raise WeightsError(path, "is no weights file of Keras", "give a .h5 file")
+    check_file(path)
     base = backbone(name, _PUBLISHED, alpha)
     wanted = len(base.get_weights())
     reasons = []

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
+import re
 import shutil
 import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from convert.data.reading.set_names import is_system
 from convert.errors import DatasetError, OutputError
+from edge.sources.photos import is_picture
 
 MAX_BYTES = 50_000_000_000  # unpacked
 MAX_FILES = 1_000_000
@@ -22,30 +27,87 @@ REMEDY = "unpack it yourself and give the folder"
 
 
 def unpacked(path: Path, into: Path | None = None) -> Path:
-    """Return the folder of photos: the path itself, or what a zip archive holds.
+    """Return the folder of photos: the path itself, or what zip archives hold.
 
     Args:
-        path: a folder, or a zip archive.
+        path: a folder, or a zip archive. Where there are only archives in it, as Teachable Machine
+            saves one for each class, each becomes a folder of its name.
         into: a folder that keeps what is unpacked, for the next time; None: a temporary one, which
             goes as the process ends.
 
     Raises: DatasetError for an archive that is damaged, encrypted, too large, or writes outside.
         OutputError on a full disk.
     """
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return path
-    try:
-        with zipfile.ZipFile(path) as archive:
+    folder = path
+    if path.is_file() and zipfile.is_zipfile(path):
+        into = into or _temporary()
+        with _opened(path) as archive:
             files = _checked(path, archive)
-            if into is None:
-                into = Path(tempfile.mkdtemp(prefix="convert-"))
-                atexit.register(shutil.rmtree, into, ignore_errors=True)
             folder = into / f"{path.stem}-{_key(files)}"
             if not folder.is_dir():
                 _unpack(path, archive, files, folder)
-            return folder
+    inner = _archives_in(folder)
+    return _each_unpacked(folder, inner, into or _temporary()) if inner else folder
+
+
+def _temporary() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="convert-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive. Raises: DatasetError where it is damaged, now or while it is read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError) as error:
         raise DatasetError(path, f"is damaged ({error})", "copy it again") from error
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+        raise DatasetError(path, fault, "change its rights") from error
+
+
+def _archives_in(folder: Path) -> list[Path]:
+    """The zip archives of a folder that holds no folders and no images beside them."""
+    if not folder.is_dir():
+        return []
+    try:
+        entries = [
+            path
+            for path in sorted(folder.iterdir())
+            if not path.name.startswith(".") and not is_system(path.name)
+        ]
+    except OSError:  # the walk reports it
+        return []
+    if len(entries) == 1 and entries[0].is_dir():
+        return _archives_in(entries[0])
+    if any(path.is_dir() or is_picture(path) for path in entries):
+        return []
+    return [path for path in entries if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)]
+
+
+def _each_unpacked(folder: Path, archives: Sequence[Path], into: Path) -> Path:
+    """Unpack archives side by side, each into a folder of its name, all or none."""
+    digest = hashlib.sha256()
+    for path in archives:
+        with _opened(path) as archive:
+            digest.update(f"{path.name} {_key(_checked(path, archive))}\n".encode())
+    target = into / f"{folder.name}-{digest.hexdigest()[:16]}"
+    if target.is_dir():
+        return target
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for path in archives:
+            with _opened(path) as archive:
+                name = re.sub(r"[-_ ]samples$", "", path.stem)  # Teachable Machine's
+                _unpack(path, archive, _checked(path, archive), partial / name)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
 
 
 def _checked(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

@@ -1,0 +1,27 @@
+"""Check a file of weights before TensorFlow is imported, which takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from convert.errors import WeightsError
+
+IMAGENET, NONE, AUTO = "imagenet", "none", "auto"
+_SIGNATURES = {".h5": b"\x89HDF\r\n\x1a\n", ".keras": b"PK"}  # of HDF5, and of a zip archive
+
+
+def check_file(path: Path) -> None:
+    """Raise WeightsError where a file cannot hold weights of Keras."""
+    if not path.is_file():
+        raise WeightsError(path, "no such weights file", "check the path")
+    if path.suffix not in _SIGNATURES:
+        raise WeightsError(path, "is no weights file of Keras", "give a .h5 file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise WeightsError(
+            path, f"cannot be read ({error.strerror})", "change its rights"
+        ) from error
+    if not head.startswith(_SIGNATURES[path.suffix]):
+        raise WeightsError(path, "is damaged, or no HDF5 file", "copy it again")
