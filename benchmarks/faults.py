@@ -98,8 +98,11 @@ def _starts(folder: Path) -> tuple[int, int]:
         for kind, damage in DAMAGES.items():
             model.write_bytes(damage(whole))
             with _service(folder, options) as port:
-                vitals = _live(port)["vitals"]
-                runs, tells = vitals["version"] == version, str(model) in vitals["trouble"]
+                vitals = _live(port)["health"]
+                runs, tells = (
+                    vitals["model_version"] == version,
+                    str(model) in vitals["model_problem"],
+                )
                 if url:
                     tells &= str(model) in _told(url, model)
             complain(NAME, f"{kind}: {'the last good one' if runs else 'wrong'}")
@@ -114,7 +117,7 @@ def _told(url: str, model: Path) -> str:
     end = time.monotonic() + ENOUGH_S
     while time.monotonic() < end:
         done = subprocess.run([*words, "-C", "1", "-W", "15"], capture_output=True, check=False)
-        if done.stdout and str(model) in (told := json.loads(done.stdout)["model_trouble"]):
+        if done.stdout and str(model) in (told := json.loads(done.stdout)["model_problem"]):
             return str(told)
         time.sleep(0.2)
     return ""
@@ -133,7 +136,7 @@ def _damaged_picture(folder: Path, seconds: int) -> tuple[int, int]:
     options += ["-m", models_folder() / "hotdog-scratch.tflite"]
     with _service(folder, options) as port:
         time.sleep(seconds)
-        looked = _live(port)["vitals"]["unreadable"]
+        looked = _live(port)["health"]["unreadable"]
     return looked, sum("damaged.jpg" in line for line in (folder / "log").open())
 
 
@@ -164,7 +167,7 @@ def _live(port: int) -> dict[str, Any]:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/latest.json", timeout=5) as told:
                 latest: dict[str, Any] = json.load(told)
-            if latest["sighting"]:
+            if latest["result"]:
                 return latest
         except OSError:
             pass  # it is not there yet

@@ -175,7 +175,7 @@ def _watched(pid: int, port: int, viewers: int, seconds: int) -> tuple[float, fl
     before = _processor_s(pid)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        sighting = _latest(port)["sighting"]
+        sighting = _latest(port)["result"]
         if sighting and sighting["frame"] != number:
             number = sighting["frame"]
             ages.append(sighting["age_ms"])
@@ -209,7 +209,7 @@ def _latest(port: int) -> dict[str, Any]:
 
 def _first_picture(port: int) -> float:
     """From asking for the page until the stream's first image has come, in s."""
-    while not _latest(port)["sighting"]:
+    while not _latest(port)["result"]:
         time.sleep(0.05)
     began = time.monotonic()
     for path in ("/", "/page.css", "/page.js", "/latest.json"):

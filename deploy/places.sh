@@ -62,7 +62,7 @@ one_at_a_time() {
 # Python that sees neither the current folder nor anybody's own packages.
 python() { python3 -I "$@"; }
 
-# The version that is in place, such as versions/0.1.0-1a2b3c4d; empty where there is none.
+# The version that is in place, such as versions/0.2.0-1a2b3c4d; empty where there is none.
 in_place() { readlink "$opt/current" || :; }
 
 hash_of() { sha256sum <"$1" | cut -c -64; }

@@ -71,7 +71,7 @@ switch_link() {
     sync -f "$opt"
 }
 
-# The version whose Python is the service's process, such as versions/0.1.0-1a2b3c4d; empty where it does not run.
+# The version whose Python is the service's process, such as versions/0.2.0-1a2b3c4d; empty where it does not run.
 running() {
     systemd_runs || return 0
     main=$(property MainPID)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edge.sources.frame import Frame
     from edge.sources.photos import photos
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Category",
     "ConfigurationError",

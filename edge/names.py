@@ -17,6 +17,19 @@ FILTERS = ("antialias", "bilinear", "nearest")
 TUNED = "tuned.json"  # what edge-benchmark --apply writes
 TURNS = (0, 90, 180, 270)  # degrees clockwise
 
+# Schema numbers of the JSON documents that other programs parse (docs/formats.md has the keys). One
+# is raised when a key is removed or changes its meaning, not when one is added.
+RESULT_SCHEMA = 1  # edge-classify, edge-watch, latest.json, snapshots, /frame.json
+PAGE_SCHEMA = 1  # /latest.json, /history.json and /events.json of the live page
+MQTT_SCHEMA = 1
+BENCHMARK_SCHEMA = 2  # edge-benchmark, and its saved baselines
+TUNED_SCHEMA = 2  # what edge-benchmark --apply writes
+DOCTOR_SCHEMA = 1
+CHECK_SCHEMA = 1  # python -m convert check --format json
+CARD_SCHEMA = 1  # card.json
+EDGE_JSON_SCHEMA = 1  # edge.json in a model file
+SCORE_DIGITS = 6  # of a score in JSON
+
 
 def lazily(
     package: str, public: "Sequence[str]", modules: "Mapping[str, Sequence[str]]"

@@ -26,7 +26,7 @@ WORDS = {
     r"so (?:many|much|long)": "the number and its unit",
     r"afresh": "again; restart",
     r"answer(?:s|ed|ing)?": "prediction, result, label; response, reply",
-    r"(?:longest|largest)": "maximum, at most",
+    r"(?:longest|largest)(?! (?:power|of)\b)": "maximum, at most",
     r"(?:some|no)body": "someone, no one; viewers, clients",
     r"(?:those|people) who look": "viewers",
     r"(?:not |a )?quiet": "busy, idle",

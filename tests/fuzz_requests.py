@@ -114,7 +114,7 @@ def run(count: int, seed: int) -> tuple[Counter[str], list[str]]:
             statuses[answer[9:12].decode(errors="replace") or "closed"] += 1
             if wrong:
                 faults.append(f"request {number} of seed {seed} {wrong}: {request[:200]!r}")
-        before = service.document("/latest.json")["sighting"]["frame"]
+        before = service.document("/latest.json")["result"]["frame"]
         service.after(before + 3)
         said = service.stderr.read_text()
         if said.count("\n") != 1:

@@ -78,7 +78,7 @@ class Watching:
 
         def enough() -> dict[str, Any] | None:
             latest = self.document("/latest.json")
-            return latest if latest["sighting"] and latest["sighting"]["frame"] >= frames else None
+            return latest if latest["result"] and latest["result"]["frame"] >= frames else None
 
         return until(enough)
 

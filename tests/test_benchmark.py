@@ -362,7 +362,7 @@ def test_a_stage_that_got_slower_is_named(found: Findings, tmp_path: Path) -> No
     assert named == {"copy"}
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"version": 0}', '{"version": 1, "rows": [{}]}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"schema": 0}', '{"schema": 1, "rows": [{}]}'])
 def test_a_baseline_that_is_none_is_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "base.json").write_text(content)
     with pytest.raises(BaselineError, match="--save"):

@@ -322,7 +322,7 @@ def test_the_summary_is_the_last_record_of_json(tree: Path) -> None:
     summary = last["summary"]
     assert (summary["classified"], summary["failed"], summary["unknown"]) == (5, 0, 5)
     assert summary["labels"] == {}
-    assert summary["accuracy"]["right"] == 3  # of the top category, before the threshold
+    assert summary["accuracy"]["correct"] == 3  # of the top category, before the threshold
     assert {"folder": "nothotdog", "label": "hotdog", "count": 1} in summary["confusion"]
     whole = classify("--summary", "--format", "json", tree / "other")
     assert "accuracy" not in json.loads(whole.stdout)[-1]["summary"]

@@ -139,7 +139,7 @@ def test_a_file_says_what_it_is(out: Path) -> None:
     card = card_of(out)
     for variant in card["variants"]:
         said = edge_json(out / variant["file"])
-        assert said["format"] == 1
+        assert said["schema"] == 1
         assert said["network"] == card["config"]["network"]
         assert said["variant"] == variant["variant"]
         assert said["labels"] == card["labels"]

@@ -50,7 +50,7 @@ def test_the_accuracy_is_the_cards(held_out: Path, converted: Path) -> None:
     chosen = done.stdout.split(f"{converted / card['recommended']}: ")[1]
     assert f"answers {100 * at_threshold['coverage']:.1f} %" in chosen
     assert f"which {100 * at_threshold['precision']:.1f} % are right" in chosen
-    for label, share in at_threshold["false_alarms"].items():
+    for label, share in at_threshold["false_positives"].items():
         assert f"false positives, {label}: {100 * share:.1f} % of" in chosen
 
 

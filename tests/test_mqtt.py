@@ -116,7 +116,7 @@ def test_states_events_and_availability(tmp_path: Path, source: Path) -> None:
         assert len(set(identities)) == len(identities)
         _, state = listener.messages("/state")[-1]
         assert state["label"] == state["state"] and 0 < state["fps"] < 12
-        assert (state["events_lost"], state["model_trouble"]) == (0, "")
+        assert (state["events_lost"], state["model_problem"]) == (0, "")
         assert state["model"] == MODEL.name
         assert listener.messages("/snapshot")
         with Listener(broker, "edge-classify/+/snapshot", "-C", "1", "-N", "-F", "%x") as late:

@@ -144,7 +144,7 @@ def test_the_card_is_json_and_says_what_was_chosen() -> None:
     assert card["threshold"]["value"] == found.threshold.value
     assert card["threshold"]["reached_on_val"] is found.threshold.reached
     assert card["threshold"]["val"]["coverage"] == round(found.threshold.coverage, 4)
-    assert set(card["threshold"]["test"]["false_alarms"]) == {"hotdog", "nothotdog"}
+    assert set(card["threshold"]["test"]["false_positives"]) == {"hotdog", "nothotdog"}
     assert card["test_against_float32"]["agreement"] == 1.0
 
 

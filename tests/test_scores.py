@@ -135,13 +135,13 @@ def test_per_class_figures_are_those_by_hand() -> None:
     assert (key.precision, key.recall) == (1.0, 1 / 2)
     assert key.f1 == pytest.approx(2 / 3)
     assert [c.count for c in (cup, fish, key)] == [2, 2, 2]
-    assert [c.answers for c in (cup, fish, key)] == [2, 3, 1]
+    assert [c.predicted for c in (cup, fish, key)] == [2, 3, 1]
 
 
 def test_a_label_without_photos_or_answers_divides_by_nothing() -> None:
     scores = np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0]], np.float32)
     absent = per_class(scores, np.array([0, 1]))[2]
-    assert asdict(absent) == {"precision": 0, "recall": 0, "f1": 0, "count": 0, "answers": 0}
+    assert asdict(absent) == {"precision": 0, "recall": 0, "f1": 0, "count": 0, "predicted": 0}
 
 
 # --- temperature
@@ -288,12 +288,12 @@ def test_figures_at_a_threshold_by_hand() -> None:
     found = at_threshold(SCORES, LABELS, 0.60)
     assert found.coverage == pytest.approx(5 / 6)
     assert found.precision == pytest.approx(4 / 5)
-    assert found.false_alarms == (0.0, 1 / 4, 0.0)
+    assert found.false_positives == (0.0, 1 / 4, 0.0)
 
 
 def test_a_threshold_that_refuses_all_is_no_precision() -> None:
     found = at_threshold(SCORES, LABELS, 0.99)
-    assert (found.coverage, found.precision, sum(found.false_alarms)) == (0.0, 0.0, 0.0)
+    assert (found.coverage, found.precision, sum(found.false_positives)) == (0.0, 0.0, 0.0)
 
 
 def test_a_chosen_threshold_survives_json() -> None:

@@ -400,7 +400,7 @@ def test_a_picture_that_is_gone_is_an_error_of_the_picture(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"on": ("asked",)},
+        {"on": ("request",)},
         {"on": ("always",)},
         {"below": 1.5},
         {"every_s": -1.0},

@@ -38,7 +38,7 @@ def test_many_labels_give_the_most_common_mistakes_instead_of_a_matrix() -> None
         "  label 3 taken for label 4  2",
         "  label 1 taken for label 2  1",
     ]
-    assert summary.as_dict()["accuracy"]["right"] == 30
+    assert summary.as_dict()["accuracy"]["correct"] == 30
 
 
 def test_other_folders_and_stdin_are_not_judged() -> None:
@@ -59,4 +59,4 @@ def test_the_folder_is_found_from_inside_it(
     monkeypatch.chdir(tmp_path / "key")
     summary = Summary(["cup", "key"], 0.0)
     summary.result(result("a.jpg", 1, ["cup", "key"]))
-    assert summary.as_dict()["accuracy"]["right"] == 1
+    assert summary.as_dict()["accuracy"]["correct"] == 1

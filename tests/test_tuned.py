@@ -53,7 +53,7 @@ def test_a_card_that_moved_to_another_board_is_measured_anew(root: Path, tmp_pat
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"version": 1}', '{"version": 2, "measured": 3}', "\xff"],
+    ["", "[]", "{}", '{"schema": 1}', '{"schema": 2, "measured": 3}', "\xff"],
 )
 def test_a_damaged_file_is_as_none(root: Path, content: str) -> None:
     path = tuned.place(root)

@@ -49,37 +49,37 @@ def pixels(content: bytes) -> np.ndarray:
 
 
 def test_the_newest_result_and_how_the_service_fares(service: Watching) -> None:
-    latest = until(lambda: (told := service.after(20))["sighting"]["state"] == "hotdog" and told)
-    result = latest["sighting"]
+    latest = until(lambda: (told := service.after(20))["result"]["state"] == "hotdog" and told)
+    result = latest["result"]
     assert (result["label"], result["state"], result["source"]) == ("hotdog", "hotdog", str(HOTDOG))
     assert latest["fresh"] and latest["controls"] and latest["dropped"] == 0
     assert latest["threshold"] == pytest.approx(0.918, abs=0.001)
     for times in latest["latency_ms"].values():
         assert 0 < times["p50"] <= times["p90"] <= times["p99"]
-    vitals = latest["vitals"]
+    vitals = latest["health"]
     assert vitals["labels"] == ["hotdog", "nothotdog"] and vitals["model"] == "hotdog.tflite"
-    assert 1 < vitals["fps"] < 12 and re.fullmatch(r"[0-9a-f]{12}", vitals["version"])
+    assert 1 < vitals["fps"] < 12 and re.fullmatch(r"[0-9a-f]{12}", vitals["model_version"])
     assert vitals["sinks"][f"web page on {0}"] == {"failures": 0, "lost": 0}
 
 
 def test_history_goes_on_from_a_frame(service: Watching) -> None:
     service.after(20)
     points = service.document("/history.json")["points"]
-    assert [p["number"] for p in points] == sorted({p["number"] for p in points})
-    gaps = np.diff([p["at"] for p in points])
+    assert [p["frame"] for p in points] == sorted({p["frame"] for p in points})
+    gaps = np.diff([p["unix_s"] for p in points])
     assert len(points) >= 3 and gaps.min() > 0.3  # at most two a second
     assert points[-1]["scores"]["hotdog"] > 0.9 and points[-1]["state"] == "hotdog"
-    later = service.document(f"/history.json?since={points[1]['number']}")["points"]
+    later = service.document(f"/history.json?since={points[1]['frame']}")["points"]
     assert later[: len(points) - 2] == points[2:]
 
 
 def test_changes_come_with_their_pictures(service: Watching) -> None:
     service.after(5)
     event = until(
-        lambda: next((e for e in service.document("/events.json")["events"] if e["picture"]), None)
+        lambda: next((e for e in service.document("/events.json")["events"] if e["image"]), None)
     )
     assert (event["from"], event["to"]) == ("unknown", "hotdog")
-    answer, content = service.get(f"/{event['picture']}")
+    answer, content = service.get(f"/{event['image']}")
     assert answer.getheader("Content-Type") == "image/jpeg"
     assert pixels(content).shape == (240, 320, 3)
     assert service.get("/events/999999.jpg")[0].status == 404
@@ -108,7 +108,7 @@ def test_health_is_bad_while_nothing_comes(tmp_path: Path) -> None:
             rf"no result for \d+ s: {gone}: no such file or folder\n", content.decode()
         )
         latest = service.document("/latest.json")
-        assert latest["sighting"] is None and latest["latency_ms"] is None
+        assert latest["result"] is None and latest["latency_ms"] is None
 
 
 def test_a_folder_without_a_new_picture_is_healthy(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_folder_without_a_new_picture_is_healthy(tmp_path: Path) -> None:
     options = ("--no-repeat", "--follow")
     with watching(tmp_path, tmp_path / "incoming", *options) as service:
         until(lambda: service.get("/healthz")[0].status == 200)
-        vitals = service.document("/latest.json")["vitals"]
+        vitals = service.document("/latest.json")["health"]
         assert (vitals["waiting"], vitals["idle"]) == ("no new image", True)
         assert service.get("/frame.jpg")[0].status == service.get("/input.png")[0].status == 404
 
@@ -363,7 +363,7 @@ def test_a_hundred_viewers(service: Watching) -> None:
     before = service.document("/latest.json")
     for _ in range(2):
         assert all(len(part(each)) > 1000 for each in viewers)
-    after = service.after(before["sighting"]["frame"] + 10)
+    after = service.after(before["result"]["frame"] + 10)
     assert before["viewers"] == 100 and after["fresh"]
     for each in viewers:
         each.close()
@@ -408,7 +408,7 @@ def test_a_taken_port_does_not_end_the_loop(tmp_path: Path) -> None:
             until(lambda: (tmp_path / "latest.json").exists())
             taken.close()
             service.said(r"web page on \d+: works again")
-            assert service.after(2)["vitals"]["sinks"][f"web page on {port}"]["failures"] >= 1
+            assert service.after(2)["health"]["sinks"][f"web page on {port}"]["failures"] >= 1
 
 
 def test_it_ends_in_time_while_somebody_looks(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class ClassScores:
     recall: float  # share of this label's photos that are predicted as it
     f1: float  # harmonic mean of the two
     count: int  # photos of this label
-    answers: int  # photos predicted as this label
+    predicted: int  # photos predicted as this label
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class AtThreshold:
 
     coverage: float  # share of photos above the threshold
     precision: float  # share of these predictions that are correct; 0 if there are none
-    false_alarms: tuple[float, ...]  # per label: share of other labels' photos predicted as it
+    false_positives: tuple[float, ...]  # per label: share of other labels' photos predicted as it
 
 
 def answers(scores: Scores) -> Labels:
@@ -254,7 +254,7 @@ def at_threshold(scores: Scores, labels: Labels, value: float) -> AtThreshold:
     return AtThreshold(
         coverage=float(answered.mean()),
         precision=float(_ratio((answered & (given == labels)).sum(), answered.sum())),
-        false_alarms=tuple(_ratio(false, others).tolist()),
+        false_positives=tuple(_ratio(false, others).tolist()),
     )
 
 

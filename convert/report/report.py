@@ -25,6 +25,7 @@ from convert.measure.scores import (
 )
 from convert.report.verdict import SHIP, Verdict, judge
 from edge.image.preprocess import Pixels
+from edge.names import CARD_SCHEMA
 
 MOST_LOST = 0.01  # of validation accuracy, for a smaller file
 ABOUT = 1.1  # sizes and times this close count as equal
@@ -179,6 +180,7 @@ def largest_drop(keras: Accuracy, variants: Sequence[Variant]) -> float:
 def card_json(report: Report) -> dict[str, Any]:
     """Collect the content of a model card; no path and no photo is in it."""
     return {
+        "schema": CARD_SCHEMA,
         "name": report.name,
         "command": report.command,
         "labels": list(report.labels),
@@ -188,7 +190,7 @@ def card_json(report: Report) -> dict[str, Any]:
         "recommendation": report.sentence,
         "verdict": report.verdict.level,
         "verdict_reasons": list(report.verdict.reasons),
-        "held_out_photos_are": report.worth,
+        "figures_are_of": report.worth,
         "balanced_accuracy": {
             name: round(balanced_accuracy(found.scores, found.labels), 4)
             for name, found in report.sets.items()
@@ -237,15 +239,15 @@ def _threshold(report: Report) -> dict[str, Any]:
     measured = {}
     for name in report.sets:
         found = report.at_threshold(name)
-        alarms = [round(share, 4) for share in found.false_alarms]
+        alarms = [round(share, 4) for share in found.false_positives]
         measured[name] = {
             "coverage": round(found.coverage, 4),
             "precision": round(found.precision, 4),
-            "false_alarms": dict(zip(report.labels, alarms, strict=True)),
+            "false_positives": dict(zip(report.labels, alarms, strict=True)),
         }
     return {
         "value": report.threshold.value,
-        "wanted_precision": report.threshold.wanted,
+        "requested_precision": report.threshold.wanted,
         "reached_on_val": report.threshold.reached,
         "precision_to_expect": round(report.threshold.promise, 4),
         **measured,

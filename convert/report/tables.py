@@ -72,9 +72,9 @@ def class_rows(report: Report) -> Rows:
 
 
 def _figures(found: ClassScores) -> tuple[str, ...]:
-    precision = f"{found.precision:.3f}" if found.answers else NONE
+    precision = f"{found.precision:.3f}" if found.predicted else NONE
     recall = f"{found.recall:.3f}" if found.count else NONE
-    f1 = f"{found.f1:.3f}" if found.count + found.answers else NONE
+    f1 = f"{found.f1:.3f}" if found.count + found.predicted else NONE
     return str(found.count), precision, recall, f1
 
 
@@ -90,8 +90,8 @@ def threshold_rows(report: Report) -> Rows:
     rows: Rows = [header]
     for name, found in report.sets.items():
         at = report.at_threshold(name)
-        worst = max(range(len(report.labels)), key=lambda i: at.false_alarms[i])
-        alarms = f"{100 * at.false_alarms[worst]:.1f} % ({report.labels[worst]})"
+        worst = max(range(len(report.labels)), key=lambda i: at.false_positives[i])
+        alarms = f"{100 * at.false_positives[worst]:.1f} % ({report.labels[worst]})"
         shares = f"{at.coverage:.3f}", f"{at.precision:.3f}"
         rows.append((name, str(found.accuracy), *shares, alarms))
     return rows

@@ -24,6 +24,7 @@ from convert.report.sheet import sheet
 from edge.commands.arguments import count
 from edge.errors import ImageError, one_line
 from edge.image.preprocess import Pixels, read_image
+from edge.names import CHECK_SCHEMA
 
 MOST_LINES = 20  # findings of one kind that text shows; JSON has all
 MOST_TILES = 200  # on the sheet
@@ -134,6 +135,7 @@ def _as_json(check: PhotoCheck) -> dict[str, Any]:
     folder, findings = check.folder, check.findings
     read = [photo for photo in folder.photos if not photo.fault]
     return {
+        "schema": CHECK_SCHEMA,
         "photos": len(folder.photos),
         "counts": check.counts,
         "pixels_min_median_max": _sides(folder),

@@ -175,7 +175,7 @@ def main(arguments: argparse.Namespace) -> int:
             f"  at its threshold {found.threshold:.3f}: coverage {100 * answered.coverage:.1f} %, "
             f"of which {100 * answered.precision:.1f} % are right"
         )
-        for label, share in zip(found.labels, answered.false_alarms, strict=True):
+        for label, share in zip(found.labels, answered.false_positives, strict=True):
             print(f"  false positives, {label}: {100 * share:.1f} % of the other labels' photos")
         if len(found.labels) <= 20:
             print(_table(found.labels, found.confusion.tolist()), flush=True)

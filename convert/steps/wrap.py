@@ -18,6 +18,7 @@ from edge.classifier.known import ensure_sound
 from edge.classifier.model import Model, read_model
 from edge.commands.arguments import add_fact_arguments, facts
 from edge.image.preprocess import PREPROCESSING_VERSION, Framing, InputSpec, Normalization
+from edge.names import EDGE_JSON_SCHEMA
 
 NAME = "convert wrap"
 FRAMINGS = {"stretch": "squash", "crop": "crop", "pad": "pad"}
@@ -84,7 +85,7 @@ def wrap(path: Path, out: Path, options: dict[str, Any]) -> int:
         _check(model)
         labels, spec = model.labels, model.input
         told: dict[str, Any] = {
-            "format": 1,
+            "schema": EDGE_JSON_SCHEMA,
             "edge_classify": __version__,
             "wrapped_sha256": hashlib.sha256(content).hexdigest(),
             "labels": list(labels),

@@ -43,7 +43,7 @@ class Server:
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # what an import says is no news
+                stderr=subprocess.DEVNULL,  # messages of imports are no news
                 text=True,
                 env=child.environment(),
                 process_group=0,  # whose end is this process's business, not the terminal's

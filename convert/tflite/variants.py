@@ -33,6 +33,7 @@ from edge import __version__
 from edge.classifier.metadata import read_metadata
 from edge.errors import EdgeError
 from edge.image.preprocess import PREPROCESSING_VERSION, Normalization
+from edge.names import EDGE_JSON_SCHEMA
 
 # Rescaling is in the graph: pixels go in as they are.
 PIXELS_AS_THEY_ARE = Normalization(mean=0.0, std=1.0)
@@ -107,7 +108,7 @@ def _draft(basis: Basis, name: str, converted: Path) -> Draft:
     job, dataset, content = basis.job, basis.dataset, converted.read_bytes()
     inspect(content, name)
     facts: dict[str, Any] = {
-        "format": 1,
+        "schema": EDGE_JSON_SCHEMA,
         "edge_classify": __version__,
         "network": job.config.network,
         "variant": name,

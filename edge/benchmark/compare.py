@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from edge.benchmark.report import VERSION, Findings, Row
+from edge.benchmark.report import Findings, Row
 from edge.benchmark.samples import Ratio, Samples, ratio
 from edge.classifier.selection import threads_of
 from edge.errors import EdgeError
 from edge.files import replace_file
+from edge.names import BENCHMARK_SCHEMA
 
 SLOWER, FASTER, ALIKE = "slower", "faster", "alike"
 LATENCIES = ("invoke", "whole")
@@ -67,8 +68,8 @@ def read_baseline(path: Path) -> dict[str, Any]:
         raise BaselineError(path, f"cannot be read ({error.strerror})", remedy) from error
     except ValueError as error:
         raise BaselineError(path, "is no JSON", remedy) from error
-    if not isinstance(baseline, dict) or baseline.get("version") != VERSION:
-        raise BaselineError(path, f"is no baseline of version {VERSION}", remedy)
+    if not isinstance(baseline, dict) or baseline.get("schema") != BENCHMARK_SCHEMA:
+        raise BaselineError(path, f"is no baseline of schema {BENCHMARK_SCHEMA}", remedy)
     rows = baseline.get("rows")
     if not isinstance(rows, list) or not all("samples_ns" in row for row in rows):
         raise BaselineError(path, "holds no samples", remedy)
@@ -107,8 +108,8 @@ def differences(findings: Findings, baseline: Mapping[str, Any]) -> Iterator[str
         now, then = getattr(findings.after, name), baseline["after"].get(name)
         if now != then:
             yield f"the baseline was measured elsewhere: {name} was {then}, and is {now}"
-    if findings.picture != baseline["picture"]:
-        yield f"the baseline's image was {baseline['picture']}"
+    if findings.image != baseline["image"]:
+        yield f"the baseline's image was {baseline['image']}"
     kept = {(row["model"], row["runtime_name"], row["threads"]): row for row in baseline["rows"]}
     for row in findings.rows:
         before = kept.get(row.key)

@@ -21,8 +21,8 @@ from edge.benchmark.samples import Latency, drift, summarize
 from edge.benchmark.stages import Stages
 from edge.benchmark.timing import Clock, WarmUp
 from edge.classifier.runtime import Delegated
+from edge.names import BENCHMARK_SCHEMA
 
-VERSION = 2
 PACKAGES = ("edge-classify", "numpy", "pillow", "ai-edge-litert", "tflite-runtime", "picamera2")
 STAGES = ("decode", "resize", "copy", "invoke", "rank")
 MOST_DRIFT = 0.1  # between the rounds' p50
@@ -66,13 +66,13 @@ class Row:
 class Findings:
     """All results of a benchmark."""
 
-    version: int
+    schema: int
     edge_classify: str
     measured_at: str
     command: str
     role: str  # what --as calls the model, such as "current"; empty for none
-    picture: str
-    picture_sha256: str
+    image: str
+    image_sha256: str
     partial: bool
     packages: Mapping[str, str]  # versions
     doubts: tuple[str, ...]  # why the figures are not reliable
@@ -100,13 +100,13 @@ def findings(taking: Taking, command: str, picture: str, role: str = "") -> Find
     """
     rows = tuple(_row(taken, taking.after) for taken in taking.taken)
     return Findings(
-        version=VERSION,
+        schema=BENCHMARK_SCHEMA,
         edge_classify=__version__,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         role=role,
-        picture=picture,
-        picture_sha256=taking.picture_sha256,
+        image=picture,
+        image_sha256=taking.picture_sha256,
         partial=taking.partial,
         packages=packages(),
         doubts=tuple(doubts(taking.before, taking.during, taking.after)),

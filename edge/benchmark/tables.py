@@ -133,7 +133,7 @@ def footer(findings: Findings) -> Iterator[str]:
         yield "partial: it was interrupted"
     yield (
         "p50, p90 (MLPerf's single-stream latency), p99: invoke alone; whole: decode, resize, "
-        f"copy, invoke, rank, of {findings.picture}"
+        f"copy, invoke, rank, of {findings.image}"
     )
     yield machine(findings.before, findings.after)
     clocks = [row.clock for row in findings.rows if row.clock]

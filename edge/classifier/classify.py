@@ -12,6 +12,7 @@ import numpy as np
 from edge.classifier.model import Model
 from edge.errors import ImageError, ScoresError
 from edge.image.preprocess import Prepared
+from edge.names import RESULT_SCHEMA, SCORE_DIGITS
 from edge.sources.frame import Frame
 
 if TYPE_CHECKING:
@@ -48,11 +49,16 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON takes; scores to 6 digits, times to microseconds."""
         return {
+            "schema": RESULT_SCHEMA,
             "source": self.source,
             "label": self.label,
-            "score": round(self.score, 6),
+            "score": round(self.score, SCORE_DIGITS),
             "categories": [
-                {"index": c.index, "label": c.label, "score": round(c.score, 6)}
+                {
+                    "index": c.index,
+                    "label": c.label,
+                    "score": round(c.score, SCORE_DIGITS),
+                }
                 for c in self.categories
             ],
             "preprocess_ms": round(self.preprocess_ms, 3),

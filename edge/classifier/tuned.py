@@ -2,7 +2,7 @@
 
 A JSON file, the user's before the system's:
 
-    {"version": 2, "machine": "Raspberry Pi 5 Model B Rev 1.0", "num_cores": 4,
+    {"schema": 2, "machine": "Raspberry Pi 5 Model B Rev 1.0", "num_cores": 4,
      "model": "/home/pi/mine.tflite",          the one to use where none is named, or ""
      "measured": {"<sha256 of the model>": {
          "name": "mine.tflite", "measured_at": "2026-11-25T05:00:00+00:00",
@@ -25,9 +25,8 @@ from typing import Any, NamedTuple
 
 from edge import board
 from edge.files import replace_file, settings_places
-from edge.names import TUNED
+from edge.names import TUNED, TUNED_SCHEMA
 
-VERSION = 2
 MOST_THREADS = 256
 NEARLY = 1.03  # as fast as the fastest: then fewer threads, which leave others a core
 
@@ -118,7 +117,7 @@ def keep(
     before = _read(path, root)
     entries = {**before.measured, **measured}
     said = {
-        "version": VERSION,
+        "schema": TUNED_SCHEMA,
         **dict(zip(("machine", "num_cores"), _machine(root), strict=True)),
         "model": model or before.model,
         "measured": {sha256: one._asdict() for sha256, one in entries.items()},
@@ -131,7 +130,7 @@ def keep(
 def _read(path: Path, root: Path) -> Tuned:
     try:
         said = json.loads(path.read_bytes())
-        if said["version"] != VERSION or [said["machine"], said["num_cores"]] != _machine(root):
+        if said["schema"] != TUNED_SCHEMA or [said["machine"], said["num_cores"]] != _machine(root):
             return Tuned()
         entries = {sha256: _measured(one) for sha256, one in said["measured"].items()}
         return Tuned(str(said["model"]), entries)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.commands.terminal import is_coloured, width_of
 from edge.errors import one_line
+from edge.names import RESULT_SCHEMA
 
 if TYPE_CHECKING:
     from edge.classifier.classify import Result
@@ -88,10 +89,10 @@ class _JsonLines(Writer):
         self._write(result.as_dict())
 
     def failure(self, source: str, error: str) -> None:
-        self._write({"source": source, "error": error})
+        self._write({"schema": RESULT_SCHEMA, "source": source, "error": error})
 
     def summary(self, summary: Summary) -> None:
-        self._write({"summary": summary.as_dict()})
+        self._write({"schema": RESULT_SCHEMA, "summary": summary.as_dict()})
 
     def _write(self, record: dict[str, Any]) -> None:
         print(json.dumps(record), flush=True)
@@ -126,6 +127,7 @@ class _Csv(Writer):
 
     def result(self, result: Result) -> None:
         record = result.as_dict()
+        del record["schema"]  # a CSV file has one header
         for place, category in enumerate(record.pop("categories")[1:], start=2):
             record |= {f"label_{place}": category["label"], f"score_{place}": category["score"]}
         self._write(record)

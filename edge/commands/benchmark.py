@@ -44,7 +44,7 @@ from edge.commands.progress import ShareBar
 from edge.errors import EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
 from edge.image.preprocess import read_image
-from edge.names import PACKAGES, RUNTIMES
+from edge.names import BENCHMARK_SCHEMA, PACKAGES, RUNTIMES
 
 NAME = "edge-benchmark"
 STREAM_S = 10.0
@@ -367,7 +367,11 @@ def _stream(args: argparse.Namespace, combinations: Sequence[Combination]) -> in
                 failed = True
                 complain(NAME, error)
                 continue
-            head = {"model": combination.path.name, "runtime": facts.runtime}
+            head = {
+                "schema": BENCHMARK_SCHEMA,
+                "model": combination.path.name,
+                "runtime": facts.runtime,
+            }
             rows.append(head | {"threads": combination.threads} | said)
             if said["partial"]:
                 complain(NAME, "partial: it was interrupted")
@@ -398,7 +402,7 @@ def _soak(args: argparse.Namespace, combination: Combination) -> int:
     if not moments:
         return 130
     if args.format == "json":
-        print(json.dumps([asdict(moment) for moment in moments], indent=1))
+        print(json.dumps([{"schema": BENCHMARK_SCHEMA} | asdict(one) for one in moments], indent=1))
     else:
         print(soak.csv_text(moments), end="")
     title = f"{combination.path.name}, {facts.runtime}, {threads_of(combination.threads)}"

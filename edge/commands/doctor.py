@@ -15,6 +15,7 @@ from edge import __version__
 from edge.commands import add_version, run
 from edge.doctor.checks import CHECKS, examine
 from edge.doctor.finding import FACTS, FAULT, NOT_HERE, OK, WARNING, Context, Finding
+from edge.names import DOCTOR_SCHEMA
 
 NAME = "edge-doctor"
 COLOURS = {OK: "32", WARNING: "33", FAULT: "31;1", NOT_HERE: "2"}
@@ -75,7 +76,8 @@ def _examine(args: argparse.Namespace) -> int:
 def _record(found: dict[str, Finding]) -> dict[str, object]:
     counts = Counter(finding.status for finding in found.values())
     return {
-        "version": __version__,
+        "schema": DOCTOR_SCHEMA,
+        "edge_classify": __version__,
         "faults": counts[FAULT],
         "warnings": counts[WARNING],
         "checks": [{"name": name, **asdict(finding)} for name, finding in found.items()],

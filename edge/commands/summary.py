@@ -77,17 +77,16 @@ class Summary:
             "unknown": self.unknown,
             "labels": dict(self._counts()),
             "seconds": round(self.seconds, 3),
-            "photos_per_second": round(rate, 1),
+            "images_per_second": round(rate, 1),
         }
         if self.judged:
             right, total = self._right(), self.judged.total()
             low, high = wilson(right, total)
             record["accuracy"] = {
-                "right": right,
-                "of": total,
+                "correct": right,
+                "total": total,
                 "accuracy": round(right / total, 6),
-                "low": round(low, 6),
-                "high": round(high, 6),
+                "interval_95": [round(low, 6), round(high, 6)],
             }
             record["confusion"] = [
                 {"folder": truth, "label": label, "count": count}

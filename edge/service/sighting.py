@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge.classifier.classify import Result
+from edge.names import SCORE_DIGITS
 from edge.service.sinks.folders import Folder
 from edge.service.steady import Change
 from edge.sources.frame import Frame
@@ -38,7 +39,7 @@ class Sighting:
         record = self.result.as_dict() | {
             "frame": self.number,
             "state": self.state,
-            "state_score": round(self.state_score, 6),
+            "state_score": round(self.state_score, SCORE_DIGITS),
             "age_ms": round(self.age_ms, 3),
             "dropped": self.dropped,
         }
@@ -50,7 +51,7 @@ class Sighting:
             record["event"] = {
                 "from": self.change.before,
                 "to": self.change.after,
-                "score": round(self.change.score, 6),
+                "score": round(self.change.score, SCORE_DIGITS),
                 "lasted_s": round(self.change.lasted_s, 3),
             }
         return record

@@ -18,13 +18,13 @@ from typing import Any
 
 from edge import __version__
 from edge.classifier.classify import UNKNOWN
+from edge.names import MQTT_SCHEMA, SCORE_DIGITS
 from edge.service.health import Vitals
 from edge.service.mqtt.settings import RESERVED
 from edge.service.sighting import Sighting
 from edge.service.zone import ZoneStatus
 
 ONLINE, OFFLINE = b"online", b"offline"
-SCHEMA = 1
 ZONE_SENSORS = ("label", "score", "fps")  # which mean nothing while the zone is lost
 MAX_STATE = 255  # characters of a state in Home Assistant
 MAX_OPTIONS = 200  # labels that Home Assistant lists; a model of more is no list to choose from
@@ -48,7 +48,7 @@ def event(sighting: Sighting, device: str, identity: str, vitals: Vitals) -> byt
     assert change is not None
     return _encoded(
         {
-            "schema": SCHEMA,
+            "schema": MQTT_SCHEMA,
             "id": identity,
             "device": device,
             "zone": sighting.zone,
@@ -56,11 +56,11 @@ def event(sighting: Sighting, device: str, identity: str, vitals: Vitals) -> byt
             "clock_is_set": sighting.clock_is_set,
             "from": change.before,
             "to": change.after,
-            "score": round(change.score, 4),
+            "score": round(change.score, SCORE_DIGITS),
             "lasted_s": round(change.lasted_s, 3),
             "frame": sighting.number,
             "model": vitals.model,
-            "version": vitals.version,
+            "model_version": vitals.version,
         }
     )
 
@@ -70,24 +70,24 @@ def state(sighting: Sighting, device: str, lost: int, vitals: Vitals, nothing: s
     throttling = vitals.throttling
     return _encoded(
         {
-            "schema": SCHEMA,
+            "schema": MQTT_SCHEMA,
             "device": device,
             "zone": sighting.zone,
             "at": sighting.result.captured_at.isoformat(timespec="milliseconds"),
             "state": sighting.state,
-            "state_score": round(sighting.state_score, 4),
+            "state_score": round(sighting.state_score, SCORE_DIGITS),
             "entity_state": entity_state(sighting.state, nothing),
             "label": sighting.result.label,
-            "score": round(sighting.result.score, 4),
+            "score": round(sighting.result.score, SCORE_DIGITS),
             "frame": sighting.number,
             "fps": round(vitals.fps, 2),
             "age_ms": round(sighting.age_ms, 1),
             "temperature_c": vitals.celsius,
             "throttling": list(throttling.now) if throttling else None,
             "model": vitals.model,
-            "version": vitals.version,
+            "model_version": vitals.version,
             "runtime": vitals.runtime,
-            "model_trouble": vitals.trouble,
+            "model_problem": vitals.trouble,
             "events_lost": lost,
         }
     )
@@ -97,7 +97,7 @@ def health(status: ZoneStatus, device: str, run: str, zone: str = "") -> bytes:
     """The zone's state; `run` is another for each run of a service."""
     return _encoded(
         {
-            "schema": SCHEMA,
+            "schema": MQTT_SCHEMA,
             "device": device,
             "zone": zone,
             "state": status.state,

@@ -17,7 +17,7 @@ from edge.image.preprocess import encode_jpeg, read_image
 from edge.service.sighting import Sighting, Sink
 from edge.service.sinks.folders import Folder
 
-OCCASIONS = ("change", "label", "low", "asked")
+OCCASIONS = ("change", "label", "low", "request")
 # What `_name` makes, and nothing else: images that others put into the folder are left alone.
 OURS = re.compile(r"(\d{8,})-\d{8}T\d{6}\.\d{3}Z-.*-[01]\.\d\d\.(jpg|json)")
 
@@ -126,7 +126,7 @@ class Snapshots(Sink):
         """Why to keep this one; "" for no reason."""
         settings = self._settings
         if sighting.wanted:
-            return "asked"
+            return "request"
         of_interest = sighting.state in settings.labels
         if sighting.change and "change" in settings.on and (of_interest or not settings.labels):
             return "change"

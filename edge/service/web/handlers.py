@@ -13,6 +13,7 @@ from tornado.iostream import StreamClosedError
 
 from edge.image.decode import encode_png
 from edge.image.preprocess import encode_jpeg
+from edge.names import PAGE_SCHEMA
 from edge.service.web.controls import Keep, Snapshot
 from edge.service.web.handler import Handler, RefusedError, or_gone
 from edge.service.web.metrics import CONTENT_TYPE
@@ -64,7 +65,7 @@ class History(Handler):
     def get(self) -> None:
         """Send those after frame `since`."""
         points = self.station.memory.points(self.frame_number("since") or 0)
-        self.json({"points": [point.as_dict() for point in points]})
+        self.json({"schema": PAGE_SCHEMA, "points": [point.as_dict() for point in points]})
 
 
 class Events(Handler):
@@ -72,7 +73,7 @@ class Events(Handler):
 
     def get(self) -> None:
         """Send them, the newest first."""
-        self.json({"events": self.station.events()})
+        self.json({"schema": PAGE_SCHEMA, "events": self.station.events()})
 
 
 class Thumbnail(Handler):

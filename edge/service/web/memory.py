@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge.classifier.classify import Category
+from edge.names import SCORE_DIGITS
 from edge.service.sighting import Sighting
 from edge.service.steady import Change
 
@@ -39,10 +40,12 @@ class Point:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON takes."""
-        scores = {category.label: round(category.score, 4) for category in self.categories}
+        scores = {
+            category.label: round(category.score, SCORE_DIGITS) for category in self.categories
+        }
         return {
-            "number": self.number,
-            "at": round(self.at.timestamp(), 3),
+            "frame": self.number,
+            "unix_s": round(self.at.timestamp(), 3),
             "up_s": round(self.up_s, 3),
             "state": self.state,
             "scores": scores,
@@ -64,7 +67,7 @@ class Event:
             "frame": self.number,
             "from": self.change.before,
             "to": self.change.after,
-            "score": round(self.change.score, 4),
+            "score": round(self.change.score, SCORE_DIGITS),
             "lasted_s": round(self.change.lasted_s, 3),
         }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from edge import __version__
 from edge.board import Throttling
+from edge.names import PAGE_SCHEMA
 from edge.service.health import Vitals
 from edge.service.models import ModelStore
 from edge.service.sighting import Sighting
@@ -95,17 +96,17 @@ class Station:
         """All that there is to know now."""
         vitals, newest = self.vitals(), self.memory.newest
         return {
+            "schema": PAGE_SCHEMA,
             "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "device": self.device,
             "edge_classify": __version__,
             "zone": {"name": "", "state": vitals.zone.state, "reason": vitals.zone.reason},
             "fresh": vitals.zone.state is ZoneState.LIVE,
             "fresh_within_s": round(fresh_s(vitals.fps), 1),
-            "silent_s": round(vitals.silent_s, 1),
-            "sighting": newest.as_dict() if newest else None,
+            "result": newest.as_dict() if newest else None,
             "threshold": self._rules.threshold_of(self.models.model),
             "latency_ms": self.memory.latencies(),
-            "vitals": _vitals(vitals),
+            "health": _health(vitals),
             "dropped": self.memory.dropped,
             "controls": self.has_controls,
             "viewers": self.stream.viewers,
@@ -116,19 +117,29 @@ class Station:
         told = []
         for index, event in enumerate(self.memory.events()):
             has = index < LISTED_THUMBNAILS and self.pictures.thumbnail(event.number) is not None
-            told.append(
-                event.as_dict() | {"picture": f"events/{event.number}.jpg" if has else None}
-            )
+            told.append(event.as_dict() | {"image": f"events/{event.number}.jpg" if has else None})
         return told
 
 
-def _vitals(vitals: Vitals) -> dict[str, Any]:
-    told = {
+def _health(vitals: Vitals) -> dict[str, Any]:
+    return {
         "up_s": round(vitals.up_s, 1),
         "fps": round(vitals.fps, 2),
+        "waiting": vitals.waiting,
+        "idle": vitals.idle,
+        "silent_s": round(vitals.silent_s, 1),
+        "has_result": vitals.has_result,
+        "reopened": vitals.reopened,
+        "unreadable": vitals.unreadable,
+        "temperature_c": vitals.celsius,
         "throttling": _throttling(vitals.throttling),
+        "model": vitals.model,
+        "model_version": vitals.version,
+        "model_problem": vitals.trouble,
+        "runtime": vitals.runtime,
+        "labels": vitals.labels,
+        "sinks": {name: asdict(sink) for name, sink in vitals.sinks.items()},
     }
-    return asdict(vitals) | told
 
 
 def _throttling(throttling: Throttling | None) -> dict[str, list[str]] | None:

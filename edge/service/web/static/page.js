@@ -68,7 +68,7 @@ const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "
 // --- the newest result
 
 function showLatest(latest) {
-  const seen = latest.sighting;
+  const seen = latest.result;
   put("device", latest.device);
   put("version", `edge-classify ${latest.edge_classify}`);
   showStatus(latest);
@@ -76,8 +76,8 @@ function showLatest(latest) {
   showHealth(latest);
   $("controls").hidden = !latest.controls;
   const labels = $("labels");
-  if (labels.childElementCount !== Math.min(latest.vitals.labels.length, 200)) {
-    labels.replaceChildren(...latest.vitals.labels.slice(0, 200).map((label) => {
+  if (labels.childElementCount !== Math.min(latest.health.labels.length, 200)) {
+    labels.replaceChildren(...latest.health.labels.slice(0, 200).map((label) => {
       const option = document.createElement("option");
       option.value = label;
       return option;
@@ -86,15 +86,15 @@ function showLatest(latest) {
 }
 
 function showStatus(latest) {
-  const { waiting, trouble } = latest.vitals, zone = latest.zone.state;
-  const failing = Object.entries(latest.vitals.sinks).filter(([, sink]) => sink.lost);
+  const { waiting, model_problem: problem } = latest.health, zone = latest.zone.state;
+  const failing = Object.entries(latest.health.sinks).filter(([, sink]) => sink.lost);
   let line = "";
-  if (zone === "lost") line = `No result for ${lasting(latest.silent_s)}.${waiting ? ` ${waiting}` : ""}`;
-  else if (trouble) line = `The new model failed validation: ${trouble}. The previous one is still in use.`;
+  if (zone === "lost") line = `No result for ${lasting(latest.health.silent_s)}.${waiting ? ` ${waiting}` : ""}`;
+  else if (problem) line = `The new model failed validation: ${problem}. The previous one is still in use.`;
   else if (failing.length) line = `State changes were lost: ${failing.map(([name]) => name).join(", ")}.`;
   banner(line);
   $("status").dataset.is = zone === "lost" ? "stale" : "live";
-  put("status-text", latest.fresh ? `live, ${latest.vitals.fps.toFixed(1)} frames a second` : zone === "lost" ? "no fresh result" : waiting || zone);
+  put("status-text", latest.fresh ? `live, ${latest.health.fps.toFixed(1)} frames a second` : zone === "lost" ? "no fresh result" : waiting || zone);
 }
 
 function banner(line) {
@@ -127,7 +127,7 @@ function showSeen(seen) {
 }
 
 function showHealth(latest) {
-  const { vitals, latency_ms: latency, sighting: seen } = latest;
+  const { health, latency_ms: latency, result: seen } = latest;
   const facts = [];
   const fact = (name, value, bad = false) => facts.push([name, value, bad]);
   if (latency) {
@@ -135,21 +135,21 @@ function showHealth(latest) {
     fact("Invoke, p50 · p90 · p99", three(latency.invoke));
     fact("End to end, p50 · p90 · p99", three(latency.end_to_end));
   }
-  if (seen) fact("Age of the newest result", lasting(latest.silent_s), !latest.fresh);
+  if (seen) fact("Age of the newest result", lasting(latest.health.silent_s), !latest.fresh);
   fact("Dropped frames", String(latest.dropped));
-  if (vitals.reopened) fact("Camera reopened", String(vitals.reopened), true);
-  fact("Temperature", vitals.celsius === null ? "not available" : `${vitals.celsius.toFixed(0)} °C`, vitals.celsius > 80);
-  const throttling = vitals.throttling;
+  if (health.reopened) fact("Camera reopened", String(health.reopened), true);
+  fact("Temperature", health.temperature_c === null ? "not available" : `${health.temperature_c.toFixed(0)} °C`, health.temperature_c > 80);
+  const throttling = health.throttling;
   const now = throttling ? throttling.now.join(", ") : "";
   const before = throttling ? throttling.since_boot.join(", ") : "";
   fact("Throttling", !throttling ? "not available" : now || (before ? `not now; since boot: ${before}` : "none"), Boolean(now));
-  for (const [name, sink] of Object.entries(vitals.sinks)) {
+  for (const [name, sink] of Object.entries(health.sinks)) {
     if (sink.failures) fact(name, `${sink.failures} failures, ${sink.lost} state changes lost`, true);
   }
-  fact("Model", vitals.model);
-  fact("Version", vitals.version);
-  fact("Runtime", vitals.runtime);
-  fact("Uptime", lasting(vitals.up_s));
+  fact("Model", health.model);
+  fact("Version", health.version);
+  fact("Runtime", health.runtime);
+  fact("Uptime", lasting(health.up_s));
   fact("Viewers", String(latest.viewers));
   $("health").replaceChildren(...facts.flatMap(([name, value, bad]) => [make("dt", name), make("dd", value, bad ? "bad" : "")]));
 }
@@ -165,9 +165,9 @@ async function showEvents() {
   $("no-events").hidden = events.length > 0;
   $("events").replaceChildren(...events.map((event) => {
     const row = make("li"), at = new Date(event.at), text = make("div");
-    const picture = event.picture ? make("img") : make("span", undefined, "none");
-    if (event.picture) {
-      picture.src = event.picture;
+    const picture = event.image ? make("img") : make("span", undefined, "none");
+    if (event.image) {
+      picture.src = event.image;
       picture.alt = "";
       picture.loading = "lazy";
     }
@@ -184,8 +184,8 @@ async function showEvents() {
 // --- the chart
 
 async function showHistory(latest) {
-  if (known.points.length && latest.vitals.up_s < last(known.points).up_s) known.points = [];  // the service was restarted
-  const since = known.points.length ? last(known.points).number : 0;
+  if (known.points.length && latest.health.up_s < last(known.points).up_s) known.points = [];  // the service was restarted
+  const since = known.points.length ? last(known.points).frame : 0;
   const { points } = await document_(`history.json?since=${since}`);
   known.points.push(...points);
   const end = known.points.length ? last(known.points).up_s : 0;
@@ -263,7 +263,7 @@ function point(event, points, labels, x, y) {
   labels.forEach((label, index) => {
     if (label in nearest.scores) chart.append(drawn("circle", { class: `series${index}`, cx: x(nearest.up_s), cy: y(nearest.scores[label]), r: 4 }));
   });
-  put("at-point", `${clock(new Date(nearest.at * 1000))}: ${nearest.state} (${said(nearest, labels)})`);
+  put("at-point", `${clock(new Date(nearest.unix_s * 1000))}: ${nearest.state} (${said(nearest, labels)})`);
 }
 
 // --- images
