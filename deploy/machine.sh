@@ -69,17 +69,32 @@ not_installed() {
 
 has_picamera2() { is_installed python3-picamera2 || apt-cache show python3-picamera2 >/dev/null 2>&1; }
 
-# What a run that was killed while dpkg worked has left; apt would reject to do anything.
-finish_dpkg() {
-    if [ -z "$(dpkg --audit 2>/dev/null)$(find /var/lib/dpkg/updates -name '[0-9]*' 2>/dev/null)" ]; then return 0; fi
-    step 'finishing what dpkg was cut short in' || return 0
-    DEBIAN_FRONTEND=noninteractive dpkg --configure --pending >"$work/apt" 2>&1 </dev/null || {
-        tail -n 5 "$work/apt" >&2
-        fail 'dpkg could not finish, see above; sudo dpkg --configure -a, then run this again'
-    }
+# apt COMMAND...: without recommends, which would bring a desktop; what it says is in $work/apt.
+apt() {
+    DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends -o DPkg::Lock::Timeout=300 \
+        ${offline:+--no-download} "$@" >"$work/apt" 2>&1 </dev/null
 }
 
-# Without recommends: they would bring a desktop. picamera2 is in Raspberry Pi's archive only.
+show_apt_errors() { grep -iE '^[EW]:|error|unable|no space' "$work/apt" | head -n 5 >&2 || :; }
+
+# damaged_packages: those that dpkg itself calls damaged or unfinished; it names each behind a space.
+damaged_packages() { dpkg --audit 2>/dev/null | sed -n 's/^ \([^ ]*\).*/\1/p' | sort -u | xargs; }
+
+# What a power cut or a kill has left while dpkg worked; apt would refuse to do anything. A package is unpacked and not
+# configured, which dpkg finishes, or half unpacked, or without its list of files, for which apt takes it from its archive.
+finish_dpkg() {
+    if [ -z "$(damaged_packages)$(find /var/lib/dpkg/updates -name '[0-9]*' 2>/dev/null)" ]; then return 0; fi
+    step 'finishing what dpkg was cut short in' || return 0
+    DEBIAN_FRONTEND=noninteractive dpkg --configure --pending >"$work/apt" 2>&1 </dev/null || :
+    [ -z "$(damaged_packages)" ] || apt --fix-broken install || show_apt_errors
+    damaged=$(damaged_packages)
+    # shellcheck disable=SC2086  # a list of words
+    [ -z "$damaged" ] || apt --reinstall install $damaged || show_apt_errors
+    damaged=$(damaged_packages)
+    [ -z "$damaged" ] || say "dpkg could not finish $damaged, see above; sudo dpkg --configure -a; sudo apt-get --fix-broken install; going on"
+}
+
+# picamera2 is in Raspberry Pi's archive only.
 install_packages() {
     finish_dpkg
     missing=$(not_installed python3 python3-venv python3-numpy python3-pil)
@@ -97,9 +112,8 @@ install_packages() {
     mkdir -p "$record"
     echo "$missing" >>"$record/apt"
     # shellcheck disable=SC2086  # a list of words
-    DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends -o DPkg::Lock::Timeout=300 \
-        ${offline:+--no-download} install $missing >"$work/apt" 2>&1 </dev/null || {
-        grep -iE '^[EW]:|error|unable|no space' "$work/apt" | head -n 5 >&2
+    apt install $missing || {
+        show_apt_errors
         fail "apt could not install $missing; see above, then run this again${offline:+ (with --offline, install them first)}"
     }
 }

@@ -19,6 +19,7 @@ from brokers import MOSQUITTO, Broker, Listener, publish, required
 from conftest import ROOT, run
 from live import HOTDOG, until
 
+from edge.commands import service as commands
 from edge.errors import ConfigurationError
 from edge.image.preprocess import encode_jpeg
 from edge.service.mqtt.client import Client
@@ -403,17 +404,37 @@ def test_twenty_services_at_once(tmp_path: Path, source: Path) -> None:
 # --- who may
 
 
-def test_passwords(tmp_path: Path, source: Path) -> None:
-    secret = "s3cret-and-long"
-    folder = tmp_path / "broker"
+def asking_broker(folder: Path, secret: str) -> Broker:
+    """A broker that only the user pi may use."""
     folder.mkdir()
     passwords = folder / "passwords"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "pi", secret], check=True)
     passwords.chmod(0o600)
-    settings = ("allow_anonymous false", f"password_file {passwords}")
+    return Broker(folder, "allow_anonymous false", f"password_file {passwords}")
+
+
+def test_forgetting_logs_in_as_the_installed_service_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "s3cret-and-long"
+    monkeypatch.setattr(commands, "INSTALLED", dict.fromkeys(commands.INSTALLED, str(tmp_path)))
+    (tmp_path / "mqtt-password").write_text(f"{secret}\n")
+    with asking_broker(tmp_path / "broker", secret) as broker:
+        url = f"mqtt://pi@127.0.0.1:{broker.port}"
+        Retained(tmp_path / commands.RETAINED, url).add("edge-classify/shed/state")
+        login = ["-h", "127.0.0.1", "-p", str(broker.port), "-u", "pi", "-P", secret]
+        words = ["mosquitto_pub", *login, "-t", "edge-classify/shed/state", "-r", "-m", "hotdog"]
+        subprocess.run(words, check=True)
+        assert commands.forget(MqttSettings(url=url), {}) == 1
+        listen = ["mosquitto_sub", *login, "-t", "#", "--retained-only", "-W", "1"]
+        assert subprocess.run(listen, capture_output=True).stdout == b""
+
+
+def test_passwords(tmp_path: Path, source: Path) -> None:
+    secret = "s3cret-and-long"
     (tmp_path / "password").write_text(f"{secret}\n")
     with (
-        Broker(folder, *settings) as broker,
+        asking_broker(tmp_path / "broker", secret) as broker,
         Listener(broker, "#", "-u", "pi", "-P", secret) as listener,
     ):
         url = f"mqtt://pi@127.0.0.1:{broker.port}"

@@ -197,6 +197,20 @@ def test_a_restricted_shell_that_has_sh_works(device: Device) -> None:
     assert device.push().returncode == 7
 
 
+@pytest.mark.parametrize("shell", ["fish", "tcsh", "bsd-csh", "dash"])
+def test_any_login_shell_does(device: Device, shell: str) -> None:
+    """sshd hands the command to the user's own shell, which need not be a Bourne shell."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed (Debian: apt install fish tcsh csh)")
+    serve(device, f'ForceCommand {shell} -c "$SSH_ORIGINAL_COMMAND"')
+    before = device.state()
+    done = device.push("--model", str(device.root / "key.pub"))
+    assert (done.returncode, done.stdout.splitlines()[0]) == (7, "the files are whole"), done.stderr
+    after = {path: state for path, state in device.state().items() if "/." not in path}
+    assert after.keys() == {path for path in before if "/." not in path}
+    assert device.left_in_tmp() == []
+
+
 def test_a_full_tmp_is_one_line(device: Device) -> None:
     serve(device, TMPDIR=str(device.root / "no-such-folder"))
     done = device.push()

@@ -4,11 +4,9 @@
 # Takes EDGE_TESTBED_CACHE, and PYTHON for its pip, from the environment.
 
 : "${here:?must be sourced by a script beside it}"
-python=${PYTHON:-python3}
-name=$(basename "$0" .sh)
+# shellcheck source-path=SCRIPTDIR source=needs.sh
+. "$here/needs.sh"
 cache=${EDGE_TESTBED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edge-classify/testbed}
-
-say() { echo "$name: $*" >&2; }
 
 # build_in FOLDER MB RECIPE...: makes FOLDER the cache. If it was built by these files already, prints it and ends; else
 # returns with an empty folder $new to build in, where there are so many megabytes for it.

@@ -3,12 +3,13 @@
 #
 # A disk is a loop device, past the page cache, on a file of a small XFS, which can clone a file in one step. A clone has what
 # the disk had been sent at that moment; what the mounted ext4 still holds in memory is not in it, as after a power cut.
-# Takes the folder $work, and makes in it: store/, the XFS, with the disks; disk/, where one disk at a time is mounted.
+# Makes in the folder $work: store/, the XFS, with the disks; disk/, where one disk at a time is mounted.
 
-: "${work:?must be set by the script that sources this}"
-store=$work/store mounted=$work/disk
+store='' mounted=''
 
 make_store() {
+    : "${work:?must be set by the script that sources this}"
+    store=$work/store mounted=$work/disk
     mkdir -p "$store" "$mounted"
     truncate -s 40G "$work/store.xfs" # sparse: the run takes about 4 GB of it
     mkfs.xfs -q -m reflink=1 "$work/store.xfs"
@@ -37,7 +38,7 @@ attach() {
 detach() { umount "$mounted"; }
 
 remove_store() {
-    for place in "$mounted" "$store"; do
+    for place in ${mounted:+"$mounted" "$store"}; do
         mountpoint -q "$place" || continue
         umount "$place" 2>/dev/null || { sleep 2 && umount "$place"; } || umount --lazy "$place" # a loop device lets go late
     done

@@ -18,7 +18,7 @@ runs_what_is_in_place() { within 30 works && same "$(running)" "$(installed_vers
 # A terminal is asked, where there is neither a camera nor --source.
 folder_is_asked_for() {
     echo "$frames" | in_words script --quiet --return --command \
-        "/payload/deploy/install.sh --wheel $(echo /payload/wheel/*.whl) --offline /payload/wheels" /dev/null &&
+        "/payload/deploy/install.sh --wheel $(echo /payload/new/*.whl) --offline /payload/wheels" /dev/null &&
         said 'Folder of images' && within 30 works && grep -q "^source = \"$frames\"" "$config"
 }
 
@@ -73,6 +73,12 @@ killed_while_dpkg_worked() {
     dpkg --unpack /var/cache/apt/archives/python3-pil_*.deb >/dev/null && [ -n "$(dpkg --audit)" ] || return 1
     in_words upgrade && said 'dpkg was cut short' && same "$(dpkg --audit)" '' && runs_what_is_in_place
 }
+killed_while_dpkg_unpacked() {
+    sed -i '/^Package: libdeflate0$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/' /var/lib/dpkg/status
+    rm /var/lib/dpkg/info/libfribidi0:amd64.list # of another
+    dpkg --audit
+    in_words upgrade && said 'dpkg was cut short' && same "$(dpkg --audit)" '' && runs_what_is_in_place
+}
 
 # 3
 exits_at_its_start() {
@@ -124,6 +130,16 @@ restored_state() {
 # --- never silently wrong
 
 # 7
+pictures_that_cannot_be_written() {
+    listen
+    cp -p "$config" /srv/config
+    sed -i 's|^#folder = .*|folder = "/srv/nowhere"|' "$config"
+    systemctl restart $unit && within 30 works && kill -USR1 "$(pid)" && works && within 15 told '/srv/nowhere.*install.sh --snapshots /srv/nowhere' &&
+        works && fails told 'works again' && fails in_words $opt/current/bin/edge-doctor && said 'install.sh --snapshots /srv/nowhere'
+    status=$?
+    cp -p /srv/config "$config" && systemctl restart $unit
+    return $status
+}
 pictures_elsewhere() {
     in_words upgrade --snapshots /srv/kept && said 'usermod -aG edge-classify' && within 30 works || return 1
     kill -USR1 "$(pid)"
@@ -191,7 +207,7 @@ unreadable_config() {
 full_tmp() {
     unshare --mount sh -c "mount -t tmpfs -o size=16k tmpfs /tmp && head -c 16k /dev/zero >/tmp/full
         rm -rf $opt/versions/0.2.0-*
-        exec /payload/deploy/install.sh --offline /payload/wheels --wheel $(echo /payload/wheel/*.whl)" && runs_what_is_in_place
+        exec /payload/deploy/install.sh --offline /payload/wheels --wheel $(echo /payload/new/*.whl)" && runs_what_is_in_place
 }
 read_only_opt() {
     fails in_words unshare --mount sh -c "mount --bind /opt /opt && mount -o remount,bind,ro /opt
@@ -207,22 +223,45 @@ overlay_root_is_said() {
     cat /srv/said
     said 'is an overlay'
 }
-numpy_in_usr_local() {
-    mkdir -p /usr/local/lib/python3.11/dist-packages/numpy /usr/local/lib/python3.11/dist-packages/numpy-2.9.9.dist-info
-    echo '__version__ = "2.9.9"; raise ImportError("of /usr/local")' >/usr/local/lib/python3.11/dist-packages/numpy/__init__.py
-    printf 'Metadata-Version: 2.1\nName: numpy\nVersion: 2.9.9\n' >/usr/local/lib/python3.11/dist-packages/numpy-2.9.9.dist-info/METADATA
+# A user's own environment, and then numpy 2 by `sudo pip install`, as many guides have it: it comes before apt's.
+numpy_of() { "$1" -c 'import numpy; print(numpy.__version__)'; }
+numpy_2_in_usr_local() {
+    python3 -m venv --system-site-packages /srv/own && /srv/own/bin/pip install --quiet --no-index \
+        --find-links /payload/wheels-tflite "$(echo /payload/new/*.whl)" || return 1
+    python3 "$(echo /usr/share/python-wheels/pip-*.whl)/pip" install --quiet --break-system-packages --no-index --no-deps \
+        /payload/numpy2/numpy-2.*.whl
+    fails same "$(numpy_of /srv/own/bin/python)" "$(numpy_of $opt/current/bin/python)" || return 1
     rm -rf "$opt"/versions/9.9.5-*
     upgrade && runs_what_is_in_place && numpy_is_the_systems tflite_runtime
-    status=$?
-    rm -rf /usr/local/lib/python3.11/dist-packages/numpy*
-    return $status
+}
+# Its command, taken from the screen and run as it stands.
+doctors_remedy_works() {
+    /srv/own/bin/edge-doctor >/srv/said || :
+    cat /srv/said
+    remedy=$(sed -n 's/^ *\(.*pip uninstall -y numpy.*\)$/\1/p' /srv/said | head -n 1)
+    echo 'APT::Install-Recommends "false";' >/etc/apt/apt.conf.d/90small # a compiler, which lies in no cache here
+    remedy=$(echo "$remedy" | sed 's/apt install/apt install --yes/')
+    eval "$remedy" || return 1
+    same "$(numpy_of /srv/own/bin/python)" "$(numpy_of $opt/current/bin/python)" &&
+        in_words /srv/own/bin/edge-classify "$frames"/00-photo.jpg
 }
 uninstall_takes_its_own() {
     echo '# mine' >>/etc/udev/rules.d/60-edge-dma-heap.rules
-    $opt/current/deploy/uninstall.sh && test -e /etc/udev/rules.d/60-edge-dma-heap.rules && test -e "$model" && test -e "$config" &&
+    in_words $opt/current/deploy/uninstall.sh && test -e /etc/udev/rules.d/60-edge-dma-heap.rules && test -e "$model" && test -e "$config" &&
         getent group edge-classify && pictures_are_in /srv/kept && not_there $opt && not_there /etc/systemd/system/$unit
 }
 installed_again() { install && runs_what_is_in_place && config_has '^every = 7'; }
+# A broker that asks for a password, which only the service has been given.
+kept_by_broker() { mosquitto_sub -h 127.0.0.1 -u pi -P secret -t '#' --retained-only -W "$1" -F %t; }
+has_told_broker() { kept_by_broker 1 | grep -q '/config$' && kept_by_broker 1 | grep -q '/state$'; }
+broker_is_told() {
+    systemctl stop mosquitto && rm -f /var/lib/mosquitto/mosquitto.db && mosquitto_passwd -b -c /etc/mosquitto/passwords pi secret &&
+        chown mosquitto /etc/mosquitto/passwords || return 1
+    printf 'listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n' >/etc/mosquitto/conf.d/login.conf
+    systemctl start mosquitto && sed -i '/^\[mqtt\]/a url = "mqtt://pi@127.0.0.1"' "$config"
+    install --with mqtt && echo secret >/etc/edge-classify/mqtt-password && systemctl restart $unit && within 60 has_told_broker
+}
+broker_has_forgotten() { said 'retained messages were removed from 127.0.0.1' && same "$(kept_by_broker 3)" '' && sed -i '/^url = /d' "$config"; }
 a_link_to_a_disk_stays() {
     systemctl stop $unit && mkdir /srv/disk && echo mine >/srv/disk/mine && rm -r /var/lib/private/edge-classify $state && ln -s /srv/disk $state
     in_words $opt/current/deploy/uninstall.sh --purge && said 'leads to /srv/disk, which stays' && test -e /srv/disk/mine && rm $state
@@ -243,11 +282,13 @@ check '1. an emptied module: the version is built again' emptied_module
 check '2. killed after the switch: a second run finishes, and what ran is kept' killed_after_the_switch
 check '2. killed after the configuration was put: a second run restarts' killed_after_the_configuration
 check '2. killed while dpkg worked: a second run lets it finish' killed_while_dpkg_worked
+check '2. ... or while dpkg unpacked a package: it is taken from its archive' killed_while_dpkg_unpacked
 check '3. a version that exits with 1 at its start is rolled back' exits_at_its_start
 check "4. others' packages and pip.conf do not leak in" others_packages
 check '4. a source in a home folder is refused, a model there is copied' home_is_hidden
 check '4. the check has no more rights than the service' check_is_the_services
 check '6. a state folder restored from a backup is repaired' restored_state
+check '7. pictures that cannot be written: the log and edge-doctor say what to run' pictures_that_cannot_be_written
 check '7. install.sh --snapshots: pictures elsewhere are written, and the group may look' pictures_elsewhere
 check "8. the current folder's code is not run" current_folder_is_no_package
 check '9. a disabled service stays disabled' disabled_stays_disabled
@@ -260,8 +301,11 @@ check '11. an unreadable configuration: the cause is said' unreadable_config
 check '11. a full /tmp does not matter' full_tmp
 check '11. a read-only /opt: the cause is said' read_only_opt
 check '11. an overlay root is said' overlay_root_is_said
-check '11. a numpy in /usr/local does not matter' numpy_in_usr_local
+check '11. a numpy 2 in /usr/local does not matter to the service' numpy_2_in_usr_local
+check "11. ... and in a user's own environment edge-doctor's remedy works" doctors_remedy_works
+check '9. a broker that asks for a password keeps what the service has told it' broker_is_told
 check '9. uninstall.sh takes what install.sh brought' uninstall_takes_its_own
+check '9. ... and has the broker forget the device' broker_has_forgotten
 check '11. installed again: the edited configuration and its model work' installed_again
 check '9. uninstall.sh --purge leaves a disk that the state folder leads to' a_link_to_a_disk_stays
 check '11. no systemd: said before anything is built' no_systemd_is_said

@@ -16,8 +16,9 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
+# shellcheck source-path=SCRIPTDIR source=needs.sh
+. "$here/needs.sh"
 
-python=${PYTHON:-python3}
 photos=${EDGE_TEST_DATA:-../shared}/hotdog/test
 quick=''
 # root, runtime, processors
@@ -27,32 +28,23 @@ all_cells="$quick_cells
 bookworm-arm64 litert cortex-a53 cortex-a76
 bookworm-armhf tflite cortex-a7 cortex-a15"
 
-say() { echo "test-arm: $*" >&2; }
-
 check_prerequisites() {
-    missing=0
-    need() {
-        say "$*"
-        missing=1
-    }
-    [ "$(id -u)" = 0 ] || need 'must run as root: unpacking a foreign root takes its privileges (sudo make test-arm)'
-    [ "$(uname -m)" = x86_64 ] || need "compares ARM with x86-64, and this machine is $(uname -m)"
-    command -v mmdebstrap >/dev/null || need 'mmdebstrap is not installed: apt-get install mmdebstrap'
+    need_root 'unpacking a foreign root takes its privileges'
+    need_x86_64 'compares ARM with x86-64'
+    need_debian
+    need_pip
+    need_checkout
     unshare --user --map-root-user --mount mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc 2>/dev/null ||
         need 'this kernel keeps no programs'"'"' formats of a namespace'"'"'s own: boot Linux 6.7 or newer, with user namespaces'
-    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
-        need "Debian's archive keys are not installed: apt-get install debian-archive-keyring"
     for module in tflite_runtime ai_edge_litert; do
         "$python" -c "import $module.interpreter" 2>/dev/null ||
             need "$python has no $module, which the answers here are made with: Python 3.11, $python -m pip install '.[litert]'"
     done
     if [ -z "$quick" ]; then
-        command -v qemu-system-aarch64 >/dev/null || need 'no ARM machine can be emulated: apt-get install qemu-system-arm'
-        command -v mke2fs >/dev/null || need 'mke2fs is not installed: apt-get install e2fsprogs'
+        need_command qemu-system-aarch64 qemu-system-arm
+        need_command mke2fs e2fsprogs
     fi
-    "$python" -m pip --version >/dev/null 2>&1 || need "$python has no pip: apt-get install python3-pip"
-    [ -e pyproject.toml ] || need 'must run from the root of the repository'
-    [ "$missing" = 0 ]
+    nothing_is_missing
 }
 
 # ask FOLDER MACHINE...: what the models in that folder of $work answer there, under $work/answers.

@@ -9,29 +9,20 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
+# shellcheck source-path=SCRIPTDIR source=needs.sh
+. "$here/needs.sh"
 
-python=${PYTHON:-python3}
 limit=3600 # seconds for the machine from power on to off; usual is a few minutes
 
-say() { echo "test-camera: $*" >&2; }
-
 check_prerequisites() {
-    missing=0
-    need() {
-        say "$*"
-        missing=1
-    }
-    [ "$(id -u)" = 0 ] || need 'must run as root: unpacking a root takes its privileges (sudo make test-camera)'
-    [ "$(uname -m)" = x86_64 ] || need "emulates x86-64, and this machine is $(uname -m)"
-    command -v mmdebstrap >/dev/null || need 'mmdebstrap is not installed: apt-get install mmdebstrap'
-    command -v qemu-system-x86_64 >/dev/null ||
-        need 'qemu-system-x86_64 is not installed: apt-get install --no-install-recommends qemu-system-x86'
-    command -v mke2fs >/dev/null || need 'mke2fs is not installed: apt-get install e2fsprogs'
-    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
-        need "Debian's archive keys are not installed: apt-get install debian-archive-keyring"
-    "$python" -m pip --version >/dev/null 2>&1 || need "$python has no pip: apt-get install python3-pip"
-    [ -e pyproject.toml ] || need 'must run from the root of the repository'
-    [ "$missing" = 0 ]
+    need_root 'unpacking a root takes its privileges'
+    need_x86_64 'emulates x86-64'
+    need_debian
+    need_command qemu-system-x86_64 '--no-install-recommends qemu-system-x86'
+    need_command mke2fs e2fsprogs
+    need_pip
+    need_checkout
+    nothing_is_missing
 }
 
 remove_work() { rm -rf --one-file-system "$work"; }

@@ -10,29 +10,18 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
+# shellcheck source-path=SCRIPTDIR source=needs.sh
+. "$here/needs.sh"
 # shellcheck source-path=SCRIPTDIR source=container.sh
 . "$here/container.sh"
 
-python=${PYTHON:-python3}
 limit=1800 # seconds for one suite; usual is a tenth
 
-say() { echo "test-card: $*" >&2; }
-
 check_prerequisites() {
-    missing=0
-    need() {
-        say "$*"
-        missing=1
-    }
-    [ "$(id -u)" = 0 ] || need 'must run as root: a container is booted (sudo make test-card)'
-    command -v systemd-nspawn >/dev/null || need 'systemd-nspawn is not installed: apt-get install systemd-container'
-    command -v mmdebstrap >/dev/null || need 'mmdebstrap is not installed: apt-get install mmdebstrap'
-    command -v git >/dev/null || need 'git is not installed: apt-get install git'
-    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
-        need "Debian's archive keys are not installed: apt-get install debian-archive-keyring"
+    need_containers
+    need_command git git
     "$python" -c 'import PIL' 2>/dev/null || need "$python has no Pillow: make test-card brings it"
-    [ -e pyproject.toml ] || need 'must run from the root of the repository'
-    [ "$missing" = 0 ]
+    nothing_is_missing
 }
 
 # commands FILE TEXT: the first block of commands after a line that begins so; the repository's address and the endless look
@@ -59,9 +48,8 @@ make_payload() {
     take backup 3 docs/device.md '## Back up'
     take restore 3 docs/device.md '## Restore'
     take remove 1 docs/device.md '## Remove'
-    run 60 "$python" "$here/pictures.py" "$payload/frames" --photo tests/data/hotdog.jpg >&2
+    draw_frames
     cp -- "$here/card-trial.sh" "$payload/"
-    : >"$payload/answers"
 }
 
 # This machine's way to the package registries, as far as it has one of its own.
@@ -75,14 +63,11 @@ share_network() {
 prepare_root() {
     rm -rf --one-file-system "$root"
     cp -a -- "$cache/root" "$root"
-    mkdir -p "$root/payload"
     share_network
     echo card >"$root/etc/hostname"
     echo "127.0.1.1 card" >>"$root/etc/hosts"
     add_trial "$root" card-trial.sh
 }
-
-remove_work() { rm -rf --one-file-system "$work"; }
 
 try_suite() {
     run 1800 "$here/card-root.sh" "$1" >"$work/cache"
@@ -92,9 +77,7 @@ try_suite() {
     make_payload
     prepare_root
     say "booting $1 (at most $limit s)"
-    ended=0
-    run "$limit" systemd-nspawn --quiet --boot --directory="$root" --register=no --keep-unit \
-        --resolv-conf=replace-host --timezone=off --bind="$payload:/payload" </dev/null >"$work/console" 2>&1 || ended=$?
+    boot_container "$limit" "$root" --resolv-conf=replace-host --timezone=off
     sed "s/^/$1: /" "$payload/answers"
     if ! grep -q '^done' "$payload/answers" || grep -q '^FAIL' "$payload/answers"; then
         cat "$payload/trial.log" >&2 || tail -n 20 "$work/console" >&2
@@ -104,8 +87,7 @@ try_suite() {
 }
 
 check_prerequisites || exit 1
-work=$(mktemp -d)
+begin :
 root=$work/root
-on_end remove_work
 [ $# -gt 0 ] || set -- bookworm trixie
 for suite; do try_suite "$suite"; done

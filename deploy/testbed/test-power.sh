@@ -12,46 +12,33 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
+# shellcheck source-path=SCRIPTDIR source=needs.sh
+. "$here/needs.sh"
 # shellcheck source-path=SCRIPTDIR source=container.sh
 . "$here/container.sh"
+# shellcheck source-path=SCRIPTDIR source=disk.sh
+. "$here/disk.sh"
 
-python=${PYTHON:-python3}
 moments=${MOMENTS:-40}
 limit=400 # seconds a boot may take with all that is done in it; usual is a tenth
 tick_cs=50
 
-say() { echo "test-power: $*" >&2; }
-
 check_prerequisites() {
-    missing=0
-    need() {
-        say "$*"
-        missing=1
-    }
-    [ "$(id -u)" = 0 ] || need 'must run as root: a container is booted (sudo make test-power)'
-    [ "$(uname -m)" = x86_64 ] || need "boots an x86-64 system, and this machine is $(uname -m)"
-    command -v systemd-nspawn >/dev/null || need 'systemd-nspawn is not installed: apt-get install systemd-container'
-    command -v mmdebstrap >/dev/null || need 'mmdebstrap is not installed: apt-get install mmdebstrap'
-    command -v mkfs.xfs >/dev/null || need 'mkfs.xfs is not installed: apt-get install xfsprogs'
+    need_containers
+    need_x86_64 'boots an x86-64 system'
+    need_pip
+    need_command mkfs.xfs xfsprogs
     [ -e /dev/loop-control ] || need '/dev/loop-control: not found; the kernel must have loop devices (modprobe loop)'
-    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
-        need "Debian's archive keys are not installed: apt-get install debian-archive-keyring"
-    "$python" -m pip --version >/dev/null 2>&1 || need "$python has no pip: apt-get install python3-pip"
-    [ -e pyproject.toml ] || need 'must run from the root of the repository'
     case $moments in '' | *[!0-9]*) need "MOMENTS: must be a number. Received: $moments" ;; esac
-    [ "$missing" = 0 ]
+    nothing_is_missing
 }
 
 # What the container sees as /payload.
 make_payload() {
-    mkdir -p "$payload/frames" "$payload/models" "$payload/old"
-    cp -r deploy "$payload/"
-    cp -- models/*.tflite "$payload/models/"
+    fill_payload
     cp -r "$cache/wheels" "$payload/"
-    say 'building the wheel'
-    run 300 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$payload/new" . >&2
-    run 60 "$python" "$here/broken_wheel.py" "$payload"/new/*.whl "$payload/old" 0.0.1 none >&2
-    run 60 "$python" "$here/pictures.py" "$payload/frames" --photo tests/data/hotdog.jpg >&2
+    mkdir "$payload/old"
+    other_version 0.0.1 none "$payload/old"
     cp -- "$here/power-trial.sh" "$here/power_files.py" "$payload/"
 }
 
@@ -60,7 +47,6 @@ make_disks() {
     make_disk bare
     attach bare
     cp -a -- "$cache/root/." "$mounted/"
-    mkdir -p "$mounted/payload"
     add_trial "$mounted" power-trial.sh
     detach
     boot bare settle first
@@ -76,13 +62,9 @@ make_disks() {
 # boot DISK TASK PHASE [SETTINGS]: the container runs the task in power-trial.sh, and ends.
 boot() {
     rm -f "$payload/said" "$payload/recorded" "$payload/after-boot" "$payload/second" "$payload/after-second" "$payload/state" "$payload/not-killed"
-    : >"$payload/answers"
-    : >"$payload/trial.log"
     printf "task='%s' phase='%s' %s\n" "$2" "$3" "${4-}" >"$payload/settings"
     attach "$1"
-    ended=0
-    run "$limit" systemd-nspawn --quiet --boot --directory="$mounted" --register=no --keep-unit --private-network \
-        --bind="$payload:/payload" </dev/null >"$work/console" 2>&1 || ended=$?
+    boot_container "$limit" "$mounted" --private-network
     detach
     grep -q '^done' "$payload/answers" || say "$2, $3: the container ended early (exit status $ended)"
 }
@@ -189,11 +171,9 @@ sum() {
     [ "$held" = "$tried" ] || failed=1
 }
 
-remove_work() {
+stop_watching() {
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || :
     remove_store
-    leave_cgroup
-    rm -rf --one-file-system "$work"
 }
 
 [ $# -gt 0 ] || set -- cut kill
@@ -202,12 +182,7 @@ for kind; do
 done
 watcher='' failed=0 number=0
 check_prerequisites || exit 1
-work=$(mktemp -d)
-payload=$work/payload
-# shellcheck source-path=SCRIPTDIR source=disk.sh
-. "$here/disk.sh"
-on_end remove_work
-own_cgroup
+begin stop_watching
 
 PYTHON=$python run 1800 "$here/service-root.sh" >"$work/cache"
 cache=$(cat "$work/cache")

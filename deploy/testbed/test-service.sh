@@ -10,57 +10,41 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=stoppable.sh
 . "$here/stoppable.sh"
+# shellcheck source-path=SCRIPTDIR source=needs.sh
+. "$here/needs.sh"
 # shellcheck source-path=SCRIPTDIR source=container.sh
 . "$here/container.sh"
 
-python=${PYTHON:-python3}
 full=${FULL:-}
 limit=1200 # seconds for the whole trial; usual is a fifth, where nothing else is done
 [ -z "$full" ] || limit=1800
 
-say() { echo "test-service: $*" >&2; }
-
 check_prerequisites() {
-    missing=0
-    need() {
-        say "$*"
-        missing=1
-    }
-    [ "$(id -u)" = 0 ] || need 'must run as root: a container is booted (sudo make test-service)'
-    [ "$(uname -m)" = x86_64 ] || need "boots an x86-64 system, and this machine is $(uname -m)"
-    command -v systemd-nspawn >/dev/null || need 'systemd-nspawn is not installed: apt-get install systemd-container'
-    command -v mmdebstrap >/dev/null || need 'mmdebstrap is not installed: apt-get install mmdebstrap'
-    command -v ssh >/dev/null || need 'ssh is not installed: apt-get install openssh-client'
-    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
-        need "Debian's archive keys are not installed: apt-get install debian-archive-keyring"
-    "$python" -m pip --version >/dev/null 2>&1 || need "$python has no pip: apt-get install python3-pip"
-    [ -e pyproject.toml ] || need 'must run from the root of the repository'
-    [ "$missing" = 0 ]
+    need_containers
+    need_x86_64 'boots an x86-64 system'
+    need_pip
+    need_command ssh openssh-client
+    nothing_is_missing
 }
 
 # What the container sees as /payload.
 make_payload() {
-    mkdir -p "$payload/frames" "$payload/models" "$payload/wheels-tflite"
-    cp -r deploy "$payload/"
-    cp -- models/*.tflite "$payload/models/"
-    cp -r "$cache/wheels" "$payload/"
+    fill_payload
+    cp -r "$cache/wheels" "$cache/numpy2" "$payload/"
+    mkdir "$payload/wheels-tflite"
     cp -- "$payload"/wheels/tflite_runtime-* "$payload/wheels-tflite/"
-    say 'building the wheel'
-    run 300 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$payload/wheel" . >&2
-    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.1 answers >&2
-    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.2 crash >&2
-    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.3 hang >&2
-    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.4 exit >&2
-    run 60 "$python" "$here/broken_wheel.py" "$payload"/wheel/*.whl "$payload" 9.9.5 none >&2
-    run 60 "$python" "$here/pictures.py" "$payload/frames" --photo tests/data/hotdog.jpg >&2
+    other_version 9.9.1 answers
+    other_version 9.9.2 crash
+    other_version 9.9.3 hang
+    other_version 9.9.4 exit
+    other_version 9.9.5 none
     cp -- "$here/trial.sh" "$here/service-trial.sh" "$here/faults-trial.sh" "$here/trixie-trial.sh" "$payload/"
     echo "full='$full'" >"$payload/settings"
-    : >"$payload/answers"
 }
 
 prepare_root() {
     cp -a -- "$cache/root" "$root"
-    mkdir -p "$root/payload" "$root/root/.ssh"
+    mkdir -p "$root/root/.ssh"
     ssh-keygen -q -t ed25519 -N '' -f "$work/key"
     install -m 600 "$work/key.pub" "$root/root/.ssh/authorized_keys"
     add_trial "$root" service-trial.sh
@@ -82,7 +66,7 @@ push() {
     write_ssh
     user=$1
     shift
-    set -- deploy/push.sh "$user@container" --offline "$payload/wheels" --wheel "$(echo "$payload"/wheel/*.whl)" "$@"
+    set -- deploy/push.sh "$user@container" --offline "$payload/wheels" --wheel "$(echo "$payload"/new/*.whl)" "$@"
     export EDGE_SSH="$work/ssh"
     if [ "$user" = pi ]; then type_secret | script --quiet --return --command "$*" /dev/null; else "$@" </dev/null; fi
 }
@@ -100,6 +84,7 @@ type_secret() {
 
 # Shows answers as they come, and pushes when the trial asks for it: the file has a user and options.
 attend() {
+    : >"$payload/answers"
     tail -n +1 -f "$payload/answers" &
     tail=$!
     trap 'kill "$tail"; exit' TERM
@@ -121,16 +106,10 @@ stop_attending() {
     attendant=''
 }
 
-remove_work() {
-    stop_attending
-    rm -rf --one-file-system "$work"
-}
-
 attendant=''
 check_prerequisites || exit 1
-work=$(mktemp -d)
-payload=$work/payload root=$work/bookworm
-on_end remove_work
+begin stop_attending
+root=$work/bookworm
 
 PYTHON=$python run 1800 "$here/service-root.sh" >"$work/cache"
 cache=$(cat "$work/cache")
@@ -142,9 +121,7 @@ boot() {
     say "booting ${1##*/} (at most $limit s)"
     attend &
     attendant=$!
-    ended=0
-    run "$limit" systemd-nspawn --quiet --boot --directory="$1" --register=no --keep-unit --private-network \
-        --bind="$payload:/payload" </dev/null >"$work/console" 2>&1 || ended=$?
+    boot_container "$limit" "$1" --private-network
     sleep 0.5 # the last answers are on their way
     stop_attending
     if ! grep -q '^done' "$payload/answers"; then
@@ -162,11 +139,8 @@ boot() {
 # What was installed on bookworm, on a system whose Python is another.
 prepare_trixie() {
     cp -a -- "$cache/trixie" "$work/trixie"
-    mkdir -p "$work/trixie/payload"
     tar -C "$work/trixie" -xf "$payload/moved.tar"
     add_trial "$work/trixie" trixie-trial.sh
-    : >"$payload/answers"
-    : >"$payload/trial.log"
 }
 
 failed=''

@@ -61,7 +61,7 @@ is_ready_since() { is_active && [ "$(ready_ms)" -ge "$1" ]; }
 told() { journalctl --quiet --no-pager --output=cat --since "@$told_since" -u "$unit" | grep -q -e "$1"; }
 listen() { told_since=$(date +%s); }
 installed_version() { readlink /opt/edge-classify/current; }
-install_sh() { /payload/deploy/install.sh --wheel "$(echo /payload/wheel/*.whl)" "$@"; }
+install_sh() { /payload/deploy/install.sh --wheel "$(echo /payload/new/*.whl)" "$@"; }
 
 # newest: when the newest frame was captured.
 newest() { sed -n 's/.*"captured_at": "\([^"]*\)".*/\1/p' /run/edge-classify/latest.json; }

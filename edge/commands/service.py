@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,11 @@ from edge.sources.frame import Source
 
 NAME = "edge-watch"
 RETAINED = "mqtt-retained.json"
-INSTALLED_STATE = "/var/lib/edge-classify"  # as the unit has it
+# What systemd tells the service by the unit; a command beside it looks in the same places.
+INSTALLED = {
+    "STATE_DIRECTORY": "/var/lib/edge-classify",
+    "CREDENTIALS_DIRECTORY": "/etc/edge-classify",
+}
 
 
 def say(line: str) -> None:
@@ -168,11 +172,13 @@ def remembered() -> Path | None:
     return Path(state) / RETAINED if state else None
 
 
-def forget(settings: MqttSettings, state: str) -> int:
+def forget(settings: MqttSettings, environment: Mapping[str, str] = os.environ) -> int:
     """Have the broker forget what it keeps of ours. Raises: EdgeError."""
     with needing("mqtt"):
         from edge.service.mqtt import forget as forgetting
-    return forgetting.forget(settings, Path(state) / RETAINED)
+    places = INSTALLED | dict(environment)
+    remembered = Path(places["STATE_DIRECTORY"]) / RETAINED
+    return forgetting.forget(settings, remembered, settings.password(places))
 
 
 @contextmanager

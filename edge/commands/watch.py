@@ -16,7 +16,6 @@ from edge import board
 from edge.commands import add_version, run
 from edge.commands.keys import HELP, printed
 from edge.commands.service import (
-    INSTALLED_STATE,
     NAME,
     Service,
     forget,
@@ -152,7 +151,7 @@ def _forget(configuration: Configuration) -> int:
     if not configuration.mqtt.url:
         say("no broker: mqtt.url is not set")
         return 0
-    count = forget(configuration.mqtt, os.environ.get("STATE_DIRECTORY") or INSTALLED_STATE)
+    count = forget(configuration.mqtt)
     say(f"{count} retained messages were removed from {configuration.mqtt.broker.host}")
     return 0
 

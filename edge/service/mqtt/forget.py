@@ -17,14 +17,15 @@ class ForgetError(EdgeError):
     """The broker could not be reached."""
 
 
-def forget(settings: MqttSettings, remembered: Path) -> int:
+def forget(settings: MqttSettings, remembered: Path, password: str) -> int:
     """Remove every retained message of this device, and return how many there were.
 
     Args:
         settings: with the broker that the messages went to.
         remembered: the file that names their topics.
+        password: "" for none.
 
-    Raises: ConfigurationError, ForgetError.
+    Raises: ForgetError.
     """
     retained = Retained(remembered, settings.url)
     topics = sorted(retained.topics)
@@ -34,7 +35,7 @@ def forget(settings: MqttSettings, remembered: Path) -> int:
     empty: list[Any] = [
         {"topic": topic, "payload": b"", "qos": 1, "retain": True} for topic in topics
     ]
-    auth: Any = {"username": broker.user, "password": settings.password()} if broker.user else None
+    auth: Any = {"username": broker.user, "password": password} if broker.user else None
     try:
         publish.multiple(
             empty,
