@@ -22,20 +22,21 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=switch.sh
 . "$here/switch.sh"
 
-model='' wheel='' extras='' offline='' source='' snapshots='' no_service='' dry_run='' back='' versions=''
+model='' new_config='' wheel='' extras='' offline='' source='' snapshots='' no_service='' dry_run='' back='' versions=''
 new_unit=$here/$unit_name
 at='' unfinished='' changed='' first=''
 
 usage() {
     cat <<END
-usage: sudo deploy/install.sh [--source DIR|camera] [--model FILE] [--snapshots DIR] [--with web,mqtt] [--wheel FILE]
-                              [--offline DIR] [--no-service] [--dry-run]
+usage: sudo deploy/install.sh [--source DIR|camera] [--model FILE] [--config FILE] [--snapshots DIR] [--with web,mqtt]
+                              [--wheel FILE] [--offline DIR] [--no-service] [--dry-run]
        sudo deploy/install.sh --back | --versions
 
 Installs edge-watch as a service, or a new version of it, and starts it.
 
   --source DIR    classify the pictures in this folder, and those that are added later; or camera (the default)
   --model FILE    classify with this .tflite file (default: the shipped one)
+  --config FILE   take this file as $config; what was there is kept as ${config##*/}.bak
   --snapshots DIR save a picture of each state change in this folder; members of the group $shared_group can read them
   --with NAMES    optional parts: web (the live page, metrics), mqtt, or web,mqtt; they stay until --with none
   --wheel FILE    the package (default: the newest edge_classify-*.whl in the --offline folder or beside this script; else
@@ -70,12 +71,13 @@ wrong() {
 read_options() {
     while [ $# -gt 0 ]; do
         case $1 in
-        --model | --wheel | --with | --offline | --source | --snapshots)
+        --model | --config | --wheel | --with | --offline | --source | --snapshots)
             [ -n "${2-}" ] || wrong "$1 must be followed by a value"
             ;;
         esac
         case $1 in
         --model) model=$2 && shift ;;
+        --config) new_config=$2 && shift ;;
         --wheel) wheel=$2 && shift ;;
         --with) extras=$2 && shift ;;
         --offline) offline=$2 && shift ;;
@@ -95,6 +97,7 @@ read_options() {
 
 check_options() {
     [ -z "$model" ] || [ -f "$model" ] || wrong "--model $model: no such file"
+    [ -z "$new_config" ] || [ -f "$new_config" ] || wrong "--config $new_config: no such file"
     [ -z "$wheel" ] || [ -f "$wheel" ] || wrong "--wheel $wheel: no such file"
     [ -z "$offline" ] || [ -d "$offline" ] || wrong "--offline $offline: no such folder"
     [ -z "$offline" ] || offline=$(cd -- "$offline" && pwd)
@@ -106,7 +109,7 @@ check_options() {
         ;;
     esac
     case $snapshots in '' | /*) ;; *) wrong "--snapshots must be an absolute path. Received: $snapshots" ;; esac
-    [ -z "$back$versions" ] || [ -z "$model$wheel$source$snapshots$extras" ] ||
+    [ -z "$back$versions" ] || [ -z "$model$new_config$wheel$source$snapshots$extras" ] ||
         wrong '--back and --versions take no other options'
     [ -n "$extras" ] || extras=$(cat "$record/with" 2>/dev/null || :)
     [ "$extras" != none ] || extras=''
@@ -117,7 +120,7 @@ check_options() {
 
 # Without a camera the first run would end in a service that waits for one.
 ask_source() {
-    if [ -n "$source$no_service$dry_run" ] || [ -e "$config" ] || has_picamera2 || ! [ -t 0 ]; then return 0; fi
+    if [ -n "$source$new_config$no_service$dry_run" ] || [ -e "$config" ] || has_picamera2 || ! [ -t 0 ]; then return 0; fi
     printf 'This system has no software for a camera. Folder of images to classify (empty: none yet): ' >&2
     read -r source || :
     [ -z "$source" ] || [ -d "$source" ] || wrong "$source: no such folder"

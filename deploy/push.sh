@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs this checkout on a Pi over ssh; see push.sh --help.
+# Installs this checkout on a Pi over ssh, or on many; see push.sh --help.
 #
 # One remote shell makes its own temporary folder, works in it and removes it by its own variable. What the network sends is
 # shown or compared with marks that hold a random token, and never becomes part of a command: a greeting in .bashrc is text.
@@ -9,7 +9,10 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 python=${PYTHON:-python3}
 ssh=${EDGE_SSH:-ssh}
 login_limit_s=${EDGE_LOGIN_LIMIT_S:-180} # sshd itself gives a login 120 s; then .bashrc runs
-host='' wheel='' no_wheel=''
+wheel='' no_wheel='' jobs=8 again='' dry_run='' many=''
+
+# shellcheck source-path=SCRIPTDIR source=hosts.sh
+. "$here/hosts.sh"
 
 say() { echo "push.sh: $*" >&2; }
 
@@ -20,22 +23,31 @@ fail() {
 
 usage() {
     cat <<END
-usage: deploy/push.sh USER@HOST [--model FILE] [--source DIR|camera] [--snapshots DIR] [--with web,mqtt] [--wheel FILE]
-                                [--offline DIR] [--no-service] [--dry-run]
-       deploy/push.sh USER@HOST --back | --versions
+usage: deploy/push.sh USER@HOST... [--hosts FILE] [--model FILE] [--config FILE] [--source DIR|camera] [--snapshots DIR]
+                      [--with web,mqtt] [--wheel FILE] [--offline DIR] [--no-service] [--jobs N] [--again] [--dry-run]
+       deploy/push.sh USER@HOST... --back | --versions
 
 Builds the package here, copies it to the Pi and runs install.sh there. The options are those of install.sh: --model,
---wheel and --offline name files of this machine, which are copied, --source and --snapshots folders of the Pi. USER must
-be root or be allowed to use sudo.
+--config, --wheel and --offline name files of this machine, which are copied, --source and --snapshots folders of the Pi.
+USER must be root or be allowed to use sudo.
+
+Several hosts are installed side by side, and each of their lines begins with its name; at the end is told which failed,
+and why. The same command again goes to these only: a host on which just the same was installed is left out. Nobody can
+be asked for many passwords: log in by keys, as root or with a sudo that asks for none.
+
+  --hosts FILE  more hosts, one a line; # begins a comment
+  --jobs N      how many hosts at a time (default: $jobs)
+  --again       also those on which the same was installed
 
   deploy/push.sh pi@raspberrypi.local
   deploy/push.sh pi@raspberrypi.local --model out/model-int8.tflite
   deploy/push.sh pi@raspberrypi.local --back
+  deploy/push.sh --hosts cameras.txt --config watch.toml
   EDGE_SSH='ssh -p 2222' deploy/push.sh root@localhost
 
 PYTHON is the Python that builds the package (default: python3), EDGE_SSH the ssh command (default: ssh), EDGE_LOGIN_LIMIT_S
 the time limit for the login in seconds (default: 180).
-Exit status: that of install.sh; 1 something failed before, 2 wrong usage.
+Exit status: that of install.sh, of many hosts 1 if one of them failed; 1 something failed before, 2 wrong usage.
 END
 }
 
@@ -47,13 +59,20 @@ wrong() {
 read_options() {
     while [ $# -gt 0 ]; do
         case $1 in
-        --model | --wheel | --offline)
+        --model | --wheel | --offline | --config | --hosts)
             [ -e "${2-}" ] || wrong "$1 ${2-}: no such file or folder"
             ;;
         --with | --source | --snapshots) [ -n "${2-}" ] || wrong "$1 must be followed by a value" ;;
         esac
         case $1 in
         --model) copy model.tflite "$2" && pass --model model.tflite && shift ;;
+        --config) copy watch.new.toml "$2" && pass --config watch.new.toml && shift ;;
+        --hosts) add_hosts_of "$2" && shift ;;
+        --jobs)
+            case ${2-} in '' | *[!0-9]* | 0) wrong "--jobs must be a number from 1. Received: ${2-}" ;; esac
+            jobs=$2 && shift
+            ;;
+        --again) again=yes ;;
         --wheel) wheel=$2 && shift ;;
         --offline) copy wheels "$2" && pass --offline wheels && shift ;;
         --with)
@@ -63,18 +82,17 @@ read_options() {
             pass --with "$2" && shift
             ;;
         --source | --snapshots) pass "$1" "$2" && shift ;;
-        --no-service | --dry-run) pass "$1" ;;
+        --no-service) pass "$1" ;;
+        --dry-run) pass "$1" && dry_run=yes ;;
         --back | --versions) pass "$1" && no_wheel=yes ;;
         -h | --help) usage && exit ;;
         -*) wrong "unknown option $1" ;;
-        *)
-            [ -z "$host" ] || wrong "one USER@HOST only. Received: $host and $1"
-            host=$1
-            ;;
+        *) add_host "$1" ;;
         esac
         shift
     done
-    [ -n "$host" ] || wrong 'USER@HOST is missing'
+    [ -s "$work/hosts" ] || wrong 'USER@HOST is missing'
+    [ "$(wc -l <"$work/hosts")" = 1 ] || many=yes
 }
 
 copy() { cp -r -- "$2" "$files/$1"; }
@@ -113,6 +131,8 @@ remote_command() {
         'mark ended "$status"')"
 }
 
+# --- one host: $host, and the folder $place for what is known of its connection
+
 # Writes what the remote shell reads. Empty lines first: replies to questions of a .bashrc.
 send() {
     printf '\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n'
@@ -120,13 +140,13 @@ send() {
     echo "$token"
     cat -- "$work/files.tar"
     wait_for password ended
-    if [ -e "$work/password" ] && [ ! -e "$work/ended" ]; then type_password; fi
+    if [ -e "$place/password" ] && [ ! -e "$place/ended" ]; then type_password; fi
 }
 
 # wait_for NAME...: until one of these marks is there, or the connection has ended.
 wait_for() {
-    while [ -d "$work" ]; do
-        for name in "$@" closed; do [ ! -e "$work/$name" ] || return 0; done
+    while [ -d "$place" ]; do
+        for name in "$@" closed; do [ ! -e "$place/$name" ] || return 0; done
         sleep 0.1
     done
 }
@@ -138,31 +158,31 @@ type_password() {
     while IFS= read -r answer; do printf '%s\n' "$answer"; done
 }
 
-# Reads what the remote shell writes: marks become files in $work, and the rest is shown.
+# Reads what the remote shell writes: marks become files in $place, and the rest is shown.
 receive() {
     while IFS= read -r line || [ -n "$line" ]; do
         case $line in
-        "$token began" | "$token unwritten" | "$token password" | "$token powerless") : >"$work/${line##* }" ;;
-        "$token ended "*) echo "${line##* }" >"$work/ended.new" && mv "$work/ended.new" "$work/ended" ;;
+        "$token began" | "$token unwritten" | "$token password" | "$token powerless") : >"$place/${line##* }" ;;
+        "$token ended "*) echo "${line##* }" >"$place/ended.new" && mv "$place/ended.new" "$place/ended" ;;
         '') ;;
-        *) if [ -e "$work/began" ]; then printf '%s\n' "$line"; else printf '%s\n' "$line" >&2; fi ;;
+        *) if [ -e "$place/began" ]; then printf '%s\n' "$line"; else printf '%s\n' "$line" >&2; fi ;;
         esac
-        [ ! -e "$work/ended" ] || stop_sending
+        [ ! -e "$place/ended" ] || stop_sending
     done
-    : >"$work/closed"
+    : >"$place/closed"
     stop_sending
 }
 
-stop_sending() { if [ -e "$work/sender" ]; then kill "$(cat "$work/sender")" 2>/dev/null || :; fi; }
+stop_sending() { if [ -e "$place/sender" ]; then kill "$(cat "$place/sender")" 2>/dev/null || :; fi; }
 
 # A login that never comes to the command, such as a .bashrc that repeats a question for ever.
 limit_login() {
     left=$login_limit_s
-    while [ "$left" -gt 0 ] && [ -d "$work" ] && [ ! -e "$work/began" ] && [ ! -e "$work/closed" ]; do
+    while [ "$left" -gt 0 ] && [ -d "$place" ] && [ ! -e "$place/began" ] && [ ! -e "$place/closed" ]; do
         sleep 1
         left=$((left - 1))
     done
-    [ "$left" -gt 0 ] || kill "$(cat "$work/ssh")" 2>/dev/null || :
+    [ "$left" -gt 0 ] || kill "$(cat "$place/ssh")" 2>/dev/null || :
 }
 
 # own_pid: of the subshell that calls it; $$ is the script's.
@@ -171,27 +191,35 @@ own_pid() { exec sh -c 'echo "$PPID"'; }
 connect() {
     limit_login >/dev/null 2>&1 &
     {
-        (own_pid) >"$work/sender"
+        (own_pid) >"$place/sender"
         send
     } <&3 | {
-        (own_pid) >"$work/ssh"
-        exec $ssh -T "$host" "$(remote_command "$(($(wc -c <"$work/files.tar")))")"
+        (own_pid) >"$place/ssh"
+        exec $ssh ${many:+-o BatchMode=yes} -T "$host" "$(remote_command "$(($(wc -c <"$work/files.tar")))")"
     } | receive
 }
 
 conclude() {
-    if [ -e "$work/ended" ]; then exit "$(cat "$work/ended")"; fi
-    if [ -e "$work/unwritten" ]; then fail "$host: the files could not be unpacked, see above; make room in its /tmp"; fi
-    if [ -e "$work/powerless" ]; then fail "$host: this user is not root, and sudo is not installed; log in as root"; fi
-    if [ -e "$work/began" ]; then fail "$host: the connection was lost; run this again, a second run finishes the first"; fi
+    if [ -e "$place/ended" ]; then exit "$(cat "$place/ended")"; fi
+    if [ -e "$place/unwritten" ]; then fail "$host: the files could not be unpacked, see above; make room in its /tmp"; fi
+    if [ -e "$place/powerless" ]; then fail "$host: this user is not root, and sudo is not installed; log in as root"; fi
+    if [ -e "$place/began" ]; then fail "$host: the connection was lost; run this again, a second run finishes the first"; fi
     fail "$host: its login did not run a command, see above (a wrong key, a restricted shell, a .bashrc that prompts or exits?); try: $ssh $host true"
+}
+
+# A connection that is still there belongs to this script, and a worker would not hear of its end.
+end_connections() {
+    for file in "$work"/*/ssh; do
+        if [ -e "$file" ] && [ ! -e "${file%/ssh}/closed" ]; then kill "$(cat "$file")" 2>/dev/null || :; fi
+    done
 }
 
 # shellcheck disable=SC2317  # called by a trap
 clean_up() {
     status=$?
     trap - EXIT
-    [ ! -t 0 ] || [ ! -e "$work/password" ] || stty echo 2>/dev/null || :
+    [ ! -t 0 ] || [ ! -e "$work/1/password" ] || stty echo 2>/dev/null || :
+    end_connections
     rm -rf -- "$work"
     exit "$status"
 }
@@ -211,7 +239,13 @@ cp -- "$here/files" "$files/"
 tar -C "$files" -cf "$work/files.tar" .
 token=edge-push-$(od -An -tx1 -N16 /dev/urandom | tr -d ' \n')
 
-say "installing on $host"
 exec 3<&0
-connect
-conclude
+if [ -n "$many" ]; then
+    push_to_many
+else
+    host=$(cat "$work/hosts") place=$work/1
+    mkdir "$place"
+    say "installing on $host"
+    connect
+    conclude
+fi

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # Sourced by install.sh: the configuration, its model and the folders that it names.
-# Takes model, source, snapshots, dry_run and work from there.
+# Takes model, new_config, source, snapshots, dry_run and work from there.
 
 # configured KEY: the text that the configuration has; empty where it has none, or before Python is there.
 configured() { python "$here/settings.py" get "$config" "$1" 2>/dev/null || :; }
@@ -11,7 +11,9 @@ user_changed_config() { [ -e "$config" ] && ! is_as_recorded "$config"; }
 # of this run or of earlier ones have put in.
 render_config() {
     candidate=$work/watch.toml
-    if user_changed_config; then
+    if [ -n "$new_config" ]; then
+        cp -- "$new_config" "$candidate"
+    elif user_changed_config; then
         cp -- "$config" "$candidate"
     else
         cp -- "$here/watch.toml" "$candidate"
@@ -69,7 +71,11 @@ put_model() {
 # As dpkg treats its configuration files: what the user changed stays, and the new default is put beside it.
 put_config() {
     mine=''
-    if user_changed_config; then mine=yes; fi
+    if [ -n "$new_config" ] || user_changed_config; then mine=yes; fi
+    if [ -n "$new_config" ] && [ -e "$config" ] && ! cmp -s -- "$work/watch.toml" "$config" &&
+        step "keeping the last $config as $config.bak"; then
+        cp -p -- "$config" "$config.bak"
+    fi
     if ! cmp -s -- "$work/watch.toml" "$config" && change "writing $config"; then
         if [ -n "$mine" ]; then put "$work/watch.toml" "$config"; else put_recorded "$work/watch.toml" "$config"; fi
     fi
@@ -78,7 +84,7 @@ put_config() {
 }
 
 put_default_beside() {
-    say "$config: you changed it, and it is kept"
+    [ -n "$new_config" ] || say "$config: you changed it, and it is kept"
     if [ "$(cat "$record/default" 2>/dev/null)" = "$(hash_of "$here/watch.toml")" ]; then return 0; fi
     step "putting the new default beside it: $config.dist" || return 0
     put_recorded "$here/watch.toml" "$config.dist"

@@ -148,7 +148,7 @@ forget_device
 remove_rule
 for file in "$config" "$config.dist" "$web_token" "$mqtt_password"; do remove_as_recorded "$file"; done
 remove_model
-[ -z "$purge" ] || remove_as_recorded "$unit.bak"
+[ -z "$purge" ] || for file in "$unit.bak" "$config.bak"; do remove_as_recorded "$file"; done
 if [ -z "$dry_run" ]; then rm -f -- "${config%/*}/tuned.json"; fi # what was measured here
 if [ -z "$dry_run" ]; then rmdir -- "${config%/*}" 2>/dev/null || :; fi
 remove_state

@@ -44,20 +44,22 @@ class Device:
     def environment(self, **more: str) -> dict[str, str]:
         return os.environ | {"EDGE_SSH": str(self.root / "ssh")} | more
 
-    def push(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def push(
+        self, *options: str, hosts: tuple[str, ...] = ("device",), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Push a wheel to it, without a terminal."""
         return subprocess.run(
-            self.command(*options),
+            self.command(*options, hosts=hosts),
             env=self.environment(**environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
 
-    def command(self, *options: str) -> list[str]:
+    def command(self, *options: str, hosts: tuple[str, ...] = ("device",)) -> list[str]:
         wheel = str(self.root / "edge_classify-1.0-py3-none-any.whl")
-        return ["sh", str(self.root / "deploy" / "push.sh"), "device", "--wheel", wheel, *options]
+        return ["sh", str(self.root / "deploy" / "push.sh"), *hosts, "--wheel", wheel, *options]
 
     def state(self) -> dict[str, tuple[int, ...]]:
         """Every file and folder with what changes when it, or a name in it, is touched."""
@@ -289,3 +291,99 @@ def test_a_password_is_typed_in_a_terminal_and_not_shown(asking: Device) -> None
     assert "the files are whole" in screen
     assert "secret" not in screen
     assert asking.left_in_tmp() == []
+
+
+# --- many hosts
+
+HOSTS = tuple(f"cam{number}" for number in range(1, 21))
+# Each host says who it is, and notes how often it was installed.
+INSTALL_HOST = """\
+echo "installed with $*" >&2
+echo "$*" >>{root}/installed-"$CAMERA"
+[ ! -e {root}/full-"$CAMERA" ] || {{ echo 'install.sh: /opt: 12 MB are free' >&2; exit 1; }}
+"""
+
+
+@pytest.fixture
+def cameras(device: Device) -> Device:
+    """Twenty hosts, each behind a server of its own; cam3, cam9 and cam20 fail, each otherwise."""
+    (device.root / "deploy" / "install.sh").write_text(INSTALL_HOST.format(root=device.root))
+    for host in HOSTS:
+        serve(device, CAMERA=host, PATH="/usr/bin:/bin")
+        (device.root / "sshd_config").rename(device.root / host)
+    ssh = device.root / "ssh"
+    ssh.write_text(ssh.read_text().replace("/sshd_config", "/%h"))
+    (device.root / "cam3").rename(device.root / "cam3-is-off")
+    (device.root / "full-cam9").touch()
+    refusing = (device.root / "cam20").read_text().replace("key.pub", "host-key.pub")
+    (device.root / "cam20").write_text(refusing)
+    return device
+
+
+def installed(device: Device) -> dict[str, int]:
+    """How often install.sh ran on each host."""
+    files = device.root.glob("installed-*")
+    return {file.name[10:]: len(file.read_text().splitlines()) for file in files}
+
+
+def test_twenty_hosts_three_of_which_fail(cameras: Device) -> None:
+    listed = cameras.root / "cameras.txt"
+    listed.write_text("# the barn\n" + "".join(f"{host}  # on a pole\n" for host in HOSTS[1:]))
+    home = {"XDG_STATE_HOME": str(cameras.root / "state")}
+    push = ("--hosts", str(listed), "--with", "mqtt")
+    done = cameras.push(*push, hosts=("cam1", "cam2"), **home)
+    assert done.returncode == 1 and done.stdout == ""
+    *_, total, off, full, refused, again = done.stderr.splitlines()
+    assert total == "push.sh: 17 of 20 hosts done, 3 failed, 0 had it already"
+    assert off.startswith("push.sh: cam3: ")
+    assert full == "push.sh: cam9: install.sh: /opt: 12 MB are free"
+    assert refused.startswith("push.sh: cam20: ") and again.startswith("push.sh: the same command")
+    assert "cam7: installed with --with mqtt" in done.stderr.splitlines()
+    assert set(installed(cameras).values()) == {1} and len(installed(cameras)) == 18
+    (cameras.root / "full-cam9").unlink()
+    (cameras.root / "cam3-is-off").rename(cameras.root / "cam3")
+    done = cameras.push(*push, hosts=("cam1",), **home)
+    *_, total, refused, again = done.stderr.splitlines()
+    assert total == "push.sh: 2 of 20 hosts done, 1 failed, 17 had it already"
+    assert installed(cameras) == dict.fromkeys(HOSTS[:-1], 1) | {"cam9": 2}
+    done = cameras.push(*push, "--dry-run", hosts=("cam1",), **home)
+    assert "push.sh: 19 of 20 hosts done, 1 failed, 0 had it already" in done.stderr
+    done = cameras.push("--again", hosts=("cam1", "cam2"), **home)  # with other options
+    assert done.returncode == 0 and done.stderr.endswith(
+        "2 of 2 hosts done, 0 failed, 0 had it already\n"
+    )
+    assert cameras.left_in_tmp() == []
+
+
+def test_a_push_that_is_ended_goes_on_with_the_rest(cameras: Device) -> None:
+    install = cameras.root / "deploy" / "install.sh"
+    install.write_text(install.read_text() + f"[ ! -e {cameras.root}/slow ] || sleep 60\n")
+    home = {"XDG_STATE_HOME": str(cameras.root / "state")}
+    hosts = ("cam1", "cam2", "cam4")
+    with subprocess.Popen(
+        cameras.command("--jobs", "1", hosts=hosts),
+        env=cameras.environment(**home),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as push:
+        assert push.stderr is not None
+        while "cam1: installed" not in (line := push.stderr.readline()) and line:
+            pass
+        (cameras.root / "slow").touch()
+        while "cam2: installed" not in (line := push.stderr.readline()) and line:
+            pass
+        push.terminate()
+        push.wait(30)
+    (cameras.root / "slow").unlink()
+    assert "cam4" not in installed(cameras)
+    done = cameras.push("--jobs", "1", hosts=hosts, **home)
+    assert done.stderr.endswith("2 of 3 hosts done, 0 failed, 1 had it already\n")
+
+
+@pytest.mark.parametrize("host", ["-oProxyCommand=x", "a b", "$(reboot)", "x;y"])
+def test_a_host_that_is_none_is_refused(device: Device, host: str) -> None:
+    listed = device.root / "hosts"
+    listed.write_text(f"cam1\n{host}\n")
+    done = device.push("--hosts", str(listed), hosts=())
+    assert done.returncode == 2 and f"Received: {host}" in done.stderr

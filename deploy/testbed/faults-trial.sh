@@ -180,6 +180,16 @@ model_beside_an_edited_config() {
     install --model /payload/models/hotdog.tflite && config_has "^model = \"$model\"" && config_has '^every = 7' && runs_what_is_in_place
 }
 
+config_is_taken() {
+    sed 's|^every = 7|every = 8|' "$config" >/srv/new.toml
+    echo 'nonsense = 1' >/srv/wrong.toml
+    install --config /srv/new.toml && config_has '^every = 8' && grep -q '^every = 7' "$config.bak" && runs_what_is_in_place &&
+        fails in_words install --config /srv/wrong.toml && said nonsense && config_has '^every = 8' && runs_what_is_in_place
+    status=$?
+    sed -i 's|^every = 8|every = 7|' "$config"
+    return $status
+}
+
 # 10
 back_and_forth() {
     install || return 1
@@ -295,6 +305,7 @@ check '9. a disabled service stays disabled' disabled_stays_disabled
 check '9. a masked service stays masked' masked_stays_masked
 check '9. the configuration keeps its owner and mode' config_keeps_owner_and_mode
 check '9. install.sh --model takes effect in an edited configuration' model_beside_an_edited_config
+check '9. install.sh --config takes a file, and keeps the last; a wrong one changes nothing' config_is_taken
 check '10. install.sh --versions, --back, and forward again' back_and_forth
 check '11. an edited unit is kept as .bak' edited_unit_is_kept
 check '11. an unreadable configuration: the cause is said' unreadable_config
