@@ -22,14 +22,14 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=switch.sh
 . "$here/switch.sh"
 
-model='' new_config='' wheel='' extras='' offline='' source='' snapshots='' no_service='' dry_run='' back='' versions=''
+model='' new_config='' wheel='' extras='' offline='' source='' snapshots='' no_service='' packaged='' dry_run='' back='' versions=''
 new_unit=$here/$unit_name
 at='' unfinished='' changed='' first=''
 
 usage() {
     cat <<END
 usage: sudo deploy/install.sh [--source DIR|camera] [--model FILE] [--config FILE] [--snapshots DIR] [--with web,mqtt]
-                              [--wheel FILE] [--offline DIR] [--no-service] [--dry-run]
+                              [--wheel FILE] [--offline DIR] [--no-service] [--packaged] [--dry-run]
        sudo deploy/install.sh --back | --versions
 
 Installs edge-watch as a service, or a new version of it, and starts it.
@@ -43,6 +43,7 @@ Installs edge-watch as a service, or a new version of it, and starts it.
                   it is built from this checkout)
   --offline DIR   no network: pip takes its packages from this folder, apt from what it has fetched already
   --no-service    install the commands only, for a system without systemd (a container, WSL)
+  --packaged      what apt has installed will do: apt cannot be called from within a .deb's own installation
   --back          go back to the version before the last upgrade; a second time goes forward again
   --versions      list the installed versions
   --dry-run       say what would be done, and change nothing
@@ -84,6 +85,7 @@ read_options() {
         --source) source=$2 && shift ;;
         --snapshots) snapshots=$2 && shift ;;
         --no-service) no_service=yes ;;
+        --packaged) packaged=yes ;;
         --back) back=yes ;;
         --versions) versions=yes ;;
         --dry-run) dry_run=yes ;;

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # Sourced by install.sh: what the machine must be and have. All that can be known to fail is found here, before anything is
-# changed. Takes offline, no_service, dry_run and work from there; sets architecture and release.
+# changed. Takes offline, no_service, packaged, dry_run and work from there; sets architecture and release.
 
 space_needed_mb=400 # a virtual environment with ai-edge-litert takes about 150, and the last one stays beside it
 
@@ -96,8 +96,12 @@ finish_dpkg() {
 
 # picamera2 is in Raspberry Pi's archive only.
 install_packages() {
-    finish_dpkg
+    [ -n "$packaged" ] || finish_dpkg
     missing=$(not_installed python3 python3-venv python3-numpy python3-pil)
+    if [ -n "$packaged" ]; then
+        [ -z "$missing" ] || fail "not installed: $missing; sudo apt-get --fix-broken install"
+        return
+    fi
     if [ -n "$missing" ] && [ -z "$offline" ] && step 'apt-get update'; then
         apt-get -qq update || say 'apt-get update failed; going on with what apt knew before'
     fi

@@ -47,7 +47,10 @@ def test_help_names_every_option(name: str) -> None:
         ("install.sh", "--back", "--model", __file__),
         ("uninstall.sh", "--nonsense"),
         ("push.sh",),
-        ("push.sh", "one", "two"),
+        ("push.sh", "--hosts", "no-such-file"),
+        ("push.sh", "--jobs", "0", "pi@one"),
+        ("push.sh", "pi@one", "$(reboot)"),
+        ("install.sh", "--config", "no-such.toml"),
         ("push.sh", "pi@raspberrypi", "--with", "$(reboot)"),
     ],
 )
@@ -71,6 +74,7 @@ def dry_run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_dry_run_says_each_step_and_changes_nothing(tmp_path: Path) -> None:
+    configured = Path("/etc/edge-classify").exists()  # as edge-benchmark --tune leaves it
     done = dry_run(tmp_path, "--no-service")
     if done.returncode == 1:
         pytest.skip(done.stderr.splitlines()[-1])  # no room, or no machine for it
@@ -78,7 +82,7 @@ def test_a_dry_run_says_each_step_and_changes_nothing(tmp_path: Path) -> None:
     assert "dry run: building /opt/edge-classify/versions/7.8.9-" in done.stderr
     assert "dry run: switching /opt/edge-classify/current to 7.8.9-" in done.stderr
     assert not Path("/opt/edge-classify").exists()
-    assert not Path("/etc/edge-classify").exists()
+    assert Path("/etc/edge-classify").exists() == configured
 
 
 def test_without_systemd_nothing_is_begun(tmp_path: Path) -> None:

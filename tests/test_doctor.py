@@ -23,7 +23,7 @@ from trees import CGROUPS_V1, lay_out, raspberry_pi, vcgencmd
 
 from convert.tflite.embed import embed
 from edge.classifier.metadata import read_metadata
-from edge.doctor import camera, installation, machine, service
+from edge.doctor import camera, finding, installation, machine, service
 from edge.doctor.checks import CHECKS, examine
 from edge.doctor.finding import (
     FAULT,
@@ -490,6 +490,22 @@ def test_a_numpy_outside_a_venv_is_removed_by_the_python_that_it_is_of(tmp_path:
         remedy, base = done.stdout.splitlines()
         python = f"{base}/bin/python3" if place == outside else str(command[0])
         assert f"{python} -m pip uninstall -y numpy" in remedy
+
+
+@pytest.mark.parametrize("status, brought", [(0, False), (1, True)])
+def test_a_base_without_pip_gets_one_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, brought: bool
+) -> None:
+    """A virtual environment, as this one, may have a pip that its base has not."""
+    outside = tmp_path / "usr/local/dist-packages"
+    package(outside, "numpy", version="2.2.6")
+    lay_out(tmp_path, {"bin/python3": f"#!/bin/sh\nexit {status}\n"})
+    (tmp_path / "bin/python3").chmod(0o755)
+    monkeypatch.syspath_prepend(outside)
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    remedy = finding.pip_uninstall("numpy")
+    assert ("apt install python3-pip && " in remedy) == brought
+    assert f"{tmp_path}/bin/python3 -m pip uninstall -y numpy" in remedy
 
 
 def test_simplejpeg_built_for_another_numpy_is_told_of(

@@ -214,7 +214,8 @@ other_runtime() {
 
 pushed() {
     version=$(installed_version)
-    push root && [ "$(installed_version)" != "$version" ] && within 30 works
+    push root --model models/hotdog.tflite && [ "$(installed_version)" != "$version" ] && within 30 works &&
+        cmp "$model" /payload/models/hotdog.tflite
 }
 
 # A watch on the file system: no name, file or folder has changed but the log of logins, and /tmp, where the folder was.
@@ -449,7 +450,7 @@ check 'a corrupted model is refused, and the old one goes on' corrupted_model
 check 'a model with wrong answers is refused, and the old one goes on' wrong_answers_model
 check 'a good model is taken over in the same process' good_model
 check 'where there is no ai-edge-litert, tflite-runtime is used' other_runtime
-check 'push.sh installs over ssh' pushed
+check 'push.sh installs over ssh, and a model with it' pushed
 check 'push.sh touches nothing but its own folder, whatever a greeting says and asks' greeted
 check 'push.sh: sudo asks for its password' sudo_asks_for_a_password
 check 'the version in place and the one before are kept' two_versions_are_kept

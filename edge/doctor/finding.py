@@ -187,13 +187,24 @@ def pip_uninstall(package: str) -> str:
     place = Path(str(found.locate_file(""))) if found else Path(sys.prefix)
     if place.is_relative_to(sys.prefix):
         return pip(f"uninstall -y {package}")
-    command = f"{sys.base_prefix}/bin/python3 -m pip uninstall -y {package}"
+    base = f"{sys.base_prefix}/bin/python3"
+    command = f"{base} -m pip uninstall -y {package}"
     if _is_managed():
         command += " --break-system-packages"
     if not os.access(place, os.W_OK) or os.geteuid() == 0:
         command = f"sudo {command}"
-    has_pip = importlib.util.find_spec("pip") or version_of("pip", ["/" + SYSTEM_PACKAGES])
-    return command if has_pip else f"sudo apt install python3-pip && {command}"
+    return command if _has_pip(base) else f"sudo apt install python3-pip && {command}"
+
+
+def _has_pip(python: str) -> bool:
+    """Whether another Python has a pip: that of a virtual environment is not its base's."""
+    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip') is None)"
+    try:
+        return (
+            subprocess.run([python, "-Pc", code], capture_output=True, timeout=30).returncode == 0
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return True
 
 
 def is_apts_python() -> bool:
