@@ -35,7 +35,7 @@ push_to_many() {
 # Names and contents, and the options among them.
 sum_of_files() { (cd "$files" && find . -type f -exec sha256sum {} + | LC_ALL=C sort | sha256sum | cut -c -64); }
 
-# take_hosts: one after the other, whichever nobody else has taken yet.
+# take_hosts: one after the other, whichever no other worker has taken yet.
 take_hosts() {
     number=0
     while IFS= read -r host <&4; do
@@ -85,7 +85,7 @@ summarize() {
 
 count() { cat "$work"/*/result | grep -cx "$1" || :; }
 
-# What was said last; of a login that failed, what ssh has said.
+# The last line of its output; of a login that failed, of what ssh printed.
 reason() {
     if [ ! -e "$place/began" ] && grep -qv '^push.sh: ' "$place/log"; then grep -v '^push.sh: ' "$place/log"; else cat "$place/log"; fi |
         sed '/^[[:space:]]*$/d' | tail -n 1 | sed "s|^push.sh: $host: ||"

@@ -69,29 +69,35 @@ not_installed() {
 
 has_picamera2() { is_installed python3-picamera2 || apt-cache show python3-picamera2 >/dev/null 2>&1; }
 
-# apt COMMAND...: without recommends, which would bring a desktop; what it says is in $work/apt.
+# apt COMMAND...: without recommends, which would bring a desktop. Its output is in $work/apt.
 apt() {
     DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends -o DPkg::Lock::Timeout=300 \
         ${offline:+--no-download} "$@" >"$work/apt" 2>&1 </dev/null
 }
 
-show_apt_errors() { grep -iE '^[EW]:|error|unable|no space' "$work/apt" | head -n 5 >&2 || :; }
+show_apt_errors() { cat -- "$work"/dpkg "$work/apt" 2>/dev/null | grep -iE '^[EW]:|error|unable|no space' | head -n 5 >&2 || :; }
 
-# damaged_packages: those that dpkg itself calls damaged or unfinished; it names each behind a space.
+# damaged_packages: those that dpkg itself calls damaged or unfinished; it lists each after a space.
 damaged_packages() { dpkg --audit 2>/dev/null | sed -n 's/^ \([^ ]*\).*/\1/p' | sort -u | xargs; }
 
-# What a power cut or a kill has left while dpkg worked; apt would refuse to do anything. A package is unpacked and not
-# configured, which dpkg finishes, or half unpacked, or without its list of files, for which apt takes it from its archive.
+is_dpkg_whole() { [ -z "$(damaged_packages)$(find /var/lib/dpkg/updates -name '[0-9]*' 2>/dev/null)" ]; }
+
+# After a power cut or a kill while dpkg worked, apt installs nothing. Packages may be unpacked and not configured, which dpkg
+# finishes, or half unpacked, or without their list of files: apt takes these from their archives. A dpkg that has outlived
+# its apt holds the lock; only apt waits for that, hence the second time.
 finish_dpkg() {
-    if [ -z "$(damaged_packages)$(find /var/lib/dpkg/updates -name '[0-9]*' 2>/dev/null)" ]; then return 0; fi
+    if is_dpkg_whole; then return 0; fi
     step 'finishing what dpkg was cut short in' || return 0
-    DEBIAN_FRONTEND=noninteractive dpkg --configure --pending >"$work/apt" 2>&1 </dev/null || :
-    [ -z "$(damaged_packages)" ] || apt --fix-broken install || show_apt_errors
-    damaged=$(damaged_packages)
-    # shellcheck disable=SC2086  # a list of words
-    [ -z "$damaged" ] || apt --reinstall install $damaged || show_apt_errors
-    damaged=$(damaged_packages)
-    [ -z "$damaged" ] || say "dpkg could not finish $damaged, see above; sudo dpkg --configure -a; sudo apt-get --fix-broken install; going on"
+    for attempt in 1 2 3; do
+        DEBIAN_FRONTEND=noninteractive dpkg --configure --pending >"$work/dpkg" 2>&1 </dev/null || :
+        is_dpkg_whole || apt --fix-broken install || :
+        damaged=$(damaged_packages)
+        # shellcheck disable=SC2086  # a list of words
+        [ -z "$damaged" ] || apt --reinstall install $damaged || :
+        if is_dpkg_whole; then return 0; fi
+    done
+    show_apt_errors
+    say "dpkg could not finish $(damaged_packages), see above; sudo dpkg --configure -a; sudo apt-get --fix-broken install; going on"
 }
 
 # picamera2 is in Raspberry Pi's archive only.

@@ -191,7 +191,7 @@ own_pid() { exec sh -c 'echo "$PPID"'; }
 connect() {
     limit_login >/dev/null 2>&1 &
     {
-        trap 'exit 0' TERM # of stop_sending; a shell says so of what a signal has ended
+        trap 'exit 0' TERM # of stop_sending; a shell reports what a signal has ended
         (own_pid) >"$place/sender"
         send
     } <&3 | {

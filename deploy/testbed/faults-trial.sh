@@ -73,6 +73,14 @@ killed_while_dpkg_worked() {
     dpkg --unpack /var/cache/apt/archives/python3-pil_*.deb >/dev/null && [ -n "$(dpkg --audit)" ] || return 1
     in_words upgrade && said 'dpkg was cut short' && same "$(dpkg --audit)" '' && runs_what_is_in_place
 }
+# As where apt was killed alone: its dpkg is still at work, and has written into its journal.
+dpkg_goes_on() {
+    dpkg --unpack /var/cache/apt/archives/python3-pil_*.deb >/dev/null
+    dpkg-query --status python3-pil >/var/lib/dpkg/updates/0001
+    python3 -c 'import fcntl, time; lock = open("/var/lib/dpkg/lock", "w"); fcntl.lockf(lock, fcntl.LOCK_EX); time.sleep(8)' &
+    sleep 1
+    in_words upgrade && said 'dpkg was cut short' && same "$(dpkg --audit)" '' && runs_what_is_in_place
+}
 killed_while_dpkg_unpacked() {
     sed -i '/^Package: libdeflate0$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/' /var/lib/dpkg/status
     rm /var/lib/dpkg/info/libfribidi0:amd64.list # of another
@@ -292,6 +300,7 @@ check '1. an emptied module: the version is built again' emptied_module
 check '2. killed after the switch: a second run finishes, and what ran is kept' killed_after_the_switch
 check '2. killed after the configuration was put: a second run restarts' killed_after_the_configuration
 check '2. killed while dpkg worked: a second run lets it finish' killed_while_dpkg_worked
+check '2. ... also where dpkg is still at work' dpkg_goes_on
 check '2. ... or while dpkg unpacked a package: it is taken from its archive' killed_while_dpkg_unpacked
 check '3. a version that exits with 1 at its start is rolled back' exits_at_its_start
 check "4. others' packages and pip.conf do not leak in" others_packages

@@ -33,7 +33,7 @@ from edge.sources.frame import Source
 
 NAME = "edge-watch"
 RETAINED = "mqtt-retained.json"
-# What systemd tells the service by the unit; a command beside it looks in the same places.
+# As systemd passes it to the service by the unit; a command beside it looks in the same places.
 INSTALLED = {
     "STATE_DIRECTORY": "/var/lib/edge-classify",
     "CREDENTIALS_DIRECTORY": "/etc/edge-classify",
