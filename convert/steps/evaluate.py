@@ -173,7 +173,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"  balanced accuracy: {found.balanced_accuracy:.3f}")
         print(
             f"  at its threshold {found.threshold:.3f}: coverage {100 * answered.coverage:.1f} %, "
-            f"of which {100 * answered.precision:.1f} % are right"
+            f"precision {100 * answered.precision:.1f} %"
         )
         for label, share in zip(found.labels, answered.false_positives, strict=True):
             print(f"  false positives, {label}: {100 * share:.1f} % of the other labels' photos")
