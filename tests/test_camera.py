@@ -31,6 +31,7 @@ from edge.sources.camera_format import (
     pixels_of,
     turn_of,
 )
+from edge.sources.device import Device
 from edge.sources.frame import Frame, Waiting
 from edge.sources.picamera import Picamera, Shot, open_picamera
 
@@ -77,7 +78,7 @@ class StandIn:
 
 
 @dataclass
-class OpenStandIn:
+class OpenStandIn(Device):
     stand_in: StandIn
     script: Iterator[Any]
 

@@ -41,6 +41,7 @@ ROOMS = {
     "PIL": {"edge.image"},
     "pillow_heif": {"edge.image"},
     "picamera2": {"edge.sources.picamera"},
+    "av": {"edge.sources.video.decoder"},
     "libcamera": {"edge.sources.picamera"},
     "ai_edge_litert": {"edge.classifier.runtime"},
     "tflite_runtime": {"edge.classifier.runtime"},

@@ -45,12 +45,15 @@ class Result:
     runtime: str
     captured_at: datetime
     scores: NDArray[np.float32] = field(repr=False, compare=False)  # (num_labels,), in label order
+    position_s: float | None = None  # within the clip, of a video file's frame
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON takes; scores to 6 digits, times to microseconds."""
+        position = {} if self.position_s is None else {"time_s": round(self.position_s, 3)}
         return {
             "schema": RESULT_SCHEMA,
             "source": self.source,
+            **position,
             "label": self.label,
             "score": round(self.score, SCORE_DIGITS),
             "categories": [
@@ -104,6 +107,7 @@ def classify(model: Model, frame: Frame, *, top_k: int = 1, threshold: float = 0
         runtime=model.runtime,
         captured_at=frame.captured_at,
         scores=scores,
+        position_s=frame.position_s,
     )
 
 

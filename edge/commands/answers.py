@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edge.commands.terminal import is_coloured, width_of
+from edge.commands.terminal import cell, clock, is_coloured, width_of
 from edge.errors import one_line
 from edge.names import RESULT_SCHEMA
 
@@ -37,7 +37,9 @@ class Writer:
         """Write what comes last, interrupted or not."""
 
 
-def writer(form: str, *, top_k: int, widths: tuple[int, int], threshold: float) -> Writer:
+def writer(
+    form: str, *, top_k: int, widths: tuple[int, int], threshold: float, timed: bool = False
+) -> Writer:
     """Return a writer to stdout.
 
     Args:
@@ -45,9 +47,10 @@ def writer(form: str, *, top_k: int, widths: tuple[int, int], threshold: float) 
         top_k: maximum number of labels per image.
         widths: columns of the names and of the labels to come, as far as they are known; for text.
         threshold: confidence threshold below which the label is unknown.
+        timed: whether there are videos, whose frames have a time.
     """
     if form == "csv":
-        return _Csv(top_k)
+        return _Csv(top_k, timed)
     if form == "text":
         return _Text(widths, threshold)
     return _Json() if form == "json" else _JsonLines()
@@ -65,6 +68,8 @@ class _Text(Writer):
     def result(self, result: Result) -> None:
         """Print a line: the image, its best label, then the others up to top-k."""
         source = one_line(result.source)
+        if result.position_s is not None:
+            source = f"{source} {clock(result.position_s, digits=2)}"
         # Names that were not known beforehand widen the column for those that follow.
         self._source_width = max(self._source_width, min(width_of(source), WIDEST_SOURCE))
         colour = YELLOW if result.score < self._threshold else BOLD
@@ -115,10 +120,10 @@ class _Json(_JsonLines):
 class _Csv(Writer):
     """A line an image, whatever is in its name: a spreadsheet, awk and a terminal may read it."""
 
-    def __init__(self, top_k: int) -> None:
+    def __init__(self, top_k: int, timed: bool) -> None:
         import csv
 
-        columns = ["source", "label", "score"]
+        columns = ["source", *(["time_s"] if timed else []), "label", "score"]
         for place in range(2, top_k + 1):
             columns += [f"label_{place}", f"score_{place}"]
         columns += ["preprocess_ms", "invoke_ms", "model", "runtime", "captured_at", "error"]
@@ -136,7 +141,7 @@ class _Csv(Writer):
         self._write({"source": source, "error": error})
 
     def _write(self, record: dict[str, Any]) -> None:
-        self._writer.writerow({name: _cell(value) for name, value in record.items()})
+        self._writer.writerow({name: cell(value) for name, value in record.items()})
         sys.stdout.flush()
 
     def summary(self, summary: Summary) -> None:
@@ -144,17 +149,6 @@ class _Csv(Writer):
 
     def close(self) -> None:
         sys.stdout.flush()
-
-
-def _cell(value: Any) -> Any:
-    """Escape control characters, and protect spreadsheets against formula injection.
-
-    Source: https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and len(text) > 1 else text
 
 
 def _padded(text: str, width: int) -> str:

@@ -203,6 +203,20 @@ def real(least: float, most: float, *, above: bool = False) -> Callable[[str], f
 
 
 score = real(0.0, 1.0)
+MOST_HOURS = 1000.0
+
+
+def position(text: str) -> float:
+    """Read a time within a video, in seconds: 90, 1:30 or 1:01:30.5."""
+    parts = text.split(":")
+    values = [notation.numbers(part) for part in parts]
+    seconds = 0.0
+    for value in values:
+        if len(values) > 3 or len(value) != 1 or not 0 <= value[0] < 60 * 60 * MOST_HOURS:
+            message = f"must be seconds or [H:]M:S. Received: {text}"
+            raise argparse.ArgumentTypeError(message)
+        seconds = 60 * seconds + value[0]
+    return seconds
 
 
 def normalization(text: str) -> tuple[notation.Numbers, notation.Numbers]:

@@ -7,7 +7,7 @@ import gc
 import math
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -18,12 +18,13 @@ from edge.classifier.model import Model
 from edge.commands import complain
 from edge.commands.answers import WIDEST_LABEL, Writer, writer
 from edge.commands.arguments import in_pixels, open_model, threshold_of
+from edge.commands.inputs import Inputs, SavedFrames, has_time
 from edge.commands.progress import Progress
 from edge.commands.terminal import is_terminal, width_of
 from edge.errors import EdgeError, ImageError, SourceError, one_line
 from edge.image.preprocess import InputSpec, read_image
 from edge.sources.frame import Frame
-from edge.sources.photos import files, listed, photos
+from edge.sources.photos import listed
 
 if TYPE_CHECKING:
     from edge.commands.choice import Choice
@@ -32,34 +33,6 @@ NAME = "edge-classify"
 MOST_LOOKED_AT = 500  # names to align by
 MOST_COUNTED = 100_000  # images, to show how far it is
 MANY = 20  # images that are worth measuring how many threads the model wants
-
-
-class Inputs:
-    """The images that the command line names."""
-
-    def __init__(self, paths: Sequence[str], listed: Sequence[str], recursive: bool) -> None:
-        """Args: the paths, those of lists, whether to look into folders' folders."""
-        self._paths, self._listed, self._recursive = paths, listed, recursive
-
-    def frames(self, onerror: Callable[[SourceError], None]) -> Iterator[Frame]:
-        """Yield all of them, in order."""
-        yield from photos(self._paths, recursive=self._recursive, onerror=onerror)
-        yield from photos(self._listed, recursive=self._recursive, literal=True, onerror=onerror)
-
-    def names(self) -> Iterator[str]:
-        """What their frames will be called, without reading one."""
-        for path in self._paths:
-            if path == "-":
-                yield path
-            else:
-                yield from map(str, files(path, recursive=self._recursive, onerror=_nothing))
-        for path in self._listed:
-            found = files(path, recursive=self._recursive, literal=True, onerror=_nothing)
-            yield from map(str, found)
-
-
-def _nothing(error: SourceError) -> None:
-    """Unknown until the frames are read."""
 
 
 class Faults:
@@ -89,6 +62,7 @@ def classify_all(args: argparse.Namespace) -> int:
     """Classify what the options name, and return the exit status."""
     faults = Faults()
     inputs = _inputs(args, faults)
+    saved = SavedFrames(args.save_frames) if args.save_frames else None
     most = MOST_COUNTED if is_terminal(sys.stderr) else MOST_LOOKED_AT
     names = [*islice(inputs.names(), most)]
     with open_model(args, NAME, for_many=len(names) >= MANY) as model:
@@ -98,16 +72,21 @@ def classify_all(args: argparse.Namespace) -> int:
         choice = _choice(args, model)
         threshold = threshold_of(args, model)
         answers = _writer(args, model, choice, names, threshold)
-        frames = _ahead(faults.counting(inputs.frames(faults)), model.input, args, len(names))
-        outcomes = _outcomes(frames, faults, _answering(args, model, choice, threshold))
-        progress = Progress(len(names) if len(names) < most else None)
+        frames = _ahead(
+            faults.counting(inputs.frames(model.input, faults)), model.input, args, len(names)
+        )
+        outcomes = _outcomes(frames, faults, _answering(args, model, choice, threshold), saved)
+        total = len(names) if len(names) < most else None
+        progress = Progress(total, has_videos=has_time(names))
         with closing(answers), closing(frames), closing(progress):
-            if args.summary:
-                return _summed_up(outcomes, answers, progress, model, threshold)
-            return 1 if _write_all(outcomes, answers, progress) else 0
+            if args.summary or args.timeline:
+                return _summed_up(args, outcomes, answers, progress, inputs, model, threshold)
+            return 1 if _write_all(outcomes, answers, progress, inputs) else 0
 
 
-def _write_all(outcomes: Iterator[Result | EdgeError], answers: Writer, progress: Progress) -> int:
+def _write_all(
+    outcomes: Iterator[Result | EdgeError], answers: Writer, progress: Progress, inputs: Inputs
+) -> int:
     """Write results as they come, and return how many images failed."""
     failed = 0
     for done, outcome in enumerate(outcomes, start=1):
@@ -119,23 +98,28 @@ def _write_all(outcomes: Iterator[Result | EdgeError], answers: Writer, progress
             failed += 1
             complain(NAME, outcome)
             answers.failure(outcome.subject, f"{outcome.fault}; {outcome.remedy}")
-        progress.update(done)
+        progress.update(done, inputs.done)
     progress.clear()
     return failed
 
 
 def _summed_up(
+    args: argparse.Namespace,
     outcomes: Iterator[Result | EdgeError],
     answers: Writer,
     progress: Progress,
+    inputs: Inputs,
     model: Model,
     threshold: float,
 ) -> int:
     from edge.commands.summary import Summary
 
     summary = Summary(model.labels, threshold)
-    failed = _write_all(summary.counting(outcomes), answers, progress)
-    answers.summary(summary)
+    failed = _write_all(summary.counting(outcomes), answers, progress, inputs)
+    if args.summary:
+        answers.summary(summary)
+    if args.timeline:
+        summary.timeline.write(args.timeline)
     return 1 if failed else 0
 
 
@@ -146,7 +130,7 @@ def _inputs(args: argparse.Namespace, onerror: Callable[[SourceError], None]) ->
             names += listed(path)
         except SourceError as error:
             onerror(SourceError(f"--files-from {error.subject}", error.fault, error.remedy))
-    return Inputs(args.paths, names, args.recursive)
+    return Inputs(args, names)
 
 
 def _choice(args: argparse.Namespace, model: Model) -> Choice | None:
@@ -175,7 +159,8 @@ def _writer(
             max(width_of(one_line(label[: WIDEST_LABEL + 1])) for label in shown),
         )
     top_k = min(args.top_k, len(labels))
-    return writer(args.format, top_k=top_k, widths=widths, threshold=threshold)
+    timed = has_time(names)
+    return writer(args.format, top_k=top_k, widths=widths, threshold=threshold, timed=timed)
 
 
 def _ahead(
@@ -192,11 +177,16 @@ def _ahead(
 
 
 def _outcomes(
-    frames: Iterator[Frame], faults: Faults, answer: Callable[[Frame], Result]
+    frames: Iterator[Frame],
+    faults: Faults,
+    answer: Callable[[Frame], Result],
+    save: Callable[[Frame], None] | None,
 ) -> Iterator[Result | EdgeError]:
     for number, frame in enumerate(frames):
         yield from faults.before(number)
         try:
+            if save:
+                save(frame)
             yield answer(frame)
         except ImageError as error:
             yield ImageError(frame.source, error.fault, error.remedy)

@@ -6,6 +6,7 @@ import argparse
 import gc
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from edge.commands import run
 from edge.commands.arguments import (
@@ -16,6 +17,8 @@ from edge.commands.arguments import (
     add_threshold_argument,
     count,
     num_threads,
+    position,
+    real,
 )
 
 NAME = "edge-classify"
@@ -27,7 +30,8 @@ formats:
   jsonl   the same objects, one per line, each written as soon as it is ready
   csv     one line per image; protected against formula injection by a '
 An object has source, label, score, categories (index, label, score), model,
-runtime, preprocess_ms, invoke_ms and captured_at; or source and error.
+runtime, preprocess_ms, invoke_ms and captured_at; or source and error. A
+video's frame also has time_s, its time within the video.
 --summary is the last object, {"summary": ...}; with csv it goes to stderr.
 
 examples:
@@ -39,6 +43,9 @@ examples:
   curl -s URL | edge-classify -m my.tflite -   an image on standard input
   edge-classify -m float.tflite --labels labels.txt --normalize '[-1,1]' a.jpg
                                                a model without metadata
+  edge-classify --summary clip.mp4             a frame per second, a timeline
+  edge-classify --timeline card.csv -r /media/card/DCIM
+                                               a card full of clips and photos
   edge-classify --roi 0.25,0.25,0.5,0.5 a.jpg  the center of the image
   edge-classify -- -odd-.jpg                   a name that starts with a dash
 
@@ -95,12 +102,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=NAME,
         usage="%(prog)s [options] PATH ...",
-        description="Classify images with any TFLite image classifier.",
+        description="Classify images and videos with any TFLite image classifier.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     _add_picture_arguments(parser.add_argument_group("images"))
+    _add_video_arguments(parser.add_argument_group("videos"))
     add_model_arguments(parser.add_argument_group("model"))
     add_framing_arguments(parser.add_argument_group("preprocessing"))
     _add_answer_arguments(parser.add_argument_group("results"))
@@ -125,7 +133,7 @@ def _add_picture_arguments(group: argparse._ArgumentGroup) -> None:
         "paths",
         nargs="*",
         metavar="PATH",
-        help="an image, a folder, a glob pattern, or - for an image on standard input",
+        help="an image, a video, a folder, a glob pattern, or - for an image on standard input",
     )
     group.add_argument("-r", "--recursive", action="store_true", help="include sub-folders")
     group.add_argument(
@@ -135,6 +143,43 @@ def _add_picture_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="FILE|-",
         help="read paths from a file, one per line or separated by NUL, after the PATHs",
     )
+
+
+def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--start",
+        type=position,
+        default=0.0,
+        metavar="S|[H:]M:S",
+        help="start at this time within each video (default: 0)",
+    )
+    rate = group.add_mutually_exclusive_group()
+    rate.add_argument(
+        "--fps",
+        type=real(0.0, 1000.0),
+        metavar="FPS",
+        help="frames to classify per second of video (0 = all; default: 1)",
+    )
+    rate.add_argument("--every", type=count, metavar="N", help="classify every Nth frame instead")
+    group.add_argument(
+        "--save-frames",
+        type=Path,
+        metavar="FOLDER",
+        help="save these frames as JPEG files, in full size",
+    )
+    group.add_argument(
+        "--timeline",
+        type=timeline_file,
+        metavar="FILE",
+        help="write when each label was seen, to a .csv or .json file",
+    )
+
+
+def timeline_file(text: str) -> Path:
+    """Read the name of a .csv or .json file."""
+    if not text.lower().endswith((".csv", ".json")):
+        raise argparse.ArgumentTypeError(f"must be a .csv or .json file. Received: {text}")
+    return Path(text)
 
 
 def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
@@ -168,6 +213,6 @@ def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--summary",
         action="store_true",
-        help="print counts and speed at the end; with folders named like labels also accuracy "
-        "(95%% interval) and the confusion matrix",
+        help="print counts and speed at the end; of videos the timeline; with folders named like "
+        "labels also accuracy (95%% interval) and the confusion matrix",
     )

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Self
 
-from edge.commands.terminal import columns_of, is_terminal
+from edge.commands.terminal import clock, columns_of, is_terminal
 
 PATIENCE_S = 1.0  # a batch that is over sooner shows no bar
 REDRAW_S = 0.1
@@ -17,13 +17,14 @@ BAR_COLUMNS = 20
 class Progress:
     """A line that is redrawn in place; nothing at all where stderr is no terminal."""
 
-    def __init__(self, total: int | None) -> None:
-        """Args: how many images there are, None where that is not known."""
+    def __init__(self, total: int | None, *, has_videos: bool = False) -> None:
+        """Args: how many files there are, None where that is not known; if some are videos."""
         self._total = total
+        self._has_videos = has_videos
         self._shown = False
         self._started_s = time.monotonic()
         self._due_s = self._started_s + PATIENCE_S
-        self._wanted = is_terminal(sys.stderr) and total != 1
+        self._wanted = is_terminal(sys.stderr) and (total != 1 or has_videos)
         self._shared = is_terminal(sys.stdout)  # the terminal, with results
 
     def make_way(self) -> None:
@@ -39,8 +40,8 @@ class Progress:
 
     close = clear
 
-    def update(self, done: int) -> None:
-        """Draw the line, if it is due."""
+    def update(self, done: int, files: float) -> None:
+        """Draw the line, if it is due. Args: results; files, of which a video may be in part."""
         if not self._wanted:
             return
         now_s = time.monotonic()
@@ -48,7 +49,11 @@ class Progress:
         if now_s < self._due_s and not taken_away:
             return
         self._due_s = now_s + REDRAW_S
-        line = progress_line(done, self._total, now_s - self._started_s)
+        seconds = now_s - self._started_s
+        if self._has_videos and self._total:
+            line = file_line(files, self._total, seconds)
+        else:
+            line = progress_line(done, self._total, seconds)
         self._write(f"\r{line[: columns_of(sys.stderr) - 1]}\x1b[K")
         self._shown = True
 
@@ -88,6 +93,15 @@ class ShareBar:
             sys.stderr.flush()
 
 
+def file_line(done: float, total: int, seconds: float) -> str:
+    """Say how far it is with videos, such as `2 of 12 files [###     ] 0:16 left`."""
+    share = min(1.0, done / total)
+    filled = int(BAR_COLUMNS * share)
+    bar = "#" * filled + " " * (BAR_COLUMNS - filled)
+    left = f" {clock(seconds / share - seconds)} left" if share else ""
+    return f"{int(done)} of {total} files [{bar}]{left}"
+
+
 def progress_line(done: int, total: int | None, seconds: float) -> str:
     """Return the progress, such as `120 of 500 [####      ] 23.5 a second, 0:16 left`."""
     rate = done / seconds if seconds > 0 else 0.0
@@ -95,11 +109,5 @@ def progress_line(done: int, total: int | None, seconds: float) -> str:
         return f"{done} images, {rate:.1f} a second"
     filled = BAR_COLUMNS * done // total
     bar = "#" * filled + " " * (BAR_COLUMNS - filled)
-    left = f", {_clock((total - done) / rate)} left" if rate else ""
+    left = f", {clock((total - done) / rate)} left" if rate else ""
     return f"{done} of {total} [{bar}] {rate:.1f} a second{left}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.commands.terminal import width_of
+from edge.commands.timeline import Timeline
 from edge.errors import EdgeError, one_line
 from edge.interval import wilson
 
@@ -31,6 +32,7 @@ class Summary:
         self.said: Counter[str] = Counter()  # by label
         self.unknown = 0
         self.failed = 0
+        self.timeline = Timeline()  # of videos
         self.judged: Counter[tuple[str, str]] = Counter()  # (folder's name, top label)
 
     def counting(self, outcomes: Iterable[Result | EdgeError]) -> Iterator[Result | EdgeError]:
@@ -44,6 +46,7 @@ class Summary:
 
     def result(self, result: Result) -> None:
         """Count a result."""
+        self.timeline.add(result)
         if result.score < self._threshold:
             self.unknown += 1
         else:
@@ -79,6 +82,8 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "images_per_second": round(rate, 1),
         }
+        if self.timeline.spans:
+            record["timeline"] = self.timeline.as_dicts()
         if self.judged:
             right, total = self._right(), self.judged.total()
             low, high = wilson(right, total)
@@ -102,6 +107,9 @@ class Summary:
         counts += [("failed", str(self.failed))] if self.failed else []
         yield f"{self.classified} classified in {self.seconds:.1f} s, {rate}".removesuffix(", ")
         yield from _aligned([(f"  {one_line(name)}", count) for name, count in counts])
+        if self.timeline.spans:
+            yield "timeline:"
+            yield from _aligned([*self.timeline.rows()])
         if self.judged:
             right, total = self._right(), self.judged.total()
             low, high = wilson(right, total)

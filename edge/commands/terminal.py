@@ -1,9 +1,11 @@
-"""What a terminal can show."""
+"""What a terminal can show, and a spreadsheet."""
 
 from __future__ import annotations
 
 import os
-from typing import TextIO
+from typing import Any, TextIO
+
+from edge.errors import one_line
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -31,3 +33,24 @@ def width_of(text: str) -> int:
     from unicodedata import combining, east_asian_width
 
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def clock(seconds: float, *, digits: int = 0) -> str:
+    """Write a time or a duration: 0:16, 1:02:03, with so many digits of a second."""
+    whole = round(seconds * 10**digits)
+    left, fraction = divmod(whole, 10**digits)
+    minutes, rest = divmod(left, 60)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{text}.{fraction:0{digits}}" if digits else text
+
+
+def cell(value: Any) -> Any:
+    """Escape control characters, and protect spreadsheets against formula injection.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and len(text) > 1 else text

@@ -1,6 +1,6 @@
-"""Frames from a camera by picamera2: the newest, each within a deadline, for as long as it can be.
+"""Frames from a camera: the newest, each within a deadline, for as long as it can be.
 
-What opens it is `picamera.py`; `Camera` knows only the interface `Device`.
+What opens it is chosen in `opening.py`; `Camera` knows only the interface `Device`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from edge.errors import EdgeError, SourceError
-from edge.image.preprocess import Pixels, Size
-from edge.sources.camera_faults import explain, frozen, no_picamera2, silent
+from edge.image.preprocess import Picture, Size
+from edge.sources.camera_faults import explain, frozen, no_picamera2
 from edge.sources.camera_format import (
     CameraSettings,
     age_of,
     boottime_ns,
     frames_between,
 )
+from edge.sources.device import Device, Shot
 from edge.sources.frame import Frame, Source, Waiting
-from edge.sources.picamera import Device, Shot, open_picamera
+from edge.sources.picamera import open_picamera
 
 __all__ = ["Camera", "CameraSettings"]
 
@@ -51,19 +52,20 @@ class Camera(Source):
         settings: CameraSettings,
         open_device: Callable[[CameraSettings], Device] | None = None,
         *,
+        name: str = "",
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Args: what is wanted, and what opens it (None: picamera2), with the time to go by."""
+        """Args: what is wanted, what opens it (None: picamera2), its name, the time to go by."""
         self._settings = settings
         self._open_device = open_device or open_picamera
         self._monotonic = monotonic
         self._sleep = sleep
-        self._name = f"camera {settings.number}"
+        self._name = name or f"camera {settings.number}"
         self._device: Future[Device] | None = None  # open, or on the way to it
         self._size: Size | None = None  # of its frames since it was opened
         self._stamp: object = None  # of its last frame, by the sensor
-        self._unstamped: Pixels | None = None  # its last frame, where the sensor gives no time
+        self._unstamped: Picture | None = None  # its last frame, where the sensor gives no time
         self._closed = False
         self.openings = 0  # since it began, those that failed among them
 
@@ -123,9 +125,9 @@ class Camera(Source):
             left_s = max(0.0, deadline - self._monotonic())
             shot = device.capture(min(SLICE_S, left_s))
             if shot and not self._is_again(shot):
-                return self._frame(shot)
+                return self._frame(shot, device)
             if self._monotonic() >= deadline:
-                raise (frozen if shot else silent)(self._name, deadline - began)
+                raise (frozen if shot else device.silent)(self._name, deadline - began)
             yield Waiting(f"{self._name}: {'the same frame again' if shot else 'no frame yet'}")
             if shot:  # it came at once
                 self._sleep(min(FROZEN_S, left_s))
@@ -136,19 +138,29 @@ class Camera(Source):
         if stamp is not None:
             return bool(stamp == self._stamp)
         was, self._unstamped = self._unstamped, shot.pixels
-        return was is not None and np.array_equal(was, shot.pixels)
+        if not isinstance(was, np.ndarray) or not isinstance(shot.pixels, np.ndarray):
+            return was is not None and was == shot.pixels
+        return np.array_equal(was, shot.pixels)
 
-    def _frame(self, shot: Shot) -> Frame:
-        height, width = shot.pixels.shape[:2]
-        if not shot.pixels.size or self._size not in (None, (height, width)):
+    def _check_size(self, pixels: Picture) -> None:
+        """Raises: SourceError where it is none, or has changed."""
+        if not isinstance(pixels, np.ndarray):
+            return
+        height, width = pixels.shape[:2]
+        if not pixels.size or self._size not in (None, (height, width)):
             fault = f"gave a frame of {width} x {height} pixels"
             raise SourceError(self._name, fault, "update its software: sudo apt full-upgrade")
         self._size = (height, width)
+
+    def _frame(self, shot: Shot, device: Device) -> Frame:
+        if device.has_fixed_size:
+            self._check_size(shot.pixels)
         now_ns = time.monotonic_ns()
         stamp = shot.metadata.get("SensorTimestamp")
         age_ns = age_of(stamp, monotonic_ns=now_ns, boottime_ns=boottime_ns())
         captured_at = datetime.now(UTC) - timedelta(microseconds=age_ns / 1000)
-        dropped = frames_between(self._stamp, stamp, shot.metadata.get("FrameDuration"))
+        duration = shot.metadata.get("FrameDuration")
+        dropped = shot.dropped or frames_between(self._stamp, stamp, duration)
         self._stamp = stamp
         return Frame(self._name, shot.pixels, captured_at, now_ns - age_ns, dropped)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigurationError
+from edge.files import secret
 from edge.image.preprocess import Pixels, Size
 
 ROTATIONS = (0, 90, 180, 270)
+TRANSPORTS = ("tcp", "udp")
+PASSWORD_VARIABLE, CREDENTIAL = "EDGE_CAMERA_PASSWORD", "camera-password"
 FLIPS = ("none", "horizontal", "vertical", "both")
 MOST_PIXELS = 10_000  # a side; no sensor that these cameras have is larger
 
@@ -36,6 +40,8 @@ class CameraSettings:
     flip: str = "none"  # after it is rotated
     roi: tuple[float, ...] = ()  # x, y, width, height of the upright image, as shares; all: ()
     controls: Mapping[str, Any] = field(default_factory=dict)  # libcamera's, by name
+    password_file: str = ""  # of a network camera: its first line; "": $EDGE_CAMERA_PASSWORD
+    transport: str = "tcp"  # of RTSP
 
     def __post_init__(self) -> None:
         _check_whole("number", self.number, 0, 99)
@@ -49,9 +55,16 @@ class CameraSettings:
             raise _wrong("rotate", f"must be one of {_listed(ROTATIONS)}", self.rotate)
         if self.flip not in FLIPS:
             raise _wrong("flip", f"must be one of {_listed(FLIPS)}", self.flip)
+        if self.transport not in TRANSPORTS:
+            raise _wrong("transport", f"must be one of {_listed(TRANSPORTS)}", self.transport)
         object.__setattr__(self, "roi", _checked_roi(self.roi))
         if not isinstance(self.controls, Mapping):
             raise _wrong("controls", "must be a table of libcamera's controls", self.controls)
+
+    def password(self, environment: Mapping[str, str] = os.environ) -> str:
+        """Return a network camera's password; "" for none. Raises: ConfigurationError."""
+        named = ("camera.password_file", self.password_file)
+        return secret(*named, PASSWORD_VARIABLE, CREDENTIAL, environment)
 
 
 @dataclass(frozen=True)

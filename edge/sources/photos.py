@@ -21,6 +21,8 @@ from edge.sources.frame import Frame
 LARGEST_PICTURE = 256_000_000  # bytes
 LARGEST_LIST = 64_000_000  # bytes; half a million paths
 
+CLIPS = frozenset(".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .3gp".split())
+
 
 def photos(
     paths: Iterable[str | os.PathLike[str]],
@@ -28,6 +30,7 @@ def photos(
     recursive: bool = False,
     literal: bool = False,
     onerror: Callable[[SourceError], None] | None = None,
+    video: Callable[[Path], Iterable[Frame]] | None = None,
 ) -> Iterator[Frame]:
     """Yield a frame for each image; a bad file fails only when it is classified.
 
@@ -36,6 +39,7 @@ def photos(
         recursive: descend into the folders' folders.
         literal: take each path as a file's or folder's name, whatever is in it.
         onerror: takes what stands in the way of a path; the others go on.
+        video: returns the frames of a video file; None: folders' video files are left out.
 
     Raises:
         SourceError: a folder or pattern has no image, or cannot be read, and there is no
@@ -50,8 +54,23 @@ def photos(
             else:
                 yield _frame("-", content)
         else:
-            for file in files(path, recursive=recursive, literal=literal, onerror=onerror):
-                yield _frame(str(file), file)
+            with_clips = video is not None
+            for file in files(
+                path, recursive=recursive, literal=literal, onerror=onerror, clips=with_clips
+            ):
+                if video and is_clip_name(file.name):
+                    yield from _clip(video(file), onerror)
+                else:
+                    yield _frame(str(file), file)
+
+
+def _clip(
+    frames: Iterable[Frame], onerror: Callable[[SourceError], None] | None
+) -> Iterator[Frame]:
+    try:
+        yield from frames
+    except SourceError as error:
+        _tell(error, onerror)
 
 
 def files(
@@ -60,8 +79,11 @@ def files(
     recursive: bool = False,
     literal: bool = False,
     onerror: Callable[[SourceError], None] | None = None,
+    clips: bool = False,
 ) -> Iterator[Path]:
     """Yield the image files that a path, folder or pattern stands for, as `photos` does.
+
+    Args: as for `photos`; whether folders' video files are among them.
 
     Raises: SourceError, where there is no `onerror`.
     """
@@ -71,10 +93,10 @@ def files(
         _tell(SourceError("''", "is an empty name", "check where it comes from"), onerror)
         return
     if _is_folder(Path(name)):
-        found = _pictures(Path(name), recursive)
+        found = _pictures(Path(name), recursive, clips)
         remedy = "give a folder of images, or look into its folders (recursive)"
     elif not literal and set("*?[") & set(name) and not os.path.lexists(name):
-        found = _matches(name, recursive)
+        found = _matches(name, recursive, clips)
         remedy = "check the pattern"
     else:
         yield Path(name)
@@ -139,7 +161,7 @@ def _tell(error: SourceError, onerror: Callable[[SourceError], None] | None) -> 
     onerror(error)
 
 
-def _matches(pattern: str, recursive: bool) -> Iterator[Path | SourceError]:
+def _matches(pattern: str, recursive: bool, clips: bool) -> Iterator[Path | SourceError]:
     """What a pattern matches, by name; folders only where they are to be looked into."""
     from glob import glob  # for patterns alone
 
@@ -147,15 +169,17 @@ def _matches(pattern: str, recursive: bool) -> Iterator[Path | SourceError]:
         if not _is_folder(Path(name)):
             yield Path(name)
         elif recursive:
-            yield from _pictures(Path(name), recursive)
+            yield from _pictures(Path(name), recursive, clips)
 
 
-def _pictures(folder: Path, recursive: bool) -> Iterator[Path | SourceError]:
+def _pictures(folder: Path, recursive: bool, clips: bool) -> Iterator[Path | SourceError]:
     """Images of a folder by name, hidden ones left out; an error where one cannot be read."""
     for entry in walk(folder, lambda _: recursive):
         if isinstance(entry, SourceError):
             yield entry
-        elif not entry.is_folder and is_picture(entry.path):
+        elif not entry.is_folder and (
+            is_picture(entry.path) or (clips and is_clip_name(entry.path.name))
+        ):
             yield entry.path
 
 
@@ -205,6 +229,13 @@ def is_picture_name(name: str) -> bool:
     """Whether a file's name is that of an image: this costs a tenth of making a Path."""
     stem, dot, suffix = name.rpartition(".")
     return bool(stem) and f"{dot}{suffix}".lower() in SUFFIXES and not name.startswith(".")
+
+
+def is_clip_name(name: str) -> bool:
+    """Whether a file's name is that of a video; hidden ones are not meant."""
+    stem, dot, suffix = name.rpartition(".")
+    hidden = stem.rpartition("/")[2].startswith(".") or not stem.rpartition("/")[2]
+    return bool(dot) and not hidden and f".{suffix}".lower() in CLIPS
 
 
 def _is_folder(path: Path) -> bool:

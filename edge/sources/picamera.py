@@ -10,13 +10,13 @@ import gc
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from edge.errors import ConfigurationError
-from edge.image.preprocess import Pixels, Size
+from edge.errors import ConfigurationError, SourceError
+from edge.image.preprocess import Size
 from edge.sources.camera_faults import no_camera, no_memory
 from edge.sources.camera_format import (
     CameraSettings,
@@ -26,38 +26,24 @@ from edge.sources.camera_format import (
     pixels_of,
     turn_of,
 )
+from edge.sources.device import Device, Shot
+
+__all__ = ["Device", "Picamera", "Shot", "open_picamera"]
 
 FORMAT = "BGR888"  # named after a 24-bit word, whose low byte comes first: R, G, B in memory
 BUFFER_COUNT = 3  # one with us, one being filled, one queued: each costs memory that is scarce
 CONTINUOUS = 2  # libcamera's AfModeEnum.Continuous
 
 
-class Shot(NamedTuple):
-    """What a device gives: an image, and libcamera's metadata of it."""
-
-    pixels: Pixels
-    metadata: Mapping[str, Any]
-
-
-class Device(Protocol):
-    """An open camera."""
-
-    def capture(self, timeout_s: float) -> Shot | None:
-        """Return the next frame; None where none came in time, and then the next call goes on."""
-
-    def close(self) -> None:
-        """Give the camera back; more than once does no harm."""
-
-
-class Picamera:
+class Picamera(Device):
     """A camera that picamera2 has opened and started: one stream, R, G, B in memory."""
 
-    def __init__(self, picamera2: Any, settings: CameraSettings) -> None:
-        """Args: the module, and what is wanted. Raises: whatever picamera2 does; EdgeError."""
+    def __init__(self, picamera2: Any, settings: CameraSettings, number: int) -> None:
+        """Args: the module, what is wanted, which. Raises: whatever picamera2 does; EdgeError."""
         self._module = picamera2
         self._job: Any = None  # a capture that was begun
         self._finished = threading.Event()  # its end
-        self._picam2: Any = picamera2.Picamera2(settings.number)
+        self._picam2: Any = picamera2.Picamera2(number)
         try:
             self._picam2.configure(_configuration(self._picam2, settings))
             self._layout = _layout(self._picam2.camera_configuration(), settings)
@@ -104,20 +90,42 @@ class Picamera:
             gc.collect()
 
 
-def open_picamera(settings: CameraSettings) -> Device:
-    """Open a camera by picamera2. Raises: ImportError, SourceError, EdgeError, whatever it does."""
+def open_picamera(settings: CameraSettings, identity: str = "") -> Device:
+    """Open a camera by picamera2.
+
+    Args:
+        settings: what is wanted.
+        identity: a number, or libcamera's Id or Model of it; "" is `settings.number`.
+
+    Raises: ImportError, SourceError, EdgeError, whatever picamera2 does.
+    """
     # Read when libcamera is loaded; its messages on each opening are no news.
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
     picamera2 = import_module("picamera2")
     logging.getLogger("picamera2").setLevel(logging.CRITICAL)  # failures are reported once, by us
-    name = f"camera {settings.number}"
-    found = len(picamera2.Picamera2.global_camera_info())
-    if settings.number >= found:
-        raise no_camera(name, found)
+    found = picamera2.Picamera2.global_camera_info()
+    number = _number(found, settings, identity)
+    name = f"camera {number}"
+    if number >= len(found):
+        raise no_camera(name, len(found))
     # picamera2 would take the camera, fail for want of memory and keep it: busy from then on.
     if fault := no_memory(name):
         raise fault
-    return Picamera(picamera2, settings)
+    return Picamera(picamera2, settings, number)
+
+
+def _number(found: Sequence[Mapping[str, Any]], settings: CameraSettings, identity: str) -> int:
+    """Which of the cameras is meant. Raises: SourceError where none is."""
+    if not identity or identity.isdecimal():
+        return int(identity or settings.number)
+    for number, camera in enumerate(found):
+        if identity in (camera.get("Id"), camera.get("Model")):
+            return number
+    if not found:
+        raise no_camera(f"camera {identity}", 0)
+    names = ", ".join(str(camera.get("Model", camera.get("Id"))) for camera in found)
+    fault = f"no such camera: there are {names}"
+    raise SourceError(f"camera {identity}", fault, "choose by `rpicam-hello --list-cameras`")
 
 
 def _configuration(picam2: Any, settings: CameraSettings) -> Any:

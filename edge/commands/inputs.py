@@ -1,0 +1,139 @@
+"""What edge-classify's command line names: images, video files, cameras."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.commands.terminal import clock
+from edge.errors import ImageError, SourceError
+from edge.image.preprocess import InputSpec
+from edge.sources.frame import Frame
+from edge.sources.photos import files, is_clip_name, photos
+
+if TYPE_CHECKING:
+    from edge.sources.video.clip import Clip, Sampling
+
+
+class Inputs:
+    """The images and videos that the command line names."""
+
+    def __init__(self, args: argparse.Namespace, listed: Sequence[str]) -> None:
+        """Args: the options; the paths of lists."""
+        self._args, self._listed = args, listed
+        self._files = 0  # of those before the one that is being read
+        self._clip: Clip | None = None  # that is being read
+        self._at_s = 0.0  # how far
+
+    def frames(self, input: InputSpec, onerror: Callable[[SourceError], None]) -> Iterator[Frame]:
+        """Yield all of them, in order; a video's are as large as the model's input needs them."""
+        options = {"recursive": self._args.recursive, "onerror": onerror}
+
+        def video(path: Path) -> Iterator[Frame]:
+            return self._video(path, input)
+
+        for frame in self._photos(options, video):
+            self._files += frame.position_s is None
+            yield frame
+
+    def _photos(
+        self, options: dict[str, object], video: Callable[[Path], Iterable[Frame]]
+    ) -> Iterator[Frame]:
+        given: dict[str, object] = {**options, "video": video}
+        yield from photos(self._args.paths, **given)  # type: ignore[arg-type]
+        yield from photos(self._listed, literal=True, **given)  # type: ignore[arg-type]
+
+    def names(self) -> Iterator[str]:
+        """What their frames will be called, without reading one; a video is named once."""
+        recursive = self._args.recursive
+        for path in self._args.paths:
+            if path == "-":
+                yield path
+            else:
+                found = files(path, recursive=recursive, onerror=_nothing, clips=True)
+                yield from map(str, found)
+        for path in self._listed:
+            found = files(path, recursive=recursive, literal=True, onerror=_nothing, clips=True)
+            yield from map(str, found)
+
+    @property
+    def done(self) -> float:
+        """How many files were read, the share of a video that is being read included."""
+        clip = self._clip
+        share = min(1.0, self._at_s / clip.duration_s) if clip and clip.duration_s else 0.0
+        return self._files + share
+
+    def _video(self, path: Path, input: InputSpec) -> Iterator[Frame]:
+        from edge.sources.video.clip import Clip  # for videos alone
+
+        whole = self._args.save_frames or max(self._args.roi or (0,)) > 1
+        suffices = None if whole else lambda size: input.framing.suffices(size, input.size)
+        self._clip = Clip(path, self._sampling(), suffices)
+        try:
+            for frame in self._clip:
+                self._at_s = (frame.position_s or 0.0) - self._args.start
+                yield frame
+        finally:
+            self._files += 1
+            self._clip, self._at_s = None, 0.0
+
+    def _sampling(self) -> Sampling:
+        from edge.sources.video.clip import Sampling
+
+        args = self._args
+        if args.every:
+            return Sampling(args.start, 0.0, args.every)
+        return Sampling(args.start, 1.0 if args.fps is None else args.fps)
+
+
+def has_time(names: Iterable[str]) -> bool:
+    """Whether there is a video among them, whose frames have a time."""
+    return any(map(is_clip_name, names))
+
+
+class SavedFrames:
+    """Writes a video's frames as JPEG files, named after the video and the frame's time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder. Raises: SourceError."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            fault = f"cannot be made ({error.strerror})"
+            raise SourceError(f"--save-frames {folder}", fault, "give another folder") from error
+        self._folder = folder
+        self._names: dict[str, str] = {}  # of videos: videos of one name lie in several folders
+
+    def __call__(self, frame: Frame) -> None:
+        """Write a frame. Raises: ImageError."""
+        from edge.files import replace_file
+        from edge.image.preprocess import encode_jpeg, read_image
+
+        if frame.position_s is None:
+            return
+        at = clock(frame.position_s, digits=3).replace(":", "-")
+        path = self._folder / f"{self._name(frame.source)}-{at}.jpg"
+        try:
+            replace_file(path, encode_jpeg(read_image(frame.picture)), durable=False)
+        except OSError as error:
+            fault = f"cannot be written ({error.strerror})"
+            raise ImageError(str(path), fault, "make room, or give another folder") from error
+
+    def _name(self, source: str) -> str:
+        if source not in self._names:
+            stem, taken = Path(source).stem, set(self._names.values())
+            name = next(
+                n for i in range(1, len(taken) + 2) if (n := _numbered(stem, i)) not in taken
+            )
+            self._names[source] = name
+        return self._names[source]
+
+
+def _numbered(stem: str, number: int) -> str:
+    return stem if number == 1 else f"{stem}-{number}"
+
+
+def _nothing(error: SourceError) -> None:
+    """It is told when the frames are read."""

@@ -1,0 +1,70 @@
+"""A source is opened by its address: the same for the service, the benchmark and edge-classify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.errors import ConfigurationError
+from edge.sources.address import CAMERA, DEVICE, HTTP, RTSP, Address
+from edge.sources.camera import Camera
+from edge.sources.camera_format import CameraSettings
+from edge.sources.device import Device
+from edge.sources.picamera import open_picamera
+
+
+@dataclass(frozen=True)
+class _Opener:
+    """Opens the device that an address names."""
+
+    address: Address
+    report: Callable[[str], None]
+
+    def __call__(self, settings: CameraSettings) -> Device:
+        """Open it. Raises: SourceError, ConfigurationError, what picamera2 does."""
+        address = self.address
+        if address.kind == RTSP:
+            from edge.sources.video.rtsp import RtspCamera
+
+            return RtspCamera(address, settings)
+        if address.kind == HTTP:
+            from edge.sources.http_camera import HttpCamera
+
+            return HttpCamera(address, settings)
+        if address.kind == DEVICE:
+            from edge.sources.v4l2 import V4l2Camera
+
+            return V4l2Camera(address.text, settings, self.report)
+        return open_picamera(settings, address.text)
+
+
+def open_camera(
+    address: Address, settings: CameraSettings, report: Callable[[str], None] = lambda _: None
+) -> Camera:
+    """Return a live source; it is opened by iterating.
+
+    Args:
+        address: of a live source.
+        settings: the configuration's [camera] section.
+        report: takes a line about what was negotiated with a V4L2 device.
+
+    Raises: ConfigurationError: the password cannot be read, or PyAV is missing.
+    """
+    check_camera(address, settings)
+    name = address.name if address.text else f"camera {settings.number}"
+    return Camera(settings, _Opener(address, report), name=name)
+
+
+def check_camera(address: Address, settings: CameraSettings) -> None:
+    """See whether a live source has what it needs here. Raises: ConfigurationError."""
+    if not address.is_live:
+        raise ConfigurationError(address.name, "is no camera", "give a live source")
+    if address.kind in (RTSP, HTTP):
+        settings.password()
+    if address.kind == RTSP:
+        from edge.sources.video.process import ensure_pyav
+
+        ensure_pyav(address.name)
+    if address.kind not in (CAMERA,) and settings.controls:
+        fault = "are libcamera's, and this source is not"
+        raise ConfigurationError("camera.controls", fault, "leave them out")

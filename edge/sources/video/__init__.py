@@ -1,0 +1,1 @@
+"""Video files and network cameras, decoded by PyAV in a process of its own."""
