@@ -14,11 +14,12 @@ from edge.benchmark.samples import Latency, summarize
 from edge.classifier.classify import classify
 from edge.classifier.model import Model
 from edge.errors import SourceError
-from edge.sources.camera import Camera, CameraSettings
+from edge.sources.address import CLIP, parse
+from edge.sources.camera_format import CameraSettings
 from edge.sources.frame import Source, Waiting
+from edge.sources.opening import open_camera
 from edge.sources.replay import Replay
-
-CAMERA = "camera"
+from edge.sources.video.clip import ClipSource, Sampling
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,16 @@ def stream(model: Model, source: str, seconds: float, ended: Callable[[], bool])
 
     Raises: SourceError, ImageError, ConfigurationError.
     """
-    if source != CAMERA:
-        return _streamed(model, Replay(Path(source), repeat=True), source, seconds, ended)
-    with closing(Camera(CameraSettings())) as camera:
-        return _streamed(model, camera, source, seconds, ended)
+    address = parse(source)
+    opened: Source
+    if address.is_live:
+        opened = open_camera(address, CameraSettings())
+    elif address.kind == CLIP:
+        opened = ClipSource(Path(source), Sampling(fps=0.0), repeat=True)
+    else:
+        opened = Replay(Path(source), repeat=True)
+    with closing(opened) as frames:
+        return _streamed(model, frames, address.name, seconds, ended)
 
 
 def _streamed(

@@ -137,7 +137,10 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         help="number of fresh processes to start; the median counts (default: 5; 0 = none)",
     )
     group.add_argument(
-        "--source", metavar="camera|DIR", help="measure with frames instead of one image"
+        "--source",
+        metavar="SOURCE",
+        help="measure with frames instead of one image: camera, /dev/video0, rtsp://, http://, a "
+        "video or a folder",
     )
     group.add_argument(
         "--soak",

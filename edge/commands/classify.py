@@ -133,7 +133,21 @@ def _add_picture_arguments(group: argparse._ArgumentGroup) -> None:
         "paths",
         nargs="*",
         metavar="PATH",
-        help="an image, a video, a folder, a glob pattern, or - for an image on standard input",
+        help="an image, a video, a folder, a glob pattern, a camera (camera, camera:ID, "
+        "/dev/video0, rtsp://, http://), or - for an image on standard input",
+    )
+    group.add_argument(
+        "--frames",
+        type=count,
+        default=1,
+        metavar="N",
+        help="frames to classify of a camera (default: 1)",
+    )
+    group.add_argument(
+        "--password-file",
+        default="",
+        metavar="FILE",
+        help="file with a network camera's password (default: $EDGE_CAMERA_PASSWORD)",
     )
     group.add_argument("-r", "--recursive", action="store_true", help="include sub-folders")
     group.add_argument(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,10 @@ from edge.commands.terminal import clock
 from edge.errors import ImageError, SourceError
 from edge.image.preprocess import InputSpec
 from edge.sources.frame import Frame
-from edge.sources.photos import files, is_clip_name, photos
+from edge.sources.photos import files, is_clip_name, may_be_address, photos
 
 if TYPE_CHECKING:
+    from edge.sources.address import Address
     from edge.sources.video.clip import Clip, Sampling
 
 
@@ -42,7 +45,11 @@ class Inputs:
         self, options: dict[str, object], video: Callable[[Path], Iterable[Frame]]
     ) -> Iterator[Frame]:
         given: dict[str, object] = {**options, "video": video}
-        yield from photos(self._args.paths, **given)  # type: ignore[arg-type]
+        for path in self._args.paths:
+            if address := _live(path):
+                yield from self._live_frames(address, options["onerror"])  # type: ignore[arg-type]
+            else:
+                yield from photos([path], **given)  # type: ignore[arg-type]
         yield from photos(self._listed, literal=True, **given)  # type: ignore[arg-type]
 
     def names(self) -> Iterator[str]:
@@ -51,6 +58,8 @@ class Inputs:
         for path in self._args.paths:
             if path == "-":
                 yield path
+            elif address := _live(path):
+                yield address.name
             else:
                 found = files(path, recursive=recursive, onerror=_nothing, clips=True)
                 yield from map(str, found)
@@ -79,6 +88,21 @@ class Inputs:
             self._files += 1
             self._clip, self._at_s = None, 0.0
 
+    def _live_frames(
+        self, address: Address, onerror: Callable[[SourceError], None]
+    ) -> Iterator[Frame]:
+        """Yield a camera's newest frames, as many as are wanted."""
+        from edge.sources.camera_format import CameraSettings
+        from edge.sources.opening import open_camera
+
+        settings = CameraSettings(password_file=self._args.password_file)
+        with closing(open_camera(address, settings)) as camera:
+            frames = (item for item in camera if isinstance(item, Frame))
+            try:
+                yield from itertools.islice(frames, self._args.frames)
+            except SourceError as error:
+                onerror(error)
+
     def _sampling(self) -> Sampling:
         from edge.sources.video.clip import Sampling
 
@@ -86,6 +110,16 @@ class Inputs:
         if args.every:
             return Sampling(args.start, 0.0, args.every)
         return Sampling(args.start, 1.0 if args.fps is None else args.fps)
+
+
+def _live(path: str) -> Address | None:
+    """Return the camera that is meant; None where it is a path. Raises: ConfigurationError."""
+    if not may_be_address(path):
+        return None
+    from edge.sources.address import parse  # for cameras alone
+
+    address = parse(path)
+    return address if address.is_live else None
 
 
 def has_time(names: Iterable[str]) -> bool:
@@ -136,4 +170,4 @@ def _numbered(stem: str, number: int) -> str:
 
 
 def _nothing(error: SourceError) -> None:
-    """It is told when the frames are read."""
+    """Reported when the frames are read."""

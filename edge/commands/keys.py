@@ -10,7 +10,7 @@ from edge.names import RUNTIMES
 from edge.service.configuration import KEYS, Configuration
 
 HELP = {
-    "source": "camera, or a folder or pattern of images",
+    "source": "camera, camera:ID, /dev/video0, rtsp://, http://, a video, a folder or a pattern",
     "model": "a .tflite classifier (default: the one that ships)",
     "labels": "label file, if the model carries no labels",
     "normalize": "range of the pixels 0..255 for the model: '[-1,1]', MEAN,STD or imagenet",
@@ -40,6 +40,8 @@ HELP = {
     "camera.flip": "none, horizontal, vertical or both, after rotating",
     "camera.roi": "region to classify: x, y, width, height as shares of the image",
     "camera.controls": "libcamera controls by name, as a table (an option takes JSON)",
+    "camera.password_file": "file with a network camera's password ($EDGE_CAMERA_PASSWORD)",
+    "camera.transport": "tcp or udp, for RTSP",
     "steady.smoothing": "weight of the newest frame's scores, up to 1 (1 = no smoothing)",
     "steady.enter": "smoothed score at which a label becomes the state (default: the threshold)",
     "steady.leave": "smoothed score below which it no longer is (default: enter - 0.1)",

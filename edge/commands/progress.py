@@ -94,7 +94,7 @@ class ShareBar:
 
 
 def file_line(done: float, total: int, seconds: float) -> str:
-    """Say how far it is with videos, such as `2 of 12 files [###     ] 0:16 left`."""
+    """Return the progress with videos, such as `2 of 12 files [###     ] 0:16 left`."""
     share = min(1.0, done / total)
     filled = int(BAR_COLUMNS * share)
     bar = "#" * filled + " " * (BAR_COLUMNS - filled)

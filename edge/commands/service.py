@@ -17,7 +17,7 @@ from edge.classifier.selection import ModelChoice, choose_model
 from edge.classifier.trial import Trying
 from edge.commands import complain
 from edge.errors import ConfigurationError, EdgeError
-from edge.service.configuration import CAMERA, Configuration
+from edge.service.configuration import Configuration
 from edge.service.health import Vitals
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore
 from edge.service.mqtt.settings import MqttSettings
@@ -29,6 +29,7 @@ from edge.service.sinks.results import Results
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.watch import Rules
 from edge.service.web.settings import WebSettings
+from edge.sources.address import CLIP
 from edge.sources.frame import Source
 
 NAME = "edge-watch"
@@ -47,10 +48,16 @@ def say(line: str) -> None:
 
 def open_source(configuration: Configuration) -> Source:
     """Where frames come from. Raises: SourceError."""
-    if configuration.source == CAMERA:
-        from edge.sources.camera import Camera
+    address = configuration.address
+    if address.is_live:
+        from edge.sources.opening import open_camera
 
-        return Camera(configuration.camera)
+        return open_camera(address, configuration.camera, say)
+    if address.kind == CLIP:
+        from edge.sources.video.clip import ClipSource, Sampling
+
+        sampling = Sampling(fps=configuration.pace.fps)
+        return ClipSource(Path(address.text), sampling, repeat=configuration.repeat)
     from edge.sources.follow import Follow
     from edge.sources.replay import Replay
 

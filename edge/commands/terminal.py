@@ -36,7 +36,7 @@ def width_of(text: str) -> int:
 
 
 def clock(seconds: float, *, digits: int = 0) -> str:
-    """Write a time or a duration: 0:16, 1:02:03, with so many digits of a second."""
+    """Write a time or a duration: 0:16, 1:02:03, with this number of decimals of a second."""
     whole = round(seconds * 10**digits)
     left, fraction = divmod(whole, 10**digits)
     minutes, rest = divmod(left, 60)

@@ -22,10 +22,11 @@ from edge.commands.service import (
     unwritable,
 )
 from edge.errors import EdgeError, SourceError, reason_of
-from edge.service.configuration import CAMERA, Configuration
+from edge.service.configuration import Configuration
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sinks.folders import is_hidden
 from edge.service.web.settings import WebSettings
+from edge.sources.address import CLIP
 
 ANSWER_S = 5.0  # of a broker, or of who has our port
 SECRETS = Path("/etc/edge-classify")  # for root alone to read; systemd hands them over
@@ -70,9 +71,16 @@ def check_source(configuration: Configuration) -> None:
 
     Raises: SourceError where it will not do without a change.
     """
-    path = Path(configuration.source)
-    if configuration.source == CAMERA:
+    address, path = configuration.address, Path(configuration.source)
+    if address.is_live:
+        from edge.sources.opening import check_camera
+
+        check_camera(address, configuration.camera)
         return
+    if address.kind == CLIP:
+        from edge.sources.video.process import ensure_pyav
+
+        ensure_pyav(address.name)
     above = (folder for folder in path.parents if not glob.has_magic(str(folder)))
     place = next(above) if glob.has_magic(str(path)) and not os.path.lexists(path) else path
     try:

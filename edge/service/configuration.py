@@ -27,17 +27,17 @@ from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
 from edge.service.steady import SteadySettings
 from edge.service.web.settings import WebSettings
-from edge.sources.camera import CameraSettings
+from edge.sources.address import CLIP, LIVE, Address, parse
+from edge.sources.camera_format import CameraSettings
 
 REMEDY = "see edge-watch --help, or start from edge-watch --print-config"
-CAMERA = "camera"  # the source that is no path
 
 
 @dataclass(frozen=True)
 class Configuration:
     """All settings of the service."""
 
-    source: str = CAMERA
+    source: str = "camera"
     model: str = ""
     labels: str = ""
     normalize: str = ""
@@ -70,9 +70,7 @@ class Configuration:
         if self.runtime not in ("auto", *RUNTIMES):
             fault = f"must be one of auto, {', '.join(RUNTIMES)}. Received: {self.runtime!r}"
             raise ConfigurationError("runtime", fault, REMEDY)
-        if not self.source:
-            raise ConfigurationError("source", "must be camera, a folder or a pattern", REMEDY)
-        _ = self.facts, Framing(**self.framing)  # which are checked by that
+        _ = self.address, self.facts, Framing(**self.framing)  # which are checked by that
         if self.threads is not None:
             checked("threads", self.threads, 1, 256)
         if self.threshold is not None:
@@ -83,6 +81,11 @@ class Configuration:
         checked("give_up_s", self.give_up_s, 0.0, 86400.0)
         checked("max_temperature", self.max_temperature, 0.0, 200.0)
         checked("max_memory_mb", self.max_memory_mb, 0, 1_000_000)
+
+    @property
+    def address(self) -> Address:
+        """The source by kind. Raises: ConfigurationError."""
+        return parse(self.source)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -98,7 +101,7 @@ class Configuration:
     @property
     def pace(self) -> PaceSettings:
         """Return the frame rate; a camera's default is 2 frames per second."""
-        usual = 2.0 if self.source == CAMERA else 0.0
+        usual = 2.0 if self.address.kind in (*LIVE, CLIP) else 0.0
         return PaceSettings(usual if self.fps is None else self.fps, self.max_temperature)
 
     @property

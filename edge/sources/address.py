@@ -11,7 +11,7 @@ from edge.sources.photos import is_clip_name
 CAMERA = "camera"  # picamera2: `camera`, `camera:ID`
 DEVICE = "device"  # V4L2: /dev/video0, /dev/v4l/by-id/...
 RTSP = "rtsp"
-HTTP = "http"  # MJPEG or snapshots, which the server's Content-Type tells
+HTTP = "http"  # MJPEG or snapshots, by the server's Content-Type
 CLIP = "clip"  # a video file
 FILES = "files"  # a file, folder or glob pattern of images
 LIVE = (CAMERA, DEVICE, RTSP, HTTP)
@@ -46,14 +46,9 @@ def parse(text: str) -> Address:
     if found := _URL.match(text):
         return _url(text, found[1].lower())
     if not text:
-        raise ConfigurationError("source", "is empty", f"give {GRAMMAR}")
+        raise ConfigurationError("source", f"must be {GRAMMAR}", "see edge-watch --help")
     kind = CLIP if is_clip_name(text) and not set("*?[") & set(text) else FILES
     return Address(kind, text, text)
-
-
-def may_be_address(text: str) -> bool:
-    """Whether it may be other than a path: a quick look, for the many that are none."""
-    return text.startswith((CAMERA, "/dev/")) or "://" in text
 
 
 def _camera(text: str) -> Address:
@@ -95,7 +90,7 @@ def _url(text: str, scheme: str) -> Address:
 
 
 def with_password(address: Address, password: str) -> str:
-    """Return a URL that holds the password, for nobody to see but what opens it.
+    """Return a URL that holds the password: for what opens it, never for a log.
 
     It takes the place of `{password}`, or else joins the user's name.
     """

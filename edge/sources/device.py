@@ -15,7 +15,7 @@ from edge.sources.camera_format import CameraSettings, Layout, pixels_of, turn_o
 
 
 class Shot(NamedTuple):
-    """What a device gives: a picture, and its metadata by libcamera's names."""
+    """What a device gives: an image, and its metadata by libcamera's names."""
 
     pixels: Picture  # (height, width, 3) uint8 RGB, or an encoded image
     metadata: Mapping[str, Any]  # "SensorTimestamp" in ns, by the monotonic or the boottime clock
@@ -36,12 +36,12 @@ class Device(ABC):
         """Give the camera back; more than once does no harm."""
 
     def silent(self, name: str, seconds: float) -> SourceError:
-        """Say why no frame came for so long."""
+        """Return why no frame came for this many seconds."""
         return silent(name, seconds)
 
 
 def framed(picture: Picture, settings: CameraSettings) -> Picture:
-    """Turn and crop a device's picture as [camera] says; one that stays as it is stays encoded."""
+    """Turn and crop a device's image by [camera]; one that needs neither stays encoded."""
     turn = turn_of(settings)
     if not (settings.roi or turn.horizontal or turn.vertical or turn.quarters):
         return picture

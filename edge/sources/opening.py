@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from edge.errors import ConfigurationError
 from edge.sources.address import CAMERA, DEVICE, HTTP, RTSP, Address
@@ -13,29 +12,26 @@ from edge.sources.device import Device
 from edge.sources.picamera import open_picamera
 
 
-@dataclass(frozen=True)
-class _Opener:
-    """Opens the device that an address names."""
+def open_device(
+    address: Address, settings: CameraSettings, report: Callable[[str], None] = lambda _: None
+) -> Device:
+    """Open the device that an address names; the arguments are those of `open_camera`.
 
-    address: Address
-    report: Callable[[str], None]
+    Raises: SourceError, ConfigurationError, what picamera2 does.
+    """
+    if address.kind == RTSP:
+        from edge.sources.video.rtsp_camera import RtspCamera
 
-    def __call__(self, settings: CameraSettings) -> Device:
-        """Open it. Raises: SourceError, ConfigurationError, what picamera2 does."""
-        address = self.address
-        if address.kind == RTSP:
-            from edge.sources.video.rtsp import RtspCamera
+        return RtspCamera(address, settings)
+    if address.kind == HTTP:
+        from edge.sources.video.http_camera import HttpCamera
 
-            return RtspCamera(address, settings)
-        if address.kind == HTTP:
-            from edge.sources.http_camera import HttpCamera
+        return HttpCamera(address, settings)
+    if address.kind == DEVICE:
+        from edge.sources.v4l2.camera import V4l2Camera
 
-            return HttpCamera(address, settings)
-        if address.kind == DEVICE:
-            from edge.sources.v4l2 import V4l2Camera
-
-            return V4l2Camera(address.text, settings, self.report)
-        return open_picamera(settings, address.text)
+        return V4l2Camera(address.text, settings, report)
+    return open_picamera(settings, address.text)
 
 
 def open_camera(
@@ -52,7 +48,7 @@ def open_camera(
     """
     check_camera(address, settings)
     name = address.name if address.text else f"camera {settings.number}"
-    return Camera(settings, _Opener(address, report), name=name)
+    return Camera(settings, lambda _: open_device(address, settings, report), name=name)
 
 
 def check_camera(address: Address, settings: CameraSettings) -> None:
@@ -65,6 +61,6 @@ def check_camera(address: Address, settings: CameraSettings) -> None:
         from edge.sources.video.process import ensure_pyav
 
         ensure_pyav(address.name)
-    if address.kind not in (CAMERA,) and settings.controls:
+    if address.kind != CAMERA and settings.controls:
         fault = "are libcamera's, and this source is not"
         raise ConfigurationError("camera.controls", fault, "leave them out")

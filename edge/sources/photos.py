@@ -238,6 +238,11 @@ def is_clip_name(name: str) -> bool:
     return bool(dot) and not hidden and f".{suffix}".lower() in CLIPS
 
 
+def may_be_address(text: str) -> bool:
+    """Whether it may be other than a path: a quick look, for the many that are none."""
+    return text.startswith(("camera", "/dev/")) or "://" in text
+
+
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()

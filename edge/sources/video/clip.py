@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge.errors import SourceError, checked
 from edge.image.preprocess import Size
-from edge.sources.frame import Frame
+from edge.sources.frame import Frame, Source, Waiting
 from edge.sources.video.process import Decoder, Reply, ensure_pyav
 
 OPEN_S = 20.0  # to open a file, at most
@@ -82,6 +82,31 @@ class Clip:
             raise SourceError(name, *reply["end"])
 
 
+class ClipSource(Source):
+    """A video file as a service's source; its rate makes it last as long as it did."""
+
+    def __init__(self, path: Path, sampling: Sampling, *, repeat: bool = False) -> None:
+        """Args: the file, which frames, whether to begin again at the end, for ever."""
+        self._path, self._sampling, self._repeat = path, sampling, repeat
+        self._frames: Generator[Frame, None, None] | None = None
+
+    def __iter__(self) -> Iterator[Frame | Waiting]:
+        """Yield its frames. Raises: SourceError, ConfigurationError."""
+        while True:
+            self._frames = self._round()
+            yield from self._frames
+            if not self._repeat:
+                return
+
+    def _round(self) -> Generator[Frame, None, None]:
+        yield from Clip(self._path, self._sampling)
+
+    def close(self) -> None:
+        """End the decoder."""
+        if self._frames:
+            self._frames.close()
+
+
 def _request(path: Path, sampling: Sampling) -> Reply:
     return {
         "open": str(path),
@@ -95,7 +120,7 @@ def _request(path: Path, sampling: Sampling) -> Reply:
 
 
 def _answer(decoder: Decoder, path: Path, timeout_s: float) -> Reply:
-    """The next reply that says something. Raises: SourceError where it hangs."""
+    """Return the next reply but signs of life. Raises: SourceError where it hangs."""
     while reply := decoder.reply(timeout_s):
         if "alive" not in reply:
             return reply
@@ -103,7 +128,7 @@ def _answer(decoder: Decoder, path: Path, timeout_s: float) -> Reply:
 
 
 def _begin(created: str) -> datetime | None:
-    """When the clip was begun, as the container says; None where it says nothing of use."""
+    """When the clip was begun, by the container's metadata; None where it has none of use."""
     try:
         began = datetime.fromisoformat(created)
     except ValueError:

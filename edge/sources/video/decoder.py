@@ -1,4 +1,4 @@
-"""The decoder's process: PyAV opens a file or a stream, and gives one frame each time it is asked.
+"""The decoder's process: PyAV opens a file or a stream, and gives one frame for each request.
 
 ffmpeg is C that reads what strangers wrote: it can hang, crash or take all memory. Here it does so
 alone; who started it kills it. Nothing is imported that a decoder needs not: it takes 35 MB.
@@ -11,6 +11,7 @@ is the first argument. At the end of stdin the process exits, whatever its threa
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -33,7 +34,7 @@ MAX_STREAMS = 64
 MAX_MEMORY = 2_000_000_000  # of addresses; only 64-bit machines have more
 SIGN_S = 1.0  # between two signs of life
 SPARSE_S = 10.0  # samples further apart are reached by a seek
-SKIPPED_S = 0.5  # samples further apart need no frame that no other refers to
+SKIPPED_S = 1.0  # samples further apart need no frame that no other refers to
 KNOWN_S = 1.0  # what a file may lack at its end before it is called cut off
 # What a file or a stream may be. Playlists are not among them: they open other files and hosts.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,asf,flv,ogg"
@@ -44,7 +45,7 @@ Reply = dict[str, Any]
 
 
 class UnusableError(Exception):
-    """Why there is no picture: the fault and the remedy."""
+    """Why there is no image: the fault and the remedy."""
 
 
 class Output:
@@ -66,7 +67,7 @@ class Output:
                 line = line[os.write(1, line) :]
 
     def frame(self, frame: Any, at_least: tuple[int, int] | None, facts: Reply) -> None:
-        """Write a frame's pixels at the smallest size that covers `at_least`, upright; say so."""
+        """Write a frame's pixels at the smallest size that covers `at_least`, and the reply."""
         turns = _turns(frame)
         height, width = _size(frame.height, frame.width, at_least, turns)
         made = self._scale.reformat(
@@ -106,7 +107,7 @@ def _matrix(frame: Any) -> int:
 
 
 def open_video(request: Reply) -> tuple[Any, Any]:
-    """Open what is asked for; return the container and its video stream. Raises: UnusableError."""
+    """Open what is requested; return the container and its video stream. Raises: UnusableError."""
     path, is_file = request["open"], request["is_file"]
     if is_file:
         options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
@@ -127,7 +128,7 @@ def open_video(request: Reply) -> tuple[Any, Any]:
     if not streams:
         has_sound = len(container.streams.audio) > 0
         raise UnusableError(
-            "has no picture, only sound" if has_sound else "has no video", "give a video"
+            "has no images, only sound" if has_sound else "has no video", "give a video"
         )
     stream = streams[0]
     context = stream.codec_context
@@ -171,7 +172,7 @@ class Clip:
         if self._start_s:
             self._seek(self._start_s)
         self._frames = self._sampled()
-        self._first = next(self._frames, None)  # which alone says how it is turned
+        self._first = next(self._frames, None)  # which alone knows how it is turned
 
     def _duration_s(self) -> float:
         stream = self._stream
@@ -190,7 +191,7 @@ class Clip:
         return known
 
     def next(self, at_least: tuple[int, int] | None) -> None:
-        """Say the next frame, or how the clip ended."""
+        """Write the next frame, or how the clip ended."""
         item, self._first = self._first or next(self._frames, None), None
         if item:
             self._output.frame(item[0], at_least, {"at_s": item[1]})
@@ -254,7 +255,7 @@ class Clip:
 
 
 class Live:
-    """A stream's newest frame: a thread decodes all of them, and only what is asked for is kept."""
+    """A stream's newest frame: a thread decodes all of them, and only the newest is kept."""
 
     def __init__(self, request: Reply, output: Output) -> None:
         """Open it. Raises: UnusableError, what PyAV does."""
@@ -271,7 +272,7 @@ class Live:
         return {"codec": self._stream.codec_context.name}
 
     def next(self, at_least: tuple[int, int] | None) -> None:
-        """Say the newest frame that was not given yet; wait for one."""
+        """Write the newest frame that was not given yet; wait for one."""
         with self._news:
             while self._newest is None and self._fault is None:
                 if not self._news.wait(SIGN_S):
@@ -339,10 +340,10 @@ _STREAM_FAULTS: list[tuple[type[BaseException], str, str]] = [
     ),
     (_E.HTTPForbiddenError, "the camera forbids it (403)", "check the user's rights in the camera"),
     (_E.HTTPNotFoundError, "has no such stream (404)", "look up the path in the camera's manual"),
-    (_E.HTTPClientError, "the camera refuses the request", "check path and transport"),
-    (ConnectionRefusedError, "connection refused", "check the port, and that RTSP is enabled"),
-    (TimeoutError, "does not answer", "check the address and the network"),
-    (_E.ExitError, "does not answer", "check the address and the network"),
+    (_E.HTTPClientError, "the camera rejects the request", "check path and transport"),
+    (ConnectionRefusedError, os.strerror(errno.ECONNREFUSED), "check the port; enable RTSP in it"),
+    (TimeoutError, "does not respond", "check the address and the network"),
+    (_E.ExitError, "does not respond", "check the address and the network"),
     (_E.InvalidDataError, "sends nothing that can be decoded", "set H.264 or MJPEG in the camera"),
     (EOFError, "the stream ended", "it is opened again"),
 ]
@@ -355,7 +356,7 @@ def _limit_memory() -> None:
 
 
 def _exit_with_parent() -> None:
-    """Exit when stdin is closed, whatever the main thread waits for: who asks has ended."""
+    """Exit when stdin is closed, whatever the main thread waits for: the parent has ended."""
     poll = select.poll()
     poll.register(0, 0)  # the end alone is reported
     poll.poll()
@@ -363,7 +364,7 @@ def _exit_with_parent() -> None:
 
 
 def _attempt(work: Callable[[], None], output: Output, is_file: bool) -> bool:
-    """Do it; say what went wrong, and whether nothing did."""
+    """Do it; report a failure, and return whether there was none."""
     try:
         work()
     except BaseException as error:
@@ -386,7 +387,7 @@ def main() -> None:
         output.say({"opened": videos[0].opened()})
 
     going = _attempt(open_it, output, request["is_file"])
-    for line in sys.stdin:  # until its end, which is that of who asks
+    for line in sys.stdin:  # until its end, which is the reader's
         if not going:
             break
         at_least = json.loads(line)

@@ -1,4 +1,4 @@
-"""The decoder's process, seen from the one that classifies: asked, waited for, killed."""
+"""The decoder's process, seen from the one that classifies: requests, replies, deadlines."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Decoder:
     def reply(self, timeout_s: float) -> Reply | None:
         """Return the next reply; None where none came in time.
 
-        Raises: SourceError: it says that there is no picture, or it has ended.
+        Raises: SourceError: there is no image, or the process has ended.
         """
         assert self._process.stdout
         until = time.monotonic() + timeout_s

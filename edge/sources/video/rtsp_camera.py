@@ -36,7 +36,7 @@ class RtspCamera(Device):
         self._decoder = Decoder(address.name, request)
         try:
             if self._decoder.reply(limit_s + START_S) is None:
-                fault = f"does not answer within {limit_s:g} s"
+                fault = f"does not respond within {limit_s:g} s"
                 raise SourceError(self._name, fault, "check the address and the network")
         except BaseException:
             self._decoder.close()
@@ -69,7 +69,7 @@ class RtspCamera(Device):
         self._decoder.close()
 
     def silent(self, name: str, seconds: float) -> SourceError:
-        """Say why no frame came: nothing was sent, or nothing that can be decoded."""
+        """Return why no frame came: nothing was sent, or nothing that can be decoded."""
         if self._packets:
             fault = f"sends, but no keyframe that could be decoded in {seconds:.1f} s"
             return SourceError(name, fault, "set H.264 and a shorter keyframe interval in it")

@@ -1,0 +1,1 @@
+"""USB webcams and other capture devices, by the kernel's own interface."""
