@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge.commands.terminal import clock
 from edge.errors import ImageError, SourceError
-from edge.image.preprocess import InputSpec
+from edge.image.preprocess import InputSpec, Size
 from edge.sources.frame import Frame
 from edge.sources.photos import files, is_clip_name, may_be_address, photos
 
@@ -78,8 +78,7 @@ class Inputs:
         from edge.sources.video.clip import Clip  # for videos alone
 
         whole = self._args.save_frames or max(self._args.roi or (0,)) > 1
-        suffices = None if whole else lambda size: input.framing.suffices(size, input.size)
-        self._clip = Clip(path, self._sampling(), suffices)
+        self._clip = Clip(path, self._sampling(), None if whole else _shrunk(input))
         try:
             for frame in self._clip:
                 self._at_s = (frame.position_s or 0.0) - self._args.start
@@ -120,6 +119,16 @@ def _live(path: str) -> Address | None:
 
     address = parse(path)
     return address if address.is_live else None
+
+
+def _shrunk(input: InputSpec) -> Callable[[Size], Size]:
+    """Return what shrinks a video's frames as a file's image is: by the same power of two."""
+
+    def shrink(size: Size) -> Size:
+        by = input.framing.reduction(size, input.size)
+        return -(-size[0] // by), -(-size[1] // by)
+
+    return shrink
 
 
 def has_time(names: Iterable[str]) -> bool:
