@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.benchmark import drawn_picture
-from edge.benchmark.compare import SLOWER, compare
+from edge.benchmark.compare import SLOWER, compare, record
 from edge.benchmark.measure import Plan, measure
 from edge.benchmark.report import Findings, Row, findings
 from edge.benchmark.stages import invoke_of
@@ -146,7 +146,7 @@ def _slow_downs(args: argparse.Namespace, base: Findings) -> Iterator[Figure]:
     ):
         with _injected(code.format(seconds=SLOW_DOWN * total_ms / 1000)):
             slowed = _benchmark(args)
-        changes = {c.what: c for c in compare(slowed, base.as_dict(raw=True))}
+        changes = {c.what: c for c in compare(slowed, record(base, None, raw=True)).comparisons}
         named = [name for name, change in changes.items() if change.verdict == SLOWER]
         judged = changes["invoke" if what == "invoke" else "whole"]
         said = f"{judged.what} {judged.ratio.value:.2f}, slower: {', '.join(named) or 'nothing'}"
@@ -159,10 +159,10 @@ def _slow_downs(args: argparse.Namespace, base: Findings) -> Iterator[Figure]:
     doubts = [doubt for doubt in busy.doubts if "machine was busy" in doubt]
     said = f"{len(doubts)} doubts"
     yield Figure("a busy process a core, named by the look at the machine", said, "1", bool(doubts))
-    changes = {c.what: c for c in compare(busy, base.as_dict(raw=True))}
+    changes = {c.what: c for c in compare(busy, record(base, None, raw=True)).comparisons}
     slower = [name for name, change in changes.items() if change.verdict == SLOWER]
     said = f"invoke {changes['invoke'].ratio.value:.2f}; slower: {', '.join(slower) or 'nothing'}"
-    yield Figure("the same, named by the comparison", said, "anything", bool(slower))
+    yield Figure("the same has no verdict", said, "nothing", not slower)
 
 
 def _benchmark(args: argparse.Namespace) -> Findings:

@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ from sightings import sighting
 from convert.data import splits
 from convert.report.report import card_json
 from convert.steps import check
-from edge.benchmark import drawn_picture, soak
+from edge.benchmark import drawn_picture
+from edge.benchmark.compare import compare, record
 from edge.benchmark.measure import Plan, measure
+from edge.benchmark.rate import Interval
 from edge.benchmark.report import findings
+from edge.benchmark.soak import Moment
 from edge.benchmark.tables import COLUMNS
 from edge.benchmark.worker import Combination
 from edge.board import Throttling
@@ -169,11 +172,14 @@ def test_edge_benchmark() -> None:
     (model,) = [path for path in shipped_models() if "scratch" in path.name]
     combination = Combination(model, "litert", 1)
     taken = measure(Plan((combination,), drawn_picture(), num_runs=5, cold_starts=1))
-    found = findings(taken, "edge-benchmark", "a drawn image").as_dict(raw=True)
+    measured = findings(taken, "edge-benchmark", "a drawn image")
+    outcome = compare(measured, record(measured, None, raw=True))
+    found = record(measured, replace(outcome, obstacles=("x",), differences=("x",)), raw=True)
     check_page("edge-benchmark", from_documents(found, schema=BENCHMARK_SCHEMA))
     check_page("edge-benchmark as CSV", COLUMNS)
-    (header, *_) = csv.reader(io.StringIO(soak.csv_text([])))
-    check_page("edge-benchmark --soak", {"schema", *header})
+    for name, kind in (("--soak", Moment), ("--rate", Interval)):
+        columns = {field.name for field in fields(kind)}
+        check_page(f"edge-benchmark {name}", {"schema", *columns})
 
 
 def test_edge_benchmark_apply(tmp_path: Path) -> None:

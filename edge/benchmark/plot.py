@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from edge.benchmark.compare import counterpart
+from edge.benchmark.rate import Interval
 from edge.benchmark.report import Findings, Row
 from edge.benchmark.soak import Moment
 from edge.classifier.selection import threads_of
@@ -18,6 +20,7 @@ from edge.errors import EdgeError, one_line
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DPI = 120
+LINE_MS = 100.0  # of ten frames a second
 
 
 def require() -> None:
@@ -29,9 +32,14 @@ def require() -> None:
         raise EdgeError("--plot", "needs matplotlib", remedy) from error
 
 
-def findings_png(findings: Findings) -> bytes:
-    """Draw where the runs lie, and accuracy against latency and size; return a PNG's content."""
+def findings_png(findings: Findings, baseline: Mapping[str, Any] | None = None) -> bytes:
+    """Draw where the runs lie, and accuracy against latency and size; return a PNG's content.
+
+    Args: what was found; the record before, whose runs are drawn beside it.
+    """
     rows = [row for row in findings.rows if row.invoke]
+    if baseline:
+        return _before_and_after(findings, rows, baseline)
     told = [row for row in rows if row.accuracy is not None]
     figure = _figure(11 if told else 7, 1.6 + 0.42 * max(len(rows), 5))
     panels = figure.subplots(1, 2 if told else 1, squeeze=False)[0]
@@ -72,18 +80,67 @@ def soak_png(moments: Sequence[Moment], title: str) -> bytes:
     return _png(figure)
 
 
-def _distributions(axes: Any, rows: Sequence[Row]) -> None:
-    """A box for each row, whiskers from the fastest run to p99."""
+def rate_png(intervals: Sequence[Interval], fps: float) -> bytes:
+    """Draw invoke and temperature of models in turns, over time; return a PNG's content."""
+    has_heat = any(each.celsius is not None for each in intervals)
+    figure = _figure(9, 5 if has_heat else 3.5)
+    panels = figure.subplots(1 + has_heat, 1, sharex=True, squeeze=False)[:, 0]
+    keys = dict.fromkeys((i.model, i.runtime, i.threads) for i in intervals)
+    for place, key in enumerate(keys):
+        own = [i for i in intervals if (i.model, i.runtime, i.threads) == key]
+        name = f"{_short(key[0], 28)}, {_short(key[1], 24)}, {threads_of(key[2])}"
+        line = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+        panels[0].plot([i.at_s for i in own], [i.p50_ms for i in own], label=name, **line)
+    panels[0].set(ylabel=f"invoke p50 at {fps:g} fps, ms", ylim=(0, None))
+    panels[0].legend(frameon=False, fontsize=8)
+    if has_heat:
+        heat = [np.nan if i.celsius is None else i.celsius for i in intervals]
+        panels[1].plot([i.at_s for i in intervals], heat, color=COLOURS[6])
+        panels[1].set(ylabel="Celsius")
+    for panel in panels:
+        panel.grid(alpha=0.3)
+    panels[-1].set(xlabel="seconds")
+    return _png(figure)
+
+
+def _before_and_after(
+    findings: Findings, rows: Sequence[Row], baseline: Mapping[str, Any]
+) -> bytes:
+    """Two boxes for each row: what it was, and what it is."""
     boxes = []
     for row in rows:
-        times = np.concatenate([np.array(part) for part in row.samples_ns["invoke"]]) / 1e6
+        before = counterpart(row, findings.role, baseline)
+        if before:
+            name = f"{_short(before['model'], 28)}\n{_short(before['runtime'], 24)}, before"
+            boxes.append((name, before["samples_ns"]["invoke"]))
+        boxes.append((f"{_name(row)}, now", row.samples_ns["invoke"]))
+    figure = _figure(8, 1.6 + 0.5 * max(len(boxes), 4))
+    axes = figure.subplots(1, 1)
+    _boxes(axes, boxes)
+    low, high = axes.get_xlim()
+    if low < LINE_MS < 3 * high:  # ten frames a second
+        axes.axvline(LINE_MS, color=COLOURS[1], linestyle="--", label=f"{LINE_MS:g} ms")
+        axes.legend(frameon=False, fontsize=8)
+    figure.suptitle(_short(findings.after.model or "unknown machine", 110), fontsize=8)
+    return _png(figure)
+
+
+def _distributions(axes: Any, rows: Sequence[Row]) -> None:
+    _boxes(axes, [(_name(row), row.samples_ns["invoke"]) for row in rows])
+
+
+def _boxes(axes: Any, named: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> None:
+    """A box for each, whiskers from the fastest run to p99."""
+    boxes = []
+    for _, rounds in named:
+        times = np.concatenate([np.array(part) for part in rounds]) / 1e6
         low, quarter, half, three, high = np.percentile(times, (0, 25, 50, 75, 99))
         boxes.append(
             {"med": half, "q1": quarter, "q3": three, "whislo": low, "whishi": high, "fliers": []}
         )
-    places = range(len(rows))
+    places = range(len(named))
     axes.bxp(boxes, positions=list(places), vert=False, widths=0.6, showfliers=False)
-    axes.set_yticks(list(places), [_name(row) for row in rows], fontsize=8)
+    axes.set_yticks(list(places), [name for name, _ in named], fontsize=8)
     axes.invert_yaxis()
     axes.set(xscale="log", xlabel="invoke, ms: least, quartiles, p99")
     axes.xaxis.set_major_locator(import_module("matplotlib.ticker").LogLocator(subs=(1, 2, 5)))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,15 +52,6 @@ def soak(worker: Worker, seconds: float, report: Callable[[float, str], None]) -
             ", ".join(told.now) if told and (told.is_known or told.now) else None,
             None if others is None else round(others, 2),
         )
-
-
-def csv_text(moments: Sequence[Moment]) -> str:
-    """Return the time series as CSV."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Moment)])
-    writer.writerows(["" if value is None else value for value in astuple(m)] for m in moments)
-    return stream.getvalue()
 
 
 def verdict(moments: Sequence[Moment]) -> str:

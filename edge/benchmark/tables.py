@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edge.benchmark.conditions import Conditions, throttling_words
+from edge.benchmark.rate import Interval
 from edge.benchmark.report import STAGES, Findings, Row
+from edge.benchmark.samples import P99_RUNS, paired_ratio
 from edge.classifier.selection import threads_of
 from edge.errors import one_line
 
@@ -135,6 +137,9 @@ def footer(findings: Findings) -> Iterator[str]:
         "p50, p90 (MLPerf's single-stream latency), p99: invoke alone; whole: decode, resize, "
         f"copy, invoke, rank, of {findings.image}"
     )
+    if findings.rows and all(not row.invoke or row.invoke.p99_ms is None for row in findings.rows):
+        yield f"no p99: that takes {P99_RUNS} runs or more"
+    yield from faster(findings)
     yield machine(findings.before, findings.after)
     clocks = [row.clock for row in findings.rows if row.clock]
     if clocks:
@@ -164,6 +169,40 @@ def stream_lines(rows: Sequence[Mapping[str, Any]], format_name: str) -> Iterato
         yield from (",".join(one) for one in cells)
     else:
         yield from {"text": aligned, "markdown": _piped}[format_name](cells)
+
+
+def faster(findings: Findings) -> Iterator[str]:
+    """Yield how many times as fast as the others the fastest row is, from interleaved rounds."""
+    rows = [row for row in findings.rows if row.invoke and not row.error]
+    if len(rows) < 2:
+        return
+    first, *others = sorted(rows, key=lambda row: row.invoke.p50_ms if row.invoke else 0.0)
+    for other in others:
+        found = paired_ratio(other.samples_ns["invoke"], first.samples_ns["invoke"])
+        if found.low is not None:
+            yield (
+                f"{', '.join(_names(first))}: {found.value:.2f} ({found.low:.2f} to "
+                f"{found.high:.2f}) times as fast as {', '.join(_names(other))}"
+            )
+
+
+RATE_HEAD = (
+    "    at s  model                     fps  in time   p50 ms   p99 ms  of a core  headroom  "
+    "Celsius  trend    MHz  throttling"
+)
+
+
+def rate_line(interval: Interval) -> str:
+    """Return the line of an interval, below RATE_HEAD."""
+    trend = "-" if (of := interval.celsius_per_minute) is None else f"{of:+.1f}/m"
+    throttling = "unknown" if interval.throttling is None else interval.throttling or "none"
+    return (
+        f"{interval.at_s:8.1f}  {one_line(interval.model)[:24]:24}  "
+        f"{figure(interval.frames_per_second):>3}  {interval.in_time:>7.1%}  "
+        f"{figure(interval.p50_ms):>7}  {figure(interval.p99_ms):>7}  {interval.cores:>9.0%}  "
+        f"{figure(interval.headroom):>8}  {figure(interval.celsius):>7}  {trend:>5}  "
+        f"{figure(interval.clock_mhz):>5}  {throttling}"
+    )
 
 
 def machine(before: Conditions, after: Conditions) -> str:

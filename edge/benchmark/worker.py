@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 from edge import board, child
 from edge.benchmark.samples import Samples
 from edge.benchmark.stages import Stages, decode, invoke_of, staged, whole_of
-from edge.benchmark.stream import Streamed, stream
+from edge.benchmark.stream import Paced, Streamed, open_source, paced, stream
 from edge.benchmark.timing import (
     Clock,
     WarmUp,
@@ -33,11 +34,12 @@ from edge.benchmark.timing import (
     time_runs,
     warm_up,
 )
+from edge.classifier.facts import reframe
 from edge.classifier.known import ensure_sound
 from edge.classifier.model import Model
 from edge.classifier.runtime import Delegated
 from edge.errors import EdgeError, ModelError
-from edge.image.preprocess import Picture
+from edge.sources.camera_format import CameraSettings
 
 ANSWER_S = 600.0  # for one request: a slice of a round takes seconds
 LOOK_S = 0.25  # between two steps of progress
@@ -54,16 +56,20 @@ class Combination:
     threads: int
     # What else Model takes, such as a normalization.
     options: Mapping[str, Any] = field(default_factory=dict)
+    camera: CameraSettings = field(default_factory=CameraSettings)
+    framing: Mapping[str, Any] = field(default_factory=dict)  # of the configuration, by name
 
     def open(self, verbose: bool = False) -> Model:
         """Load the model. Raises: ModelError, RuntimeMissingError."""
-        return Model(
+        model = Model(
             self.path,
             num_threads=self.threads,
             runtime=self.runtime,
             verbose=verbose,
             **self.options,
         )
+        reframe(model, self.framing)
+        return model
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Worker:
     """The client's side of the process; close it, or use it as a context manager."""
 
     def __init__(
-        self, combination: Combination, picture: Picture, *, verbose: bool = False
+        self, combination: Combination, picture: Path | bytes, *, verbose: bool = False
     ) -> None:
         """Start the process. Raises: ModelError where that cannot be."""
         self.combination = combination
@@ -130,6 +136,11 @@ class Worker:
         """
         samples: tuple[Samples, Samples] = self._ask("whole", num_runs, seconds)
         return samples
+
+    def paced(self, source: str, fps: float, seconds: float) -> Paced:
+        """Classify frames at a rate; of the image where there is no source. Raises: EdgeError."""
+        found: Paced = self._ask("paced", source, fps, seconds)
+        return found
 
     def stream(self, source: str, seconds: float, report: Callable[[float, str], None]) -> Streamed:
         """Classify what a source delivers; Ctrl-C ends it early. Raises: EdgeError."""
@@ -221,7 +232,7 @@ def main(descriptor: int) -> None:
 class _Bench:
     """What the process does: a method for each question."""
 
-    def __init__(self, combination: Combination, picture: Picture, verbose: bool) -> None:
+    def __init__(self, combination: Combination, picture: Path | bytes, verbose: bool) -> None:
         self._combination, self._picture, self._verbose = combination, picture, verbose
 
     def open(self, warmup_runs: int) -> Facts:
@@ -262,7 +273,17 @@ class _Bench:
         time_runs(both, num_runs=num_runs, seconds=seconds)
         return np.array(totals, np.int64), np.array(stages, np.int64)
 
+    def paced(self, source: str, fps: float, seconds: float) -> Paced:
+        """Classify frames at a rate, in the child. Raises: EdgeError."""
+        if not source:
+            picture = self._picture
+            content = picture.read_bytes() if isinstance(picture, Path) else picture
+            return paced(self._model, content, fps, seconds)
+        with closing(open_source(source, self._combination.camera, fps)) as frames:
+            return paced(self._model, frames, fps, seconds)
+
     def stream(self, source: str, seconds: float) -> Streamed:
         ended = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        return stream(self._model, source, seconds, ended.is_set)
+        camera = self._combination.camera
+        return stream(self._model, source, camera, seconds, ended.is_set)
