@@ -31,6 +31,7 @@ from pictures import (
 from PIL import Image, ImageCms
 
 from edge.errors import ImageError
+from edge.image.decode import read_facts
 from edge.image.framing import Size
 from edge.image.preprocess import InputSpec, Normalization, preprocess, read_image, resize, resized
 from edge.image.tensor import quantize
@@ -492,6 +493,18 @@ def test_a_huge_jpeg_is_decoded_only_where_a_dct_scale_makes_it_small() -> None:
     np.testing.assert_array_equal(preprocess(jpeg, UINT8), np.full(UINT8.shape, 77))
     with pytest.raises(ImageError, match="too large to decode"):
         read_image(jpeg)
+
+
+def jpeg_claiming(width: int, height: int) -> bytes:
+    """A small JPEG whose frame header claims a size."""
+    jpeg = bytearray(encoded(Image.new("L", (16, 16), 77), "JPEG"))
+    struct.pack_into(">HH", jpeg, jpeg.index(b"\xff\xc0") + 5, height, width)
+    return bytes(jpeg)
+
+
+def test_a_phones_200_megapixels_are_read_and_a_larger_limit_is_named() -> None:
+    assert read_facts(jpeg_claiming(16320, 12240)).size == (12240, 16320)
+    assert "(more than 250 megapixels)" in refusal(jpeg_claiming(20000, 20000))
 
 
 def many_scans(number: int) -> bytes:

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # A model sees a few hundred pixels a side; an 8-bit image of this size already takes 192 MB.
-# JPEGs shrink while they are decoded, so that they may be as large as Pillow's own limit.
+# JPEGs shrink while they are decoded, so that they may be larger: phones take 200 megapixels.
 MAX_DECODED_PIXELS = 64_000_000
-MAX_ENCODED_PIXELS = 178_956_970
+MAX_ENCODED_PIXELS = 250_000_000
 MAX_WEBP_PIXELS = 40_000_000  # its decoder takes 20 bytes a pixel
 # A progressive JPEG is held whole until its last scan, 2 bytes a coefficient: 660 MB, as much as a
 # 108-megapixel photo takes. Each scan goes over all of it, and a few bytes make one.
@@ -229,8 +229,9 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
     except (SyntaxError, IndexError, TypeError, struct.error) as error:
         fault = "is damaged, or of a rare kind (unreadable header)"
         raise ImageError(subject, fault, "replace the file, or save it as JPEG or PNG") from error
-    if image.width * image.height > MAX_ENCODED_PIXELS:
-        raise _too_large(subject)
+    most = MAX_ENCODED_PIXELS if known.name == "JPEG" else MAX_DECODED_PIXELS
+    if image.width * image.height > most:
+        raise _too_large(subject, most)
     return image
 
 
@@ -309,8 +310,9 @@ def _silence_libtiff() -> None:
 
 def _check_progressive(image: Image.Image, subject: object) -> None:
     """Reject what would take more memory than there may be, or minutes."""
-    if image.width * image.height * len(image.getbands()) > MAX_COEFFICIENTS:
-        raise _too_large(subject)
+    bands = len(image.getbands())
+    if image.width * image.height * bands > MAX_COEFFICIENTS:
+        raise _too_large(subject, MAX_COEFFICIENTS // bands, "progressive, ")
     stream = cast(ImageFile.ImageFile, image).fp
     assert stream is not None
     stream.seek(0)
@@ -351,8 +353,8 @@ def _reduce(image: Image.Image, reduction: Reduction) -> int:
     return by
 
 
-def _too_large(subject: object, most: int = MAX_DECODED_PIXELS) -> ImageError:
-    fault = f"is too large to decode (more than {most // 1_000_000} megapixels)"
+def _too_large(subject: object, most: int = MAX_DECODED_PIXELS, kind: str = "") -> ImageError:
+    fault = f"is too large to decode ({kind}more than {most // 1_000_000} megapixels)"
     return ImageError(subject, fault, "make it smaller first")
 
 
