@@ -149,6 +149,14 @@ def test_resume_wants_an_equal_training(results: dict[str, Any]) -> None:
     assert said["of nothing"].endswith("holds no training; run python -m convert train first")
 
 
+def test_a_training_that_diverges_ends_at_once_and_keeps_nothing(results: dict[str, Any]) -> None:
+    assert results["said"]["diverged"] == (
+        "the training: diverged: its loss in epoch 1 is no number; give a lower --learning-rate, "
+        "or --precision float32"
+    )
+    assert results["said"]["left by it"] == []
+
+
 # --- as commands
 
 

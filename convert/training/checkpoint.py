@@ -207,14 +207,17 @@ class _Keep(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         self._checkpoint.keep_best(self.model, float((logs or {})["loss"]))
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        checkpoint = self._checkpoint
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """End a training that diverged: no later step brings it back."""
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             raise TrainingError(
                 "the training",
-                f"diverged: its loss in epoch {epoch + 1} is no number",
+                f"diverged: its loss in epoch {self._checkpoint.epochs_done + 1} is no number",
                 "give a lower --learning-rate, or --precision float32",
             )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        checkpoint = self._checkpoint
         checkpoint.keep(self.model, {name: float(value) for name, value in (logs or {}).items()})
         waited = checkpoint.epochs_done - checkpoint.best_epoch
         if self._patience is not None and waited >= self._patience:

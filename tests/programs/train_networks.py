@@ -204,5 +204,10 @@ try:
     Checkpoint.of(folder / "nowhere")
 except TrainingError as error:
     said["resume"]["of nothing"] = str(error)
+try:  # a rate that no number bears
+    trained("diverged", epochs=3, learning_rate=1e30)
+except TrainingError as error:
+    said["diverged"] = str(error)
+said["left by it"] = [path.name for path in folder.glob("diverged/*")]
 said["resume"]["anew"] = refused("two", {"name": "else"}, resume=False)
 np.savez(folder / "results.npz", said=json.dumps(said), **arrays)
