@@ -7,7 +7,7 @@ import math
 Z_95 = 1.959964  # of the normal distribution
 
 
-def wilson(right: int, total: int) -> tuple[float, float]:
+def wilson(right: float, total: float) -> tuple[float, float]:
     """Return the 95 % interval of right / total (Wilson 1927, https://doi.org/10.2307/2276774)."""
     share, square = right / total, Z_95**2
     centre = share + square / (2 * total)

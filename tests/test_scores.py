@@ -15,6 +15,7 @@ from convert.measure.scores import (
     choose_threshold,
     compare,
     confusion,
+    effective_size,
     fit_temperature,
     log_scores,
     mcnemar_p,
@@ -299,3 +300,19 @@ def test_a_threshold_that_refuses_all_is_no_precision() -> None:
 def test_a_chosen_threshold_survives_json() -> None:
     value = choose_threshold(SCORES, LABELS, 1.0).value
     assert at_threshold(SCORES, LABELS, json.loads(json.dumps(value))).coverage == 4 / 6
+
+
+def test_copies_widen_the_interval() -> None:
+    groups = np.repeat(np.arange(12), 7)  # 12 photos, each with six copies
+    labels = np.zeros(84, np.int64)
+    scores = np.tile(np.array([[0.9, 0.1]], np.float32), (84, 1))
+    scores[:14] = scores[:14, ::-1]
+    found = accuracy(scores, labels, groups)
+    assert (found.correct, found.total, found.independent) == (70, 84, pytest.approx(12))
+    assert found.interval == pytest.approx(Accuracy(10, 12).interval)
+    assert accuracy(scores, labels, np.arange(84)).interval == Accuracy(70, 84).interval
+
+
+def test_a_large_group_tells_little_more_than_one_photo() -> None:
+    assert effective_size(np.repeat([0, 1], [99, 1])) == pytest.approx(1.02, abs=0.01)
+    assert effective_size(np.arange(5)) is None

@@ -73,6 +73,14 @@ def test_few_photos_say_too_little() -> None:
     assert "10 photos are too few: its accuracy lies between 0.72 and 1.00" in words
 
 
+def test_many_copies_of_few_photos_say_too_little() -> None:
+    labels = np.arange(200) % 2
+    groups = np.arange(200) // 20
+    found = judge(scores_of(labels, 2), labels, ["class0", "class1"], KERAS, groups)
+    assert found.level == CARE
+    assert "200 photos, which count as 10 without copies, are too few" in str(found)
+
+
 def test_a_class_that_is_found_too_rarely_is_used_with_care() -> None:
     labels = np.arange(300) % 3
     given = np.where((labels == 2) & (np.arange(300) % 5 > 1), 0, labels)

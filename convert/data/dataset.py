@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.data.grouping.groups import Grouping, grouped
+from convert.data.grouping.groups import SAME_SCENE, Grouping, grouped
 from convert.data.grouping.near_duplicates import Overview, look_over
 from convert.data.parallel import each
 from convert.data.photo import Photo, sha256_of
@@ -64,6 +64,17 @@ class Dataset:
             rows = sorted(f"{name} {photo.label} {photo.sha256}" for photo in getattr(self, name))
             digest.update("\n".join(rows).encode())
         return digest.hexdigest()
+
+    def groups_of(self, photos: Sequence[Photo]) -> NDArray[np.int64] | None:
+        """The groups of photos, (n,), whose copies are nothing new; None: each counts.
+
+        The frames of one camera, which are all near-duplicates, count each: what their figures are
+        worth is reported in words.
+        """
+        numbers = self.grouping.numbers
+        if not numbers or self.grouping.worth == SAME_SCENE:
+            return None
+        return np.array([numbers[photo.sha256] for photo in photos], np.int64)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many photos each set has of each label."""

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from convert.data.dataset import labels_of
 from convert.data.photo import Photo
-from convert.measure.scores import Accuracy, Labels, Scores, accuracy
+from convert.measure.scores import Accuracy, Groups, Labels, Scores, accuracy
 from edge.classifier.classify import classify
 from edge.classifier.model import Model
 from edge.sources.photos import photos as frames_of
@@ -25,14 +25,21 @@ class Evaluation:
     labels: Labels  # (n,), the photos' own
     invoke_p50_ms: float
     preprocess_p50_ms: float
+    groups: Groups | None = None  # (n,), equal for photos that belong together; None: none do
 
     @property
     def accuracy(self) -> Accuracy:
         """Accuracy of the top category, before any threshold."""
-        return accuracy(self.scores, self.labels)
+        return accuracy(self.scores, self.labels, self.groups)
 
 
-def evaluate(path: Path, photos: Sequence[Photo], name: str, runtime: str = "auto") -> Evaluation:
+def evaluate(
+    path: Path,
+    photos: Sequence[Photo],
+    name: str,
+    runtime: str = "auto",
+    groups: Groups | None = None,
+) -> Evaluation:
     """Classify photos with edge, file by file, as the device does; `name` is for the progress bar.
 
     Raises: ImageError, ModelError, RuntimeMissingError.
@@ -46,4 +53,4 @@ def evaluate(path: Path, photos: Sequence[Photo], name: str, runtime: str = "aut
             scores[row, [c.index for c in result.categories]] = [c.score for c in result.categories]
             times[row] = result.invoke_ms, result.preprocess_ms
     invoke_p50_ms, preprocess_p50_ms = np.median(times, axis=0).tolist()
-    return Evaluation(scores, labels_of(photos), invoke_p50_ms, preprocess_p50_ms)
+    return Evaluation(scores, labels_of(photos), invoke_p50_ms, preprocess_p50_ms, groups)

@@ -19,6 +19,7 @@ from edge.interval import wilson
 
 Scores = NDArray[np.float32]
 Labels = NDArray[np.int64]
+Groups = NDArray[np.int64]
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
 RIGHT_BELOW = 0.03  # share of the correct predictions that a threshold may always cost
@@ -32,6 +33,8 @@ class Accuracy:
 
     correct: int
     total: int
+    # The number of photos without copies that would be worth as much.
+    independent: float | None = None  # None: all of them
 
     @property
     def value(self) -> float:
@@ -40,8 +43,9 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the value, by Wilson."""
-        return wilson(self.correct, self.total)
+        """The 95 % interval of the value, by Wilson, of the independent photos."""
+        total = self.independent or self.total
+        return wilson(self.value * total, total)
 
     def __str__(self) -> str:
         """`0.912 (0.889 to 0.931)`."""
@@ -108,9 +112,27 @@ def answers(scores: Scores) -> Labels:
     return np.asarray(np.argmax(scores, axis=1), np.int64)
 
 
-def accuracy(scores: Scores, labels: Labels) -> Accuracy:
-    """Count the photos whose top category is their label."""
-    return Accuracy(int((answers(scores) == labels).sum()), len(labels))
+def accuracy(scores: Scores, labels: Labels, groups: Groups | None = None) -> Accuracy:
+    """Count the photos whose top category is their label.
+
+    Args:
+        scores: of the photos.
+        labels: theirs.
+        groups: (n,) equal for photos that belong together; None: each is alone.
+    """
+    correct = int((answers(scores) == labels).sum())
+    if groups is None:
+        return Accuracy(correct, len(labels))
+    return Accuracy(correct, len(labels), effective_size(groups))
+
+
+def effective_size(groups: Groups) -> float | None:
+    """Return how many independent photos are worth as much as these groups; None: as many.
+
+    Kish's effective sample size, if the photos of a group are all right or all wrong together.
+    """
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float(len(groups) ** 2 / (sizes**2).sum()) if sizes.max(initial=1) > 1 else None
 
 
 def balanced_accuracy(scores: Scores, labels: Labels) -> float:

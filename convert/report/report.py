@@ -78,7 +78,9 @@ class Report:
         held = list(self.sets.values())
         scores = np.concatenate([found.scores for found in held])
         labels = np.concatenate([found.labels for found in held])
-        return judge(scores, labels, self.labels, self.keras_accuracy)
+        groups = [found.groups for found in held if found.groups is not None]
+        together = np.concatenate(groups) if len(groups) == len(held) else None
+        return judge(scores, labels, self.labels, self.keras_accuracy, together)
 
     @property
     def sentence(self) -> str:
@@ -216,6 +218,7 @@ def accuracy_json(found: Accuracy) -> dict[str, Any]:
         "total": found.total,
         "accuracy": round(found.value, 4),
         "interval_95": [round(low, 4), round(high, 4)],
+        **({"independent": round(found.independent, 1)} if found.independent else {}),
     }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from convert.measure.scores import (
     Accuracy,
+    Groups,
     Labels,
     Scores,
     accuracy,
@@ -41,7 +42,13 @@ class Verdict:
         return f"{self.level}: {'; '.join(self.reasons)}" if self.reasons else self.level
 
 
-def judge(scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy) -> Verdict:
+def judge(
+    scores: Scores,
+    labels: Labels,
+    names: Sequence[str],
+    keras: Accuracy,
+    groups: Groups | None = None,
+) -> Verdict:
     """Judge a model by its predictions for photos that it was not trained on.
 
     Args:
@@ -49,11 +56,13 @@ def judge(scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy)
         labels: (n,).
         names: of the labels.
         keras: accuracy of the network before it was converted.
+        groups: (n,), equal for photos that belong together; None: each is alone.
     """
     refusals = _refusals(scores, labels, names, keras)
     if refusals:
         return Verdict(NO, tuple(refusals))
-    cautions = _cautions(scores, labels, names, keras)
+    right = accuracy(scores, labels, groups)
+    cautions = _cautions(scores, labels, names, keras, right)
     return Verdict(CARE, tuple(cautions)) if cautions else Verdict(SHIP)
 
 
@@ -93,8 +102,9 @@ def _refusals(scores: Scores, labels: Labels, names: Sequence[str], keras: Accur
     return found
 
 
-def _cautions(scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy) -> list[str]:
-    right = accuracy(scores, labels)
+def _cautions(
+    scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy, right: Accuracy
+) -> list[str]:
     low, high = right.interval
     found = [
         f"it finds only {round(of.recall * of.count)} of {of.count} photos of {name}"
@@ -102,9 +112,10 @@ def _cautions(scores: Scores, labels: Labels, names: Sequence[str], keras: Accur
         if of.count and of.recall < HALF_FOUND
     ]
     if high - low > WIDE:
-        found.append(
-            f"{right.total} photos are too few: its accuracy lies between {low:.2f} and {high:.2f}"
-        )
+        photos = f"{right.total} photos"
+        if right.independent:
+            photos += f", which count as {right.independent:.0f} without copies,"
+        found.append(f"{photos} are too few: its accuracy lies between {low:.2f} and {high:.2f}")
     lost = 100 * (keras.value - right.value)
     if lost > SOME_LOST:
         found.append(_lost(lost, keras))

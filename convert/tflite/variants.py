@@ -130,7 +130,7 @@ def _draft(basis: Basis, name: str, converted: Path) -> Draft:
         raise ConversionError(name, golden.crashes[0], "leave it out")
     if not golden.runtimes:
         raise ConversionError(name, "runs on no installed runtime", "leave it out")
-    val = evaluate(path, dataset.val, f"{name} on val")
+    val = evaluate(path, dataset.val, f"{name} on val", groups=dataset.groups_of(dataset.val))
     threshold = choose_threshold(val.scores, val.labels, job.threshold_precision)
     facts |= {
         "golden": golden.as_dict(),
@@ -159,7 +159,8 @@ def finish(basis: Basis, draft: Draft, chosen: str, folder: Path) -> Draft:
     test: Evaluation | None = None
     if variant.name in (chosen, "float32"):  # float32 beside it, to see what quantization costs
         path = folder / f"{variant.name}.tflite"
-        test = evaluate(path, dataset.test, f"{variant.name} on test")
+        groups = dataset.groups_of(dataset.test)
+        test = evaluate(path, dataset.test, f"{variant.name} on test", groups=groups)
         accuracies["test"] = accuracy_json(test.accuracy)
     facts = draft.facts | {"accuracy": accuracies}
     path = _embedded(basis, job.out / variant.file, draft.content, facts)
