@@ -1,6 +1,6 @@
 """How well copies of photos are found: recall by kind of edit, false joins, and the cost.
 
-    python benchmarks/near_duplicates.py PHOTOS ... [--photos 2000] [--edited 100] [--time]
+    python benchmarks/near_duplicates.py PHOTOS ... [--photos 2000] [--edited 100] [--sheet PNG]
 
 PHOTOS are folders of photos. Of some of them, edited copies are made in memory and grouped together
 with all the photos, by the code that splits them for a training. Recall: the share of copies that
@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convert.data.grouping.near_duplicates import Seen, group, see
+from convert.data.grouping.near_duplicates import DECODED, Seen, group, see
+from convert.data.parallel import each
 from convert.report.sheet import sheet
 from edge.image.preprocess import encode_jpeg, read_image
 from edge.sources.photos import files
@@ -61,8 +62,8 @@ def both(*edits: Edit) -> Edit:
     """Do one edit after another."""
 
     def edit(image: Image.Image) -> Image.Image:
-        for each in edits:
-            image = each(image)
+        for one in edits:
+            image = one(image)
         return image
 
     return edit
@@ -113,15 +114,29 @@ def main() -> None:
     random.Random(0).shuffle(paths)
     paths = paths[: args.count]
     started = time.monotonic()
-    seen = [see(path) for path in paths]
-    decoded_s = time.monotonic() - started
+    seen = list(each(see, paths, "compare"))
+    seen_s, decoded_s = time.monotonic() - started, _decoding_s(paths)
     names = [f"{index:06}" for index in range(len(paths))]
-    started = time.monotonic()
+    started, busy = time.monotonic(), time.process_time()
     numbers = group(names, seen)
-    grouped_s = time.monotonic() - started
-    print(f"{len(paths)} photos: decode and see {decoded_s:.1f} s, group {grouped_s:.1f} s")
+    grouped_s, busy_s = time.monotonic() - started, time.process_time() - busy
+    print(
+        f"{len(paths)} photos: decode and see {seen_s:.1f} s, of which decode {decoded_s:.1f} s; "
+        f"group {grouped_s:.1f} s ({busy_s:.1f} s of processor time)"
+    )
     _print_joined(paths, numbers, args.sheet)
     _print_recall(paths[: args.edited], seen, names)
+
+
+def _decoding_s(paths: list[Path]) -> float:
+    """Seconds to decode photos as they are decoded to be compared."""
+
+    def decode(path: Path) -> int:
+        return read_image(path, at_least=(DECODED, DECODED)).size
+
+    started = time.monotonic()
+    sum(each(decode, paths, "decode"))
+    return time.monotonic() - started
 
 
 def _print_joined(paths: list[Path], numbers: np.ndarray, target: Path | None) -> None:

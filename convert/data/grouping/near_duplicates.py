@@ -171,15 +171,16 @@ def _join_alike(numbers: Array, looks: Array) -> Array:
     colours = looks["colours"][shaped].astype(np.float32)
     for start in range(0, len(shaped), BLOCK):
         views = _views(signs[start : start + BLOCK])
-        agree = functools.reduce(np.maximum, (view @ signs.T for view in views))
-        near = np.triu(agree >= 255 - 2 * ALIKE_BITS, start + 1)  # 255 - 2 * differing bits
+        later = signs[start:].T  # each pair is looked at once
+        agree = functools.reduce(np.maximum, (view @ later for view in views))
+        near = np.triu(agree >= 255 - 2 * ALIKE_BITS, 1)  # 255 - 2 * differing bits
         for row in np.flatnonzero(near.any(axis=1)):
             index = start + row
-            others = np.flatnonzero(near[row])
+            others = start + np.flatnonzero(near[row])
             others = others[numbers[shaped[others]] != numbers[shaped[index]]]
             if not len(others):
                 continue
-            same = agree[row, others] >= 255 - 2 * SAME_BITS
+            same = agree[row, others - start] >= 255 - 2 * SAME_BITS
             same |= _colour_distance(colours[index], colours[others]) <= ALIKE_COLOURS
             joined = numbers[shaped[[index, *others[same]]]]
             if len(joined) > 1:
