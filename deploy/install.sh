@@ -28,17 +28,19 @@ at='' unfinished='' changed='' first=''
 
 usage() {
     cat <<END
-usage: sudo deploy/install.sh [--source DIR|camera] [--model FILE] [--config FILE] [--snapshots DIR] [--with web,mqtt]
+usage: sudo deploy/install.sh [--source SOURCE] [--model FILE] [--config FILE] [--snapshots DIR] [--with NAMES]
                               [--wheel FILE] [--offline DIR] [--no-service] [--packaged] [--dry-run]
        sudo deploy/install.sh --back | --versions
 
 Installs edge-watch as a service, or a new version of it, and starts it.
 
-  --source DIR    classify the pictures in this folder, and those that are added later; or camera (the default)
+  --source SOURCE camera (the default), /dev/video0 (a USB webcam), rtsp://user@host/path, http://host/stream.mjpg, or a
+                  folder: the images in it, and those that are added later. It writes what the unit needs for it
   --model FILE    classify with this .tflite file (default: the shipped one)
   --config FILE   take this file as $config; what was there is kept as ${config##*/}.bak
   --snapshots DIR save a picture of each state change in this folder; members of the group $shared_group can read them
-  --with NAMES    optional parts: web (the live page, metrics), mqtt, or web,mqtt; they stay until --with none
+  --with NAMES    optional parts: web (the live page, metrics), mqtt, video (rtsp:// and video files; --source
+                  adds it), such as web,mqtt; they stay until --with none
   --wheel FILE    the package (default: the newest edge_classify-*.whl in the --offline folder or beside this script; else
                   it is built from this checkout)
   --offline DIR   no network: pip takes its packages from this folder, apt from what it has fetched already
@@ -54,6 +56,8 @@ What you changed in $config is kept. Run it again at any time.
 
   sudo deploy/install.sh                                   a camera, the shipped model
   sudo deploy/install.sh --source /srv/pictures            a folder of pictures
+  sudo deploy/install.sh --source /dev/video0              a USB webcam
+  sudo deploy/install.sh --source rtsp://admin@192.168.1.20/stream1    a network camera
   sudo deploy/install.sh --model out/model-int8.tflite     your own model
   sudo deploy/install.sh --with web,mqtt                   with a live page and MQTT, which $config switches on
   deploy/push.sh pi@raspberrypi.local                      from a workstation, over ssh
@@ -104,7 +108,8 @@ check_options() {
     [ -z "$offline" ] || [ -d "$offline" ] || wrong "--offline $offline: no such folder"
     [ -z "$offline" ] || offline=$(cd -- "$offline" && pwd)
     case $source in
-    '' | camera) ;;
+    '' | camera | camera:* | /dev/video[0-9]* | /dev/v4l/* | http://* | https://*) ;;
+    rtsp://* | rtsps://*) ;;
     *)
         [ -d "$source" ] || wrong "--source $source: no such folder"
         source=$(cd -- "$source" && pwd)
@@ -115,8 +120,14 @@ check_options() {
         wrong '--back and --versions take no other options'
     [ -n "$extras" ] || extras=$(cat "$record/with" 2>/dev/null || :)
     [ "$extras" != none ] || extras=''
-    case $extras in '' | web | mqtt | web,mqtt | mqtt,web) ;;
-    *) wrong "--with must be web, mqtt, web,mqtt or none. Received: $extras" ;;
+    for extra in $(echo "$extras" | tr , ' '); do
+        case $extra in web | mqtt | video) ;;
+        *) wrong "--with must be web, mqtt or video, with commas between, or none. Received: $extras" ;;
+        esac
+    done
+    case $source,$extras, in
+    *,video,*) ;;
+    rtsp*) extras=${extras:+$extras,}video ;;
     esac
 }
 

@@ -18,9 +18,10 @@ model_place=$state/models/model.tflite
 unit_name=edge-watch.service
 unit=/etc/systemd/system/$unit_name
 dropins=$unit.d
-our_dropins='20-network.conf 30-folders.conf'
+our_dropins='20-network.conf 25-camera.conf 30-folders.conf'
 web_token=/etc/edge-classify/web-token
 mqtt_password=/etc/edge-classify/mqtt-password
+camera_password=/etc/edge-classify/camera-password
 rule=/etc/udev/rules.d/60-edge-dma-heap.rules
 shared_group=edge-classify # may write in the folder of --snapshots, and whoever is in it may look
 

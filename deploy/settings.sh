@@ -22,7 +22,7 @@ render_config() {
     [ -z "$model" ] || set_setting model "$model_place"
     [ -z "$source" ] || set_setting source "$source"
     # Of a folder each image's result is wanted, and not only that the state has changed.
-    case $source in /*) [ -n "$(candidate_setting results.file)" ] || set_setting results.file "$state/results.jsonl" ;; esac
+    case $source in /dev/*) ;; /*) [ -n "$(candidate_setting results.file)" ] || set_setting results.file "$state/results.jsonl" ;; esac
     [ -z "$snapshots" ] || set_setting snapshots.folder "$snapshots"
     if [ -e "$config" ]; then # so that the check may read just what the service may
         chown --reference="$config" -- "$candidate" 2>/dev/null || :

@@ -23,6 +23,10 @@ user_changed_unit() {
 render_dropins() {
     mkdir -p "$work/dropins"
     case ,$extras, in *,web,* | *,mqtt,*) cp -- "$here/network.conf" "$work/dropins/20-network.conf" ;; esac
+    case $(candidate_setting source) in rtsp://* | rtsps://* | http://* | https://*)
+        cp -- "$here/network-camera.conf" "$work/dropins/25-camera.conf"
+        ;;
+    esac
     render_folders >"$work/dropins/30-folders.conf"
     [ -s "$work/dropins/30-folders.conf" ] || rm -f -- "$work/dropins/30-folders.conf"
 }
@@ -63,6 +67,7 @@ put_secrets() {
         put_secret "$mqtt_password" ''
         ;;
     esac
+    [ ! -e "$work/dropins/25-camera.conf" ] || put_secret "$camera_password" ''
 }
 
 # put_secret FILE TEXT: readable by root alone; one that is there stays.
@@ -76,8 +81,13 @@ put_secret() {
     mv -- "$1.new" "$1"
 }
 
-# What is left to do by hand: a page or a broker that no one requested is a surprise.
+# What is left to do by hand: a camera's password; a page or a broker that no one requested is a surprise.
 tell_parts() {
+    case $(configured source) in rtsp*://*@* | http*://*@*)
+        [ -n "$(cat "$camera_password" 2>/dev/null)" ] ||
+            say "write the camera's password into $camera_password, then sudo systemctl restart edge-watch"
+        ;;
+    esac
     case ,$extras, in *,web,*)
         grep -q '^listen = ' "$config" ||
             say "the live page is off: set listen under [web] in $config (its token: $web_token), then sudo systemctl restart edge-watch"

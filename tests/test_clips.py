@@ -257,8 +257,8 @@ def test_photos_load_nothing_of_videos(tmp_path: Path) -> None:
     code = (
         "import sys; from edge.commands.classify import main; "
         f"main(['-m', {str(MODEL)!r}, {str(tmp_path / 'a.jpg')!r}]); "
-        "print([n for n in sys.modules if n == 'av' or n.startswith('edge.sources.')])"
+        "print(sorted(n for n in sys.modules if n == 'av' or n.startswith('edge.sources.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1]
-    assert loaded == "['edge.sources.frame', 'edge.sources.photos']"
+    assert loaded == "['edge.sources.address', 'edge.sources.frame', 'edge.sources.photos']"

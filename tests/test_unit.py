@@ -12,6 +12,7 @@ from conftest import ROOT
 
 UNIT = ROOT / "deploy" / "edge-watch.service"
 NETWORK = ROOT / "deploy" / "network.conf"
+CAMERA = ROOT / "deploy" / "network-camera.conf"
 MOST_EXPOSED = 17  # tenths, as systemd-analyze's threshold has it
 
 
@@ -56,8 +57,9 @@ def test_the_check_sees_a_fault(tmp_path: Path, line: str) -> None:
     assert UNIT.name in done.stderr
 
 
-def test_systemd_accepts_its_network_without_a_word(tmp_path: Path) -> None:
-    done = verify(UNIT.read_text(), tmp_path, NETWORK.read_text())
+@pytest.mark.parametrize("dropin", [NETWORK, CAMERA], ids=["network", "camera"])
+def test_systemd_accepts_its_network_without_a_word(tmp_path: Path, dropin: Path) -> None:
+    done = verify(UNIT.read_text(), tmp_path, dropin.read_text())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -76,6 +78,7 @@ def test_a_secret_that_is_gone_is_no_reason_not_to_start() -> None:
     loaded = [line.partition(":")[0] for line in service(NETWORK)["LoadCredential"]]
     assert loaded == ["web-token", "mqtt-password"]
     assert service(NETWORK)["SetCredential"] == [rf"{name}:\n" for name in loaded]
+    assert service(CAMERA)["SetCredential"] == [r"camera-password:\n"]
 
 
 def service(file: Path = UNIT) -> dict[str, list[str]]:
@@ -88,7 +91,11 @@ def service(file: Path = UNIT) -> dict[str, list[str]]:
     return said
 
 
-@pytest.mark.parametrize("dropin", ["", NETWORK.read_text()], ids=["alone", "network"])
+@pytest.mark.parametrize(
+    "dropin",
+    ["", NETWORK.read_text(), CAMERA.read_text()],
+    ids=["alone", "network", "camera"],
+)
 def test_its_exposure_is_low(tmp_path: Path, dropin: str) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed (Debian: apt install systemd)")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from edge.commands.terminal import clock
 from edge.errors import ImageError, SourceError
 from edge.image.preprocess import InputSpec, Size
+from edge.sources.address import is_clip_name, may_be_address, parse
 from edge.sources.frame import Frame
-from edge.sources.photos import files, is_clip_name, may_be_address, photos
+from edge.sources.photos import files, photos
 
 if TYPE_CHECKING:
     from edge.sources.address import Address
@@ -115,8 +116,6 @@ def _live(path: str) -> Address | None:
     """Return the camera that is meant; None where it is a path. Raises: ConfigurationError."""
     if not may_be_address(path):
         return None
-    from edge.sources.address import parse  # for cameras alone
-
     address = parse(path)
     return address if address.is_live else None
 

@@ -83,6 +83,25 @@ def cameras(context: Context) -> Finding:
     return Finding(OK, ", ".join(f"{number}: {model}" for number, model in enumerate(models)))
 
 
+def capture_devices(context: Context) -> Finding:
+    """List the V4L2 devices, such as USB webcams, that --source /dev/videoN can use."""
+    if not any(context.root.glob("dev/video*")):
+        return Finding(NOT_HERE, "no /dev/video*")
+    dev = str(context.root / "dev")
+    code = (
+        "import json; from pathlib import Path; from edge.sources.v4l2.camera import devices; "
+        f"print(json.dumps([(d.path, d.card) for d in devices(Path({dev!r}))]))"
+    )
+    outcome = try_code(code, NODES_TIMEOUT_S)
+    if outcome.reason:
+        remedy = "unplug them, and plug in one after the other"
+        return Finding(WARNING, f"listing them failed ({outcome.reason})", remedy)
+    found = json.loads(outcome.said)
+    if not found:
+        return Finding(NOT_HERE, "none of /dev/video* captures MJPEG or YUYV")
+    return Finding(OK, ", ".join(f"{path}: {card}" for path, card in found))
+
+
 def nodes(context: Context) -> Finding:
     """Whether this user may open what a camera is read through."""
     paths = [path for pattern in NODES for path in sorted(context.root.glob(pattern))]

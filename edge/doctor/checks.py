@@ -31,6 +31,7 @@ CHECKS: dict[str, Check] = {
     "groups": camera.groups,
     "device nodes": camera.nodes,
     "cameras": camera.cameras,
+    "usb cameras": camera.capture_devices,
     "configuration": service.configuration,
     "model": service.model,
     "operators": service.operators,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import glob
 import os
@@ -19,7 +20,9 @@ from edge.doctor.finding import (
     try_command,
 )
 from edge.doctor.service import unit_properties
+from edge.errors import EdgeError
 from edge.service.sinks.folders import HIDDEN, Folder, FolderError
+from edge.sources.address import parse
 
 WRITE_TIMEOUT_S = 20.0  # a disk that spins up, a network share
 PROPERTIES = (
@@ -69,6 +72,9 @@ def source(context: Context) -> Finding:
     name = told.get("source", "camera")
     if name == "camera" or not isinstance(name, str):
         return Finding(NOT_HERE, "the camera")
+    with contextlib.suppress(EdgeError):  # reported by the check of the configuration
+        if (address := parse(name)).is_live:
+            return Finding(NOT_HERE, address.name)
     hides = _unit(context).get("ProtectHome", "no") in ("yes", "tmpfs")
     if hides and any(map(Path(name).is_relative_to, HIDDEN)):
         remedy = f"move it below /srv, then: sudoedit {context.configuration}"

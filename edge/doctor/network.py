@@ -24,7 +24,8 @@ from edge.doctor.finding import (
     try_code,
 )
 from edge.doctor.installation import IMPORT_TIMEOUT_S
-from edge.errors import one_line, reason_of
+from edge.errors import EdgeError, one_line, reason_of
+from edge.sources.address import CLIP, NETWORK, RTSP, parse
 
 ANSWER_TIMEOUT_S = 2.0
 CHILD_TIMEOUT_S = 10.0  # Python starts, and a name is looked up, which has no limit of its own
@@ -33,7 +34,12 @@ PARTS = (
     ("web", "listen", ("tornado", "prometheus_client")),
     ("mqtt", "url", ("paho.mqtt.client",)),
 )
-SECRETS = ("web-token", "mqtt-password")  # beside the configuration; systemd hands them over
+# Beside the configuration; systemd hands them over.
+SECRETS = (
+    "web-token",
+    "mqtt-password",
+    "camera-password",
+)
 EMPTY_BYTES = 1  # a line without a letter
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 JOURNAL = "journalctl -u edge-watch -n 50 --no-pager"
@@ -51,7 +57,7 @@ def _setting(context: Context, section: str, key: str) -> str:
         ValueError,
     ):  # absent, or reported by the check of the configuration
         return ""
-    of = told.get(section)
+    of = told.get(section) if section else told
     value = of.get(key) if isinstance(of, dict) else None
     return value if isinstance(value, str) else ""
 
@@ -59,8 +65,12 @@ def _setting(context: Context, section: str, key: str) -> str:
 def parts(context: Context) -> Finding:
     """Whether the optional parts that the configuration switches on are there, with a network."""
     wanted = {part: needs for part, key, needs in PARTS if _setting(context, part, key)}
-    if not wanted:
-        return Finding(NOT_HERE, "neither the live page nor MQTT is configured")
+    kind = _kind_of_source(context)
+    on_network = [*wanted, *(["the camera"] if kind in NETWORK else [])]
+    if kind in (CLIP, RTSP):
+        wanted["video"] = ("av",)
+    if not wanted and not on_network:
+        return Finding(NOT_HERE, "neither the live page, MQTT nor a network camera is configured")
     remedy = _install(",".join(wanted))
     for part, needs in wanted.items():
         for module in needs:
@@ -68,9 +78,18 @@ def parts(context: Context) -> Finding:
                 return Finding(FAULT, f"[{part}] needs {module}, which {reason}", remedy)
     units = context.root / "etc/systemd/system"
     unit, given = units / f"{context.unit}.service", units / f"{context.unit}.service.d"
-    if unit.is_file() and not any(map(_gives_network, given.glob("*.conf"))):
-        return Finding(FAULT, f"{' and '.join(wanted)}, but the unit has no network", remedy)
-    return Finding(OK, " and ".join(wanted))
+    has_network = any(map(_gives_network, given.glob("*.conf")))
+    if unit.is_file() and on_network and not has_network:
+        fault = f"{' and '.join(on_network)}, but the unit has no network"
+        return Finding(FAULT, fault, remedy if wanted else f"{INSTALL}, which looks at source")
+    return Finding(OK, " and ".join(dict.fromkeys([*on_network, *wanted])))
+
+
+def _kind_of_source(context: Context) -> str:
+    try:
+        return parse(_setting(context, "", "source") or "camera").kind
+    except EdgeError:  # reported by the check of the configuration
+        return ""
 
 
 def _missing(module: str) -> str:

@@ -6,7 +6,6 @@ import re
 from typing import NamedTuple
 
 from edge.errors import ConfigurationError, one_line
-from edge.sources.photos import is_clip_name
 
 CAMERA = "camera"  # picamera2: `camera`, `camera:ID`
 DEVICE = "device"  # V4L2: /dev/video0, /dev/v4l/by-id/...
@@ -18,6 +17,7 @@ LIVE = (CAMERA, DEVICE, RTSP, HTTP)
 NETWORK = (RTSP, HTTP)
 
 GRAMMAR = "camera, camera:ID, /dev/video0, rtsp://, http(s)://, a video file, a folder or a pattern"
+CLIPS = frozenset(".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .3gp".split())
 _SCHEMES = {"rtsp": RTSP, "rtsps": RTSP, "http": HTTP, "https": HTTP}
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NODE = re.compile(r"/dev/(video\d+$|v4l/)")
@@ -49,6 +49,18 @@ def parse(text: str) -> Address:
         raise ConfigurationError("source", f"must be {GRAMMAR}", "see edge-watch --help")
     kind = CLIP if is_clip_name(text) and not set("*?[") & set(text) else FILES
     return Address(kind, text, text)
+
+
+def is_clip_name(name: str) -> bool:
+    """Whether a file's name is that of a video; hidden ones are not meant."""
+    stem, dot, suffix = name.rpartition(".")
+    hidden = stem.rpartition("/")[2].startswith(".") or not stem.rpartition("/")[2]
+    return bool(dot) and not hidden and f".{suffix}".lower() in CLIPS
+
+
+def may_be_address(text: str) -> bool:
+    """Whether it may be other than a path: a quick look, for the many that are none."""
+    return text.startswith(("camera", "/dev/")) or "://" in text
 
 
 def _camera(text: str) -> Address:

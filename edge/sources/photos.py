@@ -15,13 +15,12 @@ from typing import BinaryIO
 from edge.errors import SourceError
 from edge.image.formats import SUFFIXES
 from edge.image.preprocess import Picture
+from edge.sources.address import is_clip_name
 from edge.sources.frame import Frame
 
 # What stdin may hold: an endless one must not fill the memory.
 LARGEST_PICTURE = 256_000_000  # bytes
 LARGEST_LIST = 64_000_000  # bytes; half a million paths
-
-CLIPS = frozenset(".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .3gp".split())
 
 
 def photos(
@@ -229,18 +228,6 @@ def is_picture_name(name: str) -> bool:
     """Whether a file's name is that of an image: this costs a tenth of making a Path."""
     stem, dot, suffix = name.rpartition(".")
     return bool(stem) and f"{dot}{suffix}".lower() in SUFFIXES and not name.startswith(".")
-
-
-def is_clip_name(name: str) -> bool:
-    """Whether a file's name is that of a video; hidden ones are not meant."""
-    stem, dot, suffix = name.rpartition(".")
-    hidden = stem.rpartition("/")[2].startswith(".") or not stem.rpartition("/")[2]
-    return bool(dot) and not hidden and f".{suffix}".lower() in CLIPS
-
-
-def may_be_address(text: str) -> bool:
-    """Whether it may be other than a path: a quick look, for the many that are none."""
-    return text.startswith(("camera", "/dev/")) or "://" in text
 
 
 def _is_folder(path: Path) -> bool:
