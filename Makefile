@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-l
 IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick lint test-arm-quick test-arm test-service test-power test-card test-camera test-ha test-web test-mqtt soak fuzz docs benchmark instrument release sample clean
+.PHONY: help demo test test-quick coverage lint test-arm-quick test-arm test-service test-power test-card test-camera test-ha test-web test-mqtt soak fuzz docs benchmark instrument release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -27,11 +27,15 @@ test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root no
 test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what tests edge and needs neither TensorFlow nor a network
 	$(IN_VENVS) PYTHONPATH=$(CURDIR)/tests/without_tensorflow $(PYTEST) -m 'not tensorflow and not convert and not network'
 
-lint: $(VENV)/ready  ## ruff, mypy (strict), the import rule, shellcheck
+coverage: $(VENV)/ready $(VENV)-oldest/ready  ## the same tests once, with the coverage of edge and its floor (pyproject.toml)
+	$(IN_VENVS) $(PYTEST) --cov=edge --cov-report=term:skip-covered
+
+lint: $(VENV)/ready  ## ruff, mypy (strict), the import rule, codespell, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_imports.py
+	$(BIN)/python -m pytest -q tests/test_imports.py tests/test_dialect.py
+	$(BIN)/codespell edge convert deploy docs tests benchmarks models *.md
 	@if command -v shellcheck >/dev/null; then shellcheck -x deploy/*.sh deploy/testbed/*.sh .ci/run; \
 	else echo 'shell scripts not checked: apt install shellcheck'; fi
 

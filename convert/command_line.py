@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from convert.errors import not_installed
 from convert.steps import line
-from edge.commands import add_version
+from edge.commands import Parser, add_version
 from edge.commands import run as run_command
 
 NAME = "convert"
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _step(step: str, argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m convert {step}".strip(),
         description=STEPS[step].capitalize() + "."
         if step

@@ -739,4 +739,4 @@ def test_colour_is_for_terminals_whose_owner_does_not_mind(
 def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
     done = doctor(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: edge-doctor")
+    assert done.stderr.startswith("edge-doctor: ") and done.stderr.count("\n") == 1

@@ -12,9 +12,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from edge import __version__
-from edge.errors import ConfigurationError, EdgeError
+from edge.errors import ConfigurationError, EdgeError, one_line
 
 
 class _Version(argparse.Action):
@@ -24,6 +25,16 @@ class _Version(argparse.Action):
         """Print it and exit."""
         print(f"{parser.prog} {version()}")
         parser.exit()
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that prints errors in one line: a usage of many options would hide them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Name the option and the fault, and exit with 2."""
+        fault = one_line(message.removeprefix("argument "))
+        complain(self.prog, f"{fault}; see {self.prog} --help")
+        sys.exit(2)
 
 
 def add_version(parser: argparse._ActionsContainer) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge.commands import add_version, complain
 from edge.errors import one_line
@@ -20,16 +19,6 @@ MOST_THREADS = 256
 MOST_COUNT = 1_000_000
 T = TypeVar("T")
 Group = argparse._ActionsContainer  # a parser, or a group of its options
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that prints errors in one line: a usage of many options would hide them."""
-
-    def error(self, message: str) -> NoReturn:
-        """Name the option and the fault, and exit with 2."""
-        fault = one_line(message.removeprefix("argument "))
-        complain(self.prog, f"{fault}; see {self.prog} --help")
-        sys.exit(2)
 
 
 def add_model_arguments(group: Group) -> None:

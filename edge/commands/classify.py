@@ -8,9 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.commands import run
+from edge.commands import Parser, run
 from edge.commands.arguments import (
-    Parser,
     add_framing_arguments,
     add_model_arguments,
     add_runtime_arguments,

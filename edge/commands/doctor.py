@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edge import __version__
-from edge.commands import add_version, run
+from edge.commands import Parser, add_version, run
 from edge.doctor.checks import CHECKS, examine
 from edge.doctor.finding import FACTS, FAULT, NOT_HERE, OK, WARNING, Context, Finding
 from edge.names import DOCTOR_SCHEMA
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=NAME,
         description="Check this installation, and print how to repair what is wrong.",
         epilog=EXAMPLES,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import board
-from edge.commands import add_version, run
+from edge.commands import Parser, add_version, run
 from edge.commands.keys import HELP, printed
 from edge.commands.service import (
     NAME,
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=NAME,
         description="Classify a stream of frames by a TFLite image classifier.",
         epilog=EXAMPLES,

@@ -6,8 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
-from edge.commands import add_version
-from edge.commands.arguments import Parser, add_fact_arguments, count, real, threads_list, whole
+from edge.commands import Parser, add_version
+from edge.commands.arguments import add_fact_arguments, count, real, threads_list, whole
 from edge.names import RUNTIMES
 
 NAME = "edge-benchmark"
