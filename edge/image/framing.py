@@ -70,7 +70,12 @@ class Framing:
         return left + area[0], top + area[1], right + area[0], bottom + area[1]
 
     def landing(self, box: Box, input: Size) -> tuple[int, int, Size]:
-        """Return where a part lands in the input: top, left and its (height, width) there."""
+        """Return where a part lands in the input: top, left and its (height, width) there.
+
+        Args:
+            box: the part of the upright image: left, top, right, bottom in pixels.
+            input: (height, width) of the model input.
+        """
         if self.resize != "pad":
             return 0, 0, input
         wide, high = box[2] - box[0], box[3] - box[1]
@@ -80,9 +85,13 @@ class Framing:
         return (input[0] - height) // 2, (input[1] - width) // 2, (height, width)
 
     def reduction(self, size: Size, input: Size) -> int:
-        """Return the power of two by which an upright image of (height, width) is shrunk first.
+        """Return the power of two by which an upright image is shrunk first.
 
         1 without antialiasing: an image that was shrunk would give other pixels.
+
+        Args:
+            size: (height, width) of the image.
+            input: (height, width) of the model input.
         """
         if self.filter != "antialias":
             return 1

@@ -57,7 +57,7 @@ def preprocess(picture: Picture, input: InputSpec, out: NDArray[Any] | None = No
     """Make the input tensor of an image.
 
     Args:
-        image: (H, W, 3) uint8 RGB upright, the path or content of an image file, or prepared.
+        picture: (H, W, 3) uint8 RGB upright, the path or content of an image file, or prepared.
         input: the model's input.
         out: where to write, of the input's shape and dtype; a new array where it is None.
 
@@ -125,7 +125,7 @@ def read_image(picture: Picture, at_least: Size | None = None) -> Pixels:
     """Decode an image to upright RGB.
 
     Args:
-        image: a path, the content of an image file, either of them prepared, or pixels, which
+        picture: a path, the content of an image file, either of them prepared, or pixels, which
             are returned as they are.
         at_least: (height, width) that suffices: a JPEG is then decoded at a smaller scale that
             still covers it. All of its pixels where it is None.

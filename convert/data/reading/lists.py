@@ -50,7 +50,7 @@ def read_list(path: Path, pictures: Sequence[Path]) -> PhotoList | None:
 
     Args:
         path: a CSV file; names in it are relative to its folder, or bare.
-        images: those that it may name.
+        pictures: those that it may name.
 
     Raises: DatasetError.
     """

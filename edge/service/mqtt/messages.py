@@ -136,7 +136,7 @@ def discovery(
         nothing: the word for unknown.
         expire_after_s: a sensor becomes unavailable this long after its last message.
         celsius: whether the machine has a temperature sensor.
-        images: whether there are any.
+        pictures: whether there are any.
     """
     entities = _entities(topics, _sensors(vitals, nothing) | (_temperature() if celsius else {}))
     for entity in entities.values():

@@ -184,7 +184,7 @@ def small_jpeg(picture: Picture, max_px: int, max_bytes: int = MAX_PICTURE_BYTES
     """An image as a JPEG that every broker takes.
 
     Args:
-        image: a path, encoded bytes or (height, width, 3) uint8 pixels.
+        picture: a path, encoded bytes or (height, width, 3) uint8 pixels.
         max_px: of the longer side.
         max_bytes: of the file; quality falls until it fits, the least quality may exceed it.
 
