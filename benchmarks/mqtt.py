@@ -46,6 +46,7 @@ VITALS = Vitals(
     fps=10.0,
     waiting="",
     idle=False,
+    rest="",
     silent_s=0.2,
     has_result=True,
     unreadable=4,

@@ -189,7 +189,7 @@ class Known:
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
                 connection.request("GET", "/latest.json")
-                sighting = json.load(connection.getresponse())["sighting"]
+                sighting = json.load(connection.getresponse())["result"]
                 connection.close()
             except OSError:
                 continue

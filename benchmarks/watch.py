@@ -45,9 +45,9 @@ from edge.image.preprocess import Picture, Size
 from edge.names import RUNTIMES
 from edge.service import systemd as notify
 from edge.service.delivery import Delivery
-from edge.service.guard import MemoryGuard
 from edge.service.models import ModelRequirements, ModelStore
-from edge.service.pace import Pace, PaceSettings
+from edge.service.process.guard import MemoryGuard
+from edge.service.process.pace import Pace, PaceSettings
 from edge.service.sighting import Sighting, Sink
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest

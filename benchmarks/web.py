@@ -35,8 +35,9 @@ from edge.image.preprocess import encode_jpeg
 from edge.service.delivery import Delivery
 from edge.service.health import Watched, vital_signs
 from edge.service.models import ModelRequirements, ModelStore
-from edge.service.pace import Pace, PaceSettings
+from edge.service.process.pace import Pace, PaceSettings
 from edge.service.sighting import Sighting
+from edge.service.sinks.dataset import Dataset
 from edge.service.steady import SteadySettings
 from edge.service.watch import Rules, Unreadable
 from edge.service.web.handlers import STATIC
@@ -96,7 +97,9 @@ def _nobody(folder: Path, frames: int) -> float:
         models = stack.enter_context(closing(store))
         vitals = vital_signs(Watched(Replay(folder)), pace, models, [], Unreadable(print))
         settings, rules = WebSettings(listen="127.0.0.1:0"), Rules(SteadySettings())
-        station = Station(settings, vitals, models, rules, lambda: None, folder)
+        station = Station(
+            settings, vitals, models, rules, Dataset(folder, max_files=1, max_bytes=1)
+        )
         web = stack.enter_context(closing(Web(settings, station, lambda _: None)))
         sink = Delivery(web, lambda _: None)
         sightings = [_sighting(number, noise) for number in range(1, frames + 1)]

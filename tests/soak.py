@@ -39,16 +39,16 @@ from edge.commands import complain, run
 from edge.commands.arguments import count
 from edge.errors import EdgeError, SourceError
 from edge.service.delivery import Delivery
-from edge.service.guard import MemoryGuard
 from edge.service.models import ModelRequirements, ModelStore
-from edge.service.pace import Pace, PaceSettings
+from edge.service.process.guard import MemoryGuard
+from edge.service.process.pace import Pace, PaceSettings
+from edge.service.process.systemd import Notifier
 from edge.service.sighting import Sighting
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results, ResultsSettings
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.steady import SteadySettings
-from edge.service.systemd import Notifier
 from edge.service.watch import Rules, Unreadable, watch
 
 NAME = "soak"

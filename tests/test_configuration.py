@@ -15,7 +15,7 @@ from edge.commands.watch import _parser
 from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import KEYS, Configuration, build, of_text, read
 from edge.service.mqtt.settings import MqttSettings
-from edge.service.pace import PaceSettings
+from edge.service.process.pace import PaceSettings
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
 from edge.service.steady import SteadySettings
@@ -61,9 +61,28 @@ EVERYTHING = Configuration(
     steady=SteadySettings(smoothing=1.0, enter=0.9, leave=0.2, frames=1, hold_s=0.0),
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
     results=ResultsSettings("results.jsonl", 1e6, 0),
-    web=WebSettings("[::]:8080", ("cam.example.org", "cam"), "token", "kept", 7, 3.5, 2.5),
+    web=WebSettings(
+        "[::]:8080",
+        ("cam.example.org", "cam"),
+        "https://cam.example.org/",
+        "token",
+        "kept",
+        7,
+        3.5,
+        2.5,
+    ),
     mqtt=MqttSettings(
-        "mqtts://a@b/c", "password", "ca.pem", "shed", "ha", 5, 1.5, True, 320, "none seen"
+        "mqtts://a@b/c",
+        "password",
+        "ca.pem",
+        "shed",
+        "ha",
+        5,
+        1.5,
+        True,
+        320,
+        ("pause", "keep"),
+        "none seen",
     ),
 )
 

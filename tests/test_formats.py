@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, run
 from live import HOTDOG, scenes, until, watching
 from reports import report
-from sightings import sighting
+from sightings import AT, sighting
 
 from convert.data import splits
 from convert.report.report import card_json
@@ -36,6 +36,7 @@ from edge.classifier.model import shipped_models
 from edge.commands.doctor import _record
 from edge.doctor.finding import Finding
 from edge.names import BENCHMARK_SCHEMA, TUNED_SCHEMA
+from edge.service.control import Command, Control
 from edge.service.health import Failures, Vitals
 from edge.service.mqtt import messages
 from edge.service.web.station import _health
@@ -97,6 +98,7 @@ VITALS = Vitals(
     fps=2.0,
     waiting="",
     idle=False,
+    rest="",
     silent_s=0.2,
     has_result=True,
     unreadable=0,
@@ -164,8 +166,14 @@ def test_mqtt() -> None:
             json.loads(messages.event(seen, "device", "id", VITALS)),
             json.loads(messages.state(seen, "device", 0, VITALS, "nothing")),
             json.loads(messages.health(status, "device", "run")),
+            json.loads(messages.controls(Control(), "device", 0.5)),
         ),
     )
+
+
+def test_a_command_in_the_record() -> None:
+    record = Command("pause", True, "mqtt", AT, zone="door").as_dict()
+    check_page("A command in the record", from_documents(record))
 
 
 def test_edge_benchmark() -> None:

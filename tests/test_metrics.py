@@ -23,6 +23,7 @@ VITALS = Vitals(
     fps=2.0,
     waiting="",
     idle=False,
+    rest="",
     silent_s=0.2,
     has_result=True,
     unreadable=4,

@@ -63,7 +63,8 @@ class Service:
     def frames(self) -> list[int]:
         """The frames of its events."""
         lines = self.out.read_text().splitlines()
-        return [json.loads(line)["frame"] for line in lines if line.endswith("}")]
+        records = [json.loads(line) for line in lines if line.endswith("}")]
+        return [record["frame"] for record in records if "frame" in record]
 
     def said(self, text: str) -> str:
         """Wait until it has said so, and return all that it has said."""
@@ -132,8 +133,12 @@ def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:
             ((topic, told),) = until(lambda: listener.messages("/config"))
             assert topic == "homeassistant/device/shed/config"
             assert told["device"]["identifiers"] == ["edge_classify_shed"]
-            assert set(told) == {"device", "origin", "availability", "components"}
-            parts = told["components"]
+            assert set(told) == {"device", "origin", "components"}
+            parts = {
+                key: each for key, each in told["components"].items() if set(each) != {"platform"}
+            }
+            off = set(told["components"]) - set(parts)
+            assert off >= {"pause_command", "keep_command", "threshold_command"}
             label, problem = parts["label"], parts["problem"]
             assert label["state_topic"] == "edge-classify/shed/state"
             assert label["value_template"] == "{{ value_json.entity_state }}"
@@ -142,6 +147,9 @@ def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:
             ]
             assert label["options"] == ["hotdog", "nothotdog", "nothing"]
             assert label["expire_after"] >= 30 and parts["score"]["state_class"] == "measurement"
+            assert parts["event"]["event_types"] == ["change"]
+            # It keeps its state while a service without a camera exits and is started again.
+            assert "availability" not in problem
             assert problem["json_attributes_topic"] == "edge-classify/shed/health"
             assert parts["snapshot"]["image_topic"] == "edge-classify/shed/snapshot"
             assert len({each["unique_id"] for each in parts.values()}) == len(parts)
@@ -153,10 +161,12 @@ def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:
             publish(broker, "homeassistant/status", "offline")
 
 
-# Of https://www.home-assistant.io/integrations/: sensor.mqtt, binary_sensor.mqtt and image.mqtt
+# Of https://www.home-assistant.io/integrations/: sensor.mqtt, binary_sensor.mqtt, event.mqtt and
+# image.mqtt; make test-ha holds them to Home Assistant itself
 HOME_ASSISTANT_KEYS = {
     *("availability", "availability_mode", "content_type", "device_class", "entity_category"),
     *("expire_after", "icon", "image_topic", "json_attributes_topic", "name", "options"),
+    *("event_types", "payload_off", "payload_on"),
     *("platform", "state_class", "state_topic", "suggested_display_precision", "unique_id"),
     *("unit_of_measurement", "value_template"),
 }
@@ -620,3 +630,88 @@ def test_a_good_bye_that_the_broker_does_not_acknowledge_leaves_the_will(tmp_pat
         assert time.monotonic() - began < 5
         broker.process.send_signal(signal.SIGCONT)
         until(lambda: listener.messages()[-1][1] == "offline")
+
+
+# --- commands
+
+
+def test_commands_are_followed_and_recorded(tmp_path: Path, source: Path) -> None:
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "edge-classify/#") as listener:
+        named = ("pause", "threshold", "keep", "snapshot", "classify")
+        options = ("--mqtt-device", "shed", "--mqtt-commands", ",".join(named), "--fps", 5)
+        options += ("--web-dataset", tmp_path / "kept", "-t", 0.1)
+        state = str(tmp_path / "state")
+        (tmp_path / "state").mkdir()
+
+        def controls() -> dict[str, object]:
+            heard = listener.messages("/controls")
+            return heard[-1][1] if heard else {}
+
+        def command(name: str, text: str) -> None:
+            publish(broker, f"edge-classify/shed/command/{name}", text)
+
+        def zone() -> object:
+            heard = listener.messages("/health")
+            return heard[-1][1]["state"] if heard else ""
+
+        with service(tmp_path / "s", source, broker.url, *options, STATE_DIRECTORY=state) as one:
+            until(lambda: zone() == "live" and controls())
+            assert controls() == {
+                **{"schema": 1, "device": "shed", "zone": "", "paused": False},
+                **{"threshold": 0.1, "keep": None, "ignored": 0},
+            }
+            command("pause", "ON")
+            until(lambda: controls()["paused"] and zone() == "paused")
+            health = listener.messages("/health")[-1][1]
+            assert (health["problem"], health["reason"]) == (False, "")
+            command("pause", "OFF")
+            until(lambda: not controls()["paused"] and zone() == "live")
+            command("threshold", "0.9")
+            until(lambda: controls()["threshold"] == 0.9)
+            command("keep", "hotdog")
+            until(lambda: len(list((tmp_path / "kept" / "hotdog").glob("*.jpg"))) == 1)
+            command("snapshot", "PRESS")
+            until(lambda: len(list((tmp_path / "state" / "snapshots").glob("*.jpg"))) == 1)
+            for name, text in (("pause", "perhaps"), ("reboot", "now"), ("keep", "cat")):
+                command(name, text)
+            command("pause", "ON")
+            until(lambda: controls()["paused"])
+            assert controls()["ignored"] == 3
+            until(lambda: one.out.read_text().count('"command": "pause"') == 3)
+            one.end()
+            lines = [json.loads(line) for line in one.out.read_text().splitlines()]
+        told = [(line["command"], line["value"]) for line in lines if "command" in line]
+        assert told == [
+            *(("pause", True), ("pause", False), ("threshold", 0.9), ("keep", "hotdog")),
+            *(("snapshot", None), ("pause", True)),
+        ]
+        with service(tmp_path / "t", source, broker.url, *options, STATE_DIRECTORY=state):
+            until(lambda: len(listener.messages("/availability")) >= 3)
+            until(lambda: zone() == "paused")  # for privacy: it was, when it ended
+            command("pause", "OFF")
+            until(lambda: zone() == "live")
+
+
+def test_commands_are_off_unless_they_are_named(tmp_path: Path, source: Path) -> None:
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        options = ("--mqtt-device", "shed", "--fps", 5, "--mqtt-commands", "classify")
+        with service(tmp_path / "s", source, broker.url, *options):
+            ((_, told),) = until(lambda: listener.messages("/config"))
+            parts = told["components"]
+            topic = parts["classify_command"]["command_topic"]
+            assert topic == "edge-classify/shed/command/classify"
+            assert parts["pause_command"] == {"platform": "switch"}  # which removes it
+            assert parts["snapshot"] == {"platform": "image"}
+            publish(broker, "edge-classify/shed/command/pause", "ON")
+            publish(broker, "edge-classify/shed/command/classify", "now")
+            until(lambda: listener.messages("/controls")[-1][1]["ignored"] == 1)
+            assert listener.messages("/controls")[-1][1]["paused"] is False
+
+
+@pytest.mark.parametrize("words", ["reboot", "pause,reboot"])
+def test_a_command_that_is_none_is_one_line(words: str) -> None:
+    done = run(
+        *("-m", "edge", "watch", "--mqtt", "mqtt://127.0.0.1", "--mqtt-commands", words, "--check")
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("edge-watch: mqtt.commands: must be of pause, snapshot,")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from edge.service.pace import LEAST_SHARE, LOOK_S, NAP_S, SLOWEST_S, Pace, PaceSettings
+from edge.service.process.pace import LEAST_SHARE, LOOK_S, NAP_S, SLOWEST_S, Pace, PaceSettings
 
 
 class Clock:

@@ -17,7 +17,7 @@ from edge.classifier.model import Model
 from edge.classifier.trial import Trial, Trying
 from edge.errors import ConfigurationError, ModelError
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore, model_version
-from edge.service.reload import LOOK_S, RESTED_S
+from edge.service.process.reload import LOOK_S, RESTED_S
 
 TIMEOUT_S = 60.0
 

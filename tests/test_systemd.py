@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.service.systemd import LEAST_INTERVAL_S, PAUSES, Notifier
+from edge.service.process.systemd import LEAST_INTERVAL_S, PAUSES, Notifier
 
 
 @pytest.fixture

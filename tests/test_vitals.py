@@ -15,7 +15,7 @@ from edge.classifier.trial import Trying
 from edge.service.delivery import Delivery
 from edge.service.health import Failures, Watched, vital_signs
 from edge.service.models import ModelRequirements, ModelStore
-from edge.service.pace import Pace, PaceSettings
+from edge.service.process.pace import Pace, PaceSettings
 from edge.service.watch import Unreadable
 from edge.sources.frame import Frame, Source, Waiting
 from edge.sources.replay import Replay
@@ -40,7 +40,7 @@ def test_vitals_are_those_of_the_parts() -> None:
     pace = Pace(PaceSettings(), lambda: 51.5, lambda _: None, monotonic=lambda: now)
     source, sinks = Watched(Shaky()), list[Delivery]()
     with closing(ModelStore(path, Model, Trying, ModelRequirements(), lambda _: None)) as models:
-        read = vital_signs(source, pace, models, sinks, Unreadable(print), lambda: now)
+        read = vital_signs(source, pace, models, sinks, Unreadable(print), monotonic=lambda: now)
         sinks.append(Delivery(Taker(full_disk), lambda _: None))
         before = read()
         reasons = []

@@ -22,13 +22,13 @@ from edge.classifier.model import Model
 from edge.errors import SourceError
 from edge.image.preprocess import Pixels, read_image
 from edge.service.delivery import Delivery
-from edge.service.guard import MemoryGuard
-from edge.service.pace import Pace, PaceSettings
+from edge.service.process.guard import MemoryGuard
+from edge.service.process.pace import Pace, PaceSettings
+from edge.service.process.systemd import Notifier
 from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.steady import SteadySettings
-from edge.service.systemd import Notifier
 from edge.service.watch import Rules, Unreadable, watch
 from edge.sources.frame import Frame, Waiting
 from edge.sources.photos import photos

@@ -24,7 +24,7 @@ from convert.data.examine import examine
 from edge.classifier.model import Model
 from edge.errors import ConfigurationError
 from edge.image.preprocess import seen
-from edge.service.web.dataset import Dataset, LabelError, QuotaError, folder_name
+from edge.service.sinks.dataset import Dataset, LabelError, QuotaError, folder_name
 from edge.service.web.memory import EVENTS, HISTORY_S, POINT_S, Memory
 from edge.service.web.pictures import SHOWN, THUMBNAILS, Pictures
 from edge.service.web.settings import WebSettings
@@ -102,11 +102,9 @@ def test_health(service: Watching) -> None:
 def test_health_is_bad_while_nothing_comes(tmp_path: Path) -> None:
     gone = tmp_path / "nowhere"
     with watching(tmp_path, gone, "--give-up-s", 60) as service:
-        answer, content = service.get("/healthz")
-        assert answer.status == 503
-        assert re.fullmatch(
-            rf"no result for \d+ s: {gone}: no such file or folder\n", content.decode()
-        )
+        line = rf"no result for \d+ s: {gone}: no such file or folder\n"
+        until(lambda: re.fullmatch(line, service.get("/healthz")[1].decode()))
+        assert service.get("/healthz")[0].status == 503
         latest = service.document("/latest.json")
         assert latest["result"] is None and latest["latency_ms"] is None
 
@@ -119,6 +117,23 @@ def test_a_folder_without_a_new_picture_is_healthy(tmp_path: Path) -> None:
         vitals = service.document("/latest.json")["health"]
         assert (vitals["waiting"], vitals["idle"]) == ("no new image", True)
         assert service.get("/frame.jpg")[0].status == service.get("/input.png")[0].status == 404
+
+
+def test_the_page_gives_commands_with_its_token(tmp_path: Path) -> None:
+    with watching(tmp_path, HOTDOG, "--fps", 10) as service:
+        service.after(2)
+        assert service.control("/command", {"name": "pause", "value": True}, "wrong")[0] == 401
+        assert service.control("/command", {"name": "pause", "value": True})[0] == 202
+        until(lambda: service.document("/latest.json")["zone"]["state"] == "paused")
+        assert service.document("/latest.json")["paused"] is True
+        assert service.get("/healthz")[0].status == 200  # as intended: no alarm
+        assert service.control("/command", {"name": "pause", "value": "OFF"})[0] == 202
+        until(lambda: service.document("/latest.json")["zone"]["state"] == "live")
+        assert service.control("/command", {"name": "threshold", "value": 0.875})[0] == 202
+        assert service.document("/latest.json")["threshold"] == 0.875
+        for body in ({}, [], {"name": 1}, {"name": "pause", "value": "x"}, {"name": "reboot"}):
+            assert service.control("/command", body)[0] == 400, body
+        until(lambda: (tmp_path / "stdout").read_text().count('"command"') == 3)
 
 
 def test_the_stream_gives_every_viewer_the_same_pictures(service: Watching) -> None:

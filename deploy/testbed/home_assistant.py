@@ -33,6 +33,12 @@ EXPIRES_S = 60.0
 MODEL = Path("models/hotdog-scratch.tflite")
 LABEL, SCORE, RATE = (f"sensor.shed_{name}" for name in ("label", "score", "frames_per_second"))
 PROBLEM, PICTURE = "binary_sensor.shed_problem", "image.shed_last_change"
+SERVICE, CHANGE = "binary_sensor.shed_service", "event.shed_state_change"
+PAUSE, SNAPSHOT, CLASSIFY, KEEP, THRESHOLD = (
+    *("switch.shed_pause", "button.shed_take_a_snapshot", "button.shed_classify_now"),
+    *("select.shed_save_the_next_frame_as", "number.shed_threshold"),
+)
+COMMANDS = ("--mqtt-commands", "pause,snapshot,classify,keep,threshold")
 CONFIGURATION = """
 logger:
   default: warning
@@ -259,9 +265,10 @@ def main() -> int:
         device = Device(work, broker.url)
         stack.callback(device.end)
         device.show(grass())
-        device.start("--mqtt-device", "shed", "--mqtt-pictures")
+        device.start("--mqtt-device", "shed", "--mqtt-pictures", *COMMANDS)
         discovered(house)
         changes(house, device, hotdog)
+        commands(house, work)
         seen, fired = lost(house, device)
         came_back(house, device)
         gone(house, device, broker)
@@ -287,6 +294,8 @@ def discovered(house: House) -> None:
         "score and rate are numbers", all(float(house.state(name)) >= 0 for name in (SCORE, RATE))
     )
     wait_for("there is no problem", lambda: house.state(PROBLEM) == "off")
+    check("the service is connected", house.state(SERVICE) == "on")
+    wait_for("commands have entities", lambda: all(map(house.entity, (PAUSE, KEEP, THRESHOLD))))
     print(f"      entities: {', '.join(house.ours())}", flush=True)
 
 
@@ -296,6 +305,40 @@ def changes(house: House, device: Device, hotdog: bytes) -> None:
     device.show(hotdog)
     wait_for("a hot dog fires the automation", lambda: house.fired == 1)
     wait_for("its picture is there", lambda: house.state(PICTURE) not in ("", "unknown"))
+    event = house.entity(CHANGE) or {"attributes": {}}
+    told = {name: event["attributes"].get(name) for name in ("event_type", "from", "to")}
+    check(
+        "and its event",
+        told == {"event_type": "change", "from": "nothotdog", "to": "hotdog"}
+        and event["attributes"].get("id"),
+    )
+
+
+def commands(house: House, work: Path) -> None:
+    """Each entity that people press drives the service."""
+    house.do("switch.turn_on", entity_id=PAUSE)
+    wait_for("the switch pauses it", lambda: house.state(PAUSE) == "on")
+    time.sleep(15)  # longer than a result is fresh
+    check("paused: the label stands", house.state(LABEL) == "hotdog")
+    check("and it is no problem", house.state(PROBLEM) == "off")
+    house.do("switch.turn_off", entity_id=PAUSE)
+    wait_for("and resumes it", lambda: house.state(PAUSE) == "off")
+    house.do("number.set_value", entity_id=THRESHOLD, value=0.42)
+    wait_for("the number sets the threshold", lambda: house.state(THRESHOLD) == "0.42")
+    state = work / "state"
+    house.do("button.press", entity_id=SNAPSHOT)
+    wait_for("the button saves a snapshot", lambda: list(state.glob("snapshots/*.jpg")))
+    house.do("select.select_option", entity_id=KEEP, option="hotdog")
+    wait_for("the select saves an example", lambda: list(state.glob("dataset/hotdog/*.jpg")))
+    house.do("button.press", entity_id=CLASSIFY)
+    wanted = ["pause", "pause", "threshold", "snapshot", "keep", "classify"]
+    wait_for("each is in the record", lambda: recorded(work) == wanted)
+
+
+def recorded(work: Path) -> list[str]:
+    """The commands that the service has printed."""
+    lines = (work / "watch.log").read_text().splitlines()
+    return [json.loads(line)["command"] for line in lines if line.startswith('{"command"')]
 
 
 def lost(house: House, device: Device) -> tuple[set[str], int]:
@@ -341,6 +384,7 @@ def gone(house: House, device: Device, broker: Broker) -> None:
     """A service that is killed, and one that a broker takes for alive."""
     device.signal(signal.SIGKILL)
     wait_for("killed: the label is unavailable", lambda: house.state(LABEL) == "unavailable")
+    check("the service is not connected", house.state(SERVICE) == "off")
     publish(broker, "edge-classify/shed/availability", "online")  # by a bridge that is behind
     publish(broker, "edge-classify/shed/health", '{"state": "live", "problem": false}')
     publish(broker, "edge-classify/shed/state", '{"entity_state": "hotdog", "state_score": 0.9}')
@@ -357,6 +401,7 @@ def taken_back(house: House, device: Device, broker: Broker) -> None:
     """What is switched off leaves broker and house."""
     device.start("--mqtt-device", "shed")
     wait_for("without pictures: the image entity is gone", lambda: house.entity(PICTURE) is None)
+    wait_for("without commands: the switch is gone", lambda: house.entity(PAUSE) is None)
     wait_for("and its message", lambda: "edge-classify/shed/snapshot" not in retained(broker))
     device.end()
     device.start("--mqtt-device", "barn")

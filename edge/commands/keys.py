@@ -59,6 +59,7 @@ HELP = {
     "results.keep": "number of rotated files to keep",
     "web.listen": "[HOST:]PORT of the live page (HOST * = all addresses; default: 127.0.0.1)",
     "web.hosts": "additional host names to accept requests for, such as a proxy's",
+    "web.url": "URL of the page, for links in events (default: of the host name and port)",
     "web.token_file": "file with the token for the controls (default: $EDGE_WEB_TOKEN, or none)",
     "web.dataset": "folder for frames saved as a label (default: dataset, in the state folder)",
     "web.dataset_max_files": "maximum number of these frames; none is ever removed",
@@ -73,6 +74,7 @@ HELP = {
     "mqtt.state_every_s": "publish the state at least this often, in seconds",
     "mqtt.pictures": "publish the image of each state change (people may be in it)",
     "mqtt.pictures_max_px": "longer side of these images in pixels; each is at most 100 kB",
+    "mqtt.commands": "commands to accept: pause, snapshot, classify, keep, threshold",
     "mqtt.unknown": "state for unknown in Home Assistant, which reserves that word",
 }
 

@@ -18,12 +18,16 @@ from edge.classifier.trial import Trying
 from edge.commands import complain
 from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import Configuration
+from edge.service.control import KEEP, Control
 from edge.service.health import Vitals
+from edge.service.intake.gate import Rest
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sighting import Sink
+from edge.service.sinks.dataset import Dataset
 from edge.service.sinks.folders import FolderError
 from edge.service.sinks.jsonlines import JsonLines
+from edge.service.sinks.kept import Kept
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
@@ -33,7 +37,7 @@ from edge.sources.address import CLIP
 from edge.sources.frame import Source
 
 NAME = "edge-watch"
-RETAINED = "mqtt-retained.json"
+RETAINED, COMMANDED = "mqtt-retained.json", "commands.json"
 # As systemd passes it to the service by the unit; a command beside it looks in the same places.
 INSTALLED = {
     "STATE_DIRECTORY": "/var/lib/edge-classify",
@@ -109,7 +113,7 @@ class Service:
     vitals: Callable[[], Vitals]
     models: ModelStore
     rules: Rules
-    ask: Callable[[], None]  # for the next frame's image
+    control: Control  # what commands change
 
 
 def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]:
@@ -122,10 +126,13 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
     if configuration.results.file:
         yield Results(configuration.results)
     yield Snapshots(_snapshot_settings(configuration))
+    dataset = _dataset(configuration.web)
+    if KEEP in configuration.mqtt.commands:
+        yield Kept(dataset, service.control)
     if configuration.web.listen:
-        yield _web(configuration.web, service)
+        yield _web(configuration.web, service, dataset)
     if configuration.mqtt.url:
-        yield _mqtt(configuration.mqtt, service)
+        yield _mqtt(configuration.mqtt, service, configuration.web.page)
 
 
 def unwritable(configuration: Configuration) -> Iterator[EdgeError]:
@@ -156,21 +163,53 @@ def _systemd_folder(name: str) -> str:
     return os.environ.get(name, "").partition(":")[0]
 
 
-def _web(settings: WebSettings, service: Service) -> Sink:
+def commands_of(
+    configuration: Configuration, models: ModelStore, ask: Callable[[], None]
+) -> Control:
+    """What commands change; remembered only while they are accepted: else it stays paused."""
+    web = configuration.web
+    state = _systemd_folder("STATE_DIRECTORY")
+    has_any = configuration.mqtt.commands or (web.listen and web.token())
+    path = Path(state) / COMMANDED if state and has_any else None
+    return Control(path, ask=ask, labels=lambda: models.model.labels, report=say)
+
+
+def rest_of(control: Control) -> Rest | None:
+    """Why it is not to look now."""
+    return Rest("paused", "paused by a command") if control.paused else None
+
+
+def _dataset(settings: WebSettings) -> Dataset:
+    folder = settings.dataset or f"{_systemd_folder('STATE_DIRECTORY') or '.'}/dataset"
+    return Dataset(
+        Path(folder), max_files=settings.dataset_max_files, max_bytes=settings.dataset_max_mb * 1e6
+    )
+
+
+def _web(settings: WebSettings, service: Service, dataset: Dataset) -> Sink:
     with needing("web"):
         from edge.service.web.sink import Web
         from edge.service.web.station import Station
-    folder = settings.dataset or f"{_systemd_folder('STATE_DIRECTORY') or '.'}/dataset"
-    station = Station(
-        settings, service.vitals, service.models, service.rules, service.ask, Path(folder)
-    )
+    station = Station(settings, service.vitals, service.models, service.rules, dataset)
     return Web(settings, station, say)
 
 
-def _mqtt(settings: MqttSettings, service: Service) -> Sink:
+def _mqtt(settings: MqttSettings, service: Service, page: str) -> Sink:
     with needing("mqtt"):
         from edge.service.mqtt.sink import Mqtt
-    return Mqtt(settings, service.vitals, say, remembered())
+
+    def threshold() -> float:
+        return service.rules.threshold_of(service.models.model)
+
+    return Mqtt(
+        settings,
+        service.vitals,
+        say,
+        remembered(),
+        control=service.control,
+        threshold=threshold,
+        url=page,
+    )
 
 
 def remembered() -> Path | None:

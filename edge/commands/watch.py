@@ -18,21 +18,24 @@ from edge.commands.keys import HELP, printed
 from edge.commands.service import (
     NAME,
     Service,
+    commands_of,
     forget,
     load_model,
     make_sinks,
     open_source,
+    rest_of,
     say,
     tell_folders,
 )
 from edge.commands.watch_check import check
 from edge.service.configuration import KEYS, Configuration, Key, build, of_text, read
 from edge.service.delivery import Delivery
-from edge.service.guard import MemoryGuard
 from edge.service.health import Watched, vital_signs
-from edge.service.pace import Pace
+from edge.service.intake.gate import Gated, Rest
+from edge.service.process.guard import MemoryGuard
+from edge.service.process.pace import Pace
+from edge.service.process.systemd import Notifier
 from edge.service.sighting import Sink
-from edge.service.systemd import Notifier
 from edge.service.watch import Rules, Unreadable, watch
 
 EXAMPLES = """\
@@ -166,16 +169,26 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         signal.signal(signal.SIGUSR1, asked.ask)
         notifier = stack.enter_context(closing(Notifier()))
         stack.callback(notifier.stopping)
-        pace = Pace(configuration.pace, board.temperature, say)
         notifier.allow_for(1 / configuration.pace.fps if configuration.pace.fps else 0.0)
         models = stack.enter_context(closing(load_model(configuration, verbose=verbose)))
         signal.signal(signal.SIGHUP, lambda *_: models.ask())
         tell_folders(configuration)
-        source, sinks = Watched(open_source(configuration)), list[Sink]()
-        rules = Rules(configuration.steady, configuration.threshold)
-        service = Service(
-            vital_signs(source, pace, models, sinks, unreadable), models, rules, asked.ask
+        control, sinks = commands_of(configuration, models, asked.ask), list[Sink]()
+        pace = Pace(
+            configuration.pace,
+            board.temperature,
+            say,
+            sleep=control.sleep,
+            hurry=lambda: control.wants_now,
         )
+
+        def rest() -> Rest | None:
+            return rest_of(control)
+
+        source = Watched(Gated(lambda: open_source(configuration), rest, control.sleep))
+        rules = Rules(configuration.steady, configuration.threshold, control)
+        vitals = vital_signs(source, pace, models, sinks, unreadable, rest)
+        service = Service(vitals, models, rules, control)
         for sink in make_sinks(configuration, service):
             sinks.append(stack.enter_context(closing(Delivery(sink, say))))
         stack.enter_context(closing(source))

@@ -21,7 +21,7 @@ from edge.errors import ConfigurationError, EdgeError, checked
 from edge.image.framing import Framing
 from edge.names import RUNTIMES
 from edge.service.mqtt.settings import MqttSettings
-from edge.service.pace import PaceSettings
+from edge.service.process.pace import PaceSettings
 from edge.service.sinks.folders import Folder
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings

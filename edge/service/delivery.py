@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.errors import EdgeError, reason_of
+from edge.service.control import Command
 from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
 
@@ -52,6 +53,16 @@ class Delivery(Sink):
             self._pause_s = 0.0
             counts = f"{self.failures} failures in all, {self.lost} changes lost"
             self._report(f"{self.name}: works again ({counts})")
+
+    def note(self, command: Command) -> None:
+        """Hand a command on for the record. Raises: ReaderGoneError, when stdout's reader left."""
+        try:
+            self._sink.note(command)
+        except ReaderGoneError:
+            raise
+        except Exception as error:
+            self._failures += 1
+            self._report(f"{self.name}: {self._text(error)}")
 
     def close(self) -> None:
         """Deliver what still waits, as far as that goes, and close the sink."""

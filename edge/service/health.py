@@ -9,8 +9,9 @@ from typing import Protocol
 
 from edge import board
 from edge.board import Throttling
+from edge.service.intake.gate import Rest
 from edge.service.models import ModelStore
-from edge.service.pace import Pace
+from edge.service.process.pace import Pace
 from edge.service.sighting import Sink
 from edge.service.zone import ZoneStatus, zone_status
 from edge.sources.frame import Frame, Source, Waiting
@@ -32,6 +33,7 @@ class Vitals:
     fps: float  # of late; 0 before the second frame
     waiting: str  # why there is no frame; "" while they come
     idle: bool  # there is no frame because nothing is new
+    rest: str  # "paused" or "asleep" where it is not to look
     silent_s: float  # since the newest result; since the start while there was none
     has_result: bool  # in this run
     reopened: int  # how often the source was opened again
@@ -54,6 +56,7 @@ class Vitals:
             has_result=self.has_result,
             waiting=self.waiting,
             idle=self.idle,
+            rest=self.rest,
         )
 
 
@@ -94,6 +97,7 @@ def vital_signs(
     models: ModelStore,
     sinks: Collection[Sink],
     unreadable: Counting,
+    rest: Callable[[], Rest | None] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Callable[[], Vitals]:
     """Return a function that reads the health: from any thread, in well below a millisecond.
@@ -104,18 +108,20 @@ def vital_signs(
         models: the model.
         sinks: receive each result; sinks that are added later are included.
         unreadable: counts images that cannot be read.
+        rest: why it is not to look now.
         monotonic: the time to go by.
     """
     began_s = monotonic()
 
     def read() -> Vitals:
         """Read them all, as they are now."""
-        model = models.model
+        model, resting = models.model, rest()
         return Vitals(
             up_s=monotonic() - began_s,
             fps=pace.fps,
-            waiting=source.waiting,
-            idle=source.idle,
+            waiting=resting.reason if resting else source.waiting,
+            idle=bool(resting) or source.idle,
+            rest=resting.state if resting else "",
             silent_s=pace.silent_s,
             has_result=pace.has_result,
             reopened=source.reopened,

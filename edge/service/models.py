@@ -20,7 +20,7 @@ from edge.classifier.model import Model, read_model
 from edge.classifier.trial import Trial, Trying
 from edge.errors import ConfigurationError, EdgeError, ModelError
 from edge.files import replace_file
-from edge.service.reload import FileTrials
+from edge.service.process.reload import FileTrials
 
 COPIES = 2  # the running model, and the one before it
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from edge.classifier.classify import Result
 from edge.names import SCORE_DIGITS
+from edge.service.control import Command
 from edge.service.sinks.folders import Folder
 from edge.service.steady import Change
 from edge.sources.frame import Frame
@@ -82,6 +83,9 @@ class Sink(ABC):
 
         Returns: False if there was nothing to write, so that nothing is known about writing.
         """
+
+    def note(self, command: Command) -> None:  # noqa: B027  # most keep no record
+        """Take a command that was followed, for the record."""
 
     def close(self) -> None:  # noqa: B027  # most hold nothing
         """Deliver what is left, as far as that goes, and give back what it holds."""

@@ -40,13 +40,16 @@ class SteadySettings:
             fault = f"must not be above steady.enter ({self.enter:g}). Received: {self.leave:g}"
             raise ConfigurationError("steady.leave", fault, "lower it, or leave it out")
 
-    def thresholds(self, of_model: float) -> tuple[float, float]:
-        """Return enter and leave for a model of this threshold (0: it carries none)."""
-        enter = self.enter
+    def thresholds(self, of_model: float, asked: float | None = None) -> tuple[float, float]:
+        """Return enter and leave for a model of this threshold (0: it carries none).
+
+        `asked` is an `enter` that a command has set: it comes first.
+        """
+        enter = self.enter if asked is None else asked
         if enter is None:
             enter = max(of_model or ENTER_UNLESS_KNOWN, self.leave or 0.0)
         leave = max(enter / 2, enter - LEAVE_BELOW_ENTER) if self.leave is None else self.leave
-        return enter, leave
+        return enter, min(enter, leave)
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,16 @@ class Steady:
         self._since_s: float | None = None
         self.follow(labels, threshold)
 
-    def follow(self, labels: tuple[str, ...], threshold: float) -> None:
-        """Take the scores of another model: the state stays until its frames change it."""
+    def follow(self, labels: tuple[str, ...], threshold: float, enter: float | None = None) -> None:
+        """Take the scores of another model: the state stays until its frames change it.
+
+        Args:
+            labels: in the order of the scores.
+            threshold: the model's own.
+            enter: instead of the settings', by a command; None: theirs.
+        """
         self._labels = labels
-        self._enter, self._leave = self._settings.thresholds(threshold)
+        self._enter, self._leave = self._settings.thresholds(threshold, enter)
         self.forget()
 
     def update(self, scores: NDArray[np.float32], now_s: float) -> Change | None:

@@ -6,19 +6,20 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge import board
 from edge.classifier.classify import Result, classify
 from edge.classifier.model import Model
 from edge.errors import ImageError
-from edge.service.guard import MemoryGuard
+from edge.service.control import Control
 from edge.service.models import ModelStore
-from edge.service.pace import Pace
+from edge.service.process.guard import MemoryGuard
+from edge.service.process.pace import Pace
+from edge.service.process.systemd import Notifier
 from edge.service.sighting import Sighting, Sink
 from edge.service.steady import Steady, SteadySettings
-from edge.service.systemd import Notifier
 from edge.sources.frame import Frame, Waiting
 
 TOP_K = 5  # categories in a record
@@ -32,11 +33,13 @@ class Rules:
 
     steady: SteadySettings
     threshold: float | None = None  # of a label's score; None: the model's own
+    control: Control = field(default_factory=Control)  # a threshold by a command comes first
 
     def threshold_of(self, model: Model) -> float:
         """Return the threshold that holds for a model."""
-        if self.threshold is not None:
-            return self.threshold
+        for threshold in (self.control.threshold, self.threshold):
+            if threshold is not None:
+                return threshold
         return float(model.metadata.edge.get("threshold") or 0.0)
 
 
@@ -99,12 +102,18 @@ def watch(
         asked: whether the next frame's image was requested.
         unreadable: counts and reports images that cannot be read.
     """
-    number, bad = 0, 0
+    number, bad, control = 0, 0, rules.control
     steady = Steady(models.model.labels, rules.steady, rules.threshold_of(models.model))
+    followed = None  # the command's threshold that `steady` has
     for item in source:
+        for command in control.taken():
+            for sink in sinks:
+                sink.note(command)
         if isinstance(item, Waiting):
             steady.forget()
             notifier.waiting(item.reason)
+            if item.rest:
+                pace.start_over()
             turns = pace.pause()  # the source itself has waited
         else:
             pace.begin()
@@ -118,10 +127,13 @@ def watch(
             else:  # the next one is due at once, for this one was none
                 bad += 1
                 turns = pace.pause(_pause_s(bad))
+            control.takes_now()
         for _ in turns:
             guard.poll()
-            if models.poll():
-                steady.follow(models.model.labels, rules.threshold_of(models.model))
+            if models.poll() or followed != control.threshold:
+                followed = control.threshold
+                threshold = rules.threshold_of(models.model)
+                steady.follow(models.model.labels, threshold, followed)
     return number
 
 

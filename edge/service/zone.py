@@ -39,7 +39,7 @@ def fresh_s(fps: float) -> float:
 
 
 def zone_status(
-    silent_s: float, fps: float, *, has_result: bool, waiting: str, idle: bool
+    silent_s: float, fps: float, *, has_result: bool, waiting: str, idle: bool, rest: str = ""
 ) -> ZoneStatus:
     """Return a zone's state.
 
@@ -49,7 +49,10 @@ def zone_status(
         has_result: whether there was a result in this run.
         waiting: why the source gives no frame; "" while it does.
         idle: whether that is because there is nothing new.
+        rest: "paused" or "asleep" where it is not to look; "" where it is.
     """
+    if rest:
+        return ZoneStatus(ZoneState(rest))
     is_fresh = silent_s <= fresh_s(fps)
     if has_result and is_fresh:
         return ZoneStatus(ZoneState.LIVE)

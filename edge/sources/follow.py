@@ -41,6 +41,8 @@ class Clock:
 class Follow(Source):
     """A folder, pattern or file as a source: see `follow`."""
 
+    goes_on = True
+
     def __init__(self, path: Path, *, give_up_s: float = 0.0) -> None:
         """Args: as for `follow`."""
         self._path, self._give_up_s = path, give_up_s

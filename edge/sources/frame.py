@@ -34,6 +34,7 @@ class Waiting(NamedTuple):
 
     reason: str  # one line
     idle: bool = False  # nothing is wrong: there is nothing new, and that has no bound
+    rest: str = ""  # "paused" or "asleep": it is not to look
 
 
 class Source(ABC):
@@ -45,6 +46,7 @@ class Source(ABC):
     """
 
     openings = 0  # how often it was opened, failed attempts included; a folder is not opened
+    goes_on = False  # whether it need not be closed while nothing is looked at
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame | Waiting]:

@@ -19,6 +19,8 @@ LOOK_AGAIN_S = 0.5
 class Replay(Source):
     """A file, folder or pattern as a source: see `replay`."""
 
+    goes_on = True
+
     def __init__(self, path: Path, *, repeat: bool = False, give_up_s: float = 0.0) -> None:
         """Args: as for `replay`."""
         self._path, self._repeat, self._give_up_s = path, repeat, give_up_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def forget(settings: MqttSettings, remembered: Path, password: str) -> int:
         {"topic": topic, "payload": b"", "qos": 1, "retain": True} for topic in topics
     ]
     auth: Any = {"username": broker.user, "password": password} if broker.user else None
+    # It logs an error for the connection that it has closed itself.
+    logging.getLogger("paho.mqtt.client").setLevel(logging.CRITICAL)
     try:
         publish.multiple(
             empty,

@@ -5,6 +5,8 @@
     BASE/DEVICE/state          label, score and rate, now and then
     BASE/DEVICE/event          a change of state, at least once each
     BASE/DEVICE/snapshot       the image of a change, as JPEG
+    BASE/DEVICE/controls       what commands have changed
+    BASE/DEVICE/command/NAME   a command, to us
 
 The zone that has no name has these topics; a named one has BASE/DEVICE/ZONE/health and so on.
 """
@@ -12,22 +14,19 @@ The zone that has no name has these topics; a named one has BASE/DEVICE/ZONE/hea
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge import __version__
 from edge.classifier.classify import UNKNOWN
 from edge.names import MQTT_SCHEMA, SCORE_DIGITS
+from edge.service.control import Control
 from edge.service.health import Vitals
 from edge.service.mqtt.settings import RESERVED
 from edge.service.sighting import Sighting
 from edge.service.zone import ZoneStatus
 
 ONLINE, OFFLINE = b"online", b"offline"
-ZONE_SENSORS = ("label", "score", "fps")  # which mean nothing while the zone is lost
 MAX_STATE = 255  # characters of a state in Home Assistant
-MAX_OPTIONS = 200  # labels that Home Assistant lists; a model of more is no list to choose from
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,22 @@ class Topics:
         return f"{self.base}/{self.device}/{kind}"
 
 
-def event(sighting: Sighting, device: str, identity: str, vitals: Vitals) -> bytes:
-    """A change of state; `identity` is another for each, so that one that comes twice is known."""
+def event(sighting: Sighting, device: str, identity: str, vitals: Vitals, url: str = "") -> bytes:
+    """A change of state.
+
+    Args:
+        sighting: with the change.
+        device: the device's name in topics.
+        identity: another for each, so that one that comes twice is known.
+        vitals: with the model.
+        url: of the page, where the change's image is; "" for none.
+    """
     change = sighting.change
     assert change is not None
-    return _encoded(
+    return encoded(
         {
             "schema": MQTT_SCHEMA,
+            "event_type": "change",  # as Home Assistant's event entity has it
             "id": identity,
             "device": device,
             "zone": sighting.zone,
@@ -59,6 +67,7 @@ def event(sighting: Sighting, device: str, identity: str, vitals: Vitals) -> byt
             "score": round(change.score, SCORE_DIGITS),
             "lasted_s": round(change.lasted_s, 3),
             "frame": sighting.number,
+            "image": f"{url}events/{sighting.number}.jpg" if url else None,
             "model": vitals.model,
             "model_version": vitals.version,
         }
@@ -68,7 +77,7 @@ def event(sighting: Sighting, device: str, identity: str, vitals: Vitals) -> byt
 def state(sighting: Sighting, device: str, lost: int, vitals: Vitals, nothing: str) -> bytes:
     """The newest result; `nothing` is the word for unknown towards Home Assistant."""
     throttling = vitals.throttling
-    return _encoded(
+    return encoded(
         {
             "schema": MQTT_SCHEMA,
             "device": device,
@@ -95,7 +104,7 @@ def state(sighting: Sighting, device: str, lost: int, vitals: Vitals, nothing: s
 
 def health(status: ZoneStatus, device: str, run: str, zone: str = "") -> bytes:
     """The zone's state; `run` is another for each run of a service."""
-    return _encoded(
+    return encoded(
         {
             "schema": MQTT_SCHEMA,
             "device": device,
@@ -115,133 +124,28 @@ def entity_state(state: str, nothing: str) -> str:
     return (f"{state} (label)" if state.lower() in RESERVED else state)[:MAX_STATE]
 
 
-def discovery(
-    topics: Topics,
-    name: str,
-    vitals: Vitals,
-    *,
-    nothing: str,
-    expire_after_s: float,
-    celsius: bool,
-    pictures: bool,
-) -> bytes:
-    """What Home Assistant wants to know of the device and its entities, in one message.
-
-    Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery (device discovery)
+def controls(control: Control, device: str, threshold: float, zone: str = "") -> bytes:
+    """What commands have changed.
 
     Args:
-        topics: the device's.
-        name: that people know the device by.
-        vitals: with the model's name and labels.
-        nothing: the word for unknown.
-        expire_after_s: a sensor becomes unavailable this long after its last message.
-        celsius: whether the machine has a temperature sensor.
-        pictures: whether there are any.
+        control: what they change.
+        device: the device's name in topics.
+        threshold: that holds now.
+        zone: "" for the one that has no name.
     """
-    entities = _entities(topics, _sensors(vitals, nothing) | (_temperature() if celsius else {}))
-    for entity in entities.values():
-        if entity["platform"] == "sensor":
-            entity["expire_after"] = round(expire_after_s)
-    if pictures:
-        entities["snapshot"] = _image(topics)
-    identity = f"edge_classify_{topics.device}"
-    return _encoded(
+    return encoded(
         {
-            "device": {
-                "identifiers": [identity],
-                "name": name,
-                "model": vitals.model,
-                "manufacturer": "edge-classify",
-                "sw_version": __version__,
-            },
-            "origin": {"name": "edge-classify", "sw_version": __version__},
-            "availability": [{"topic": topics.of("availability")}],
-            "components": {
-                key: entity | {"unique_id": f"{identity}_{key}"} for key, entity in entities.items()
-            },
+            "schema": MQTT_SCHEMA,
+            "device": device,
+            "zone": zone,
+            "paused": control.paused,
+            "threshold": round(threshold, 4),
+            "keep": control.keep_as or None,
+            "ignored": control.ignored,
         }
     )
 
 
-def _entities(topics: Topics, sensors: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The sensors with where their values are, and whether the zone is a problem."""
-    of_state = {"platform": "sensor", "state_topic": topics.of("state")}
-    entities = {key: of_state | sensor for key, sensor in sensors.items()}
-    for key in ZONE_SENSORS:
-        entities[key] |= _zone_availability(topics)
-    return entities | {"problem": _problem(topics)}
-
-
-def _image(topics: Topics) -> dict[str, Any]:
-    return {
-        "platform": "image",
-        "image_topic": topics.of("snapshot"),
-        "content_type": "image/jpeg",
-        "name": "Last change",
-    }
-
-
-def _sensors(vitals: Vitals, nothing: str) -> dict[str, dict[str, Any]]:
-    label = {"name": "Label", "icon": "mdi:tag", "value_template": "{{ value_json.entity_state }}"}
-    options = _options(vitals.labels, nothing)
-    return {
-        "label": label | ({"device_class": "enum", "options": options} if options else {}),
-        "score": _number("state_score", "Score", 2) | {"icon": "mdi:gauge"},
-        "fps": _number("fps", "Frames per second", 1)
-        | {"icon": "mdi:camera-timer", "entity_category": "diagnostic"},
-    }
-
-
-def _options(labels: Sequence[str], nothing: str) -> list[str]:
-    """All states that the label can have; none where they are too many to list."""
-    states = dict.fromkeys([*(entity_state(label, nothing) for label in labels), nothing])
-    return list(states) if len(states) <= MAX_OPTIONS else []
-
-
-def _number(key: str, name: str, digits: int) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value_template": f"{{{{ value_json.{key} }}}}",
-        "state_class": "measurement",
-        "suggested_display_precision": digits,
-    }
-
-
-def _temperature() -> dict[str, dict[str, Any]]:
-    return {
-        "temperature": _number("temperature_c", "Temperature", 0)
-        | {
-            "device_class": "temperature",
-            "unit_of_measurement": "°C",
-            "entity_category": "diagnostic",
-        }
-    }
-
-
-def _zone_availability(topics: Topics) -> dict[str, Any]:
-    """Of what depends on the zone: while it is lost its last label must not be taken for news."""
-    template = "{{ 'offline' if value_json.state == 'lost' else 'online' }}"
-    return {
-        "availability": [
-            {"topic": topics.of("availability")},
-            {"topic": topics.of("health"), "value_template": template},
-        ],
-        "availability_mode": "all",
-    }
-
-
-def _problem(topics: Topics) -> dict[str, Any]:
-    template = "{{ {true: 'ON', false: 'OFF'}.get(value_json.problem, 'None') }}"
-    return {
-        "platform": "binary_sensor",
-        "device_class": "problem",
-        "name": "Problem",
-        "state_topic": topics.of("health"),
-        "value_template": template,
-        "json_attributes_topic": topics.of("health"),
-        "entity_category": "diagnostic",
-    }
-
-
-def _encoded(document: dict[str, Any]) -> bytes:
+def encoded(document: dict[str, Any]) -> bytes:
+    """A document as JSON."""
     return json.dumps(document, ensure_ascii=False).encode()

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from edge.errors import ConfigurationError, checked
 from edge.files import secret
+from edge.service.control import COMMANDS
 
 PASSWORD_VARIABLE, CREDENTIAL = "EDGE_MQTT_PASSWORD", "mqtt-password"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -45,6 +46,7 @@ class MqttSettings:
     state_every_s: float = 10.0  # how often an unchanged state is published
     pictures: bool = False  # whether the images of changes are sent; people may be in them
     pictures_max_px: int = 640  # of the longer side
+    commands: tuple[str, ...] = ()  # that are accepted: of COMMANDS
     unknown: str = "nothing"  # Home Assistant's own word for no value is "unknown"
 
     def __post_init__(self) -> None:
@@ -55,6 +57,10 @@ class MqttSettings:
             fault = f"must be letters, digits, - and _. Received: {self.device!r}"
             raise ConfigurationError("mqtt.device", fault, "leave it out for the machine's name")
         checked("mqtt.pictures_max_px", self.pictures_max_px, 32, 10_000)
+        for name in self.commands:
+            if name not in COMMANDS:
+                fault = f"must be of {', '.join(COMMANDS)}. Received: {name!r}"
+                raise ConfigurationError("mqtt.commands", fault, "change it, or leave it out")
         if self.unknown.lower() in RESERVED or len(self.unknown) > 100:
             fault = (
                 f"must be a word that Home Assistant does not reserve. Received: {self.unknown!r}"

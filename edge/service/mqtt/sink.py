@@ -12,9 +12,11 @@ from pathlib import Path
 from edge import board
 from edge.errors import EdgeError
 from edge.image.preprocess import Picture, encode_jpeg, read_image, resize
+from edge.service.control import KEEP, CommandError, Control
 from edge.service.health import Vitals
 from edge.service.mqtt import messages
 from edge.service.mqtt.client import Client
+from edge.service.mqtt.discovery import Described, discovery
 from edge.service.mqtt.retained import Retained
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sighting import Sighting, Sink
@@ -34,6 +36,10 @@ class Mqtt(Sink):
         vitals: Callable[[], Vitals],
         report: Callable[[str], None],
         retained: Path | None = None,
+        *,
+        control: Control | None = None,
+        threshold: Callable[[], float] = lambda: 0.0,
+        url: str = "",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin to connect. Raises: ConfigurationError.
@@ -43,10 +49,14 @@ class Mqtt(Sink):
             vitals: reads the health of the service.
             report: takes a line when the connection changes.
             retained: the file that remembers what the broker keeps; None: it is not remembered.
+            control: follows commands; None: there are none.
+            threshold: that holds now.
+            url: of the live page; "" where no other machine reaches it.
             monotonic: the time to go by.
         """
         self._settings, self._vitals, self._monotonic = settings, vitals, monotonic
-        self._report = report
+        self._report, self._threshold, self._url = report, threshold, url
+        self._control = (control or Control()) if settings.commands else None
         broker = settings.broker
         self._topics = messages.Topics(broker.topic, settings.device_id)
         self._availability, self._health = map(self._topics.of, ("availability", "health"))
@@ -65,14 +75,19 @@ class Mqtt(Sink):
         self._newest: Sighting | None = None
         self._told_s = -settings.state_every_s
         self._status: ZoneStatus | None = None  # as last published
+        self._kept = ""  # the label of the next frame, as last published
         self._rival = False  # whether another service has our name
         self._birth = f"{settings.prefix}/status"  # where Home Assistant announces its start
         client = self._client
         client.before_online, client.greet = self._tell_health, self._introduce
         client.tick, client.heard = self._look, self._hear
-        client.start(
-            (self._availability, self._health, *((self._birth,) if settings.prefix else ()))
-        )
+        self._commands = self._topics.of("command/")
+        listened = [self._availability, self._health]
+        listened += [self._birth] if settings.prefix else []
+        if self._control:
+            self._control.changed.append(lambda: client.soon(self._tell_controls))
+            listened.append(f"{self._commands}+")
+        client.start(tuple(listened))
 
     def __call__(self, sighting: Sighting) -> None:
         """Queue a result; never waits for the broker."""
@@ -81,7 +96,8 @@ class Mqtt(Sink):
         if sighting.change:
             self._events += 1
             identity = f"{self._run}-{self._events}"
-            told = messages.event(sighting, self._topics.device, identity, self._vitals())
+            vitals = self._vitals()
+            told = messages.event(sighting, self._topics.device, identity, vitals, self._url)
             self._client.event(self._topics.of("event"), told)
             if self._settings.pictures and sighting.frame is not None:
                 picture = sighting.frame.picture
@@ -119,30 +135,56 @@ class Mqtt(Sink):
         wanted = [self._availability, self._health, self._topics.of("state")]
         wanted += [self._topics.of("snapshot")] if settings.pictures else []
         wanted += [self._config] if settings.prefix else []
-        self._client.take_back(wanted)
+        wanted += [self._topics.of("controls")] if self._control else []
         if settings.prefix:
-            told = messages.discovery(
-                self._topics,
+            described = Described(
                 settings.name,
-                vitals,
-                nothing=settings.unknown,
+                settings.unknown,
                 expire_after_s=max(MIN_EXPIRY_S, 3 * settings.state_every_s),
                 celsius=board.temperature() is not None,
-                pictures=settings.pictures,
+                images=settings.pictures,
+                commands=settings.commands,
+                url=self._url,
             )
-            self._client.tell(self._config, told)
+            self._client.tell(self._config, discovery(self._topics, vitals, described))
+        self._client.take_back(wanted)
+        self._tell_controls()
         self._tell_health()
         self._tell_state()
 
     def _hear(self, topic: str, payload: bytes) -> None:
         if topic == self._birth and payload == messages.ONLINE:
             self._client.soon(self._introduce)
+        elif self._control and topic.startswith(self._commands):
+            self._follow(self._control, topic.removeprefix(self._commands), payload)
         elif topic == self._availability and payload == messages.OFFLINE:
             self._client.soon(self._contradict)  # another's last will, or our own late one
         elif topic == self._health and not self._rival and _run_of(payload) not in ("", self._run):
             self._rival = True
             line = "another service uses this device's name; set another one (mqtt.device)"
             self._report(f"{self.name}: {self._topics.device}: {line}")
+
+    def _follow(self, control: Control, name: str, payload: bytes) -> None:
+        """Follow a command; one that is rejected is counted there."""
+        if name not in self._settings.commands:
+            control.ignored += 1
+            return
+        if name == KEEP:  # as Home Assistant has the labels
+            known = {
+                messages.entity_state(label, self._settings.unknown): label
+                for label in control.labels()
+            }
+            payload = known.get(payload.decode(errors="replace"), "").encode() or payload
+        with contextlib.suppress(CommandError):
+            control.do(name, payload, "mqtt")
+
+    def _tell_controls(self) -> None:
+        if self._control:
+            told = messages.controls(self._control, self._topics.device, self._threshold())
+            self._client.tell(self._topics.of("controls"), told)
+            self._kept = self._control.keep_as
+            if self._status != self._vitals().zone:
+                self._tell_health()
 
     def _contradict(self) -> None:
         """Publish "online" again after another client's last will published "offline"."""
@@ -155,6 +197,8 @@ class Mqtt(Sink):
         status = self._vitals().zone
         if status != self._status:
             self._tell_health()
+        if self._control and self._control.keep_as != self._kept:  # it is saved
+            self._tell_controls()
         now = self._monotonic()
         if status.is_available and now - self._told_s >= self._settings.state_every_s:
             self._told_s = now  # nothing is new, and it still holds

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TextIO
 
+from edge.service.control import Command
 from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
 
@@ -21,9 +23,16 @@ class JsonLines(Sink):
         """Write one result if it is due; return whether. Raises: ReaderGoneError, OSError."""
         if not sighting.change and (not self._every or sighting.number % self._every):
             return False
+        self._write(sighting.line)
+        return True
+
+    def note(self, command: Command) -> None:
+        """Write a command. Raises: ReaderGoneError, OSError."""
+        self._write(json.dumps(command.as_dict()))
+
+    def _write(self, line: str) -> None:
         try:
-            self._stream.write(sighting.line + "\n")
+            self._stream.write(line + "\n")
             self._stream.flush()
         except BrokenPipeError as error:
             raise ReaderGoneError(*error.args) from error
-        return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import checked
+from edge.service.control import Command
 from edge.service.sighting import Sighting, Sink
 from edge.service.sinks.folders import Folder
 
@@ -39,7 +41,14 @@ class Results(Sink):
 
     def __call__(self, sighting: Sighting) -> None:
         """Write one result. Raises: OSError, after which the next call opens the file again."""
-        line = sighting.line.encode() + b"\n"
+        self._add(sighting.line)
+
+    def note(self, command: Command) -> None:
+        """Write a command. Raises: OSError."""
+        self._add(json.dumps(command.as_dict()))
+
+    def _add(self, text: str) -> None:
+        line = text.encode() + b"\n"
         try:
             size = self._open()
             if size and size + len(line) > self._settings.max_mb * 1e6:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
-from edge.service.web.dataset import LabelError, QuotaError
+from edge.service.control import KEEP, SNAPSHOT, Command, CommandError
+from edge.service.sinks.dataset import LabelError, QuotaError
 from edge.service.web.handler import Handler, RefusedError, or_gone
+from edge.service.web.station import Station
 
 
 class Control(Handler):
@@ -30,8 +33,39 @@ class Snapshot(Control):
 
     def post(self) -> None:
         """Request it."""
-        self.station.ask()
+        _follow(self.station, SNAPSHOT, "now")
         self.text("the next frame is kept", 202)
+
+
+class Commands(Control):
+    """Follows a command, as MQTT has them: {"name": "pause", "value": "ON"}."""
+
+    def post(self) -> None:
+        """Follow it."""
+        fields = _fields(self.request.body)
+        name, value = fields.get("name"), fields.get("value", "now")
+        if not isinstance(name, str) or not isinstance(value, str | int | float | bool):
+            raise RefusedError(400, 'the body must be {"name": "...", "value": "..."}')
+        text = {True: "ON", False: "OFF"}[value] if isinstance(value, bool) else str(value)
+        command = _follow(self.station, name, text)
+        self.json(command.as_dict(), 202)
+
+
+def _follow(station: Station, name: str, value: str) -> Command:
+    """Follow a command. Raises: RefusedError."""
+    try:
+        return station.control.do(name, value, "page")
+    except CommandError as error:
+        raise RefusedError(400, str(error)) from error
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    """The fields of a body. Raises: RefusedError where it is no JSON."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, "the body must be JSON") from error
+    return document if isinstance(document, dict) else {}
 
 
 class Keep(Control):
@@ -55,15 +89,12 @@ class Keep(Control):
             raise RefusedError(507, str(error)) from error
         except OSError as error:
             raise RefusedError(507, f"cannot be written ({error.strerror})") from error
+        self.station.control.record(KEEP, label, "page")
         self.json({"file": str(path.relative_to(dataset.folder)), "frame": number}, 201)
 
     def _wanted(self) -> tuple[str, int | None]:
         """The label and the frame's number that the body names."""
-        try:
-            body = json.loads(self.request.body)
-        except (ValueError, RecursionError) as error:
-            raise RefusedError(400, "the body must be JSON") from error
-        fields = body if isinstance(body, dict) else {}
+        fields = _fields(self.request.body)
         label, number = fields.get("label"), fields.get("frame")
         is_number = isinstance(number, int) and not isinstance(number, bool)
         if not isinstance(label, str) or not label.strip() or not (is_number or number is None):

@@ -14,7 +14,7 @@ from tornado.iostream import StreamClosedError
 from edge.image.decode import encode_png
 from edge.image.preprocess import encode_jpeg
 from edge.names import PAGE_SCHEMA
-from edge.service.web.controls import Keep, Snapshot
+from edge.service.web.controls import Commands, Keep, Snapshot
 from edge.service.web.handler import Handler, RefusedError, or_gone
 from edge.service.web.metrics import CONTENT_TYPE
 
@@ -219,4 +219,5 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (r"/metrics", Monitor),
     (r"/snapshot", Snapshot),
     (r"/keep", Keep),
+    (r"/command", Commands),
 ]

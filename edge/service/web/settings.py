@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class WebSettings:
 
     listen: str = ""  # [HOST:]PORT; "": off; HOST * is all addresses, of IPv4 and IPv6
     hosts: tuple[str, ...] = ()  # further names that requests may call this machine by
+    url: str = ""  # of the page, as others reach it; "": of this machine's name
     token_file: str = ""  # its first line; "": $EDGE_WEB_TOKEN; without one there are no controls
     dataset: str = ""  # folder of the frames that are kept as a label
     dataset_max_files: int = 5000
@@ -36,6 +38,9 @@ class WebSettings:
             if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", name):
                 fault = f"must be host names without scheme and port. Received: {name!r}"
                 raise ConfigurationError("web.hosts", fault, 'such as ["cam.example.org"]')
+        if self.url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.url):
+            fault = f"must be a URL of http or https. Received: {self.url!r}"
+            raise ConfigurationError("web.url", fault, 'such as "https://cam.example.org/"')
         if self.listen:
             self.address  # noqa: B018  (it is looked at, and rejected where it is none)
 
@@ -55,6 +60,20 @@ class WebSettings:
             remedy = "such as 8080 (this machine alone), 0.0.0.0:8080 (IPv4), *:8080 (all)"
             raise ConfigurationError("web.listen", fault, remedy)
         return inner or LOCAL, int(port)
+
+    @property
+    def page(self) -> str:
+        """The page's URL for other machines, with a slash at its end; "" where they have none."""
+        if not self.listen:
+            return ""
+        host, port = self.address
+        if self.url:
+            return self.url.rstrip("/") + "/"
+        if host in ("localhost", "::1") or host.startswith("127."):
+            return ""
+        everywhere = host in ("*", "0.0.0.0", "::")
+        name = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
+        return f"http://{name}:{port}/"
 
     def token(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return the token of the controls; "" if there are none. Raises: ConfigurationError."""

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from edge import __version__
@@ -16,8 +15,8 @@ from edge.names import PAGE_SCHEMA
 from edge.service.health import Vitals
 from edge.service.models import ModelStore
 from edge.service.sighting import Sighting
+from edge.service.sinks.dataset import Dataset
 from edge.service.watch import Rules
-from edge.service.web.dataset import Dataset
 from edge.service.web.memory import Memory
 from edge.service.web.metrics import Metrics
 from edge.service.web.pictures import LISTED_THUMBNAILS, Pictures
@@ -35,8 +34,7 @@ class Station:
         vitals: Callable[[], Vitals],
         models: ModelStore,
         rules: Rules,
-        ask: Callable[[], None],
-        folder: Path,
+        dataset: Dataset,
     ) -> None:
         """Gather it. Raises: ConfigurationError where the token cannot be had.
 
@@ -44,18 +42,15 @@ class Station:
             settings: the configuration's.
             vitals: reads the health of the service.
             models: the model in use.
-            rules: with its threshold.
-            ask: requests a snapshot of the next frame.
-            folder: of the frames that are kept as a label.
+            rules: with its threshold, and what commands change.
+            dataset: of the frames that are kept as a label.
         """
-        self.vitals, self.models, self.ask = vitals, models, ask
+        self.vitals, self.models, self.control = vitals, models, rules.control
         self.memory = Memory()
         self.metrics = Metrics(vitals)
         self.pictures = Pictures(lambda: self.memory.newest, settings.stream_fps)
         self.stream = Stream(self.pictures, settings.stream_fps)
-        self.dataset = Dataset(
-            folder, max_files=settings.dataset_max_files, max_bytes=settings.dataset_max_mb * 1e6
-        )
+        self.dataset = dataset
         self.device = socket.gethostname()
         self.hosts = {
             "localhost",
@@ -104,6 +99,7 @@ class Station:
             "fresh": vitals.zone.state is ZoneState.LIVE,
             "fresh_within_s": round(fresh_s(vitals.fps), 1),
             "result": newest.as_dict() if newest else None,
+            "paused": self.control.paused,
             "threshold": self._rules.threshold_of(self.models.model),
             "latency_ms": self.memory.latencies(),
             "health": _health(vitals),

@@ -75,6 +75,8 @@ function showLatest(latest) {
   known.threshold = latest.threshold;
   showHealth(latest);
   $("controls").hidden = !latest.controls;
+  known.paused = latest.paused;
+  put("pause", latest.paused ? "Resume" : "Pause");
   const labels = $("labels");
   if (labels.childElementCount !== Math.min(latest.health.labels.length, 200)) {
     labels.replaceChildren(...latest.health.labels.slice(0, 200).map((label) => {
@@ -318,7 +320,7 @@ function asked(dialog) {
   });
 }
 
-for (const [button, dialog] of [["cancel", "keeping"], ["no-token", "asking"]]) $(button).onclick = () => $(dialog).close();
+for (const [button, dialog] of [["cancel", "keeping"], ["no-token", "asking"], ["no-limit", "limiting"]]) $(button).onclick = () => $(dialog).close();
 
 async function token() {
   if (!sessionStorage.getItem("token")) {
@@ -329,7 +331,7 @@ async function token() {
   return sessionStorage.getItem("token");
 }
 
-async function control(path, body) {
+async function control(path, body, done = "A snapshot of the next frame is saved.") {
   const secret = await token();
   if (secret === null) return;
   put("told", "…");
@@ -341,7 +343,7 @@ async function control(path, body) {
       sessionStorage.removeItem("token");
       put("told", "Wrong token. Try again.");
     } else if (answer.status === 201) put("told", `Saved as ${JSON.parse(text).file}`);
-    else if (answer.ok) put("told", "A snapshot of the next frame is saved.");
+    else if (answer.ok) put("told", done);
     else put("told", `Failed: ${text}.`);
   } catch {
     put("told", "The service did not respond.");
@@ -356,6 +358,16 @@ $("keep").onclick = async () => {
   const frame = Number(still.headers.get("X-Frame"));
   $("label").value = "";
   if (await asked($("keeping"))) await control("keep", { label: $("label").value, frame });
+};
+
+$("pause").onclick = async () => {
+  await control("command", { name: "pause", value: !known.paused }, known.paused ? "Resumed." : "Paused: no frame is classified.");
+  again(0);
+};
+$("classify").onclick = () => control("command", { name: "classify" }, "The next frame is classified now.");
+$("threshold").onclick = async () => {
+  $("limit").value = known.threshold.toFixed(2);
+  if (await asked($("limiting"))) await control("command", { name: "threshold", value: $("limit").value || "auto" }, "The threshold is set.");
 };
 
 // --- again and again

@@ -32,9 +32,10 @@ class Pace:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        hurry: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Args: the rate; what reads the temperature; what takes a line when the rate changes."""
-        self._monotonic, self._sleep = monotonic, sleep
+        """Args: the rate; the temperature; what takes a line; the time; whether one is due now."""
+        self._monotonic, self._sleep, self._hurry = monotonic, sleep, hurry
         self.celsius: float | None = None
         self._settings, self._read, self._report = settings, temperature, report
         self._share = 1.0  # of the usual rate
@@ -88,9 +89,14 @@ class Pace:
         self._look(now)
         yield from self._wait_until(now + seconds)
 
+    def start_over(self) -> None:
+        """Count silence from here on: while it rests, no result is expected."""
+        self._started_s, self._result_s, self._began_s = self._monotonic(), None, None
+        self._interval_s = 0.0
+
     def _wait_until(self, until_s: float) -> Iterator[None]:
         yield
-        while (left := until_s - self._monotonic()) > 0:
+        while (left := until_s - self._monotonic()) > 0 and not self._hurry():
             self._sleep(min(left, NAP_S))
             yield
 

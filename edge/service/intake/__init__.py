@@ -1,0 +1,1 @@
+"""Which frames reach the loop, and what of them: pause, hours, motion, masks."""
