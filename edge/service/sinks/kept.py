@@ -1,4 +1,4 @@
-"""Saves the next frame as an example of a label, when a command says so."""
+"""Saves the next frame as an example of a label, on a command."""
 
 from __future__ import annotations
 
