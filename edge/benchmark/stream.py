@@ -15,7 +15,7 @@ from edge.benchmark.samples import Latency, summarize
 from edge.classifier.classify import classify
 from edge.classifier.model import Model
 from edge.errors import SourceError
-from edge.service.pace import Pace, PaceSettings
+from edge.service.process.pace import Pace, PaceSettings
 from edge.sources.address import CLIP, parse
 from edge.sources.camera_format import CameraSettings
 from edge.sources.frame import Frame, Source, Waiting
