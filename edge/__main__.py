@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+LONGEST_REASON = 200  # characters; numpy explains a failed import on two screens
 COMMANDS = ("classify", "watch", "benchmark", "doctor")
 
 
@@ -58,7 +59,11 @@ def _start(command: str, argv: Sequence[str]) -> int:
     except Exception as error:  # an empty module lacks all of its names
         print(f"edge-{command}: {_damage(command, error)}", file=sys.stderr)
         return 1
-    status: int = main(argv)
+    try:
+        status: int = main(argv)
+    except ImportError as error:  # numpy, Pillow or a runtime, which some commands import late
+        print(f"edge-{command}: {_damage(command, error)}", file=sys.stderr)
+        return 1
     return status
 
 
@@ -75,6 +80,7 @@ def _damage(command: str, error: Exception) -> str:
     except Exception as further:  # these are damaged as well
         error, remedy = further, "sudo deploy/install.sh"
     reason = " ".join(f"{type(error).__name__}: {error}".split())
+    reason = reason if len(reason) <= LONGEST_REASON else f"... {reason[-LONGEST_REASON:]}"
     return f"cannot be imported ({reason}); {remedy}"
 
 

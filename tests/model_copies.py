@@ -59,3 +59,21 @@ def _copy(**facts: object) -> bytes:
         normalization=metadata.normalization,
         edge=metadata.edge | facts,
     )
+
+
+def audio() -> bytes:
+    """A model of one operator that takes a second of sound: nothing of an image."""
+    builtin = schema.BuiltinOperator.LOGISTIC
+    code = schema.OperatorCodeT(deprecatedBuiltinCode=builtin, builtinCode=builtin, version=1)
+    tensors = [
+        schema.TensorT(name=name, shape=[1, 16000], type=schema.TensorType.FLOAT32, buffer=0)
+        for name in (b"sound", b"out")
+    ]
+    operator = schema.OperatorT(opcodeIndex=0, inputs=[0], outputs=[1])
+    graph = schema.SubGraphT(tensors=tensors, inputs=[0], outputs=[1], operators=[operator])
+    model = schema.ModelT(
+        version=3, operatorCodes=[code], subgraphs=[graph], buffers=[schema.BufferT()]
+    )
+    builder = schema.flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

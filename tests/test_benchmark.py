@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import ROOT, TEST_DATA, run
+from model_copies import audio
 from trees import lay_out, raspberry_pi, vcgencmd
 
 from edge import board
@@ -606,6 +607,25 @@ def test_a_float_model_that_says_nothing_is_measured_with_its_normalization() ->
     model = PEERS / "tflite-support" / "mobilenet_v1_0.25_224_1_default_1.tflite"
     done = benchmark(model, "--normalize", "[-1,1]", "--cold-starts", "1")
     assert (done.returncode, done.stderr) == (0, "")
-    refused = benchmark(model)
-    assert refused.returncode == 1
-    assert "normalize" in refused.stderr
+    alone = benchmark(model, "--format", "json")
+    assert alone.returncode == 0, alone.stderr
+    (row,) = json.loads(alone.stdout)["rows"]
+    assert row["invoke"]["p50_ms"] > 0 and row["whole"] is None
+    assert "normalize" in row["notes"][0]
+
+
+def test_invoke_of_any_model_is_measured_in_a_folder_too(tmp_path: Path) -> None:
+    shutil.copy(MODEL, tmp_path)
+    (tmp_path / "sound.tflite").write_bytes(audio())
+    done = benchmark(tmp_path, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    classifier, sound = json.loads(done.stdout)["rows"]
+    assert classifier["whole"] and sound["invoke"]["num_runs"] == 5
+    assert (sound["whole"], sound["cold_start"], sound["error"]) == (None, None, None)
+    assert sound["notes"][0].startswith("invoke only: ")
+    assert "invoke only" in benchmark(tmp_path / "sound.tflite").stdout
+    done = benchmark(tmp_path / "sound.tflite", "--format", "csv")
+    assert done.returncode == 0 and "invoke only" in done.stdout
+    (tmp_path / "empty").mkdir()
+    done = benchmark(tmp_path / "empty")
+    assert (done.returncode, done.stdout) == (1, "") and "no .tflite files" in done.stderr

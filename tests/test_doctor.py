@@ -38,6 +38,7 @@ from edge.doctor.finding import (
 from edge.names import RUNTIMES
 
 DOCTOR = ("-m", "edge", "doctor")
+HOTDOG = ROOT / "tests" / "data" / "hotdog.jpg"
 SMALL = ROOT / "models" / "hotdog-small.tflite"
 STATUSES = (OK, WARNING, FAULT, NOT_HERE)
 FULLY_CONNECTED = 9
@@ -383,6 +384,56 @@ def test_a_disk_has_room(status: os.statvfs_result, expected: str, found: str) -
     assert found in finding.found
 
 
+def test_a_full_tmp_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    real = os.statvfs
+
+    def statvfs(place: Path) -> os.statvfs_result:
+        full = place == tmp_path / "tmp"
+        return os.statvfs_result((4096, 4096, 9, 0, 0, 9, 9, 9, 0, 255)) if full else real(place)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    finding = machine.disk(Context(root=tmp_path))
+    assert finding.status == FAULT
+    assert finding.found == f"0 MB free at {tmp_path}/tmp"
+
+
+def test_the_end_of_a_long_error_counts_and_its_library_is_named() -> None:
+    library = "libf77blas.so.3: cannot open shared object file: No such file or directory"
+    code = f"raise ImportError('Importing the numpy C-extensions failed. ' * 40 + {library!r})"
+    reason = try_code(code, 60).reason
+    assert reason.startswith("... ") and reason.endswith(library)
+    assert finding.library_remedy(reason) == "sudo apt install libatlas3-base"
+    assert "apt-file search libx.so.7" in finding.library_remedy(
+        "libx.so.7: cannot open shared object file"
+    )
+    assert finding.library_remedy("No module named 'numpy'") == ""
+
+
+def test_a_virtual_environment_is_advised_before_apts_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(finding, "is_apts_python", lambda: True)
+    advice = finding.pip("install numpy")
+    assert advice.index("-m venv --system-site-packages") < advice.index("--break-system-packages")
+    assert finding.pip("uninstall -y numpy").startswith(sys.executable)
+
+
+@pytest.mark.parametrize("command", ["classify", "watch", "benchmark"])
+@pytest.mark.parametrize("broken", ["No module named 'numpy'", "libf77blas.so.3: cannot open"])
+def test_without_numpy_a_command_names_the_doctor(
+    command: str, broken: str, tmp_path: Path
+) -> None:
+    lay_out(tmp_path, {"numpy/__init__.py": f"raise ImportError({'x' * 500 + broken!r})"})
+    options = {"watch": ["--check"], "classify": [HOTDOG], "benchmark": []}[command]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = run("-m", "edge", command, *options, env=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"edge-{command}: cannot be imported (... ")
+    assert line.endswith(f"{broken}); edge-doctor")
+
+
 def test_the_disk_of_a_state_folder_that_is_not_there_yet_is_the_one_around(tmp_path: Path) -> None:
     assert f"free at {tmp_path}" in machine.disk(Context(root=tmp_path)).found
 
@@ -582,6 +633,31 @@ def test_no_camera_is_a_fault_of_a_raspberry_pi(
     assert (finding.status, finding.found) == (FAULT, "none seen")
     assert "cable" in finding.remedy
     assert camera.cameras(Context(root=tmp_path)).status == WARNING
+
+
+@pytest.mark.parametrize(
+    ("text", "hides"),
+    [
+        ("camera_auto_detect=1\n", ""),
+        ("#camera_auto_detect=0\n", ""),
+        ("camera_auto_detect=0\ndtoverlay=imx219\n", ""),
+        ("[all]\ncamera_auto_detect=0\n", "camera_auto_detect=0"),
+        ("start_x=1\ngpu_mem=128\n", "start_x=1"),
+    ],
+)
+def test_a_setting_that_hides_the_camera_is_named_and_its_remedy_mends_it(
+    text: str, hides: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_picamera2(tmp_path / "site", monkeypatch, CAMERA.format([]))
+    root = raspberry_pi(tmp_path / "pi", 4)
+    lay_out(root, {"boot/firmware/config.txt": text})
+    finding = camera.cameras(Context(root=root))
+    assert finding.status == FAULT
+    assert (hides in finding.found) if hides else (finding.found == "none seen")
+    if hides:
+        edit = finding.remedy.removeprefix("sudo ").partition(" && ")[0]
+        subprocess.run(edit.replace(" /boot", f" {root}/boot"), shell=True, check=True)
+        assert camera.cameras(Context(root=root)).found == "none seen"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,11 @@ class Taken:
     fault: EdgeError | None = None
     content: ModelFile | None = None  # as it was before the first run
 
+    @property
+    def is_classifier(self) -> bool:
+        """Whether more than invoke can be measured."""
+        return self.facts is not None and not self.facts.invoke_only
+
     def ensure_unchanged(self) -> None:
         """See that the file is the one that was measured so far. Raises: ModelError."""
         now = ModelFile.read(self.combination.path)
@@ -107,7 +112,7 @@ def measure(plan: Plan, report: Report = lambda share, what: None) -> Taking:
                 _rounds(plan, workers, sampler, step)
                 others = load.look(pids)
             pids.clear()
-        _cold_starts(plan, [one for one in taken if not one.fault], report)
+        _cold_starts(plan, [one for one in taken if not one.fault and one.is_classifier], report)
         others = load.look(())
     except KeyboardInterrupt:
         partial = True
@@ -194,7 +199,7 @@ def _turn(plan: Plan, one: Taken, worker: Worker, number: int, rounds: int) -> N
     if plan.seconds or runs:
         one.invoke.append(worker.invoke(None if plan.seconds else runs, seconds))
     runs = _part(min(plan.num_runs, WHOLE_RUNS), number, rounds)
-    if plan.seconds or runs:
+    if (plan.seconds or runs) and one.is_classifier:
         whole, stages = worker.whole(None if plan.seconds else runs, seconds)
         one.whole.append(whole)
         one.stages.append(stages)

@@ -213,6 +213,8 @@ def _notes(
     total: float | None,
 ) -> list[str]:
     found = []
+    if taken.facts and taken.facts.invoke_only:
+        found.append(f"invoke only: {taken.facts.invoke_only}")
     threads, cores = taken.combination.threads, machine.num_cores
     if taken.facts and cores and threads > cores:
         found.append(f"{threads} threads on {cores} cores wait for each other")

@@ -55,8 +55,16 @@ COLUMNS: dict[str, Callable[[Findings, Row], object]] = {
     "architecture": lambda f, r: f.after.architecture,
     "bits": lambda f, r: f.after.userland_bits,
     "governor": lambda f, r: f.after.governor,
+    "os_release": lambda f, r: f.after.os_release,
+    "kernel": lambda f, r: f.after.kernel,
+    "usable_cores": lambda f, r: len(f.after.affinity),
+    "cpu_quota": lambda f, r: f.after.cpu_quota,
+    "highest_celsius": lambda f, r: f.during.highest_celsius,
+    "throttling": lambda f, r: throttling_words(f.after.throttling),
     "measured_at": lambda f, r: f.measured_at,
     "model": lambda f, r: r.model,
+    "sha256": lambda f, r: r.sha256,
+    "image_sha256": lambda f, r: f.image_sha256,
     "size_bytes": lambda f, r: r.size_bytes,
     "accuracy": lambda f, r: r.accuracy,
     "runtime": lambda f, r: r.runtime,
@@ -166,7 +174,9 @@ def stream_lines(rows: Sequence[Mapping[str, Any]], format_name: str) -> Iterato
         names = (one_line(row["model"]), one_line(row["runtime"]))
         cells.append((*names, *counts, *map(figure, figures)))
     if format_name == "csv":
-        yield from (",".join(one) for one in cells)
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows(cells)
+        yield from stream.getvalue().splitlines()
     else:
         yield from {"text": aligned, "markdown": _piped}[format_name](cells)
 

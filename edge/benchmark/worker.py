@@ -38,6 +38,7 @@ from edge.classifier.facts import reframe
 from edge.classifier.known import ensure_sound
 from edge.classifier.model import Model
 from edge.classifier.runtime import Delegated
+from edge.classifier.trial import open_on_noise
 from edge.errors import EdgeError, ModelError
 from edge.sources.camera_format import CameraSettings
 
@@ -83,6 +84,7 @@ class Facts:
     warm_up: WarmUp
     clock: Clock
     delegated: Delegated | None
+    invoke_only: str = ""  # why nothing else can be measured
 
 
 class Worker:
@@ -234,10 +236,23 @@ class _Bench:
 
     def __init__(self, combination: Combination, picture: Path | bytes, verbose: bool) -> None:
         self._combination, self._picture, self._verbose = combination, picture, verbose
+        self._model: Model | None = None
+        self._fault: ModelError | None = None  # why it is no classifier
 
     def open(self, warmup_runs: int) -> Facts:
         """Load the model and warm it up, in the child. Raises: EdgeError."""
-        ensure_sound(self._combination.path, self._combination.runtime)
+        ensure_sound(
+            self._combination.path,
+            self._combination.runtime,
+            self._combination.options.get("input_size"),
+        )
+        try:
+            return self._open_classifier(warmup_runs)
+        except ModelError as error:
+            self._fault = error
+        return self._open_any(warmup_runs, f"{self._fault.fault}; {self._fault.remedy}")
+
+    def _open_classifier(self, warmup_runs: int) -> Facts:
         self._model = model = self._combination.open(self._verbose)
         model.load_input(self._picture)  # real pixels: some kernels are faster on zeros
         self._invoke = invoke_of(model)
@@ -252,6 +267,30 @@ class _Bench:
             model.delegated(),
         )
 
+    def _open_any(self, warmup_runs: int, reason: str) -> Facts:
+        """Open what is no image classifier, or lacks what makes it one: invoke is the same."""
+        asked = self._combination
+        opened, labels = open_on_noise(
+            asked.path, asked.runtime, asked.threads, dict(asked.options)
+        )
+        self._invoke = opened.interpreter.invoke
+        return Facts(
+            opened.runtime,
+            labels,
+            ", ".join(f"{spec.dtype} {spec.shape}" for spec in opened.inputs()),
+            {},
+            warm_up(self._invoke, warmup_runs),
+            clock(),
+            opened.delegated(),
+            reason,
+        )
+
+    def _classifier(self) -> Model:
+        if self._model is None:
+            assert self._fault
+            raise self._fault
+        return self._model
+
     def invoke(self, num_runs: int | None, seconds: float) -> Samples:
         """Time invoke alone: (runs,), in ns."""
         settle(self._invoke)
@@ -259,15 +298,15 @@ class _Bench:
 
     def whole(self, num_runs: int | None, seconds: float) -> tuple[Samples, Samples]:
         """Time from an image to its labels, whole and by stage: (runs,) and (runs, stages) ns."""
-        totals: list[int] = []
+        model, totals = self._classifier(), list[int]()
         stages: list[Stages] = []
 
         def both() -> None:  # in turns, so that both ways to look at it meet the same machine
-            decode(self._picture, self._model.input)  # which `staged` begins with: as warm for both
+            decode(self._picture, model.input)  # which `staged` begins with: as warm for both
             started = clock_ns()
             self._whole()
             totals.append(clock_ns() - started)
-            stages.append(staged(self._model, self._picture))
+            stages.append(staged(model, self._picture))
 
         settle(self._whole)
         time_runs(both, num_runs=num_runs, seconds=seconds)
@@ -275,15 +314,16 @@ class _Bench:
 
     def paced(self, source: str, fps: float, seconds: float) -> Paced:
         """Classify frames at a rate, in the child. Raises: EdgeError."""
+        model = self._classifier()
         if not source:
             picture = self._picture
             content = picture.read_bytes() if isinstance(picture, Path) else picture
-            return paced(self._model, content, fps, seconds)
+            return paced(model, content, fps, seconds)
         with closing(open_source(source, self._combination.camera, fps)) as frames:
-            return paced(self._model, frames, fps, seconds)
+            return paced(model, frames, fps, seconds)
 
     def stream(self, source: str, seconds: float) -> Streamed:
         ended = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: ended.set())
         camera = self._combination.camera
-        return stream(self._model, source, camera, seconds, ended.is_set)
+        return stream(self._classifier(), source, camera, seconds, ended.is_set)

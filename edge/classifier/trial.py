@@ -226,7 +226,7 @@ def _limit_memory(path: Path) -> None:
 
 def _invoked(path: Path, runtime: str, num_threads: int | None, options: dict[str, Any]) -> Trial:
     """Load a model and invoke it on noise, whatever it is for."""
-    opened, labels = _opened(path, runtime, num_threads or 1, options)
+    opened, labels = open_on_noise(path, runtime, num_threads or 1, options)
     took_ms = _invoke_ms(opened)
     for spec in opened.outputs():
         opened.view(spec)
@@ -240,16 +240,19 @@ def _timed(path: Path, runtime: str, num_threads: int | None, options: dict[str,
     for threads in range(1, (num_threads or 1) + 1):
         if times and time.perf_counter() > until:
             break
-        opened, labels = _opened(path, runtime, threads, options)
+        opened, labels = open_on_noise(path, runtime, threads, options)
         _invoke_ms(opened)  # prepares the kernels
         times.append(_fastest_ms(opened))
     return Trial(labels, opened.runtime, 0, min(times), tuple(times))
 
 
-def _opened(
+def open_on_noise(
     path: Path, runtime: str, num_threads: int, options: dict[str, Any]
 ) -> tuple[OpenInterpreter, tuple[str, ...]]:
-    """Open a model with noise in its inputs, and read its labels."""
+    """Open a model of whatever kind with noise in its inputs, and read its labels.
+
+    Raises: ModelError, RuntimeMissingError.
+    """
     content = read_model(path)
     metadata = read_metadata(content, path)
     opened = open_interpreter(

@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import json
 import os
+import re
 import stat
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -77,6 +78,8 @@ def cameras(context: Context) -> Finding:
         remedy = "rpicam-hello --list-cameras; sudo dmesg | grep -iE 'imx|ov[0-9]|unicam|cfe'"
         return Finding(context.without_camera, f"the check failed ({outcome.reason})", remedy)
     models = json.loads(outcome.said)
+    if not models and (found := _switched_off(context)):
+        return found
     if not models:
         remedy = "power off, seat the cable anew at both ends, then: rpicam-hello --list-cameras"
         return Finding(context.without_camera, "none seen", remedy)
@@ -100,6 +103,35 @@ def capture_devices(context: Context) -> Finding:
     if not found:
         return Finding(NOT_HERE, "none of /dev/video* captures MJPEG or YUYV")
     return Finding(OK, ", ".join(f"{path}: {card}" for path, card in found))
+
+
+CONFIGS = ("boot/firmware/config.txt", "boot/config.txt")  # bookworm's place, and the older one
+
+
+def _switched_off(context: Context) -> Finding | None:
+    """What in config.txt keeps libcamera from seeing a camera; None if nothing does."""
+    for name in CONFIGS:
+        try:
+            text = (context.root / name).read_text(errors="replace")
+        except OSError:
+            continue
+        lines = [line.partition("#")[0].replace(" ", "") for line in text.splitlines()]
+        has_overlay = any(re.match(r"dtoverlay=(imx|ov|arducam|camera)", line) for line in lines)
+        wrong = [line for line in lines if line == "start_x=1"]
+        if not has_overlay:
+            wrong += [line for line in lines if line == "camera_auto_detect=0"]
+        if wrong:
+            found = f"none seen: /{name} has {' and '.join(wrong)}, which hides it from libcamera"
+            edits = "; ".join(
+                "s/^ *camera_auto_detect *= *0/camera_auto_detect=1/"
+                if line.startswith("camera")
+                else "/^ *start_x *= *1/d"
+                for line in wrong
+            )
+            return Finding(
+                context.without_camera, found, f"sudo sed -i '{edits}' /{name} && sudo reboot"
+            )
+    return None
 
 
 def nodes(context: Context) -> Finding:

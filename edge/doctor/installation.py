@@ -18,6 +18,7 @@ from edge.doctor.finding import (
     Finding,
     in_venv,
     is_apts_python,
+    library_remedy,
     pip,
     pip_uninstall,
     try_code,
@@ -71,6 +72,7 @@ def packages(context: Context) -> Finding:
         outcome = try_code(f"import {module}; print({module}.__version__)", IMPORT_TIMEOUT_S)
         remedy = _package_remedy(package, oldest)
         if outcome.reason:
+            remedy = library_remedy(outcome.reason) or remedy
             return Finding(FAULT, f"{package} does not load ({outcome.reason})", remedy)
         if _numbers(outcome.said) < _numbers(oldest):
             too_old = f"{package} {outcome.said} is too old: {oldest} is the oldest that will do"

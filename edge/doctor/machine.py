@@ -77,7 +77,8 @@ def temperature(context: Context) -> Finding:
 
 def disk(context: Context) -> Finding:
     """Whether there is room to write, where the service writes and where the system does."""
-    findings = [judge_disk(*_statvfs(place)) for place in (context.state_folder, context.root)]
+    places = (context.state_folder, context.root, context.root / "tmp")
+    findings = [judge_disk(*_statvfs(place)) for place in places]
     worst = max(findings, key=lambda finding: (OK, WARNING, FAULT).index(finding.status))
     if worst.status == OK:
         return Finding(OK, ", ".join(dict.fromkeys(finding.found for finding in findings)))
@@ -87,6 +88,8 @@ def disk(context: Context) -> Finding:
 def judge_disk(folder: Path, status: os.statvfs_result) -> Finding:
     """Judge a file system by its free space, free names, and whether it takes anything at all."""
     remedy = f"sudo journalctl --vacuum-size=50M; sudo apt clean; sudo du -xhd1 {folder} | sort -h"
+    if folder.name == "tmp":  # often a share of the memory, which nothing else fills
+        remedy = f"sudo du -xhd1 {folder} | sort -h; remove what is not needed, or: sudo reboot"
     free_mb = status.f_bavail * status.f_frsize // MB
     found = f"{free_mb} MB free at {folder}"
     if status.f_flag & os.ST_RDONLY:  # what Linux does to a card that fails
