@@ -252,3 +252,19 @@ def test_a_checkout_on_windows_keeps_its_line_ends() -> None:
         pytest.skip("this is no git checkout")
     assert all(line.endswith(": eol: lf") for line in done.stdout.splitlines())
     assert len(done.stdout.splitlines()) == len(names)
+
+
+TAKEN = re.findall(
+    r"(?m)^ *take (\w+) (\d+) (\S+) '(.+)'$", (DEPLOY / "testbed" / "test-card.sh").read_text()
+)
+
+
+@pytest.mark.parametrize(("name", "count", "document", "heading"), TAKEN)
+def test_the_documents_have_the_commands_that_are_tried_on_a_card(
+    name: str, count: str, document: str, heading: str
+) -> None:
+    """make test-card runs them as they stand; it is run on demand, and documents change daily."""
+    _, found, rest = (DEPLOY.parent / document).read_text().partition(f"\n{heading}")
+    assert found, f"{document} has no {heading}"
+    _, block, *_ = rest.split("```")
+    assert len(block.strip().splitlines()) == int(count), block

@@ -44,7 +44,7 @@ make_payload() {
     git clone --quiet --bare . "$payload/edge-classify.git"
     take commands 4 README.md 'From a blank card'
     take back 2 docs/device.md '## Upgrade, and go back'
-    take pictures 2 docs/device.md '## See the pictures'
+    take pictures 2 docs/device.md '## See the images'
     take backup 3 docs/device.md '## Back up'
     take restore 3 docs/device.md '## Restore'
     take remove 1 docs/device.md '## Remove'
