@@ -69,9 +69,10 @@ not_installed() {
 
 has_picamera2() { is_installed python3-picamera2 || apt-cache show python3-picamera2 >/dev/null 2>&1; }
 
-# apt COMMAND...: without recommends, which would bring a desktop. Its output is in $work/apt.
+# apt COMMAND...: without recommends, which would bring a desktop; rather nothing than to remove what others need. Its output
+# is in $work/apt.
 apt() {
-    DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends -o DPkg::Lock::Timeout=300 \
+    DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-remove --no-install-recommends -o DPkg::Lock::Timeout=300 \
         ${offline:+--no-download} "$@" >"$work/apt" 2>&1 </dev/null
 }
 
