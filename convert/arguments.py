@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from convert.names import AUGMENTATIONS, GROUP_BY, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
-from edge.commands.arguments import MOST_COUNT, count, real, score, seed, whole
+from edge.commands.arguments import MOST_COUNT, Group, count, real, score, seed, whole
 
 FilePath = str | os.PathLike[str]
 
@@ -232,10 +232,9 @@ def _add_lessons(training: argparse._ArgumentGroup) -> None:
     training.add_argument("--resume", action="store_true", help="continue the training in OUT")
 
 
-def add_export(parser: argparse.ArgumentParser) -> None:
-    """Add what describes the files that are made of a training."""
-    export = parser.add_argument_group("files")
-    export.add_argument(
+def add_variants(group: Group) -> None:
+    """Add --quantize and --calibration-photos."""
+    group.add_argument(
         "--quantize",
         dest="variants",
         type=_variants,
@@ -243,13 +242,19 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         metavar="LIST|all",
         help=f"variants to make, of {', '.join(VARIANTS)} (default: float32,int8)",
     )
-    export.add_argument(
+    group.add_argument(
         "--calibration-photos",
         type=whole(*LIMITS["calibration_photos"]),
         default=DEFAULTS["calibration_photos"],
         metavar="N",
         help="training photos that set the int8 ranges (default: 200)",
     )
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Add what describes the files that are made of a training."""
+    export = parser.add_argument_group("files")
+    add_variants(export)
     export.add_argument(
         "--threshold-precision",
         type=score,

@@ -19,6 +19,7 @@ STEPS = {
     "export": "convert, measure and report the training in OUT",
     "evaluate": "measure .tflite files on photos",
     "wrap": "add labels, normalization and golden vectors to a .tflite file made elsewhere",
+    "quantize": "convert a Keras model of your own, and measure the files on photos",
 }
 EXAMPLES = """\
 PHOTOS holds one folder per class, or train/, val/ and test/ with those. Sets that are missing are
@@ -35,6 +36,8 @@ steps (each has --help):
   python -m convert export PHOTOS -o OUT              {export}
   python -m convert evaluate PHOTOS MODEL ...         {evaluate}
   python -m convert wrap MODEL -o OUT                 {wrap}
+  python -m convert quantize MODEL --photos PHOTOS -o OUT
+                                                      {quantize}
 
 examples:
   python -m convert photos -o out                     MobileNetV2, fine-tuned from ImageNet

@@ -33,7 +33,7 @@ def mistakes(scores: Scores, labels: Labels, count: int = MOST_PHOTOS) -> NDArra
 
 
 def answers_png(
-    pixels: Pixels,
+    pixels: Pixels | Sequence[Pixels],
     scores: Scores,
     labels: Labels,
     names: Sequence[str],

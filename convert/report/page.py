@@ -22,12 +22,12 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 def pictures(report: Report) -> dict[str, bytes]:
     """Draw the report's images: the content of a PNG file by its name in OUT.
 
-    mistakes.png is absent if no prediction is wrong, augmentation.png where none was given.
+    mistakes.png is absent if no prediction is wrong, history.png and augmentation.png if there was
+    no training.
     """
     val, names = report.chosen.val, report.labels
     shown = report.val_pixels, val.scores, val.labels, names
     found = {
-        "history.png": plots.history_png(report.history),
         "confusion.png": plots.confusion_png(val.scores, val.labels, names),
         "roc.png": plots.roc_png(val.scores, val.labels, names),
         "reliability.png": plots.reliability_png(
@@ -36,6 +36,8 @@ def pictures(report: Report) -> dict[str, bytes]:
         "predictions.png": examples.answers_png(*shown, examples.sample(val.labels)),
         "variants.png": plots.variants_png(report.variants, report.chosen, report.keras_accuracy),
     }
+    if report.history:
+        found["history.png"] = plots.history_png(report.history)
     wrong = examples.mistakes(val.scores, val.labels)
     if len(wrong):
         found["mistakes.png"] = examples.answers_png(*shown, wrong)
@@ -66,7 +68,7 @@ def report_html(report: Report, pictures: Mapping[str, bytes]) -> bytes:
         "Size, latency, accuracy": picture("variants.png", _variants_alt),
         "Labels": _paragraph(tables.few_labels(report, "with the lowest F1 on val"))
         + _table(f"Figures of {report.chosen.name}, by label", tables.class_rows(report)),
-        "Network": _code(report.summary, "model.summary()"),
+        "Network": _code(report.summary, "model.summary()") if report.summary else "",
         "Photos": _photos(report),
         "Command": _code(report.command, "the command") + _config(report),
     }
@@ -126,9 +128,10 @@ def _notes(report: Report) -> str:
         for v in report.variants
         if v.worst_layers
     ]
+    original = [f"By {report.original}: {report.keras_accuracy} on val."] if report.original else []
     notes = [
         tables.float_words(report),
-        f"The Keras model: {report.keras_accuracy} on val.",
+        *original,
         *report.failures,
         *layers,
         "Accuracy is that of the top category, before any threshold, measured by edge on the files "

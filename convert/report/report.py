@@ -66,11 +66,12 @@ class Report:
     chosen: Variant
     reason: str
     threshold: Threshold  # of the chosen variant's scores on val
-    val_pixels: Pixels  # (num_val, h, w, 3), in the order of val
+    val_pixels: Pixels | Sequence[Pixels]  # (num_val, h, w, 3), in the order of val
     val_names: tuple[str, ...] = ()  # of the val photos, label/file; in report.html only
     augmentation_png: bytes | None = None
     worth: str = ""  # what the held-out photos are, in words
     left_out: tuple[str, ...] = ()  # a line for each reason to leave photos out
+    original: str = "the Keras model"  # what the files were made of; "" compares with nothing
 
     @property
     def verdict(self) -> Verdict:

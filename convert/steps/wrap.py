@@ -1,61 +1,93 @@
-"""python -m convert wrap: add metadata to a model made elsewhere."""
+"""python -m convert wrap: add metadata to a model made elsewhere, and measure it on photos."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import tempfile
+import json
 from pathlib import Path
 from typing import Any
 
+from convert.arguments import DEFAULTS
 from convert.errors import ConversionError
 from convert.files import write
-from convert.tflite.embed import embed
-from convert.tflite.verify import golden_vectors
-from edge import __version__
+from convert.report.page import pictures, report_html
+from convert.report.report import Report, card_json
+from convert.tflite import elsewhere
+from convert.tflite.alter import with_input_size, with_output
+from convert.tflite.elsewhere import Draft
 from edge.classifier.inputs import has_dynamic_size
 from edge.classifier.known import ensure_sound
 from edge.classifier.model import Model, read_model
-from edge.commands.arguments import add_fact_arguments, facts
-from edge.image.preprocess import PREPROCESSING_VERSION, Framing, InputSpec, Normalization
-from edge.names import EDGE_JSON_SCHEMA
+from edge.commands.arguments import add_fact_arguments, facts, score
+from edge.image.preprocess import Framing, InputSpec, Normalization
 
 NAME = "convert wrap"
 FRAMINGS = {"stretch": "squash", "crop": "crop", "pad": "pad"}
-# What others' files become .tflite files by.
+QUANTIZE = "python -m convert quantize FILE --photos PHOTOS -o OUT"
+TORCH = "litert_torch.convert(model.eval(), (torch.rand(1, 3, 224, 224),)).export('model.tflite')"
+# How other tools' files become .tflite files.
 OTHERS = {
-    ".onnx": "onnx2tf -i FILE (pip install onnx2tf)",
-    ".pt": "ai-edge-torch, in Python (pip install ai-edge-torch)",
-    ".pth": "ai-edge-torch, in Python (pip install ai-edge-torch)",
-    ".keras": "tf.lite.TFLiteConverter.from_keras_model",
-    ".h5": "tf.lite.TFLiteConverter.from_keras_model",
+    ".onnx": "convert it first: pip install onnx2tf, then onnx2tf -i FILE",
+    ".pt": f"convert it first, in Python: pip install litert-torch, then {TORCH}",
+    ".pth": f"convert it first, in Python: pip install litert-torch, then {TORCH}",
+    ".keras": f"give it to: {QUANTIZE}",
+    ".h5": f"give it to: {QUANTIZE}",
+    ".pb": f"give its SavedModel's folder to: {QUANTIZE}",
 }
+KEPT = ("network", "variant", "data", "threshold", "temperature")  # of a file of ours
 DESCRIPTION = (
-    "Add labels, normalization, framing and golden vectors to a copy of a .tflite classifier."
+    "Add labels, normalization, framing and golden vectors to a copy of a .tflite classifier, and "
+    "measure it on photos."
 )
 EXAMPLES = """\
-OUT carries labels, normalization, framing and golden vectors, by the installed runtimes. From then
-on every command takes it without an option, and other readers of TFLite metadata know its labels.
+OUT carries labels, normalization, framing and golden vectors, computed by the installed runtimes.
+Every command then takes it without an option, and other readers of TFLite metadata know its labels.
+Of several outputs it keeps the one with the scores; a dynamic input gets a size.
+
+With --photos (one folder per class, named as the labels) it is measured: temperature and threshold
+are chosen on most of the photos, and the accuracy on the others is measured once. OUT then carries
+these too. The report and the card are written beside it: OUT-report.html, OUT.json.
 
 examples:
   python -m convert wrap model_unquant.tflite --labels labels.txt -o mine.tflite
-  python -m convert wrap float.tflite --labels names.json --normalize '[0,1]' -o mine.tflite
+  python -m convert wrap float.tflite --labels names.json --normalize '[0,1]' \\
+      --photos photos/ -o mine.tflite
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of wrap, and its help text."""
+    """Add the options of wrap, and what its help says."""
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .tflite classifier")
     add_fact_arguments(parser)
+    add_measuring_arguments(parser)
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="OUT", help="the file to write"
+    )
+
+
+def add_measuring_arguments(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Add --framing, --photos and --threshold-precision."""
     parser.add_argument(
         "--framing",
         choices=FRAMINGS,
         help="how an image is brought to the input's size (default: the maker's, else stretch)",
     )
     parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="OUT", help="the file that is written"
+        "--photos",
+        type=Path,
+        required=required,
+        metavar="PHOTOS",
+        help="measure it on these photos: one folder per class, named as the labels",
+    )
+    parser.add_argument(
+        "--threshold-precision",
+        type=score,
+        default=DEFAULTS["threshold_precision"],
+        metavar="P",
+        help="precision of every label above the threshold (default: %(default)s)",
     )
 
 
@@ -64,68 +96,102 @@ def main(args: argparse.Namespace) -> int:
     options = facts(args)
     if args.framing:
         options["framing"] = Framing(FRAMINGS[args.framing])
-    count = wrap(args.model, args.out, options)
-    print(f"{args.out}: {count} labels")
+    draft = draft_of(args.model, options)
+    if args.photos is None:
+        draft = draft.verified()
+        write(args.out, draft.embedded())
+        print(f"{args.out}: {len(draft.labels)} labels")
+        return 0
+    report, content = measured(draft, args.photos, args.out.name, args.threshold_precision)
+    write(args.out, content)
+    beside = args.out.with_suffix("")
+    write(Path(f"{beside}-report.html"), report_html(report, pictures(report)))
+    write(Path(f"{beside}.json"), (json.dumps(card_json(report), indent=2) + "\n").encode())
+    print(f"{args.out}: {len(draft.labels)} labels; {summary(report)}")
     return 0
 
 
-def wrap(path: Path, out: Path, options: dict[str, Any]) -> int:
-    """Write a copy of a model with the given metadata; return the number of labels.
+def summary(report: Report) -> str:
+    """Say in a clause what a file is worth."""
+    chosen = report.chosen
+    assert chosen.test is not None
+    return (
+        f"accuracy {chosen.test.accuracy} on test, {chosen.val.accuracy} on the photos that "
+        f"temperature {report.temperature:.2f} and threshold {report.threshold.value:.3f} were "
+        f"chosen on; {report.sentence}"
+    )
 
-    Args: the model; where to write; what Model takes beside a path.
 
-    Raises: ModelError, ConversionError, OutputError, RuntimeMissingError.
+def draft_of(path: Path, options: dict[str, Any]) -> Draft:
+    """Collect what a copy of a model is to say of itself.
+
+    Args:
+        path: of the model.
+        options: what Model takes beside a path.
+
+    Raises: ModelError, ConversionError, RuntimeMissingError.
     """
     if way := OTHERS.get(path.suffix.lower()):
-        raise ConversionError(path, "is no .tflite file", f"convert it first: {way}")
+        raise ConversionError(path, "is no .tflite file", way)
     ensure_sound(path, input_size=options.get("input_size"))
     content = read_model(path)
     with Model(path, **options) as model:
-        graph = model.metadata.graph
-        _check(model)
-        labels, spec = model.labels, model.input
-        told: dict[str, Any] = {
-            "schema": EDGE_JSON_SCHEMA,
-            "edge_classify": __version__,
-            "wrapped_sha256": hashlib.sha256(content).hexdigest(),
-            "labels": list(labels),
-            "preprocessing": {
-                "version": PREPROCESSING_VERSION,
-                "resize": spec.framing.resize,
-                "filter": spec.framing.filter,
+        own = model.metadata.edge
+        if not own and not model.metadata.labels and all(map(str.isdecimal, model.labels)):
+            raise ConversionError(path, "has no labels", "give its labels: --labels FILE")
+        return Draft(
+            name=path.stem,
+            variant=str(own.get("variant", "wrapped")),
+            content=_altered(model, content),
+            labels=model.labels,
+            normalization=model.input.normalization or as_they_are(model.input),
+            framing=model.input.framing,
+            facts={
+                **{name: own[name] for name in KEPT if name in own},
+                "preprocessing": _trained(own),
+                "wrapped_sha256": hashlib.sha256(content).hexdigest(),
             },
-            "operators": [list(operator) for operator in graph.operators],
-        }
-    rule = spec.normalization or as_they_are(spec)
-
-    def embedded(edge: dict[str, Any]) -> bytes:
-        return embed(content, name=path.stem, labels=labels, normalization=rule, edge=edge)
-
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "draft.tflite"
-        draft.write_bytes(embedded(told))
-        golden = golden_vectors(draft)
-    if golden.crashes or not golden.runtimes:
-        fault = golden.crashes[0] if golden.crashes else "runs on no installed runtime"
-        raise ConversionError(path, fault, "use another model")
-    told |= {"golden": golden.as_dict(), "runtimes": list(golden.runtimes)}
-    write(out, embedded(told))
-    return len(labels)
-
-
-def _check(model: Model) -> None:
-    """Reject options that a file's metadata cannot hold. Raises: ConversionError."""
-    graph = model.metadata.graph
-    if any(has_dynamic_size(tensor.shape) for tensor in graph.inputs):
-        fault = "has an input without a size of its own, which the file could not keep"
-        raise ConversionError(model.path, fault, "convert it again with a fixed size")
-    if len(graph.outputs) != 1:
-        fault = (
-            f"has {len(graph.outputs)} outputs, and the metadata cannot name the one that is meant"
         )
-        raise ConversionError(model.path, fault, "convert it again with the scores alone")
-    if not model.metadata.labels and all(label.isdecimal() for label in model.labels):
-        raise ConversionError(model.path, "has no labels", "give its labels: --labels FILE")
+
+
+def _trained(own: dict[str, Any]) -> dict[str, Any]:
+    """Under which version of the preprocessing a model of ours was trained, if another."""
+    before = own.get("preprocessing", {})
+    trained = before.get("trained_version", before.get("version"))
+    return {} if trained is None else {"trained_version": trained}
+
+
+def _altered(model: Model, content: bytes) -> bytes:
+    """Return the model with one output, and an input of a fixed size."""
+    graph = model.metadata.graph
+    if len(graph.outputs) > 1:
+        content = with_output(content, model.output.index)
+    if any(has_dynamic_size(tensor.shape) for tensor in graph.inputs):
+        content = with_input_size(content, model.input.size)
+    return content
+
+
+def measured(draft: Draft, folder: Path, file: str, precision: float) -> tuple[Report, bytes]:
+    """Measure a wrapped model on photos; return the report, and the file's content."""
+    dataset = elsewhere.labelled_photos(folder, draft.labels)
+    val = (*dataset.train, *dataset.val)  # nothing was trained here: all may be chosen on
+    before = draft.verified().evaluated(val, "val").scores
+    found = elsewhere.measured(elsewhere.tempered_draft(draft, before, val), val, precision)
+    found = elsewhere.finished(found, dataset.test)
+    variant = elsewhere.variant_of(found, file, None)
+    with found.draft.file() as path, Model(path) as model:
+        size = model.input.size
+    report = elsewhere.report_of(
+        found,
+        [variant],
+        dataset,
+        val,
+        before,
+        command=f"python -m convert wrap MODEL --photos PHOTOS -o {file}",
+        reason=f"ship {file}",
+        size=size,
+    )
+    return report, found.draft.embedded()
 
 
 def as_they_are(spec: InputSpec) -> Normalization:

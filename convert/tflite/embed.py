@@ -54,13 +54,18 @@ def embed(
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     _set_metadata(model, _description(name, normalization))
-    builder = _AlignedBuilder(len(content) + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
     files = {
         LABELS_TXT: "".join(f"{one_line(label)}\n" for label in labels),
         EDGE_JSON: _fact_by_fact(edge),
     }
-    return _with_files(bytes(builder.Output()), files)
+    return _with_files(packed(model, len(content)), files)
+
+
+def packed(model: Any, size: int) -> bytes:
+    """Return the flatbuffer of a model (schema.ModelT), which had so many bytes before."""
+    builder = _AlignedBuilder(size + 4096)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def _fact_by_fact(edge: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ def add_model_arguments(group: Group) -> None:
     add_fact_arguments(group)
 
 
-def add_fact_arguments(group: Group) -> None:
+def add_fact_arguments(group: Group, *, output: bool = True) -> None:
     """Add --labels, --normalize, --output and --input-size: facts that a model file lacks."""
     group.add_argument(
         "--labels",
@@ -49,11 +49,12 @@ def add_fact_arguments(group: Group) -> None:
         "or '[0,1]'; MEAN,STD or MEAN,MEAN,MEAN/STD,STD,STD per channel for (pixel - MEAN) / "
         "STD; or imagenet (PyTorch's)",
     )
-    group.add_argument(
-        "--output",
-        metavar="NAME|INDEX",
-        help="output that holds the scores, if there are several (default: detected)",
-    )
+    if output:
+        group.add_argument(
+            "--output",
+            metavar="NAME|INDEX",
+            help="output that holds the scores, if there are several (default: detected)",
+        )
     group.add_argument(
         "--input-size",
         type=input_size,
