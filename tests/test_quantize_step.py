@@ -78,7 +78,7 @@ def test_what_cannot_be_quantized_is_one_line(own: Path, tmp_path: Path) -> None
         (tmp_path / "model.tflite", (), "use python -m convert wrap model.tflite"),
         (tmp_path / "absent.keras", (), "no such file or folder"),
         (tmp_path / "model.keras", (), "is no Keras model that can be loaded"),
-        (own / "logits", (), "does not say what it wants of pixels; give --normalize"),
+        (own / "logits", (), "has no known normalization of pixels; give --normalize"),
         (own / "rescaling.keras", ("--labels", tmp_path / "labels.txt"), "3 scores for 4 labels"),
     ):
         out = tmp_path / "out"

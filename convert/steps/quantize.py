@@ -44,8 +44,8 @@ train. The int8 ranges are set by photos of train, temperature, threshold and th
 are chosen on val, and that file is measured once on test. Photos that the model was trained on make
 the figures too optimistic: give val/ and test/ that it has not seen.
 
-Labels are the folders' names in alphabetical order, as Keras has them, unless --labels says
-otherwise. OUT gets a .tflite file per variant, report.html and card.json.
+Labels are the folders' names in alphabetical order, as Keras has them, unless --labels gives
+others. OUT gets a .tflite file per variant, report.html and card.json.
 
 examples:
   python -m convert quantize model.keras --photos photos/ -o out
@@ -67,7 +67,7 @@ class Job:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of quantize, and what its help says."""
+    """Add the options of quantize, and its help text."""
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument(
         "model", type=Path, metavar="MODEL", help="a .keras or .h5 file, or a SavedModel's folder"

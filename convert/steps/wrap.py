@@ -57,7 +57,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of wrap, and what its help says."""
+    """Add the options of wrap, and its help text."""
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .tflite classifier")
@@ -112,7 +112,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def summary(report: Report) -> str:
-    """Say in a clause what a file is worth."""
+    """Return accuracy, temperature, threshold and verdict in one line."""
     chosen = report.chosen
     assert chosen.test is not None
     return (
@@ -123,7 +123,7 @@ def summary(report: Report) -> str:
 
 
 def draft_of(path: Path, options: dict[str, Any]) -> Draft:
-    """Collect what a copy of a model is to say of itself.
+    """Collect the metadata of a copy of a model.
 
     Args:
         path: of the model.

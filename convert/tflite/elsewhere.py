@@ -47,7 +47,7 @@ DRAWN = "a share of PHOTOS, too optimistic if the model was trained on these"
 
 @dataclass(frozen=True)
 class Draft:
-    """A .tflite file, and what it is to say of itself."""
+    """A .tflite file, and the metadata that it gets."""
 
     name: str  # of the model, for people
     variant: str  # a key of convert.names.VARIANTS, or "wrapped"
@@ -180,7 +180,7 @@ def measured(draft: Draft, val: Sequence[Photo], precision: float) -> MeasuredDr
 
 
 def finished(made: MeasuredDraft, test: Sequence[Photo]) -> MeasuredDraft:
-    """Measure on test what was chosen, and let the file say what it is worth."""
+    """Measure on test what was chosen, and write the accuracies into the metadata."""
     found = made.draft.evaluated(test, "test")
     accuracies = {"val": accuracy_json(made.val.accuracy), "test": accuracy_json(found.accuracy)}
     draft = made.draft.telling(accuracy=accuracies)

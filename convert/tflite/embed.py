@@ -62,7 +62,7 @@ def embed(
 
 
 def packed(model: Any, size: int) -> bytes:
-    """Return the flatbuffer of a model (schema.ModelT), which had so many bytes before."""
+    """Return the flatbuffer of a model (schema.ModelT); `size` is a guess in bytes."""
     builder = _AlignedBuilder(size + 4096)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -26,7 +26,7 @@ RESCALING = ("Rescaling", "Normalization", "TFOpLambda", "TrueDivide", "Subtract
 
 
 class Network:
-    """A network of somebody's, of pixels: (1, h, w, 3) float32, 0..255.
+    """A network that takes pixels: (1, h, w, 3) float32, 0..255.
 
     Attributes: `size`, (height, width) of its input; `summary`, text; `is_keras`.
     """
@@ -49,7 +49,7 @@ class Network:
         if rule is None and not (self.is_keras and _rescales(self.summary)):
             remedy = "give --normalize: '[0,255]' if it rescales pixels itself, '[-1,1]', '[0,1]' "
             remedy += "or imagenet"
-            raise ConversionError(path, "does not say what it wants of pixels", remedy)
+            raise ConversionError(path, "has no known normalization of pixels", remedy)
         self._rule = rule or AS_THEY_ARE
         self.size = _size(path, shape, size)
         self._ends_in: str = ""
