@@ -21,6 +21,7 @@ STEPS = {
     "wrap": "add labels, normalization and golden vectors to a .tflite file made elsewhere",
     "quantize": "convert a Keras model of your own, and measure the files on photos",
 }
+POSITIONAL = {"preview": "PHOTO|PHOTOS", "evaluate": "PHOTOS MODEL ...", "wrap": "MODEL -o OUT"}
 EXAMPLES = """\
 PHOTOS holds one folder per class, or train/, val/ and test/ with those. Sets that are missing are
 split from train: 15 % for validation, 15 % for test. Hidden and system folders are ignored.
@@ -58,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
 def _step(step: str, argv: Sequence[str]) -> int:
     parser = Parser(
         prog=f"python -m convert {step}".strip(),
+        usage=f"%(prog)s [options] {POSITIONAL.get(step, 'PHOTOS')}",
         description=STEPS[step].capitalize() + "."
         if step
         else "Train an image classifier on a folder of photos and make .tflite files of it.",

@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=NAME,
+        usage="%(prog)s [options]",
         description="Classify a stream of frames by a TFLite image classifier.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -74,6 +74,7 @@ def _option(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=NAME,
+        usage="%(prog)s [options] [MODEL ...]",
         description="Measure the latency of TFLite models on this machine.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
