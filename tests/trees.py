@@ -21,7 +21,7 @@ def lay_out(root: Path, files: dict[str, str]) -> Path:
 
 
 def raspberry_pi(root: Path, number: int, **changed: str) -> Path:
-    """A Raspberry Pi 3, 4 or 5 with Raspberry Pi OS; `changed` names facts that differ."""
+    """A Raspberry Pi Zero 2, 3, 4 or 5 with its system; `changed` names facts that differ."""
     facts = _FACTS[number] | {"celsius": "48.3", "governor": "ondemand", "cgroups": "cpu io pids"}
     facts |= changed
     files = {
@@ -45,7 +45,14 @@ def raspberry_pi(root: Path, number: int, **changed: str) -> Path:
     return lay_out(root, files)
 
 
+ZERO_2 = 2
 _FACTS = {
+    ZERO_2: {
+        "model": "Raspberry Pi Zero 2 W Rev 1.0",
+        "memory_kb": "436684",
+        "max_khz": "1000000",
+        "zone": "cpu-thermal",
+    },
     3: {
         "model": "Raspberry Pi 3 Model B Plus Rev 1.3",
         "memory_kb": "948304",
