@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-l
 IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick coverage lint test-arm-quick test-arm test-service test-power test-card test-camera test-ha test-web test-mqtt soak fuzz docs benchmark instrument release sample clean
+.PHONY: help demo test test-quick coverage lint test-arm-quick test-arm test-service test-power test-card test-camera test-ha test-web test-mqtt test-sources soak fuzz docs benchmark instrument release sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -65,6 +65,9 @@ test-web: $(VENV)/ready  ## the live page in a browser, its server and metrics (
 
 test-mqtt: $(VENV)/ready  ## events and states at a real broker, over passwords, TLS and restarts (Debian's mosquitto, mosquitto-clients)
 	EDGE_MQTT_REQUIRED=1 $(BIN)/python -m pytest tests/test_mqtt.py tests/test_doctor_network.py
+
+test-sources: $(VENV)/ready  ## network cameras and video files by the figures, FULL=1 for 200 reconnects and an hour (Debian's gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-ugly)
+	$(BIN)/python benchmarks/sources.py $(if $(FULL),,--quick)
 
 soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all around it goes wrong
 	$(BIN)/python tests/soak.py --frames 200000 --minutes 60 --csv soak.csv

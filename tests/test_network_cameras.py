@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from brokers import required
+from live import HOTDOG, watching
 from PIL import Image
 
 from edge.errors import EdgeError
@@ -316,6 +317,16 @@ def test_closing_ends_the_thread(pages: str) -> None:
     while readers := [one for one in threading.enumerate() if "_read" in one.name]:
         assert time.monotonic() < until, readers
         time.sleep(0.05)
+
+
+def test_the_services_own_stream_is_a_source(tmp_path: Path) -> None:
+    with watching(tmp_path, HOTDOG, "--fps", 5) as service:
+        frames = frames_of(camera(f"http://127.0.0.1:{service.port}/stream.mjpg"), 3)
+    with Image.open(HOTDOG) as image:
+        aspect = image.width / image.height
+    for frame in frames:
+        height, width, _ = read_image(frame.picture).shape
+        assert width / height == pytest.approx(aspect, rel=0.02)
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
