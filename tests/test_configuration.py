@@ -13,7 +13,9 @@ import pytest
 from edge.commands.keys import HELP, printed
 from edge.commands.watch import _parser
 from edge.errors import ConfigurationError, EdgeError
-from edge.service.configuration import KEYS, Configuration, build, of_text, read
+from edge.service.configuration import KEYS, SECTIONS, Configuration, build, of_text, read
+from edge.service.intake.motion import MotionSettings
+from edge.service.intake.schedule import ScheduleSettings
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.process.pace import PaceSettings
 from edge.service.sinks.results import ResultsSettings
@@ -58,6 +60,8 @@ EVERYTHING = Configuration(
         password_file="/etc/camera-password",
         transport="udp",
     ),
+    schedule=ScheduleSettings(("07:00-08:00",), ("mon",), 52.5, -13.4),
+    motion=MotionSettings(True, 20.0, 0.5, 0.0, 5.5, 2.0),
     steady=SteadySettings(smoothing=1.0, enter=0.9, leave=0.2, frames=1, hold_s=0.0),
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
     results=ResultsSettings("results.jsonl", 1e6, 0),
@@ -140,7 +144,7 @@ def test_what_is_printed_names_and_explains_every_key() -> None:
 
 
 def flat(table: dict[str, object]) -> list[str]:
-    sections = ("camera", "steady", "snapshots", "results", "web", "mqtt")
+    sections = SECTIONS
     return [
         inner
         for name, value in table.items()

@@ -20,7 +20,9 @@ from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import Configuration
 from edge.service.control import KEEP, Control
 from edge.service.health import Vitals
-from edge.service.intake.gate import Rest
+from edge.service.intake.gate import Gated, Rest
+from edge.service.intake.motion import Moving
+from edge.service.intake.schedule import Schedule
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sighting import Sink
@@ -174,9 +176,28 @@ def commands_of(
     return Control(path, ask=ask, labels=lambda: models.model.labels, report=say)
 
 
-def rest_of(control: Control) -> Rest | None:
-    """Why it is not to look now."""
-    return Rest("paused", "paused by a command") if control.paused else None
+def rests(configuration: Configuration, control: Control) -> Callable[[], Rest | None]:
+    """Return what gives the reason for which no frame is to be classified now."""
+    schedule = Schedule(configuration.schedule)
+
+    def rest() -> Rest | None:
+        return Rest("paused", "paused by a command") if control.paused else schedule.rest()
+
+    return rest
+
+
+def gated(
+    configuration: Configuration, control: Control, rest: Callable[[], Rest | None]
+) -> Source:
+    """The source, with all that decides which of its frames are classified."""
+
+    def opened() -> Source:
+        source = open_source(configuration)
+        if not configuration.motion.on:
+            return source
+        return Moving(source, configuration.motion, control.sleep, lambda: control.wants_now)
+
+    return Gated(opened, rest, control.sleep)
 
 
 def _dataset(settings: WebSettings) -> Dataset:

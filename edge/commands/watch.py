@@ -20,10 +20,10 @@ from edge.commands.service import (
     Service,
     commands_of,
     forget,
+    gated,
     load_model,
     make_sinks,
-    open_source,
-    rest_of,
+    rests,
     say,
     tell_folders,
 )
@@ -31,7 +31,6 @@ from edge.commands.watch_check import check
 from edge.service.configuration import KEYS, Configuration, Key, build, of_text, read
 from edge.service.delivery import Delivery
 from edge.service.health import Watched, vital_signs
-from edge.service.intake.gate import Gated, Rest
 from edge.service.process.guard import MemoryGuard
 from edge.service.process.pace import Pace
 from edge.service.process.systemd import Notifier
@@ -182,11 +181,8 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
             sleep=control.sleep,
             hurry=lambda: control.wants_now,
         )
-
-        def rest() -> Rest | None:
-            return rest_of(control)
-
-        source = Watched(Gated(lambda: open_source(configuration), rest, control.sleep))
+        rest = rests(configuration, control)
+        source = Watched(gated(configuration, control, rest))
         rules = Rules(configuration.steady, configuration.threshold, control)
         vitals = vital_signs(source, pace, models, sinks, unreadable, rest)
         service = Service(vitals, models, rules, control)

@@ -105,6 +105,9 @@ def check_extras(configuration: Configuration) -> None:
         configuration.web.token()
         with needing("web"):
             import_module("edge.service.web.sink")
+    if configuration.schedule.has_sun:
+        with needing("sun"):
+            import_module("astral")
     if configuration.mqtt.url:
         configuration.mqtt.password()
         with needing("mqtt"):

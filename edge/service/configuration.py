@@ -20,6 +20,8 @@ from edge.classifier.facts import facts
 from edge.errors import ConfigurationError, EdgeError, checked
 from edge.image.framing import Framing
 from edge.names import RUNTIMES
+from edge.service.intake.motion import MotionSettings
+from edge.service.intake.schedule import ScheduleSettings
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.process.pace import PaceSettings
 from edge.service.sinks.folders import Folder
@@ -59,6 +61,8 @@ class Configuration:
     max_temperature: float = 80.0
     max_memory_mb: int = 400
     camera: CameraSettings = field(default_factory=CameraSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
     steady: SteadySettings = field(default_factory=SteadySettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     results: ResultsSettings = field(default_factory=ResultsSettings)

@@ -85,6 +85,8 @@ class Clip:
 class ClipSource(Source):
     """A video file as a service's source; its rate makes it last as long as it did."""
 
+    goes_on = True
+
     def __init__(self, path: Path, sampling: Sampling, *, repeat: bool = False) -> None:
         """Args: the file, which frames, whether to begin again at the end, for ever."""
         self._path, self._sampling, self._repeat = path, sampling, repeat
