@@ -113,8 +113,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--group-by",
         choices=GROUP_BY,
         default=DEFAULTS["group_by"],
-        help="what a split keeps in one set: near-duplicates, copies by their names, folders of a "
-        "class and bursts (auto), one of these, or only equal files (none) (default: auto)",
+        help="photos that stay in the same set: auto (near-duplicates, copies by name, folders of "
+        "a class, bursts), folder, name or time alone, or none (equal files only) (default: auto)",
     )
     parser.add_argument(
         "--strict",
@@ -169,7 +169,7 @@ def _add_recipe(training: argparse._ArgumentGroup) -> None:
     training.add_argument(
         "--recipe",
         choices=RECIPE_NAMES,
-        help="scratch, fine-tune (head first), or tutorial (5 epochs of 50 steps, RMSprop); "
+        help="scratch, fine-tune (head first), or tutorial (5 epochs of 50 steps, RMSprop) "
         "(default: depends on the network)",
     )
     for flag, what in (
@@ -247,7 +247,7 @@ def add_variants(group: Group) -> None:
         type=whole(*LIMITS["calibration_photos"]),
         default=DEFAULTS["calibration_photos"],
         metavar="N",
-        help="training photos that set the int8 ranges (default: 200)",
+        help="number of training photos that calibrate int8 (default: 200)",
     )
 
 

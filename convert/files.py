@@ -130,7 +130,7 @@ def _locked(out: Path) -> Iterator[TextIO]:
             lock = path.open("a+")
         except OSError as error:
             fault = f"cannot be written ({error.strerror})"
-            raise OutputError(out, fault, "change its rights, or give another -o") from error
+            raise OutputError(out, fault, "change its permissions, or give another -o") from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -43,6 +43,7 @@ WORDS = {
     r"best category": "top label",
     r"(?:best|next) to the same": "near-duplicate",
     r"pictures?": "image",
+    r"(?:its|the user.s) rights": "permissions",
     r"which is asked for": "requested",
 }
 _WORDS = "|".join(f"({word})" for word in WORDS).replace(" ", r"[\s#]+")

@@ -261,7 +261,7 @@ def test_a_full_disk_is_one_line_and_exit_1(model_path: Path, photo_folder: Path
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert done.stderr == (
-        "edge-classify: output: No space left on device; check its rights and the free space\n"
+        "edge-classify: output: No space left on device; check its permissions and the free space\n"
     )
 
 

@@ -98,7 +98,7 @@ def read_splits(path: Path) -> dict[str, str] | None:
         return None
     except OSError as error:
         raise DatasetError(
-            path, f"cannot be read ({error.strerror})", "change its rights"
+            path, f"cannot be read ({error.strerror})", "change its permissions"
         ) from error
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     sets = {row.get("sha256") or "": row.get("set") or "" for row in rows}

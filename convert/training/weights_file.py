@@ -21,7 +21,7 @@ def check_file(path: Path) -> None:
             head = file.read(8)
     except OSError as error:
         raise WeightsError(
-            path, f"cannot be read ({error.strerror})", "change its rights"
+            path, f"cannot be read ({error.strerror})", "change its permissions"
         ) from error
     if not head.startswith(_SIGNATURES[path.suffix]):
         raise WeightsError(path, "is damaged, or no HDF5 file", "copy it again")

@@ -73,5 +73,5 @@ def _here(runtime: str) -> str:
 def _is_file(mark: Path) -> bool:
     try:
         return mark.is_file()
-    except OSError:  # a folder without rights
+    except OSError:  # a folder without permissions
         return False

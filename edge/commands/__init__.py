@@ -75,9 +75,9 @@ def run(command: Callable[[], int], name: str) -> int:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # a full disk, a folder without rights
+    except OSError as error:  # a full disk, a folder without permissions
         subject, fault = error.filename or "output", error.strerror or str(error)
-        complain(name, EdgeError(subject, fault, "check its rights and the free space"))
+        complain(name, EdgeError(subject, fault, "check its permissions and the free space"))
         return 1
 
 

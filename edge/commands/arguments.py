@@ -112,14 +112,14 @@ def add_runtime_arguments(parser: Group, *, several_threads: bool = False) -> No
         "--threads",
         type=threads_list if several_threads else num_threads,
         metavar="N,N|auto" if several_threads else "N|auto",
-        help="threads of one invoke (default: auto, one a core up to 4"
-        + (")" if several_threads else "; for many images measured, once)"),
+        help="threads of one invoke (default: auto, "
+        + ("one per core, up to 4)" if several_threads else "as measured here, else one per core)"),
     )
     parser.add_argument(
         "--runtime",
         choices=("auto", *RUNTIMES),
         default="auto",
-        help="TFLite runtime to use (default: auto, the first that is installed)",
+        help="TFLite runtime to use (default: auto, the fastest measured here)",
     )
     parser.add_argument(
         "-v",

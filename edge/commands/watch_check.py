@@ -95,7 +95,7 @@ def check_source(configuration: Configuration) -> None:
             ) from error
         if not isinstance(error, FileNotFoundError):
             fault = f"cannot be read ({error.strerror})"
-            raise SourceError(path, fault, f"change its rights: ls -ld {place}") from error
+            raise SourceError(path, fault, f"change its permissions: ls -ld {place}") from error
         say(f"{path}: no such file or folder; the service will wait for it")
 
 

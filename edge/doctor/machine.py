@@ -69,7 +69,7 @@ def temperature(context: Context) -> Finding:
     """Whether the processor is too hot to go on at full speed."""
     celsius = board.temperature(context.root)
     if celsius is None:
-        return Finding(NOT_HERE, "no thermal zone of a processor")
+        return Finding(NOT_HERE, "no sensor for the processor's temperature")
     if celsius >= HOT_CELSIUS:
         return Finding(WARNING, f"{celsius:.0f} Celsius", "fit a heat sink or a fan")
     return Finding(OK, f"{celsius:.0f} Celsius")

@@ -113,14 +113,14 @@ def operators(context: Context) -> Finding:
         elif package in fault:
             refused.append(fault)
         elif fault:
-            return Finding(NOT_HERE, "the model itself is at fault")
+            return Finding(NOT_HERE, "not checked: the model does not load")
         elif "runtime" in told:
             known.append(told["runtime"])
             count = told["operators"]
     if not known and not refused:
         return Finding(NOT_HERE, "no runtime is installed")
     if not refused:
-        return Finding(OK, f"all {count} known to {' and '.join(known)}")
+        return Finding(OK, f"all {count} are supported by {' and '.join(known)}")
     if known:  # which is used, unless --runtime names another
         return Finding(WARNING, "; ".join(refused), f"leave --runtime at auto, or {_CONVERT}")
     return Finding(FAULT, "; ".join(refused), f"{runtime_remedy(context)}, or {_CONVERT}")

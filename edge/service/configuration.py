@@ -160,7 +160,7 @@ def read(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
-        raise ConfigurationError(path, fault, "check the path and its rights") from error
+        raise ConfigurationError(path, fault, "check the path and its permissions") from error
     except (ValueError, RecursionError) as error:  # TOML's own is one of the former
         raise ConfigurationError(path, f"is not TOML ({error})", "mend that line") from error
     values = {}

@@ -94,14 +94,14 @@ def closed_nodes(dev: Path = Path("/dev"), patterns: Iterable[str] = NODES) -> I
     """Yield the camera's device nodes that this process may not open."""
     nodes = [node for pattern in patterns for node in sorted(dev.glob(pattern))]
     for name, number in unopened(map(str, nodes)).items():
-        if number in (errno.EACCES, errno.EPERM):  # busy, or gone, is not a matter of rights
+        if number in (errno.EACCES, errno.EPERM):  # busy, or gone, is not a matter of permissions
             yield Path(name)
 
 
 def unopened(nodes: Iterable[str]) -> dict[str, int]:
     """Those of the device nodes that this process cannot open, each with its error's number.
 
-    They are opened for real: the rights of the file do not show what a service's DevicePolicy does.
+    They are opened for real: the file's permissions do not show what a service's DevicePolicy does.
     """
     refused = {}
     for node in nodes:

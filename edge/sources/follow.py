@@ -186,4 +186,4 @@ def _signature(status: os.stat_result) -> Signature:
 def _fault(path: Path, error: OSError) -> SourceError:
     if isinstance(error, FileNotFoundError):
         return SourceError(path, "no such file or folder", "check the path")
-    return SourceError(path, f"cannot be read ({error.strerror})", "change its rights")
+    return SourceError(path, f"cannot be read ({error.strerror})", "change its permissions")

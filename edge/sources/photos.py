@@ -212,7 +212,7 @@ def walk(folder: Path, enter: Callable[[Path], bool]) -> Iterator[Entry | Source
             status = path.stat()
             inner = sorted(path.iterdir(), reverse=True)
         except OSError as error:
-            yield SourceError(path, f"cannot be read ({error.strerror})", "change its rights")
+            yield SourceError(path, f"cannot be read ({error.strerror})", "change its permissions")
             continue
         identity = (status.st_dev, status.st_ino)
         if identity not in above:  # else a link to where we come from

@@ -78,5 +78,5 @@ def _fault(path: Path) -> SourceError | None:
     except SourceError as error:
         return error
     except OSError as error:
-        return SourceError(path, f"cannot be read ({error.strerror})", "change its rights")
+        return SourceError(path, f"cannot be read ({error.strerror})", "change its permissions")
     return None

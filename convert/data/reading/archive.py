@@ -66,7 +66,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DatasetError(path, f"is damaged ({error})", "copy it again") from error
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
-        raise DatasetError(path, fault, "change its rights") from error
+        raise DatasetError(path, fault, "change its permissions") from error
 
 
 def _archives_in(folder: Path) -> list[Path]:

@@ -100,7 +100,7 @@ class Folder:
             errno.ENOENT: f"mkdir -p {self.path}",
             errno.ENOSPC: f"make room: df -h {self.path}",
         }
-        usual = f"check its rights: ls -ld {self.path}"
+        usual = f"check its permissions: ls -ld {self.path}"
         fault = f"{self.key} cannot be written ({reason})"
         return FolderError(self.path, fault, remedies.get(error.errno or 0, usual))
 

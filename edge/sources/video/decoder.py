@@ -325,7 +325,7 @@ _COMMON: list[tuple[type[BaseException], str, str]] = [
 _FILE_FAULTS: list[tuple[type[BaseException], str, str]] = [
     *_COMMON,
     (FileNotFoundError, "no such file", "check the path"),
-    (PermissionError, "cannot be read (Permission denied)", "change its rights"),
+    (PermissionError, "cannot be read (Permission denied)", "change its permissions"),
     (IsADirectoryError, "is a folder", "give a video file"),
     (_E.InvalidDataError, "is no video that can be read, or it is cut off", "copy it again"),
     (EOFError, "holds no frame: it is empty or cut off", "copy it again"),
@@ -338,7 +338,11 @@ _STREAM_FAULTS: list[tuple[type[BaseException], str, str]] = [
         "give the user in the URL, and the password in camera.password_file or "
         "$EDGE_CAMERA_PASSWORD",
     ),
-    (_E.HTTPForbiddenError, "the camera forbids it (403)", "check the user's rights in the camera"),
+    (
+        _E.HTTPForbiddenError,
+        "the camera forbids it (403)",
+        "check the user's permissions in the camera",
+    ),
     (_E.HTTPNotFoundError, "has no such stream (404)", "look up the path in the camera's manual"),
     (_E.HTTPClientError, "the camera rejects the request", "check path and transport"),
     (ConnectionRefusedError, os.strerror(errno.ECONNREFUSED), "check the port; enable RTSP in it"),
