@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +150,22 @@ def test_what_is_no_video_is_one_line(tmp_path: Path, clip: Path) -> None:
     assert "only sound" in fault_of(tmp_path / "sound.mp4")[1]
     assert "no such file" in fault_of(tmp_path / "none.mp4")[1]
     assert "no frame after 60 s" in fault_of(clip, start_s=60.0)[1]
+
+
+def test_a_hostile_size_takes_no_memory(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "m.avi", codec="mjpeg", pix_fmt="yuvj420p")
+    head, size = bytes([0xFF, 0xC0, 0, 17, 8]), struct.pack(">HH", 120, 160)
+    content = path.read_bytes()
+    assert content.count(head + size) == 30
+    huge = tmp_path / "huge.avi"
+    huge.write_bytes(content.replace(head + size, head + struct.pack(">HH", 20_000, 20_000)))
+    assert "no frame that can be decoded" in fault_of(huge)[1]
+
+
+def test_a_name_is_never_a_protocol_or_a_pattern(tmp_path: Path, clip: Path) -> None:
+    odd = tmp_path / "a:b %03d.mp4"
+    odd.write_bytes(clip.read_bytes())
+    assert len(frames_of(odd)) == 3
 
 
 def test_a_video_that_is_cut_off_gives_what_it_has(tmp_path: Path) -> None:

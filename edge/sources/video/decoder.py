@@ -121,7 +121,8 @@ def open_video(request: Reply) -> tuple[Any, Any]:
             "fflags": "nobuffer+discardcorrupt",
             "analyzeduration": "1000000",
         }
-    options["max_streams"] = str(MAX_STREAMS)
+    # Those of the decoders, too: opening looks into the first frames.
+    options |= {"max_streams": str(MAX_STREAMS), "max_pixels": str(MAX_PIXELS)}
     limits = (request["open_s"], request["read_s"])
     container = av.open(path, options=options, timeout=limits)
     streams = [one for one in container.streams.video if one.codec_context]
