@@ -414,6 +414,7 @@ def test_without_a_duration_none_is_counted(duration: object) -> None:
         ("roi", [0, 0, 0, 1], "within 0 and 1"),
         ("roi", [0, 0, 1, "1"], "shares"),
         ("roi", 1, "shares"),
+        ("zoom", [0.5, 0, 0.6, 1], "within 0 and 1"),
         ("controls", ["AeEnable"], "table"),
     ],
 )
@@ -703,6 +704,15 @@ class StandInPicamera2:
     def configure(self, wanted: dict[str, Any]) -> None:
         self.configuration = wanted
 
+    @property
+    def camera_properties(self) -> dict[str, Any]:
+        assert self.configuration  # known from then on
+        return {"ScalerCropMaximum": (8, 10, 3280, 2464)}
+
+    def set_controls(self, wanted: dict[str, Any]) -> None:
+        assert not self.started
+        self.set = wanted
+
     def camera_configuration(self) -> dict[str, Any]:
         width, height = self.configuration["main"]["size"]
         main = {"format": self.format, "size": (width, height), "stride": width * 3 + 28}
@@ -766,6 +776,44 @@ def test_one_small_stream_of_the_full_field_is_asked_for(picamera2: Any) -> None
     assert wanted["sensor"] == {"output_size": (1640, 1232), "bit_depth": 10}
     assert wanted["controls"] == {"AfMode": 2, "AeEnable": False}
     assert asked.started == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "crop"),
+    [
+        ({}, (8, 10, 1640, 616)),
+        ({"rotate": 180}, (8 + 1640, 10 + 1848, 1640, 616)),
+        ({"flip": "horizontal"}, (8 + 1640, 10, 1640, 616)),
+    ],
+)
+def test_a_zoom_is_cropped_by_the_sensor(
+    picamera2: Any, settings: dict[str, Any], crop: tuple[int, ...]
+) -> None:
+    _, asked = opened(CameraSettings(zoom=(0.0, 0.0, 0.5, 0.25), **settings))
+    assert asked.set == {"ScalerCrop": crop}
+    # A mode with the pixels of a frame in that part.
+    assert asked.configuration["sensor"]["output_size"] == (3280, 2464)
+
+
+@pytest.mark.parametrize("rotate", ROTATIONS)
+@pytest.mark.parametrize("flip", FLIPS)
+def test_a_region_is_undone_as_the_image_is(rotate: int, flip: str) -> None:
+    turn = turn_of(CameraSettings(rotate=rotate, flip=flip))
+    stored = np.arange(80).reshape(8, 10)
+    upright = turn.apply(stored)
+    height, width = upright.shape
+    part = upright[height // 2 : height // 2 + 2, 0 : width // 2]
+    region = (0.0, (height // 2) / height, (width // 2) / width, 2 / height)
+    x, y, wide, high = turn.undo_region(region)
+    left, top = round(x * 10), round(y * 8)
+    found = stored[top : top + round(high * 8), left : left + round(wide * 10)]
+    assert sorted(found.ravel()) == sorted(part.ravel())
+
+
+def test_a_camera_that_cannot_crop_has_no_zoom(picamera2: Any) -> None:
+    picamera2.Picamera2.camera_controls = {"Brightness": (0, 1, 0)}
+    with pytest.raises(EdgeError, match="cannot crop"):
+        opened(CameraSettings(zoom=(0.0, 0.0, 0.5, 0.5)))
 
 
 def test_a_camera_without_modes_and_autofocus_is_asked_for_neither(picamera2: Any) -> None:

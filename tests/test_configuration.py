@@ -56,6 +56,7 @@ EVERYTHING = Configuration(
         rotate=90,
         flip="both",
         roi=(0.1, 0.2, 0.5, 0.25),
+        zoom=(0.25, 0.25, 0.5, 0.5),
         controls={"AwbEnable": False, "ColourGains": [1.5, 2.0], "Name #1": "x", "EV": 2},
         password_file="/etc/camera-password",
         transport="udp",

@@ -38,4 +38,6 @@ chmod 666 /dev/media* /dev/video* /dev/v4l-subdev*
 # shellcheck disable=SC2086
 step heap $nobody python3 camera_frames.py model.tflite /dev/null --give-up 60
 LIBCAMERA_PIPELINES_MATCH_LIST=none
+modprobe vivid n_devs=1 node_types=0x1 # a webcam's driver without a webcam
+step webcam python3 webcam_frames.py
 step none python3 camera_frames.py model.tflite /dev/null --give-up 60

@@ -13,6 +13,7 @@ from typing import Any
 # black. With red and blue exchanged it would begin with white, cyan, yellow.
 BARS = ["RGB", "RG", "GB", "G", "RB", "R", "B", ""]
 NUM_FRAMES = 3
+WEBCAM_CHECKS = 11
 
 
 def faults_of_frames(
@@ -64,6 +65,15 @@ def measured(folder: Path) -> Iterator[str]:
             yield f"edge-benchmark said {row}: {' | '.join(said)}"
 
 
+def webcam(folder: Path) -> Iterator[str]:
+    """A V4L2 device: each line of webcam_frames.py."""
+    yield from ended(folder / "webcam", 0)
+    lines = text_of(folder / "webcam.out").splitlines()
+    yield from (line for line in lines if not line.startswith("ok "))
+    if len(lines) < WEBCAM_CHECKS:
+        yield f"{len(lines)} checks of the webcam, not {WEBCAM_CHECKS}"
+
+
 def causes(folder: Path) -> Iterator[str]:
     """A camera that cannot be used: why, in a line."""
     for name, cause in {
@@ -102,6 +112,7 @@ TRIED: dict[str, Callable[[Path], Iterator[str]]] = {
     "edge-watch classifies them": watched,
     "edge-benchmark measures them": measured,
     "frames are rotated and flipped": turned,
+    "a webcam gives fresh frames, is unplugged and comes back": webcam,
     "busy, no rights and no camera are told apart": causes,
 }
 

@@ -40,7 +40,7 @@ mkdir "$project"
 run 300 "$python" -m pip wheel --quiet --no-deps -w "$work/wheel" . >&2
 run 300 "$python" -m pip install --quiet --no-deps --no-compile --target "$project/site" "$work"/wheel/*.whl >&2
 cp "$project/site/edge/models/hotdog-small.tflite" "$project/model.tflite"
-cp "$here/camera_frames.py" "$project/"
+cp "$here/camera_frames.py" "$here/webcam_frames.py" "$project/"
 install -m 755 "$here/camera-run.sh" "$project/run"
 : >"$work/disk"
 run 60 mke2fs -q -t ext4 -d "$project" "$work/disk" 256M

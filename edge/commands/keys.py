@@ -39,6 +39,7 @@ HELP = {
     "camera.rotate": "rotate the image clockwise until it is upright: 0, 90, 180 or 270 degrees",
     "camera.flip": "none, horizontal, vertical or both, after rotating",
     "camera.roi": "region to classify: x, y, width, height as shares of the image",
+    "camera.zoom": "let the sensor crop to this region of its view: x, y, width, height as shares",
     "camera.controls": "libcamera controls by name, as a table (an option takes JSON)",
     "camera.password_file": "file with a network camera's password ($EDGE_CAMERA_PASSWORD)",
     "camera.transport": "tcp or udp, for RTSP",

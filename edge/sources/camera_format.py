@@ -39,6 +39,7 @@ class CameraSettings:
     rotate: int = 0  # degrees clockwise
     flip: str = "none"  # after it is rotated
     roi: tuple[float, ...] = ()  # x, y, width, height of the upright image, as shares; all: ()
+    zoom: tuple[float, ...] = ()  # the same of the camera's whole view, cropped by the sensor
     controls: Mapping[str, Any] = field(default_factory=dict)  # libcamera's, by name
     password_file: str = ""  # of a network camera: its first line; "": $EDGE_CAMERA_PASSWORD
     transport: str = "tcp"  # of RTSP
@@ -57,7 +58,8 @@ class CameraSettings:
             raise _wrong("flip", f"must be one of {_listed(FLIPS)}", self.flip)
         if self.transport not in TRANSPORTS:
             raise _wrong("transport", f"must be one of {_listed(TRANSPORTS)}", self.transport)
-        object.__setattr__(self, "roi", _checked_roi(self.roi))
+        object.__setattr__(self, "roi", _checked_region("roi", self.roi))
+        object.__setattr__(self, "zoom", _checked_region("zoom", self.zoom))
         if not isinstance(self.controls, Mapping):
             raise _wrong("controls", "must be a table of libcamera's controls", self.controls)
 
@@ -82,6 +84,17 @@ class Turn:
     def undo(self, upright: NDArray[Any]) -> NDArray[Any]:
         """Turn it back; a view."""
         return self._flipped(np.rot90(upright, self.quarters))
+
+    def undo_region(self, region: tuple[float, ...]) -> tuple[float, float, float, float]:
+        """Return where a region of the upright image is in the stored one; both as shares."""
+        x, y, width, height = region
+        for _ in range(self.quarters % 4):  # counter-clockwise, each
+            x, y, width, height = y, 1 - x - width, height, width
+        if self.horizontal:
+            x = 1 - x - width
+        if self.vertical:
+            y = 1 - y - height
+        return x, y, width, height
 
     def _flipped(self, array: NDArray[Any]) -> NDArray[Any]:
         return array[:: -1 if self.vertical else 1, :: -1 if self.horizontal else 1]
@@ -202,7 +215,7 @@ def _check_seconds(key: str, value: object) -> None:
         raise _wrong(key, "must be above 0, at most 3600 seconds", value)
 
 
-def _checked_roi(roi: object) -> tuple[float, ...]:
+def _checked_region(key: str, roi: object) -> tuple[float, ...]:
     """The region as a tuple, which a list becomes."""
     shares = tuple(roi) if isinstance(roi, list | tuple) else (roi,)
     if not shares:
@@ -211,7 +224,7 @@ def _checked_roi(roi: object) -> tuple[float, ...]:
         x, y, width, height = shares
         if width > 0 and height > 0 and max(x + width, y + height) <= 1 + 1e-9:
             return tuple(map(float, shares))
-    raise _wrong("roi", "must be x, y, width, height as shares within 0 and 1", roi)
+    raise _wrong(key, "must be x, y, width, height as shares within 0 and 1", roi)
 
 
 def _is_number(value: object) -> bool:

@@ -61,6 +61,7 @@ def check_camera(address: Address, settings: CameraSettings) -> None:
         from edge.sources.video.process import ensure_pyav
 
         ensure_pyav(address.name)
-    if address.kind != CAMERA and settings.controls:
-        fault = "are libcamera's, and this source is not"
-        raise ConfigurationError("camera.controls", fault, "leave them out")
+    for key in ("controls", "zoom"):
+        if address.kind != CAMERA and getattr(settings, key):
+            fault = f"is for a camera by picamera2, not for {address.name}"
+            raise ConfigurationError(f"camera.{key}", fault, "leave it out; camera.roi is for all")

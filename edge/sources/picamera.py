@@ -46,6 +46,7 @@ class Picamera(Device):
         self._picam2: Any = picamera2.Picamera2(number)
         try:
             self._picam2.configure(_configuration(self._picam2, settings))
+            _zoom(self._picam2, settings)
             self._layout = _layout(self._picam2.camera_configuration(), settings)
             self._picam2.start()
         except BaseException:
@@ -141,8 +142,30 @@ def _configuration(picam2: Any, settings: CameraSettings) -> Any:
         display=None,
         encode=None,
         queue=False,
-        sensor=_sensor(picam2, (settings.height, settings.width)),
+        sensor=_sensor(picam2, _wanted_size(settings)),
     )
+
+
+def _wanted_size(settings: CameraSettings) -> Size:
+    """Of the whole field, so that the zoomed part of it has the pixels of a frame."""
+    if not settings.zoom:
+        return settings.height, settings.width
+    _, _, width, height = turn_of(settings).undo_region(settings.zoom)
+    return round(settings.height / height), round(settings.width / width)
+
+
+def _zoom(picam2: Any, settings: CameraSettings) -> None:
+    """Have the sensor's field cropped before it is scaled. Raises: ConfigurationError."""
+    if not settings.zoom:
+        return
+    if "ScalerCrop" not in picam2.camera_controls:
+        fault, remedy = "this camera cannot crop by itself", "use camera.roi"
+        raise ConfigurationError("camera.zoom", fault, remedy)
+    # In the sensor's own pixels, whatever the mode; known once the camera is configured.
+    left, top, width, height = picam2.camera_properties["ScalerCropMaximum"]
+    x, y, wide, high = turn_of(settings).undo_region(settings.zoom)
+    crop = (left + x * width, top + y * height, wide * width, high * height)
+    picam2.set_controls({"ScalerCrop": tuple(map(round, crop))})
 
 
 def _controls(picam2: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import ClassVar
 CAPTURE = 1  # V4L2_BUF_TYPE_VIDEO_CAPTURE
 MMAP = 1  # V4L2_MEMORY_MMAP
 CAP_VIDEO_CAPTURE, CAP_STREAMING, CAP_DEVICE_CAPS = 0x1, 0x04000000, 0x80000000
-CAP_TIMEPERFRAME = 0x1000
 FIELD_ANY = 0
 FULL_RANGE = 1  # V4L2_QUANTIZATION_FULL_RANGE
 FLAG_ERROR = 0x40
@@ -146,7 +145,7 @@ QBUF = _request(_READ | _WRITE, 15, Buffer)
 DQBUF = _request(_READ | _WRITE, 17, Buffer)
 STREAMON = _request(_WRITE, 18, ctypes.c_int)
 STREAMOFF = _request(_WRITE, 19, ctypes.c_int)
-G_PARM = _request(_READ | _WRITE, 21, Parameters)
+S_PARM = _request(_READ | _WRITE, 22, Parameters)
 
 
 def fourcc(text: str) -> int:

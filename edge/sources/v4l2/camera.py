@@ -29,6 +29,7 @@ from edge.sources.device import Device, Shot, framed
 from edge.sources.v4l2 import abi
 
 BUFFERS = 4
+FPS = 30  # what nearly every webcam has; the last program may have left it at less
 MJPEG = (abi.fourcc("MJPG"), abi.fourcc("JPEG"))
 YUYV = abi.fourcc("YUYV")
 NAMES = {MJPEG[0]: "MJPEG", MJPEG[1]: "JPEG", YUYV: "YUYV"}
@@ -54,6 +55,7 @@ class V4l2Camera(Device):
         try:
             facts = _facts(path, self._file)
             self._format = self._agree(facts)
+            rate = self._agree_on_rate()
             self._start()
         except OSError as error:
             self.close()
@@ -63,7 +65,7 @@ class V4l2Camera(Device):
             raise
         format_name = NAMES[self._format.pixelformat]
         size = f"{self._format.width} x {self._format.height}"
-        report(f"{path}: {facts.card}, {format_name} {size}{self._rate()}")
+        report(f"{path}: {facts.card}, {format_name} {size}{rate}")
 
     def _agree(self, facts: Facts) -> abi.PixelFormat:
         """Request a format and size; the driver takes the nearest that it has."""
@@ -81,11 +83,12 @@ class V4l2Camera(Device):
         agreed: abi.PixelFormat = asked.fmt.pix
         return agreed
 
-    def _rate(self) -> str:
-        """Return the frame rate, of a driver that knows it."""
+    def _agree_on_rate(self) -> str:
+        """Request FPS, and return the nearest rate that the driver has, if it knows any."""
         asked = abi.Parameters(type=abi.CAPTURE)
+        asked.parm.capture.numerator, asked.parm.capture.denominator = 1, FPS
         with suppress(OSError):
-            fcntl.ioctl(self._file, abi.G_PARM, asked)
+            fcntl.ioctl(self._file, abi.S_PARM, asked)
         rate = asked.parm.capture
         if not (rate.numerator and rate.denominator):
             return ""
