@@ -34,6 +34,7 @@ def test_a_rate_is_held_where_frames_are_in_time() -> None:
     assert "for long: throttled at 84 Celsius (hot" in judged(throttling="throttled", celsius=84)[1]
     assert "and rising by 2.5 a minute" in judged(celsius_per_minute=2.5)[1]
     assert judged(throttling=None)[0]  # unknown
+    assert judged(load_of_others=1.5)[1].endswith("other processes used 1.50 cores")
     holds, words = judged(source_is_limit=True, frames_per_second=5.2, frames=52)
     assert not holds and words.startswith("the source is the limit: it gave 5.2 of 10 frames")
 

@@ -111,12 +111,14 @@ def _before_and_after(
     for row in rows:
         before = counterpart(row, findings.role, baseline)
         if before:
-            name = f"{_short(before['model'], 28)}\n{_short(before['runtime'], 24)}, before"
+            head = f"{_short(before['model'], 28)}\n{_short(before['runtime'], 24)}"
+            name = f"{head}, {threads_of(before['threads'])}, before"
             boxes.append((name, before["samples_ns"]["invoke"]))
         boxes.append((f"{_name(row)}, now", row.samples_ns["invoke"]))
     figure = _figure(8, 1.6 + 0.5 * max(len(boxes), 4))
     axes = figure.subplots(1, 1)
-    _boxes(axes, boxes)
+    for box, (name, _) in zip(_boxes(axes, boxes), boxes, strict=True):
+        box.set_facecolor(COLOURS[5] if name.endswith("now") else "white")
     low, high = axes.get_xlim()
     if low < LINE_MS < 3 * high:  # ten frames a second
         axes.axvline(LINE_MS, color=COLOURS[1], linestyle="--", label=f"{LINE_MS:g} ms")
@@ -129,8 +131,8 @@ def _distributions(axes: Any, rows: Sequence[Row]) -> None:
     _boxes(axes, [(_name(row), row.samples_ns["invoke"]) for row in rows])
 
 
-def _boxes(axes: Any, named: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> None:
-    """A box for each, whiskers from the fastest run to p99."""
+def _boxes(axes: Any, named: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> list[Any]:
+    """Draw a box for each, whiskers from the fastest run to p99, and return the boxes."""
     boxes = []
     for _, rounds in named:
         times = np.concatenate([np.array(part) for part in rounds]) / 1e6
@@ -139,7 +141,15 @@ def _boxes(axes: Any, named: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> N
             {"med": half, "q1": quarter, "q3": three, "whislo": low, "whishi": high, "fliers": []}
         )
     places = range(len(named))
-    axes.bxp(boxes, positions=list(places), vert=False, widths=0.6, showfliers=False)
+    drawn = axes.bxp(
+        boxes,
+        positions=list(places),
+        vert=False,
+        widths=0.6,
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": "white"},
+    )
     axes.set_yticks(list(places), [name for name, _ in named], fontsize=8)
     axes.invert_yaxis()
     axes.set(xscale="log", xlabel="invoke, ms: least, quartiles, p99")
@@ -147,6 +157,7 @@ def _boxes(axes: Any, named: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> N
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.grid(alpha=0.3, axis="x", which="both")
+    return list(drawn["boxes"])
 
 
 def _accuracies(axes: Any, rows: Sequence[Row]) -> None:

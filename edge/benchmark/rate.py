@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.benchmark.conditions import HOT_CELSIUS, Load, Sampler
+from edge.benchmark.conditions import HOT_CELSIUS, MOST_OTHERS, Load, Sampler
 from edge.benchmark.samples import P99_RUNS
 from edge.benchmark.worker import Worker
 from edge.cores import usable_cores
@@ -137,6 +137,7 @@ def _judged(own: Sequence[Interval], fps: float) -> tuple[bool, str]:
     frames = sum(i.frames for i in own)
     late = sum(i.frames * (1 - i.in_time) for i in own) / max(frames, 1)
     cost = f"{np.mean([i.cores for i in own]):.0%} of one core, {frames} frames"
+    cost += _others(own)
     at = _heat(own)
     if any(i.source_is_limit for i in own):
         rate = np.mean([i.frames_per_second for i in own])
@@ -150,6 +151,14 @@ def _judged(own: Sequence[Interval], fps: float) -> tuple[bool, str]:
     if causes:
         return False, f"does not hold {fps:g} fps for long: {', '.join(causes)}{at}, {cost}"
     return True, f"holds {fps:g} fps{at}, {cost}"
+
+
+def _others(own: Sequence[Interval]) -> str:
+    """Name other processes that were at work: a late frame may be theirs."""
+    loads = [i.load_of_others for i in own if i.load_of_others is not None]
+    if not loads or np.median(loads) <= MOST_OTHERS:
+        return ""
+    return f"; the machine was busy: other processes used {np.median(loads):.2f} cores"
 
 
 def _heat(own: Sequence[Interval]) -> str:
