@@ -16,7 +16,7 @@ from edge.sources.frame import Frame, Source, Waiting
 SIDE = 80  # columns of the small grey copy, about
 STRIDE_SIDE = 2 * SIDE  # pixels are taken to this many columns, then pairs are averaged
 LEARN = 0.05  # share of a look in the background: what stays is part of it after a minute or so
-NOISES = 5.0  # a cell has changed beyond so many times the sensor's noise
+NOISES = 5.0  # a cell has changed beyond this many times the sensor's noise
 STILL = "nothing moves"
 
 Grey = NDArray[np.float32]  # (height, width), 0..255
@@ -29,7 +29,7 @@ class MotionSettings:
     on: bool = False  # whether frames without motion are left out
     threshold: float = 12.0  # grey levels, of 255, by which a place must change
     area: float = 0.003  # share of the image that must change
-    hold_s: float = 2.0  # frames are classified for so long after the last motion
+    hold_s: float = 2.0  # frames are classified for this long after the last motion
     every_s: float = 60.0  # and one at least so often; 0: never without motion
     fps: float = 5.0  # looks per second while nothing moves
 
@@ -132,7 +132,7 @@ def grey_of(picture: Picture) -> Grey:
 
     It takes the green of some pixels, and the mean of four: 0.03 ms of 640 x 480.
 
-    Raises: EdgeError where the picture cannot be read.
+    Raises: EdgeError where the image cannot be read.
     """
     pixels = picture if isinstance(picture, np.ndarray) else read_image(picture, (SIDE, SIDE))
     step = max(1, pixels.shape[1] // STRIDE_SIDE)
