@@ -88,7 +88,10 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileDescription(embedded):
             return image  # the common case; converting would only add rounding
-        converted = ImageCms.profileToProfile(image, embedded, _srgb(), outputMode="RGB")
+        in_place = image.mode == "RGB"  # half the memory
+        converted = ImageCms.profileToProfile(
+            image, embedded, _srgb(), outputMode="RGB", inPlace=in_place
+        )
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image  # a broken or foreign profile: the pixels can still be used
     return converted or image

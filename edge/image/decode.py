@@ -9,8 +9,8 @@ Version 2 (edge.image.preprocess.PREPROCESSING_VERSION):
 - Transparency is laid over white. 16-bit grey is scaled by its number of bits, and rounded; pixels
   of unknown range (floating-point, signed, 32-bit) are rejected.
 - An embedded ICC profile other than sRGB is converted to sRGB; one that is broken is ignored.
-- At most MAX_DECODED_PIXELS are decoded, of a WebP MAX_WEBP_PIXELS, of a progressive JPEG
-  MAX_COEFFICIENTS and MAX_SCANS.
+- At most MAX_DECODED_PIXELS are decoded, or MAX_PIXELS_OF a format; of a JPEG with several scans
+  MAX_COEFFICIENTS and MAX_SCANS. Large images are decoded one after the other (memory.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -36,6 +36,7 @@ from edge.image.colour import to_rgb
 from edge.image.exif import TURNS, orientation_of, taken_of
 from edge.image.formats import HEAD_BYTES, format_of, other_kind
 from edge.image.framing import Box, Size
+from edge.image.memory import BUDGET
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,10 +45,15 @@ if TYPE_CHECKING:
 # JPEGs shrink while they are decoded, so that they may be larger: phones take 200 megapixels.
 MAX_DECODED_PIXELS = 64_000_000
 MAX_ENCODED_PIXELS = 250_000_000
-MAX_WEBP_PIXELS = 40_000_000  # its decoder takes 20 bytes a pixel
-# A progressive JPEG is held whole until its last scan, 2 bytes a coefficient: 660 MB, as much as a
-# 108-megapixel photo takes. Each scan goes over all of it, and a few bytes make one.
-MAX_COEFFICIENTS = 330_000_000
+# Bytes that some decoders take of a pixel, measured; others take 4 for the pixels.
+BYTES_A_PIXEL = {"WEBP": 20, "AVIF": 12, "HEIF": 9}
+SMALL_PIXELS = 1_000_000  # which never wait
+MAX_PIXELS_OF = {"WEBP": 28_000_000, "AVIF": 48_000_000}
+# A JPEG of several scans, as a progressive one is, is held whole until its last: 2 bytes a
+# coefficient, 500 MB; a 108-megapixel photo takes 324. Each scan goes over all of it, and a few
+# bytes make one.
+MAX_COEFFICIENTS = 250_000_000
+MIN_CHECKED_COEFFICIENTS = 20_000_000  # of a JPEG that is not progressive: its scans are counted
 MAX_SCANS = 100  # encoders make about 10
 MAX_DCT_REDUCTION = 8  # libjpeg's
 
@@ -100,10 +106,13 @@ def opened(source: Encoded, reduction: Reduction) -> Iterator[Decoded]:
 
     Raises: ImageError, whichever way the file is bad.
     """
-    with _reading(source) as (stream, subject):
-        yield _identified(
-            stream, subject, lambda image, stream: _upright_rgb(image, stream, reduction, subject)
-        )
+    with _reading(source) as (stream, subject), contextlib.ExitStack() as held:
+
+        def decoded(image: Image.Image, stream: BinaryIO) -> Decoded:
+            held.close()  # of an attempt that failed
+            return _upright_rgb(image, stream, reduction, subject, held)
+
+        yield _identified(stream, subject, decoded)
 
 
 class ImageFacts(NamedTuple):
@@ -236,20 +245,25 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
 
 
 def _upright_rgb(
-    image: Image.Image, stream: BinaryIO, reduction: Reduction, subject: object
+    image: Image.Image,
+    stream: BinaryIO,
+    reduction: Reduction,
+    subject: object,
+    held: contextlib.ExitStack,
 ) -> Decoded:
-    by, size = 1, (image.height, image.width)
+    by, size, coefficients = 1, (image.height, image.width), 0
     if image.format in ("JPEG", "MPO"):
-        if image.info.get("progressive"):
-            _check_progressive(image, subject)
+        coefficients = _check_coefficients(image, subject)
         by = _reduce(image, reduction)
     if image.mode == "F":
         raise ImageError(
             subject, "has floating-point pixels of unknown range", "save it with 8 or 16 bits"
         )
-    most = MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_DECODED_PIXELS
+    most = MAX_PIXELS_OF.get(image.format or "", MAX_DECODED_PIXELS)
     if image.width * image.height > most:
         raise _too_large(subject, most)
+    if coefficients or image.width * image.height > SMALL_PIXELS:
+        held.enter_context(BUDGET.hold(_bytes_of(image) + 2 * coefficients))
     if image.format == "TIFF":
         _silence_libtiff()
     tiles = getattr(image, "tile", [])
@@ -262,6 +276,8 @@ def _upright_rgb(
         rgb = _on_white(rgb, part)
     elif part := _aperture(image, stream):
         rgb = rgb.crop(part)
+    if turn is not None and rgb is not image:
+        image.close()  # its pixels would lie beside those of both
     decoded = Decoded.all_of(rgb, by, size if by > 1 else None)
     return decoded if turn is None else decoded.turned(turn)
 
@@ -308,18 +324,38 @@ def _silence_libtiff() -> None:
             library.TIFFSetWarningHandler(None)
 
 
-def _check_progressive(image: Image.Image, subject: object) -> None:
-    """Reject what would take more memory than there may be, or minutes."""
-    bands = len(image.getbands())
-    if image.width * image.height * bands > MAX_COEFFICIENTS:
-        raise _too_large(subject, MAX_COEFFICIENTS // bands, "progressive, ")
+def _bytes_of(image: Image.Image) -> int:
+    """How much memory decoding takes at most: 4 bytes a pixel, as much again while it changes."""
+    plain = image.mode in ("1", "L", "P", "RGB") and "transparency" not in image.info
+    changes = not plain or "icc_profile" in image.info or orientation_of(image) > 1
+    a_pixel = BYTES_A_PIXEL.get(image.format or "", 9 if changes else 5)
+    return image.width * image.height * a_pixel
+
+
+def _check_coefficients(image: Image.Image, subject: object) -> int:
+    """Return how many coefficients a JPEG is held as until its last scan; 0 if it has one scan.
+
+    Raises: ImageError if that would take more memory than there may be, or minutes.
+    """
+    layers = cast(Any, image).layer  # of each component: identifier, sampling across and down
+    across, down = (max(layer[place] for layer in layers) for place in (1, 2))
+    shares = sum(layer[1] * layer[2] for layer in layers) / (across * down)
+    count = int(image.width * image.height * shares)
+    is_progressive = bool(image.info.get("progressive"))
+    if not is_progressive and (len(layers) == 1 or count <= MIN_CHECKED_COEFFICIENTS):
+        return 0
     stream = cast(ImageFile.ImageFile, image).fp
     assert stream is not None
     stream.seek(0)
     scans = _scans(stream.read())
+    if scans == 1:
+        return 0
+    if count > MAX_COEFFICIENTS:
+        raise _too_large(subject, int(MAX_COEFFICIENTS / shares), "progressive, ")
     if scans > MAX_SCANS:
         fault = f"has {scans} scans, more than any photo (at most {MAX_SCANS})"
         raise ImageError(subject, fault, "save it again")
+    return count
 
 
 # What ends the entropy-coded data of a scan: a marker that is no escaped 0xFF, restart or fill.
