@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 from edge.errors import EdgeError
 
 
@@ -28,3 +31,14 @@ class TrainingError(EdgeError):
 
 class OutputError(EdgeError):
     """A file cannot be written."""
+
+
+@contextlib.contextmanager
+def interruptible(words: Callable[[], str]) -> Iterator[None]:
+    """Give a KeyboardInterrupt a message: what is kept, and how to go on. An inner one counts."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if error.args:
+            raise
+        raise KeyboardInterrupt(f"stopped; {words()}") from error

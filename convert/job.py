@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -223,16 +222,6 @@ def _config_of(about: Mapping[str, Any]) -> TrainConfig:
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     size = tuple(known["image_size"])
     return TrainConfig(**known | {"recipe": Recipe(**recipe), "image_size": size})
-
-
-@contextlib.contextmanager
-def interruptible(words: Callable[[], str]) -> Iterator[None]:
-    """Report what Ctrl-C leaves, and how to go on, before it ends the run."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        say(f"stopped; {words()}")
-        raise
 
 
 def say(message: str) -> None:

@@ -24,9 +24,9 @@ from convert.data.overview import told
 from convert.data.photo import sha256_of
 from convert.data.splits import FILE as SPLITS
 from convert.data.splits import Prediction, read_splits, write_predictions, write_splits
-from convert.errors import ConversionError, TrainingError
+from convert.errors import ConversionError, TrainingError, interruptible
 from convert.files import earlier_runs, move_aside, put_back, write
-from convert.job import Run, export_run, interruptible, say, training_run, without_mirror
+from convert.job import Run, export_run, say, training_run, without_mirror
 from convert.measure.scores import choose_threshold, fit_temperature, log_scores
 from convert.names import VARIANTS
 from convert.report.page import pictures, report_html

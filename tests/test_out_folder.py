@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from convert.errors import OutputError
-from convert.files import claimed, move_aside
+from convert.errors import OutputError, interruptible
+from convert.files import claimed, earlier_runs, move_aside, put_back
+from edge.commands import run
 
 
 def test_a_folder_is_made_and_no_lock_is_left(tmp_path: Path) -> None:
@@ -76,3 +77,23 @@ def test_where_no_run_was_nothing_is_moved(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     assert move_aside(tmp_path) is None
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "photos"}
+
+
+def test_ctrl_c_reports_what_the_innermost_step_keeps(capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> int:
+        with interruptible(lambda: "nothing was begun"), interruptible(lambda: "all is kept"):
+            raise KeyboardInterrupt
+
+    assert run(stopped, "convert") == 130
+    assert capsys.readouterr().err == "convert: stopped; all is kept\n"
+
+
+def test_put_back_exchanges_two_runs(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text("first")
+    earlier = move_aside(tmp_path)
+    assert earlier is not None
+    (tmp_path / "card.json").write_text("second")
+    assert put_back(earlier) == tmp_path / "earlier-2"
+    assert (tmp_path / "card.json").read_text() == "first"
+    assert (tmp_path / "earlier-2" / "card.json").read_text() == "second"
+    assert earlier_runs(tmp_path) == [tmp_path / "earlier-2"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from convert import arguments as options
 from convert.arguments import ExportOptions, RunOptions, TrainOptions
-from convert.errors import ConversionError, DatasetError, not_installed
+from convert.errors import ConversionError, DatasetError, interruptible, not_installed
 from convert.files import claimed
 from convert.tflite.arm import check_tools, verify_on_arm
 from convert.training.noise import import_tensorflow
@@ -151,7 +151,7 @@ def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[P
     from convert.data.reading.archive import unpacked
     from convert.data.walk import walk_photos
 
-    with claimed(out):
+    with claimed(out), interruptible(lambda: "nothing was begun; give the command again"):
         weights = given.get("weights", AUTO)
         if weights not in (AUTO, IMAGENET, NONE):
             check_file(Path(weights))

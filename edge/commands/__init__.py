@@ -70,7 +70,9 @@ def run(command: Callable[[], int], name: str) -> int:
     except EdgeError as error:
         complain(name, error)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if error.args:  # what is kept
+            complain(name, error)
         return 130
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
