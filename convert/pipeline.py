@@ -19,7 +19,7 @@ from convert.arguments import ExportOptions, RunOptions, TrainOptions
 from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
-from convert.data.mirrored import mirror_images
+from convert.data.mirrored import COLOURS, SIZES, mirror_images, named_after
 from convert.data.overview import told
 from convert.data.photo import sha256_of
 from convert.data.splits import FILE as SPLITS
@@ -48,7 +48,7 @@ def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
     """Train, and leave the best epoch in OUT/training; see `convert.train`. OUT is claimed."""
     job = _with_weights(training_run(folder, out, "train", cast(RunOptions, options)))
     photos = _scan(job)
-    checkpoint = _fit(_mirroring_checked(job, photos), photos)
+    checkpoint = _fit(_augmentation_checked(job, photos), photos)
     write(job.out / "history.csv", history_csv(checkpoint.history).encode())
     write_splits(job.out, job.photos, photos.dataset, {})
     return checkpoint
@@ -68,8 +68,26 @@ def run(folder: Path, out: Path, options: RunOptions) -> Report:
     """Train, then make the files; see `convert.run`. OUT is claimed."""
     job = _with_weights(training_run(folder, out, "", options))
     photos = _scan(job)
-    job = _mirroring_checked(job, photos)
+    job = _augmentation_checked(job, photos)
     return _export(job, photos, _fit(job, photos))
+
+
+def _augmentation_checked(job: Run, photos: DecodedPhotos) -> Run:
+    """Change no photo in a way that gives it another class's label."""
+    job = _mirroring_checked(job, photos)
+    augmentation = job.config.recipe.augmentation
+    for words, what, less in (
+        (COLOURS, "colour", augmentation.with_true_colours()),
+        (SIZES, "size", augmentation.with_true_sizes()),
+    ):
+        pairs = named_after(words, photos.dataset.labels)
+        if pairs and less != augmentation:
+            names = ", ".join(" and ".join(pair) for pair in pairs[:5])
+            say(f"warning: {names} may differ in {what}: the training does not change it")
+            recipe = dataclasses.replace(job.config.recipe, augmentation=less)
+            job = dataclasses.replace(job, config=dataclasses.replace(job.config, recipe=recipe))
+            augmentation = less
+    return job
 
 
 def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:

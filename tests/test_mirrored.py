@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from convert.data.mirrored import mirror_images
+from convert.data.mirrored import COLOURS, SIZES, mirror_images, named_after
 from edge.image.preprocess import resized
 
 ARROW = ((0, 0.33), (0.55, 0.33), (0.55, 0), (1, 0.5), (0.55, 1), (0.55, 0.67), (0, 0.67))
@@ -55,3 +55,12 @@ def test_classes_without_a_side_are_none(drawn: Path) -> None:
     pixels = np.stack([resized(path, (64, 64)) for path in paths])
     labels = np.array([names.index(path.parent.name) for path in paths])
     assert mirror_images(names, pixels, labels) == []
+
+
+def test_classes_that_are_named_after_a_colour_or_a_size() -> None:
+    assert named_after(COLOURS, ["cap_red", "cap_green", "bottle_red"]) == [
+        ("cap_red", "cap_green")
+    ]
+    assert named_after(COLOURS, ["red", "other"]) == []
+    assert named_after(SIZES, ["nut small", "nut large", "bolt"]) == [("nut small", "nut large")]
+    assert named_after(SIZES, ["small", "small cup"]) == []

@@ -1,4 +1,8 @@
-"""Find classes that are each other's mirror image, which mirrored training photos would confuse."""
+"""Find classes that a change of the training photos would confuse.
+
+Mirrored photos confuse classes that are each other's mirror image, by their names or their looks;
+other colours and sizes confuse classes that are named after them.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,14 @@ MOST_PHOTOS = 200  # of a class
 OPPOSITE = 0.8  # cosine of one class's handedness with the other's, turned over
 CERTAIN = 4.0  # times the handedness that chance would give
 _SIDES = {"left": "right", "l": "r", "port": "starboard", "clockwise": "counterclockwise"}
+COLOURS = frozenset(
+    "red green blue yellow orange amber purple violet pink brown black white grey gray beige cyan "
+    "magenta turquoise gold silver ripe unripe".split()
+)
+SIZES = frozenset(
+    "tiny small little medium large big huge xs s m l xl xxl short long tall near far thin thick "
+    "full half empty".split()
+)
 
 
 def mirror_images(names: Sequence[str], pixels: Pixels, labels: Array) -> list[tuple[str, str]]:
@@ -41,14 +53,27 @@ def mirror_images(names: Sequence[str], pixels: Pixels, labels: Array) -> list[t
     return sorted(by_name | by_looks)
 
 
+def named_after(words: frozenset[str], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return pairs of names that differ only in some words: `cap red` and `cap green`."""
+    return [
+        (one, other)
+        for one, other in combinations(names, 2)
+        if (differing := _differing(one, other)) and frozenset().union(*differing) <= words
+    ]
+
+
 def _named_after_sides(one: str, other: str) -> bool:
     """Whether two names differ only in left and right: `turn_left` and `turn_right`."""
+    differing = _differing(one, other)
+    return bool(differing) and differing <= {frozenset(pair) for pair in _SIDES.items()}
+
+
+def _differing(one: str, other: str) -> set[frozenset[str]]:
+    """The words in which two names differ, in pairs; none where they do not compare."""
     words = [re.split(r"[\W_]+", name.casefold()) for name in (one, other)]
     if len(words[0]) != len(words[1]):
-        return False
-    differing = [frozenset(pair) for pair in zip(*words, strict=True) if pair[0] != pair[1]]
-    sides = {frozenset(pair) for pair in _SIDES.items()}
-    return bool(differing) and set(differing) <= sides
+        return set()
+    return {frozenset(pair) for pair in zip(*words, strict=True) if pair[0] != pair[1]}
 
 
 def _handedness(pixels: Pixels, indices: Array) -> tuple[Array, float]:

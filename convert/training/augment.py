@@ -91,6 +91,17 @@ class Augmentation:
             Augmentation.camera(), zoom_in=0.5, zoom_out=0.05, stretch=0.3, shift=0.05
         )
 
+    def with_true_colours(self) -> Augmentation:
+        """Change no hue, for classes that are colours."""
+        return dataclasses.replace(self, white_balance=0.0)
+
+    def with_true_sizes(self) -> Augmentation:
+        """Zoom and stretch hardly, for classes that are sizes."""
+        small = {
+            name: min(getattr(self, name), 0.05) for name in ("zoom_in", "zoom_out", "stretch")
+        }
+        return dataclasses.replace(self, crop=False, **small)
+
     def scaled(self, factor: float) -> Augmentation:
         """Multiply every strength by `factor` >= 0; flips and shares stay.
 
