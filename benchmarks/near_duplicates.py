@@ -108,6 +108,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTOS")
     parser.add_argument("--photos", dest="count", type=int, default=2000, help="of all folders")
     parser.add_argument("--edited", type=int, default=100, help="photos that are edited")
+    parser.add_argument("--edits", default="", help="only edits whose name has one of these, by |")
     parser.add_argument("--sheet", type=Path, help="write the joined photos to this PNG file")
     args = parser.parse_args()
     paths = [path for folder in args.photos for path in files(folder, recursive=True)]
@@ -125,7 +126,7 @@ def main() -> None:
         f"group {grouped_s:.1f} s ({busy_s:.1f} s of processor time)"
     )
     _print_joined(paths, numbers, args.sheet)
-    _print_recall(paths[: args.edited], seen, names)
+    _print_recall(paths[: args.edited], seen, names, args.edits.split("|"))
 
 
 def _decoding_s(paths: list[Path]) -> float:
@@ -159,8 +160,15 @@ def _print_joined(paths: list[Path], numbers: np.ndarray, target: Path | None) -
         target.write_bytes(sheet(tiles[:300], columns=10, tile=160))
 
 
-def _print_recall(originals: list[Path], seen: list[Seen], names: list[str]) -> None:
-    for name, edit in EDITS.items():
+def _print_recall(
+    originals: list[Path], seen: list[Seen], names: list[str], kinds: list[str]
+) -> None:
+    wanted = {
+        name: edit
+        for name, edit in EDITS.items()
+        if originals and any(kind in name for kind in kinds)
+    }
+    for name, edit in wanted.items():
         edited = []
         for path in originals:
             image = edit(Image.fromarray(read_image(path)))
