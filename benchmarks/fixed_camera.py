@@ -7,6 +7,8 @@ where its frame differs from the empty scene, and laid into the scene at another
 of each frame is another: brightness, colour, and a shade across. What a model is worth then:
 
     python -m convert evaluate OUT MODEL.tflite
+
+It also prints how often each augmentation cuts the objects out of a training photo.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.training.augment import Augmentation, affine
 from edge.image.preprocess import encode_jpeg, read_image
 from edge.sources.photos import files
 
@@ -33,6 +36,7 @@ BRIGHTNESS = (0.6, 1.35)  # times the mean of the session
 TINT = 0.06  # either way, of red and blue
 SHADE = 0.2  # either way, from one side to the other
 NOISE = 3.5  # standard deviation, of 255
+VIEWS = 40  # augmented photos of each object
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
@@ -103,6 +107,22 @@ def relit(frame: Array, random: np.random.Generator) -> Array:
     return np.clip(lit + random.normal(0, NOISE, frame.shape), 0, 255).astype(np.uint8)
 
 
+def hidden(cuts: list[Cut], size: tuple[int, int], augmentation: Augmentation) -> tuple[float, ...]:
+    """Shares of augmented photos in which an object is not seen, and seen less than half."""
+    random = np.random.default_rng(0)
+    seen = []
+    for cut in cuts:
+        spread = (np.array(cut.mask.shape[::-1]) - 1) * np.linspace(-0.5, 0.5, 7)[:, None]
+        across, down = np.meshgrid(*(spread + cut.centre).T)
+        points = np.stack([across.ravel(), down.ravel()])
+        for _ in range(VIEWS):
+            matrix = affine(augmentation, size, random)
+            view = np.linalg.inv(matrix[:, :2]) @ (points - matrix[:, 2:])
+            limits = np.array(size[::-1])[:, None] - 1
+            seen.append(((view >= 0) & (view <= limits)).all(axis=0).mean())
+    return float(np.mean(np.array(seen) == 0)), float(np.mean(np.array(seen) < 0.5))
+
+
 def main() -> None:
     """Draw the frames, and say how many objects could be cut out."""
     parser = argparse.ArgumentParser(
@@ -134,6 +154,10 @@ def main() -> None:
             path = args.out / name / f"later-{number:03}.jpg"
             path.write_bytes(encode_jpeg(relit(frame, random), 90))
         print(f"{name}: {args.frames} frames, {len(own)} objects of {len(classes.get(name, []))}")
+    every = [cut for of_class in cuts.values() for cut in of_class]
+    for kind in ("camera", "scratch"):
+        out, partly = hidden(every, scene.shape[:2], getattr(Augmentation, kind)())
+        print(f"{kind}: {100 * out:.1f} % of objects not seen, {100 * partly:.1f} % less than half")
 
 
 if __name__ == "__main__":
