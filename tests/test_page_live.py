@@ -236,6 +236,29 @@ def test_the_readmes_picture(service: Watching, browser: Browser, tmp_path: Path
     assert path.stat().st_size < 300_000
 
 
+def test_the_docs_picture_of_a_report(browser: Browser, tmp_path: Path) -> None:
+    """Of synthetic scores and drawn photos; EDGE_REPORT_PICTURE names the file that is written."""
+    pytest.importorskip("matplotlib")
+    from reports import report
+
+    from convert.report.page import pictures, report_html
+
+    labels = ("cup", "fish", "key")
+    facts = {
+        "failures": (),
+        "reason": "ship model-int8.tflite: the smallest within a point of the best",
+    }
+    shown = report(labels, n=300, summary="", **facts)
+    (tmp_path / "report.html").write_bytes(report_html(shown, pictures(shown)))
+    with Looked(browser, "desktop") as looked:
+        looked.page.goto((tmp_path / "report.html").as_uri())
+        shot = Image.open(io.BytesIO(looked.page.screenshot())).convert("RGB")
+        wide = looked.page.evaluate("document.documentElement.scrollWidth")
+    path = Path(os.environ.get("EDGE_REPORT_PICTURE") or tmp_path / "report.jpg")
+    shot.save(path, quality=85)
+    assert wide == SIZES["desktop"][0] and path.stat().st_size < 300_000
+
+
 def answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
