@@ -35,6 +35,15 @@ def test_it_is_read_as_it_was_written_and_added_to(root: Path) -> None:
     assert tuned.read(root) == Tuned("/home/pi/a.tflite", {"1": MEASURED, "2": MEASURED})
 
 
+def test_what_is_known_already_is_not_written_again(root: Path) -> None:
+    path = tuned.keep({"1": MEASURED}, root=root)
+    before = path.stat()
+    tuned.keep({"1": tuned.read(root).measured["1"]}, root=root)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    tuned.keep({"1": MEASURED._replace(measured_at="later")}, root=root)
+    assert path.stat().st_ino != before.st_ino
+
+
 def test_the_users_own_comes_before_the_systems(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

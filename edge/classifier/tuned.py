@@ -110,6 +110,8 @@ def keep(
 ) -> Path:
     """Add to what is kept, whole or not at all, and return its path. Raises: OSError.
 
+    A file that holds the same already is left alone: a second installation changes nothing.
+
     Args: by the sha256 of a model; the one to use where none is named ("": as before); the tree of
         the machine; the file, `place` unless it is given.
     """
@@ -122,8 +124,10 @@ def keep(
         "model": model or before.model,
         "measured": {sha256: one._asdict() for sha256, one in entries.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, json.dumps(said, indent=1).encode() + b"\n")
+    content = json.dumps(said, indent=1).encode() + b"\n"
+    if not path.is_file() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
     return path
 
 
