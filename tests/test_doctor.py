@@ -466,6 +466,21 @@ def package(folder: Path, name: str, code: str = "", version: str = "") -> None:
         lay_out(folder, {f"{name}-{version}.dist-info/METADATA": record})
 
 
+@pytest.mark.parametrize(("bits", "is_named"), [(64, True), (32, False)])
+def test_the_faster_runtime_is_named_where_it_exists(
+    bits: int, is_named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(tmp_path, {"tflite_runtime/interpreter.py": "", "tflite_runtime/__init__.py": ""})
+    package(tmp_path, "tflite_runtime", version="2.14.0")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *(p for p in sys.path if "site-" not in p)])
+    monkeypatch.setattr(installation, "RUNTIMES", {"tflite": "tflite_runtime"})
+    monkeypatch.setattr(installation, "_numpy", lambda: "1.26.4")
+    monkeypatch.setattr(installation.board, "userland_bits", lambda: bits)
+    finding = installation.runtimes(Context())
+    assert finding.status == OK
+    assert ("install ai-edge-litert" in finding.found) == is_named
+
+
 def test_a_runtime_that_does_not_load_is_a_warning_beside_one_that_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

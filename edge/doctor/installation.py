@@ -98,6 +98,9 @@ def runtimes(context: Context) -> Finding:
             loaded.append(shown)
     found = ", ".join(loaded + failed) or "no TFLite runtime is installed"
     if loaded and not failed:
+        faster = PACKAGES["litert"]
+        if faster not in found and board.userland_bits() == 64:
+            found += f"; {faster} is the faster one as a rule: {pip(f'install {faster}')}"
         return Finding(OK, found)
     return Finding(WARNING if loaded else FAULT, found, runtime_remedy(context))
 
