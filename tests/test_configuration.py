@@ -14,6 +14,7 @@ from edge.commands.keys import HELP, printed
 from edge.commands.watch import _parser
 from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import KEYS, SECTIONS, Configuration, build, of_text, read
+from edge.service.intake.masks import PrivacySettings
 from edge.service.intake.motion import MotionSettings
 from edge.service.intake.schedule import ScheduleSettings
 from edge.service.mqtt.settings import MqttSettings
@@ -63,6 +64,7 @@ EVERYTHING = Configuration(
     ),
     schedule=ScheduleSettings(("07:00-08:00",), ("mon",), 52.5, -13.4),
     motion=MotionSettings(True, 20.0, 0.5, 0.0, 5.5, 2.0),
+    privacy=PrivacySettings(("0.5 0 0.5 1", "0 0 1 0 0.5 0.5"), True),
     steady=SteadySettings(smoothing=1.0, enter=0.9, leave=0.2, frames=1, hold_s=0.0),
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
     results=ResultsSettings("results.jsonl", 1e6, 0),
@@ -71,6 +73,7 @@ EVERYTHING = Configuration(
         ("cam.example.org", "cam"),
         "https://cam.example.org/",
         "token",
+        "view",
         "kept",
         7,
         3.5,

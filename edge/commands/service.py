@@ -21,6 +21,7 @@ from edge.service.configuration import Configuration
 from edge.service.control import KEEP, Control
 from edge.service.health import Vitals
 from edge.service.intake.gate import Gated, Rest
+from edge.service.intake.masks import Masked
 from edge.service.intake.motion import Moving
 from edge.service.intake.schedule import Schedule
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore
@@ -193,6 +194,9 @@ def gated(
 
     def opened() -> Source:
         source = open_source(configuration)
+        if configuration.privacy.masks:
+            roi = configuration.camera.roi if configuration.address.is_live else ()
+            source = Masked(source, configuration.privacy, roi)
         if not configuration.motion.on:
             return source
         return Moving(source, configuration.motion, control.sleep, lambda: control.wants_now)

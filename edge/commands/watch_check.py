@@ -103,6 +103,7 @@ def check_extras(configuration: Configuration) -> None:
     """See whether page and broker have what they need here. Raises: ConfigurationError."""
     if configuration.web.listen:
         configuration.web.token()
+        configuration.web.view_token()
         with needing("web"):
             import_module("edge.service.web.sink")
     if configuration.schedule.has_sun:

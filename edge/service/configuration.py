@@ -20,6 +20,7 @@ from edge.classifier.facts import facts
 from edge.errors import ConfigurationError, EdgeError, checked
 from edge.image.framing import Framing
 from edge.names import RUNTIMES
+from edge.service.intake.masks import PrivacySettings
 from edge.service.intake.motion import MotionSettings
 from edge.service.intake.schedule import ScheduleSettings
 from edge.service.mqtt.settings import MqttSettings
@@ -63,6 +64,7 @@ class Configuration:
     camera: CameraSettings = field(default_factory=CameraSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     steady: SteadySettings = field(default_factory=SteadySettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     results: ResultsSettings = field(default_factory=ResultsSettings)
@@ -75,6 +77,9 @@ class Configuration:
             fault = f"must be one of auto, {', '.join(RUNTIMES)}. Received: {self.runtime!r}"
             raise ConfigurationError("runtime", fault, REMEDY)
         _ = self.address, self.facts, Framing(**self.framing)  # which are checked by that
+        if self.privacy.masks and "ScalerCrop" in self.camera.controls:
+            fault = "must not be set with privacy.masks: it moves the view below the masks"
+            raise ConfigurationError("camera.controls ScalerCrop", fault, "use camera.roi")
         if self.threads is not None:
             checked("threads", self.threads, 1, 256)
         if self.threshold is not None:

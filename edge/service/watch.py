@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge import board
@@ -119,7 +119,8 @@ def watch(
             pace.begin()
             if result := _result(models.model, item, rules, unreadable):
                 number, bad = number + 1, 0
-                sighting = _sighting(number, item, result, steady, wanted=asked())
+                shown = replace(item, unmasked=None) if item.unmasked is not None else item
+                sighting = _sighting(number, shown, result, steady, wanted=asked())
                 for sink in sinks:
                     sink(sighting)
                 notifier.alive(_status(sighting, steady, pace, models, sinks))
@@ -138,6 +139,8 @@ def watch(
 
 
 def _result(model: Model, frame: Frame, rules: Rules, unreadable: Unreadable) -> Result | None:
+    if frame.unmasked is not None:
+        frame = replace(frame, picture=frame.unmasked)
     try:
         return classify(model, frame, top_k=TOP_K, threshold=rules.threshold_of(model))
     except ImageError as error:

@@ -27,6 +27,7 @@ class Frame:
     captured_ns: int  # the same by time.monotonic_ns(): ages do not follow a clock that jumps
     dropped: int = 0  # frames that the source let go since the last one it gave
     position_s: float | None = None  # within the clip, of a video file's frame
+    unmasked: Picture | None = None  # for classification alone, where `picture` has masks
 
 
 class Waiting(NamedTuple):

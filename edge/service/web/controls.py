@@ -24,8 +24,7 @@ class Control(Handler):
             raise RefusedError(404, "there are no controls; start with --web-token FILE")
         kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not self.station.admits(token.strip()):
-            self.set_header("WWW-Authenticate", "Bearer")
-            raise RefusedError(401, "wrong token")
+            raise RefusedError(401, "wrong token", "Bearer")
 
 
 class Snapshot(Control):

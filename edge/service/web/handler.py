@@ -32,13 +32,15 @@ MAX_FRAME_DIGITS = 15
 class RefusedError(HTTPError):
     """A request that fails with a status and one line as the reason."""
 
-    def __init__(self, status: int, line: str) -> None:
+    def __init__(self, status: int, line: str, challenge: str = "") -> None:
         super().__init__(status)
-        self.line = line
+        self.line, self.challenge = line, challenge  # what a 401 requires
 
 
 class Handler(RequestHandler):
     """Base of all request handlers: the Host check and the headers of every response."""
+
+    is_open = False  # whether it requires no token for viewing
 
     def initialize(self, station: Station) -> None:
         """Args: what the server knows."""
@@ -73,6 +75,11 @@ class Handler(RequestHandler):
             name = host if re.fullmatch(r"[a-z0-9._-]{1,100}", host) else "that"
             line = f'not called {name}; add it to the configuration: [web] hosts = ["{name}"]'
             raise RefusedError(421, line)
+        given = self.request.headers.get("Authorization", "")
+        if not self.is_open and not self.station.may_view(given):
+            # Browsers have a dialog for Basic, and send it with every image.
+            kind = "Bearer" if given.lower().startswith("bearer") else 'Basic realm="edge-watch"'
+            raise RefusedError(401, "a password is required", kind)
 
     def on_finish(self) -> None:
         """Let the connection be closed again where too many are open."""
@@ -101,6 +108,8 @@ class Handler(RequestHandler):
         """Send the error in one line."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         said = error.line if isinstance(error, RefusedError) else ""
+        if isinstance(error, RefusedError) and error.challenge:
+            self.set_header("WWW-Authenticate", error.challenge)
         self.text(said or HTTPStatus(status_code).phrase.lower(), status_code)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:

@@ -177,6 +177,8 @@ class Live(Handler):
 class Health(Handler):
     """Whether it works."""
 
+    is_open = True  # for monitors; it shows nothing of what the camera sees
+
     def get(self) -> None:
         """Send 200, or 503 and the reason."""
         fault = self.station.fault()

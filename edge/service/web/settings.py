@@ -13,6 +13,7 @@ from edge.files import secret
 
 LOCAL = "127.0.0.1"
 TOKEN_VARIABLE, CREDENTIAL = "EDGE_WEB_TOKEN", "web-token"
+VIEW_VARIABLE, VIEW_CREDENTIAL = "EDGE_WEB_VIEW_TOKEN", "web-view-token"
 SHORTEST_TOKEN = 8  # characters; a shorter one is soon guessed
 
 
@@ -24,6 +25,7 @@ class WebSettings:
     hosts: tuple[str, ...] = ()  # further names that requests may call this machine by
     url: str = ""  # of the page, as others reach it; "": of this machine's name
     token_file: str = ""  # its first line; "": $EDGE_WEB_TOKEN; without one there are no controls
+    view_token_file: str = ""  # its first line; "": $EDGE_WEB_VIEW_TOKEN; without one all may view
     dataset: str = ""  # folder of the frames that are kept as a label
     dataset_max_files: int = 5000
     dataset_max_mb: float = 1000.0
@@ -75,13 +77,24 @@ class WebSettings:
         name = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
         return f"http://{name}:{port}/"
 
+    def view_token(self, environment: Mapping[str, str] = os.environ) -> str:
+        """What viewing requires; "" where nothing does. Raises: ConfigurationError."""
+        named = ("web.view_token_file", self.view_token_file)
+        token = secret(*named, VIEW_VARIABLE, VIEW_CREDENTIAL, environment)
+        return _checked_token(token, is_named=bool(self.view_token_file))
+
     def token(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return the token of the controls; "" if there are none. Raises: ConfigurationError."""
         token = secret("web.token_file", self.token_file, TOKEN_VARIABLE, CREDENTIAL, environment)
-        if (token or self.token_file) and not _is_token(token):
-            fault = f"must be at least {SHORTEST_TOKEN} letters, digits or signs, without a space"
-            raise ConfigurationError("the web token", fault, "make one: openssl rand -hex 16")
-        return token
+        return _checked_token(token, is_named=bool(self.token_file))
+
+
+def _checked_token(token: str, *, is_named: bool) -> str:
+    """A token, if there is one. Raises: ConfigurationError."""
+    if (token or is_named) and not _is_token(token):
+        fault = f"must be at least {SHORTEST_TOKEN} letters, digits or signs, without a space"
+        raise ConfigurationError("the web token", fault, "make one: openssl rand -hex 16")
+    return token
 
 
 def _is_token(text: str) -> bool:

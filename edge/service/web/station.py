@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hmac
 import socket
 from collections.abc import Callable
@@ -60,6 +62,7 @@ class Station:
         }
         self._rules = rules
         self._token = settings.token().encode()
+        self._view_token = settings.view_token().encode()
 
     def __call__(self, sighting: Sighting) -> None:
         """Take a `Sighting`, in the service's loop."""
@@ -74,6 +77,22 @@ class Station:
     def admits(self, token: str) -> bool:
         """Whether it is the token; that takes as long for a wrong one."""
         return self.has_controls and hmac.compare_digest(token.encode(), self._token)
+
+    def may_view(self, authorization: str) -> bool:
+        """Whether a request may see what the camera sees.
+
+        Args:
+            authorization: the header's value: Basic, whose password counts, or Bearer.
+        """
+        if not self._view_token:
+            return True
+        kind, _, given = authorization.partition(" ")
+        token = given.strip().encode()
+        if kind.lower() == "basic":
+            with contextlib.suppress(ValueError):
+                token = base64.b64decode(token, validate=True).partition(b":")[2]
+        is_viewer = hmac.compare_digest(token, self._view_token)
+        return is_viewer or (self.has_controls and hmac.compare_digest(token, self._token))
 
     def is_called(self, host: str) -> bool:
         """Whether a request's host is ours: another site's name may lead here (DNS rebinding)."""
