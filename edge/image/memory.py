@@ -1,6 +1,6 @@
 """How much memory decoding takes at a time: a large image waits until others are done.
 
-Without that, two of the largest images decoded ahead side by side took 1,236 MB.
+Without that, two of the biggest images decoded ahead side by side took 1,236 MB.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Budget:
 
     @contextlib.contextmanager
     def hold(self, count: int) -> Iterator[None]:
-        """Wait until there are so many bytes, and hold them."""
+        """Wait until this number of bytes is free, and hold them."""
         count = min(count, self._total)
         given_back = self._given_back
         with given_back:
