@@ -18,11 +18,11 @@ from edge.classifier.model import Model
 from edge.commands import complain
 from edge.commands.answers import WIDEST_LABEL, Writer, writer
 from edge.commands.arguments import in_pixels, open_model, threshold_of
-from edge.commands.inputs import Inputs, SavedFrames, has_time
+from edge.commands.inputs import Inputs, SavedImages, has_time
 from edge.commands.progress import Progress
 from edge.commands.terminal import is_terminal, width_of
 from edge.errors import EdgeError, ImageError, SourceError, one_line
-from edge.image.preprocess import InputSpec, read_image
+from edge.image.preprocess import InputSpec, Picture, Pixels, Prepared, read_image, seen
 from edge.sources.frame import Frame
 from edge.sources.photos import listed
 
@@ -62,7 +62,8 @@ def classify_all(args: argparse.Namespace) -> int:
     """Classify what the options name, and return the exit status."""
     faults = Faults()
     inputs = _inputs(args, faults)
-    saved = SavedFrames(args.save_frames) if args.save_frames else None
+    save = SavedImages(args.save_frames, "--save-frames").save_frame if args.save_frames else None
+    maps = SavedImages(args.explain, "--explain") if args.explain else None
     most = MOST_COUNTED if is_terminal(sys.stderr) else MOST_LOOKED_AT
     names = [*islice(inputs.names(), most)]
     with open_model(args, NAME, for_many=len(names) >= MANY) as model:
@@ -75,7 +76,7 @@ def classify_all(args: argparse.Namespace) -> int:
         frames = _ahead(
             faults.counting(inputs.frames(model.input, faults)), model.input, args, len(names)
         )
-        outcomes = _outcomes(frames, faults, _answering(args, model, choice, threshold), saved)
+        outcomes = _outcomes(frames, faults, _answering(args, model, choice, threshold, maps), save)
         total = len(names) if len(names) < most else None
         progress = Progress(total, has_videos=has_time(names))
         with closing(answers), closing(frames), closing(progress):
@@ -194,16 +195,34 @@ def _outcomes(
 
 
 def _answering(
-    args: argparse.Namespace, model: Model, choice: Choice | None, threshold: float
+    args: argparse.Namespace,
+    model: Model,
+    choice: Choice | None,
+    threshold: float,
+    maps: SavedImages | None,
 ) -> Callable[[Frame], Result]:
     """Return the function that classifies a frame; it raises ImageError."""
 
     def answer(frame: Frame) -> Result:
         whole = _cut(frame, args.roi) if in_pixels(args.roi) else frame
         result = classify(model, whole, top_k=args.top_k, threshold=threshold)
-        return choice.of(result, args.top_k, threshold) if choice else result
+        result = choice.of(result, args.top_k, threshold) if choice else result
+        if maps:
+            maps.save(frame, _explained(model, whole.picture, result.categories[0].index))
+        return result
 
     return answer
+
+
+def _explained(model: Model, picture: Picture, label: int) -> Pixels:
+    """Show an image as the model sees it, red where it speaks for a label."""
+    from edge.image.heat import SIDE, heated, occlusion
+
+    def score(pixels: Pixels) -> float:
+        return float(model.scores(Prepared(pixels, model.input, pixels, 0.0))[label])
+
+    shown = seen(picture, model.input)
+    return heated(shown, occlusion(score, shown), SIDE)
 
 
 def _cut(frame: Frame, roi: tuple[float, float, float, float]) -> Frame:

@@ -110,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_video_arguments(parser.add_argument_group("videos"))
     add_model_arguments(parser.add_argument_group("model"))
     add_framing_arguments(parser.add_argument_group("preprocessing"))
-    _add_answer_arguments(parser.add_argument_group("results"))
+    results = parser.add_argument_group("results")
+    _add_answer_arguments(results)
+    _add_explain_argument(results)
     group = parser.add_argument_group("execution")
     group.add_argument(
         "--jobs",
@@ -193,6 +195,16 @@ def timeline_file(text: str) -> Path:
     if not text.lower().endswith((".csv", ".json")):
         raise argparse.ArgumentTypeError(f"must be a .csv or .json file. Received: {text}")
     return Path(text)
+
+
+def _add_explain_argument(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--explain",
+        type=Path,
+        metavar="FOLDER",
+        help="save each image as a JPEG file, red where it speaks for the top label; the model is "
+        "invoked 50 more times per image",
+    )
 
 
 def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge.commands.terminal import clock
 from edge.errors import ImageError, SourceError
-from edge.image.preprocess import InputSpec, Size
+from edge.image.preprocess import InputSpec, Pixels, Size, read_image
 from edge.sources.address import is_clip_name, may_be_address, parse
 from edge.sources.frame import Frame
 from edge.sources.photos import files, photos
@@ -135,30 +135,35 @@ def has_time(names: Iterable[str]) -> bool:
     return any(map(is_clip_name, names))
 
 
-class SavedFrames:
-    """Writes a video's frames as JPEG files, named after the video and the frame's time."""
+class SavedImages:
+    """Writes JPEG files, named after the image, or the video and the frame's time."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make the folder. Raises: SourceError."""
+    def __init__(self, folder: Path, option: str) -> None:
+        """Make the folder that an option names. Raises: SourceError."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             fault = f"cannot be made ({error.strerror})"
-            raise SourceError(f"--save-frames {folder}", fault, "give another folder") from error
+            raise SourceError(f"{option} {folder}", fault, "give another folder") from error
         self._folder = folder
         self._names: dict[str, str] = {}  # of videos: videos of one name lie in several folders
 
-    def __call__(self, frame: Frame) -> None:
-        """Write a frame. Raises: ImageError."""
-        from edge.files import replace_file
-        from edge.image.preprocess import encode_jpeg, read_image
+    def save_frame(self, frame: Frame) -> None:
+        """Write a frame of a video. Raises: ImageError."""
+        if frame.position_s is not None:
+            self.save(frame, read_image(frame.picture))
 
-        if frame.position_s is None:
-            return
-        at = clock(frame.position_s, digits=3).replace(":", "-")
-        path = self._folder / f"{self._name(frame.source)}-{at}.jpg"
+    def save(self, frame: Frame, pixels: Pixels) -> None:
+        """Write (height, width, 3) pixels that were made of a frame. Raises: ImageError."""
+        from edge.files import replace_file
+        from edge.image.preprocess import encode_jpeg
+
+        name = self._name(frame.source)
+        if frame.position_s is not None:
+            name += f"-{clock(frame.position_s, digits=3).replace(':', '-')}"
+        path = self._folder / f"{name}.jpg"
         try:
-            replace_file(path, encode_jpeg(read_image(frame.picture)), durable=False)
+            replace_file(path, encode_jpeg(pixels), durable=False)
         except OSError as error:
             fault = f"cannot be written ({error.strerror})"
             raise ImageError(str(path), fault, "make room, or give another folder") from error
