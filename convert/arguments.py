@@ -31,7 +31,6 @@ class TrainOptions(TypedDict, total=False):
     epochs: int | None
     steps_per_epoch: int | None
     batch_size: int | None
-    head_epochs: int | None
     patience: int | None
     learning_rate: float | None
     fine_tune: float | None
@@ -78,7 +77,7 @@ DEFAULTS: RunOptions = {
 LIMITS: dict[str, tuple[int, int]] = {  # of whole numbers
     "seed": (0, 2**32 - 1),
     **dict.fromkeys(("epochs", "steps_per_epoch", "batch_size"), (1, MOST_COUNT)),
-    **dict.fromkeys(("head_epochs", "patience"), (1, MOST_COUNT)),
+    "patience": (1, MOST_COUNT),
     "calibration_photos": (100, MOST_COUNT),  # fewer give poor ranges
 }
 FLAGS = {"variants": "quantize", "start_from": "from"}  # where an option's name is not its flag
@@ -146,8 +145,8 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--weights",
         default=DEFAULTS["weights"],
         metavar="imagenet|FILE|none",
-        help="initial weights of a backbone: Keras's download, a file, or random (default: "
-        "imagenet)",
+        help="initial weights of a backbone: Keras's download or an installed package, a file, or "
+        "random (default: imagenet)",
     )
     network.add_argument(
         "--from",
@@ -176,7 +175,6 @@ def _add_recipe(training: argparse._ArgumentGroup) -> None:
         ("--epochs", "number of epochs"),
         ("--steps-per-epoch", "steps per epoch (default: every photo once)"),
         ("--batch-size", "photos per step"),
-        ("--head-epochs", "epochs that train the head only"),
         ("--patience", "early stopping: epochs without a lower validation loss"),
     ):
         training.add_argument(flag, type=count, metavar="N", help=what)

@@ -15,7 +15,7 @@ NAME = "convert"
 STEPS = {
     "check": "check the photos: counts, damaged files, duplicates, leaks between sets",
     "preview": "show what the augmentation does to a photo or a folder",
-    "train": "train only; OUT/training keeps the best epoch",
+    "train": "train only; OUT/training keeps the weights",
     "export": "convert, measure and report the training in OUT",
     "evaluate": "measure .tflite files on photos",
     "wrap": "add labels, normalization and golden vectors to a .tflite file made elsewhere",
@@ -28,7 +28,7 @@ split from train: 15 % for validation, 15 % for test. Hidden and system folders 
 
 OUT gets a .tflite file per variant (labels, normalization, threshold and measured accuracy inside),
 report.html to look at, card.json for programs, and cache/ with the decoded photos, which you may
-delete. Ctrl-C keeps the best epoch so far; --resume continues.
+delete. Ctrl-C keeps the training so far; --resume continues.
 
 steps (each has --help):
   python -m convert check PHOTOS                      {check}

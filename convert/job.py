@@ -17,12 +17,12 @@ from convert.arguments import (
     of_export,
     pasted_command,
 )
-from convert.errors import WeightsError
+from convert.errors import TrainingError, WeightsError
 from convert.names import GROUP_BY, VARIANTS
 from convert.training.augment import Augmentation
 from convert.training.checkpoint import Checkpoint
 from convert.training.networks import NETWORKS
-from convert.training.recipes import RECIPES, Recipe, recipe_for
+from convert.training.recipes import FINE_TUNE, PLAIN_RATE, RECIPES, Recipe, recipe_for
 from convert.training.train import TrainConfig
 from convert.training.weights_file import AUTO, IMAGENET, NONE
 from edge.errors import ConfigurationError, checked
@@ -172,6 +172,10 @@ def _config(options: Mapping[str, Any]) -> TrainConfig:
     recipe_name = options.get("recipe") or recipe_for(name, IMAGENET if start else weights)
     _refuse_unknown("recipe", [recipe_name], RECIPES)
     changed = {k: v for k, v in options.items() if k in OF_RECIPE and v is not None}
+    if not network.normalizes and recipe_name == FINE_TUNE:
+        changed = {"learning_rate": PLAIN_RATE} | changed
+    if "epochs" in changed:  # exactly that number
+        changed["steps"] = None
     if augmentation := options.get("augmentation"):
         changed["augmentation"] = getattr(Augmentation, augmentation)()
     recipe = dataclasses.replace(RECIPES[recipe_name], **changed)
@@ -220,6 +224,9 @@ def _config_of(about: Mapping[str, Any]) -> TrainConfig:
     known = {f.name: about[f.name] for f in dataclasses.fields(TrainConfig) if f.name in about}
     recipe = dict(known["recipe"])
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+    if unknown := recipe.keys() - {field.name for field in dataclasses.fields(Recipe)}:
+        fault = f"was trained by another version (of {', '.join(sorted(unknown))})"
+        raise TrainingError("OUT/training", fault, "train again")
     size = tuple(known["image_size"])
     return TrainConfig(**known | {"recipe": Recipe(**recipe), "image_size": size})
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 NETWORK_NAMES = (
     "mobilenet_v2",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
     "mobilenet",
     "mobilenet_v3_small",
     "efficientnet_v2_b0",

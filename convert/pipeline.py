@@ -27,17 +27,21 @@ from convert.data.splits import Prediction, read_splits, write_predictions, writ
 from convert.errors import ConversionError, TrainingError, interruptible
 from convert.files import earlier_runs, move_aside, put_back, write
 from convert.job import Run, export_run, say, training_run, without_mirror
-from convert.measure.scores import choose_threshold, fit_temperature, log_scores
+from convert.measure.evaluate import Evaluation
+from convert.measure.evidence import evidence
+from convert.measure.scores import answers, choose_threshold, fit_temperature, log_scores
 from convert.names import VARIANTS
 from convert.report.page import pictures, report_html
 from convert.report.report import Report, card_json, recommend
 from convert.report.sheet import sheet
+from convert.report.suspects import FILE as SUSPECTS
+from convert.report.suspects import find_suspects
 from convert.tflite.variants import Basis, convert_all, finish, for_converter
 from convert.training.augment import variations
 from convert.training.checkpoint import Checkpoint
 from convert.training.start import find_start, started_from
 from convert.training.teacher import Teacher
-from convert.training.train import history_csv, network_of, scores_of
+from convert.training.train import history_csv, maps_of, network_of, scores_of
 from convert.training.train import train as train_network
 from convert.training.weights import find_weights
 
@@ -45,10 +49,10 @@ SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 
 
 def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
-    """Train, and leave the best epoch in OUT/training; see `convert.train`. OUT is claimed."""
+    """Train, and leave the weights in OUT/training; see `convert.train`. OUT is claimed."""
     job = _with_weights(training_run(folder, out, "train", cast(RunOptions, options)))
     photos = _scan(job)
-    checkpoint = _fit(_augmentation_checked(job, photos), photos)
+    checkpoint = _fit(_suited(job, photos), photos)
     write(job.out / "history.csv", history_csv(checkpoint.history).encode())
     write_splits(job.out, job.photos, photos.dataset, {})
     return checkpoint
@@ -68,8 +72,15 @@ def run(folder: Path, out: Path, options: RunOptions) -> Report:
     """Train, then make the files; see `convert.run`. OUT is claimed."""
     job = _with_weights(training_run(folder, out, "", options))
     photos = _scan(job)
-    job = _augmentation_checked(job, photos)
+    job = _suited(job, photos)
     return _export(job, photos, _fit(job, photos))
+
+
+def _suited(job: Run, photos: DecodedPhotos) -> Run:
+    """Make the recipe suit the photos: the number of epochs, and what may be augmented."""
+    recipe = job.config.recipe.for_photos(len(photos.dataset.train))
+    config = dataclasses.replace(job.config, recipe=recipe)
+    return _augmentation_checked(dataclasses.replace(job, config=config), photos)
 
 
 def _augmentation_checked(job: Run, photos: DecodedPhotos) -> Run:
@@ -161,7 +172,7 @@ def _scanned(job: Run, as_before: Mapping[str, str] | None) -> DecodedPhotos:
 
 
 def _fit(job: Run, photos: DecodedPhotos) -> Checkpoint:
-    """Train, or go on with a training; its best epoch is kept in OUT/training."""
+    """Train, or go on with a training; its weights are kept in OUT/training."""
     dataset = photos.dataset
     drawn = [photo for name in dataset.drawn for photo in getattr(dataset, name)]
     weights = datasets.weigh(dataset.train, job.photos, job.weighed, drawn)
@@ -181,7 +192,7 @@ def _kept_of_training(job: Run, checkpoint: Checkpoint) -> str:
     if not checkpoint.history:
         return f"no epoch is done; decoded photos are kept; start again: {job.command_again}"
     return (
-        f"epoch {checkpoint.best_epoch}, the best of {len(checkpoint.history)}, is kept; make "
+        f"epoch {checkpoint.kept_epoch} of {len(checkpoint.history)} is kept; make "
         f"files of it: {job.command_export} ; or continue: {job.command_resume}"
     )
 
@@ -232,7 +243,7 @@ def _export(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
 
 
 def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
-    """Convert the best epoch, measure every variant, choose on val, and report."""
+    """Convert the kept weights, measure every variant, choose on val, and report."""
     dataset = photos.dataset
     model = network_of(job.config, len(dataset.labels))
     checkpoint.restore_best(model)
@@ -270,10 +281,22 @@ def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report
         augmentation_png=_augmentation_sheet(job, photos),
         worth=dataset.grouping.worth if dataset.drawn else "the folders of val and test",
         left_out=tuple(map(str, dataset.left_out)),
+        **_evidence(model, photos, chosen.val),
+        suspects=find_suspects(photos, job.photos, checkpoint.out_of_fold),
     )
     _write_report(job, report)
+    if report.suspects:
+        write(job.out / SUSPECTS, report.suspects.csv)
     _write_lists(job, dataset, report)
     return report
+
+
+def _evidence(model: keras.Model, photos: DecodedPhotos, val: Evaluation) -> dict[str, Any]:
+    """Find where in the validation photos the evidence lies; nothing if the network has no maps."""
+    maps = maps_of(model, photos.val)
+    if maps is None:
+        return {}
+    return {"heat": evidence(maps, answers(val.scores))}
 
 
 def _write_lists(job: Run, dataset: Dataset, report: Report) -> None:

@@ -144,7 +144,7 @@ LINES = (
     "p --network tutorial",
     "p --network tutorial --recipe tutorial",
     "p --recipe tutorial --epochs 9 --steps-per-epoch 8 --batch-size 7 --learning-rate 0.5",
-    "p --head-epochs 3 --patience 4 --fine-tune 0.25 --label-smoothing 0 --augmentation camera",
+    "p --patience 4 --fine-tune 0.25 --label-smoothing 0 --augmentation camera",
     "train p -o o --name n --seed 3 --resume --weigh list:2 --precision bfloat16",
     "p --quantize all --calibration-photos 100 --threshold-precision 0.9 --max-drop 2",
     "p --network tutorial --image-size 94",
@@ -191,7 +191,7 @@ def test_every_value_of_a_recipe_has_an_option(said: dict[str, Any]) -> None:
     first, second = (said["runs"][line]["config"]["recipe"] for line in LINES[6:8])
     changed = {"epochs": 9, "steps_per_epoch": 8, "batch_size": 7, "learning_rate": 0.5}
     assert first == said["recipes"]["tutorial"] | changed
-    changed = {"head_epochs": 3, "patience": 4, "fine_tune": 0.25, "label_smoothing": 0.0}
+    changed = {"patience": 4, "fine_tune": 0.25, "label_smoothing": 0.0}
     assert second == said["recipes"]["fine-tune"] | changed | {"augmentation": said["camera"]}
 
 

@@ -100,3 +100,19 @@ def test_the_tutorial_network_is_the_tutorials(results: dict[str, Any]) -> None:
 
 def test_the_small_network_is_small(results: dict[str, Any]) -> None:
     assert results["said"]["small-2-float32"]["parameters"] <= 280_000
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_class_activation_maps_are_exact(results: dict[str, Any], labels: int) -> None:
+    maps, bias = results[f"maps-{labels}"], results[f"map-bias-{labels}"]
+    assert maps.shape[1:] == (3, 3, labels)
+    logits = maps.mean((1, 2)).astype(np.float64)
+    if labels == 2:
+        probability = 1 / (1 + np.exp(-(logits[:, 1] - logits[:, 0] + bias[0])))
+        expected = results["map-scores-2"][:, 0]
+    else:
+        powers = np.exp(logits + bias)
+        probability = powers / powers.sum(1, keepdims=True)
+        expected = results["map-scores-3"]
+    assert np.abs(probability - expected).max() < 1e-4
+    assert results["said"]["no maps"]

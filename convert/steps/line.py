@@ -31,18 +31,18 @@ FilePath = str | os.PathLike[str]
 class Training:
     """A training that has ended."""
 
-    folder: Path  # keeps the weights of the best epoch
+    folder: Path  # keeps the weights of `kept_epoch`
     history: tuple[Mapping[str, Any], ...]  # of each epoch: accuracy, loss, val_accuracy, val_loss
-    best_epoch: int  # that with the lowest validation loss; the first is 1
+    kept_epoch: int  # the last, or that with the lowest validation loss; the first is 1
 
     @property
     def val_accuracy(self) -> float:
-        """Accuracy on the validation set after the best epoch, 0 to 1."""
-        return float(self.history[self.best_epoch - 1]["val_accuracy"])
+        """Accuracy on the validation set after that epoch, 0 to 1."""
+        return float(self.history[self.kept_epoch - 1]["val_accuracy"])
 
 
 def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]) -> Training:
-    """Train a network on a folder of photos, and keep its best epoch in OUT/training.
+    """Train a network on a folder of photos, and keep its weights in OUT/training.
 
     Args:
         photos: a folder with one folder per class, or with train/ (val/, test/) that hold those.
@@ -52,20 +52,19 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         group_by: what a split keeps in one set: auto (default), folder, name, time or none.
         strict: stop at photos that cannot be read or lie in two classes, instead of leaving them
             out.
-        network: mobilenet_v2 (default), mobilenet, mobilenet_v3_small, efficientnet_v2_b0, vgg16,
-            small or tutorial.
+        network: mobilenet_v2 (default), efficientnet_lite0, efficientnet_lite1, efficientnet_lite2,
+            mobilenet, mobilenet_v3_small, efficientnet_v2_b0, vgg16, small or tutorial.
         alpha: width of a backbone (default: 1).
         weights: of a backbone: "imagenet" (default), a file, or "none".
         start_from: the `out` of an earlier training, from whose weights this one starts, with its
             network and image size: for more epochs, more photos or another class.
         image_size: side, or (height, width), of what the network sees, in pixels (default: the
             network's own).
-        recipe: scratch, fine-tune or tutorial (default: depends on the network). The next nine
+        recipe: scratch, fine-tune or tutorial (default: depends on the network). The next eight
             default to the recipe's values.
         epochs: number of epochs.
         steps_per_epoch: steps per epoch (default: every photo once).
         batch_size: photos per step.
-        head_epochs: epochs that train the head only, before the rest of the network.
         patience: early stopping, in epochs without a lower validation loss.
         learning_rate: the highest of the training.
         fine_tune: share of the backbone's layers, from the top, that is trained, 0 to 1.
@@ -86,7 +85,7 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
     """
     with _understood(Path(photos), Path(out), given) as folder:
         checkpoint = _pipeline().train(folder, Path(out), given)
-    return Training(Path(out) / "training", tuple(checkpoint.history), checkpoint.best_epoch)
+    return Training(Path(out) / "training", tuple(checkpoint.history), checkpoint.kept_epoch)
 
 
 def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOptions]) -> Report:
@@ -186,7 +185,7 @@ def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -
         training = train(args.photos, args.out, **given)
         command = options.pasted_command("export", args.photos, args.out, options.of_export(given))
         print(
-            f"epoch {training.best_epoch} is the best of {len(training.history)}: "
+            f"kept epoch {training.kept_epoch} of {len(training.history)}: "
             f"{training.val_accuracy:.3f} on val; make files of it with: {command}"
         )
         return 0

@@ -19,8 +19,10 @@ import keras
 
 from convert.errors import OutputError, TrainingError
 from convert.files import write
+from convert.training.networks import backbone_of
+from convert.training.recipes import LAST, Recipe
 
-STATE = "state.json"
+STATE, SCORES = "state.json", "out-of-fold.json"
 DRAWS = 2**20  # more than the steps of an epoch
 ROOM = "free some space, then go on with --resume"
 
@@ -41,7 +43,8 @@ class Checkpoint:
         """
         self._folder, self.about = folder, self.as_kept(about)
         self.history: list[dict[str, float]] = []
-        self.best_epoch = 0
+        self.kept_epoch = 0
+        self.out_of_fold: dict[str, list[float]] = {}  # scores of photos, by SHA-256
         self._older = not resume and folder.exists()  # an earlier training is there
         if resume:
             self._go_on()
@@ -72,12 +75,19 @@ class Checkpoint:
     @property
     def best_path(self) -> Path:
         """The weights of the epoch with the lowest validation loss."""
-        return self._path("best", self.best_epoch)
+        return self._path("best", self.kept_epoch)
 
     @property
     def epochs_done(self) -> int:
         """How many epochs are kept."""
         return len(self.history)
+
+    @property
+    def epochs_since_lowest_loss(self) -> int:
+        """How many epochs have ended since that of the lowest validation loss."""
+        losses = [row["val_loss"] for row in self.history]
+        losses = [loss if math.isfinite(loss) else math.inf for loss in losses]
+        return losses[::-1].index(min(losses))
 
     def _go_on(self) -> None:
         state = _read(self._folder)
@@ -91,7 +101,8 @@ class Checkpoint:
                 "give the same options and photos, or start anew from its weights: --from "
                 f"{shlex.quote(str(self._folder.parent))} instead of --resume",
             )
-        self.history, self.best_epoch = state["history"], state["best_epoch"]
+        self.history, self.kept_epoch = state["history"], state["best_epoch"]
+        self.out_of_fold = _read_scores(self._folder)
 
     def restore(self, model: keras.Model) -> None:
         """Load the last epoch's weights and the optimizer's state into a compiled model."""
@@ -100,9 +111,9 @@ class Checkpoint:
             self._load(model, "last", self.epochs_done)
 
     def restore_best(self, model: keras.Model) -> None:
-        """Load the weights of the epoch with the lowest validation loss; none if none is done."""
-        if self.best_epoch:
-            self._load(model, "best", self.best_epoch)
+        """Load the weights of the epoch that is kept; none if none is done."""
+        if self.kept_epoch:
+            self._load(model, "best", self.kept_epoch)
 
     def _load(self, model: keras.Model, name: str, epoch: int) -> None:
         path = self._path(name, epoch)
@@ -114,20 +125,22 @@ class Checkpoint:
         except (OSError, ValueError, KeyError) as error:
             raise TrainingError(path, "is damaged", "leave --resume out") from error
 
-    def keep_best(self, model: keras.Model, val_loss: float) -> None:
-        """Keep the weights as they were validated, if no epoch before was better."""
+    def keep_best(self, model: keras.Model, val_loss: float, which: str) -> None:
+        """Keep the weights as they were validated: each (LAST), or if none was better (BEST)."""
         before = [row["val_loss"] for row in self.history if math.isfinite(row["val_loss"])]
-        if not self.best_epoch or val_loss <= min(before, default=math.inf):
-            self.best_epoch = self.epochs_done + 1
-            self._save(model, "best", self.best_epoch)
+        if which == LAST or not self.kept_epoch or val_loss <= min(before, default=math.inf):
+            self.kept_epoch = self.epochs_done + 1
+            self._save(model, "best", self.kept_epoch)
 
     def keep(self, model: keras.Model, metrics: dict[str, float]) -> None:
         """Keep an epoch that has ended; what is no longer needed goes."""
         self.history.append({"epoch": self.epochs_done + 1, **metrics})
         self._save(model, "last", self.epochs_done)
-        state = {"about": self.about, "history": self.history, "best_epoch": self.best_epoch}
+        if self.epochs_done == 1 and self.out_of_fold:
+            write(self._folder / SCORES, json.dumps(self.out_of_fold).encode())
+        state = {"about": self.about, "history": self.history, "best_epoch": self.kept_epoch}
         write(self._folder / STATE, json.dumps(state).encode())
-        needed = {self._path("last", self.epochs_done), self._path("best", self.best_epoch)}
+        needed = {self._path("last", self.epochs_done), self._path("best", self.kept_epoch)}
         for path in self._folder.glob("*.weights.h5"):
             if path not in needed:
                 path.unlink()
@@ -150,13 +163,13 @@ class Checkpoint:
     def _path(self, name: str, epoch: int) -> Path:
         return self._folder / f"{name}-{epoch:04}.weights.h5"
 
-    def callback(self, patience: int | None) -> keras.callbacks.Callback:
+    def callback(self, recipe: Recipe) -> keras.callbacks.Callback:
         """What keeps each epoch in Keras's loop, and stops it `patience` epochs after the best.
 
         It must come before `SwapEMAWeights`, which takes the averaged weights out again as the
         validation ends.
         """
-        return _Keep(self, patience)
+        return _Keep(self, recipe)
 
 
 def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -182,6 +195,15 @@ def _read(folder: Path) -> dict[str, Any] | None:
         raise TrainingError(folder, "holds a damaged training", "leave --resume out") from error
 
 
+def _read_scores(folder: Path) -> dict[str, list[float]]:
+    """The scores out of fold; none where the training has none, or they cannot be read."""
+    try:
+        scores: dict[str, list[float]] = json.loads((folder / SCORES).read_text())
+        return scores
+    except (OSError, ValueError):
+        return {}
+
+
 class _Memory(io.BytesIO):
     """A weights file in memory: HDF5 crashes where it meets a full disk.
 
@@ -193,19 +215,20 @@ class _Memory(io.BytesIO):
 
 
 class _Keep(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    def __init__(self, checkpoint: Checkpoint, patience: int | None) -> None:
+    def __init__(self, checkpoint: Checkpoint, recipe: Recipe) -> None:
         super().__init__()
-        self._checkpoint, self._patience = checkpoint, patience
+        self._checkpoint, self._recipe = checkpoint, recipe
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Let what dropout draws depend on the epoch alone, also in a resumed training."""
-        for layer in self.model.layers:
+        base = backbone_of(self.model)
+        for layer in [*self.model.layers, *(base.layers if base is not None else ())]:
             if isinstance(layer, keras.layers.Dropout):
                 state = layer.seed_generator.state
                 state.assign([int(state.numpy()[0]), epoch * DRAWS])
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._checkpoint.keep_best(self.model, float((logs or {})["loss"]))
+        self._checkpoint.keep_best(self.model, float((logs or {})["loss"]), self._recipe.keep)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """End a training that diverged: no later step brings it back."""
@@ -219,6 +242,6 @@ class _Keep(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         checkpoint = self._checkpoint
         checkpoint.keep(self.model, {name: float(value) for name, value in (logs or {}).items()})
-        waited = checkpoint.epochs_done - checkpoint.best_epoch
-        if self._patience is not None and waited >= self._patience:
+        patience = self._recipe.patience
+        if patience is not None and checkpoint.epochs_since_lowest_loss >= patience:
             self.model.stop_training = True

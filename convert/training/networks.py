@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from convert.training.backbones.efficientnet_lite import build_lite
 from edge.image.preprocess import Size
 
 
@@ -36,6 +37,8 @@ STANDARD = Convention(
     (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)),
     (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
 )
+# https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite
+LITE = Convention((1 / 128,) * 3, (-127 / 128,) * 3)
 # Caffe's: blue, green, red, each less its mean, https://arxiv.org/abs/1409.1556
 CAFFE = Convention((1.0,) * 3, (-123.68, -116.779, -103.939), bgr=True)
 
@@ -47,8 +50,9 @@ class Network:
     convention: Convention
     size: int  # default side of its input, in pixels
     smallest: int  # the least side
-    application: str = ""  # its name in keras.applications; "" is trained from scratch
+    application: str = ""  # in keras.applications, or LITE_FAMILY; "" is trained from scratch
     alphas: tuple[float, ...] = (1.0,)  # widths that exist; the first is the default
+    normalizes: bool = True  # has batch normalization, without which high rates diverge
     swish: bool = False  # swish and squeeze-and-excite: loses more when it is quantized
 
     @property
@@ -57,12 +61,16 @@ class Network:
         return bool(self.application)
 
 
+LITE_FAMILY = "EfficientNet-Lite"  # built here: keras.applications does not have it
 NETWORKS = {
     "mobilenet_v2": Network(SIGNED, 224, 32, "MobileNetV2", (1.0, 0.35, 0.5, 0.75, 1.3, 1.4)),
+    "efficientnet_lite0": Network(LITE, 224, 32, LITE_FAMILY),
+    "efficientnet_lite1": Network(LITE, 240, 32, LITE_FAMILY),
+    "efficientnet_lite2": Network(LITE, 260, 32, LITE_FAMILY),
     "mobilenet": Network(SIGNED, 224, 32, "MobileNet", (1.0, 0.25, 0.5, 0.75)),
     "mobilenet_v3_small": Network(SIGNED, 224, 32, "MobileNetV3Small", (1.0, 0.75), swish=True),
     "efficientnet_v2_b0": Network(STANDARD, 224, 32, "EfficientNetV2B0", swish=True),
-    "vgg16": Network(CAFFE, 224, 32, "VGG16"),
+    "vgg16": Network(CAFFE, 224, 32, "VGG16", normalizes=False),
     "small": Network(SIGNED, 160, 32),
     "tutorial": Network(UNIT, 300, 95),
 }
@@ -98,9 +106,7 @@ def build(
         scaled = _rescaling(network.convention)(pixels)
         if network.is_backbone:
             features = layers.GlobalAveragePooling2D(name="average")(
-                # In inference mode even while it is trained: the statistics of ImageNet, gathered
-                # over a million images, are better than those of a few thousand.
-                backbone(name, size, alpha)(scaled, training=False)
+                backbone(name, size, alpha)(scaled)
             )
             features = layers.Dropout(BACKBONE_DROPOUT, name="features")(features)
         elif name == "tutorial" and for_training:
@@ -115,8 +121,12 @@ def build(
 
 
 def backbone(name: str, size: Size, alpha: float, **options: Any) -> keras.Model:
-    """Build a network of keras.applications without its top, weights random by default."""
+    """Build a backbone without its top, by default with random weights."""
     network = NETWORKS[name]
+    if network.application == LITE_FAMILY:
+        base = build_lite(name, size)
+        base.name = "backbone"
+        return base
     options = {"include_top": False, "weights": None} | options
     if len(network.alphas) > 1:
         options["alpha"] = alpha
@@ -258,3 +268,23 @@ def for_device(model: keras.Model, *, temperature: float = 1.0, alpha: float = 1
     device = keras.Model(pixels, scores(features))
     scores.set_weights([kernel, bias])
     return device
+
+
+def mapper(model: keras.Model) -> keras.Model | None:
+    """Build a network that gives the class activation maps: (n, rows, columns, num_labels).
+
+    The mean over places, and the last layer's bias, is the logit; of a sigmoid, the first label's
+    map is that of the second with its sign changed, both halved.
+
+    Returns: None for a network that does not end in average pooling and one dense layer.
+    """
+    pooling = next((layer for layer in model.layers if layer.name == "average"), None)
+    if pooling is None:
+        return None
+    kernel = model.layers[-1].get_weights()[0]
+    if kernel.shape[1] == 1:
+        kernel = np.concatenate([-kernel, kernel], axis=1) / 2
+    maps = layers.Dense(kernel.shape[1], use_bias=False, dtype="float32", name="maps")
+    found = keras.Model(model.input, maps(pooling.input))
+    maps.set_weights([kernel])
+    return found

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from convert.training.augment import Augmentation
 from convert.training.networks import NETWORKS
 from convert.training.weights_file import NONE
+
+BEST, LAST = "best", "last"
+FINE_TUNE = "fine-tune"
+PLAIN_RATE = 1e-4  # learning rate of FINE_TUNE for networks without batch normalization
 
 
 @dataclass(frozen=True)
@@ -14,9 +19,10 @@ class Recipe:
     """Everything about a training but the network, its data and its seed."""
 
     augmentation: Augmentation
-    epochs: int
+    epochs: int  # the number wanted, within `steps`
     batch_size: int
     learning_rate: float  # the highest
+    steps: tuple[int, int] | None = None  # minimum and maximum steps of the whole training
     steps_per_epoch: int | None = None  # None: every photo once
     optimizer: str = "adamw"  # or "rmsprop"
     warmup: float = 0.0  # share of all steps in which the rate rises from 0
@@ -26,8 +32,23 @@ class Recipe:
     average: float = 0.0  # momentum of the moving average of the weights that is kept; 0 is none
     patience: int | None = None  # epochs without a better validation loss; None never stops early
     class_weights: bool = True
-    head_epochs: int = 0  # of the last layer alone, on features computed once
+    head_first: bool = False  # begin with a head that is fitted to frozen features
     fine_tune: float = 1.0  # share of the backbone's layers, from the top, that is trained
+    batch_norm: bool = True  # whether the backbone's batch normalization is trained with them
+    keep: str = BEST  # which epoch's weights are kept: that of the lowest validation loss, or LAST
+
+    def steps_of_epoch(self, num_photos: int) -> int:
+        """Number of batches of one epoch."""
+        return self.steps_per_epoch or -(-num_photos // self.batch_size)
+
+    def for_photos(self, num_photos: int) -> Recipe:
+        """Choose the number of epochs for a training set, so that `steps` holds."""
+        if self.steps is None:
+            return self
+        least, most = self.steps
+        per_epoch = self.steps_of_epoch(num_photos)
+        epochs = max(-(-least // per_epoch), min(self.epochs, most // per_epoch), 1)
+        return dataclasses.replace(self, epochs=epochs, steps=None)
 
 
 RECIPES = {
@@ -42,18 +63,19 @@ RECIPES = {
         label_smoothing=0.1,
         average=0.995,
     ),
-    # First the head on frozen features, then the upper layers with it, gently.
-    "fine-tune": Recipe(
+    # First the head on frozen features, then all layers with it.
+    FINE_TUNE: Recipe(
         Augmentation.camera(),
-        epochs=5,
+        epochs=20,
+        steps=(120, 5000),  # about 120 is the shortest that was measured
         batch_size=32,
-        learning_rate=1e-4,
+        learning_rate=1e-3,
         warmup=0.1,
         weight_decay=0.01,
         label_smoothing=0.1,
         average=0.99,
-        head_epochs=20,
-        fine_tune=0.6,
+        head_first=True,
+        keep=LAST,
     ),
     # As the tutorial does it: 5 epochs of 50 steps at RMSprop's own rate.
     "tutorial": Recipe(
@@ -71,4 +93,4 @@ RECIPES = {
 
 def recipe_for(network: str, weights: str) -> str:
     """Name the recipe that suits: fine-tuning where there are weights to start from."""
-    return "fine-tune" if NETWORKS[network].is_backbone and weights != NONE else "scratch"
+    return FINE_TUNE if NETWORKS[network].is_backbone and weights != NONE else "scratch"

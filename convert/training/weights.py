@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import WeightsError
+from convert.training.backbones.efficientnet_lite import LITES, installed_weights, read_weights
 from convert.training.networks import NETWORKS, backbone, backbone_of
 from convert.training.weights_file import IMAGENET, NONE, check_file
 
@@ -53,6 +54,10 @@ def find_weights(name: str, alpha: float, source: str) -> tuple[NDArray[np.float
     """
     if source == NONE or not NETWORKS[name].is_backbone:
         return ()
+    if name in LITES:
+        path = installed_weights(name) if source == IMAGENET else Path(source)
+        check_file(path)
+        return tuple(read_weights(name, path))
     return tuple(_download(name, alpha) if source == IMAGENET else _read(Path(source), name, alpha))
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from convert.errors import WeightsError
 
 IMAGENET, NONE, AUTO = "imagenet", "none", "auto"
-_SIGNATURES = {".h5": b"\x89HDF\r\n\x1a\n", ".keras": b"PK"}  # of HDF5, and of a zip archive
+# Of HDF5, a zip archive, and a pickle of protocol 2: PyTorch's files of EfficientNet-Lite.
+_SIGNATURES = {".h5": b"\x89HDF\r\n\x1a\n", ".keras": b"PK", ".pth": b"\x80\x02"}
 
 
 def check_file(path: Path) -> None:
-    """Raise WeightsError where a file cannot hold weights of Keras."""
+    """Raise WeightsError where a file cannot hold weights."""
     if not path.is_file():
         raise WeightsError(path, "no such weights file", "check the path")
     if path.suffix not in _SIGNATURES:

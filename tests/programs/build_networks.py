@@ -17,9 +17,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from convert.measure.head import fit_head
 from convert.tflite import quantize
 from convert.training import networks, recipes
 from convert.training.augment import Augmentation
+from convert.training.train import maps_of
 from convert.training.weights import load_weights
 
 MODULES = {
@@ -102,4 +104,23 @@ for order in (False, True):
     arrays[f"order-scores-{order}"] = scores.numpy()
     arrays[f"order-gradients-{order}"] = np.concatenate([g.numpy().ravel() for g in gradients])
     said[f"order-{order}"] = [type(layer).__name__ for layer in model.layers[2 - order : 5 - order]]
+# Class activation maps of a random network whose last layer is fitted to its features.
+random = np.random.default_rng(4)
+keras.utils.set_random_seed(1)
+texture = random.uniform(0, 255, (48, 24, 24, 3)).astype(np.float32)
+planted = np.asarray(tf.image.resize(texture, (96, 96), "bicubic")).clip(0, 255).astype(np.uint8)
+marked = np.arange(48) % 2
+planted[marked == 1, 6:26, 70:90] = (255, 0, 0)
+for labels in (2, 3):
+    model = networks.build("small", (96, 96), labels)
+    found = keras.Model(model.input, model.layers[-2].output)(planted.astype(np.float32)).numpy()
+    head = fit_head(found, marked, np.ones(48, np.float32), labels)
+    kernel, bias = head.kernel, head.bias
+    if labels == 2:
+        kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+    model.layers[-1].set_weights([kernel, bias])
+    arrays[f"maps-{labels}"] = maps_of(model, planted)
+    arrays[f"map-scores-{labels}"] = model(planted.astype(np.float32)).numpy()
+    arrays[f"map-bias-{labels}"] = bias
+said["no maps"] = networks.mapper(networks.build("tutorial", (96, 96), 2)) is None
 np.savez(folder / "results.npz", said=json.dumps(said), **arrays)

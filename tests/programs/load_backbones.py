@@ -1,6 +1,6 @@
 """Load weights of backbones, fit and unfit.
 
-Usage: python tests/programs/load_backbones.py FOLDER FILES (JSON)
+Usage: python tests/programs/load_backbones.py FOLDER FILES PICTURES (both JSON)
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import numpy as np
 
 from convert.errors import WeightsError
 from convert.training import networks
+from convert.training.backbones.efficientnet_lite import build_lite, fill, installed_weights
+from convert.training.backbones.torch_file import read_tensors
 from convert.training.weights import load_weights
+from edge.image.preprocess import resized
 
 folder, said = pathlib.Path(sys.argv[1]), {"same": {}, "refused": {}}
 keras.utils.set_random_seed(0)
@@ -68,6 +71,37 @@ for case, name, alpha, source in (
         loaded(name, source, alpha)
     except WeightsError as error:
         said["refused"][case] = str(error)
+
+# EfficientNet-Lite from its package: with ImageNet's top on our features, pictures get their class.
+name = "efficientnet_lite0"
+try:
+    source = installed_weights(name)
+except WeightsError as error:
+    said["lite"] = str(error)
+else:
+    ours = networks.build(name, (224, 224), 2)
+    load_weights(ours, name, alpha=1.0, source="imagenet")
+    features = keras.Model(ours.input, ours.layers[-2].output)
+    tensors = read_tensors(source)
+    said["lite"] = []
+    for path in json.loads(sys.argv[3]):
+        picture = resized(pathlib.Path(path).read_bytes(), (224, 224))[None]
+        logits = features(picture.astype(np.float32)).numpy() @ tensors["_fc.weight"].T
+        said["lite"].append((logits + tensors["_fc.bias"]).argmax().item())
+    said["parameters"] = build_lite(name, (224, 224), include_top=True).count_params()
+    changed = folder / "changed.pth"
+    changed.write_bytes(source.read_bytes()[:-1] + b"?")
+    for case, path in (("changed", changed), ("lite missing", folder / "missing.pth")):
+        try:
+            loaded(name, path, 1.0)
+        except WeightsError as error:
+            said["refused"][case] = str(error)
+    del tensors["_blocks.3._bn1.weight"]
+    for case, change in (("lacks", {}), ("adds", {"_blocks.3._bn1.weight": np.ones(144), "x": 1})):
+        try:
+            fill(build_lite(name, (32, 32)), tensors | change)
+        except (KeyError, ValueError) as error:
+            said["refused"][case] = str(error)
 
 before = networks.build("mobilenet", (64, 64), 2, alpha=0.25)
 kept = [w.copy() for w in before.get_weights()]

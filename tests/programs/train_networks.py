@@ -21,6 +21,7 @@ from convert.errors import TrainingError
 from convert.training import networks
 from convert.training.augment import Augmentation
 from convert.training.checkpoint import Checkpoint
+from convert.training.duration import Duration, in_words
 from convert.training.precision import chosen_precision
 from convert.training.recipes import RECIPES
 from convert.training.train import (
@@ -63,7 +64,7 @@ def trained(
         model = train(DecodedPhotos(data, size, folder / "cache"), config, weights, checkpoint)
     said[name] = {
         "history": checkpoint.history,
-        "best": checkpoint.best_epoch,
+        "best": checkpoint.kept_epoch,
         "stderr": stderr.getvalue(),
         "rate": float(np.asarray(model.optimizer.learning_rate)),
         "steps": int(np.asarray(model.optimizer.iterations)),
@@ -90,6 +91,9 @@ said["csv"] = history_csv(said["best"]["history"])
 # A rate far too high gets worse from some epoch on.
 trained("patience", epochs=30, patience=2, learning_rate=0.3)
 
+# The last epoch, though the loss rises; patience still goes by the lowest.
+trained("last", epochs=30, patience=2, learning_rate=0.3, keep="last")
+
 # Weights of photos and of classes.
 counts = class_weights(labels_of(few.train), 3)
 said["class weights"] = counts.tolist()
@@ -112,31 +116,38 @@ theirs.save_weights(source)
 # At so low a rate, what moves far in the head was learned before.
 keras.utils.set_random_seed(0)
 before = networks.build("mobilenet", (32, 48), 3, alpha=0.25).layers[-1].get_weights()[0]
-model, _ = trained(
-    "fine-tune",
-    network="mobilenet",
-    alpha=0.25,
-    load=source,
-    epochs=1,
-    average=0.0,
-    fine_tune=0.5,
-    learning_rate=1e-5,
-    head_epochs=5,
-)
-said["head moved"] = float(np.abs(model.layers[-1].get_weights()[0] - before).max())
-layers = networks.backbone_of(model).layers
-said["layers"] = [
-    {
-        "name": layer.name,
-        "normalizes": isinstance(layer, keras.layers.BatchNormalization),
-        "changed": any(
-            not np.array_equal(a, b)
-            for a, b in zip(layer.get_weights(), other.get_weights(), strict=True)
-        ),
-        "has_weights": bool(layer.get_weights()),
-    }
-    for layer, other in zip(layers, theirs.layers, strict=False)
-]
+for batch_norm in (False, True):
+    model, _ = trained(
+        f"fine-tune {batch_norm}",
+        network="mobilenet",
+        alpha=0.25,
+        load=source,
+        epochs=1,
+        average=0.0,
+        fine_tune=0.5,
+        learning_rate=1e-5,
+        head_first=not batch_norm,
+        batch_norm=batch_norm,
+    )
+    if not batch_norm:
+        said["head moved"] = float(np.abs(model.layers[-1].get_weights()[0] - before).max())
+    layers = networks.backbone_of(model).layers
+    said[f"layers {batch_norm}"] = [
+        {
+            "name": layer.name,
+            "normalizes": isinstance(layer, keras.layers.BatchNormalization),
+            "changed": [
+                not np.array_equal(a, b)
+                for a, b in zip(layer.get_weights(), other.get_weights(), strict=True)
+            ],
+            "momentum": getattr(layer, "momentum", None),
+        }
+        for layer, other in zip(layers, theirs.layers, strict=False)
+    ]
+said["lengths"] = {
+    count: RECIPES["fine-tune"].for_photos(count).epochs for count in (32, 320, 3200, 32000, 10**6)
+}
+said["steps of it"] = RECIPES["fine-tune"].steps
 trained(
     "tutorial",
     network="tutorial",
@@ -177,6 +188,14 @@ said["smoothed"] = {
     "softmax": float(softmax(np.float32([[0, 1, 0]]), np.float32([[0.1, 0.8, 0.1]]))),
     "sigmoid": float(sigmoid(np.float32([[1]]), np.float32([[0.8]]))),
 }
+
+
+stderr = io.StringIO()
+with contextlib.redirect_stderr(stderr):
+    timer = Duration(20, 3)
+    for batch in range(60):
+        timer.on_train_batch_end(batch)
+said["duration"] = [stderr.getvalue(), *map(in_words, (0.2, 47, 720, 12_600))]
 
 
 # What --resume is rejected, or finds.
