@@ -298,6 +298,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="rows, with commas between")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of memory (default: 60)")
     args = parser.parse_args()
     quick = args.quick
     table = Table()
@@ -307,7 +308,7 @@ def main() -> int:
             "speed": lambda: speed(table, Path(name), 20 if quick else 60),
             "age": lambda: age(table, 20.0 if quick else 120.0),
             "recovery": lambda: recovery(table, *((5, 5) if quick else (200, 50))),
-            "memory": lambda: memory(table, 60.0 if quick else 3600.0),
+            "memory": lambda: memory(table, 60.0 if quick else 60 * args.minutes),
         }
         for row in args.only.split(",") if args.only else rows:
             rows[row]()

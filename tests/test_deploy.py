@@ -268,3 +268,50 @@ def test_the_documents_have_the_commands_that_are_tried_on_a_card(
     assert found, f"{document} has no {heading}"
     _, block, *_ = rest.split("```")
     assert len(block.strip().splitlines()) == int(count), block
+
+
+@pytest.mark.parametrize(
+    ("source", "with_network"),
+    [
+        ("camera", False),
+        ("/dev/video0", False),
+        ("/srv/photos", False),
+        ("rtsp://pi@10.0.0.2/a", True),
+        ("http://10.0.0.2/snap.jpg", True),
+    ],
+)
+def test_the_unit_gets_what_its_source_needs(
+    tmp_path: Path, source: str, with_network: bool
+) -> None:
+    (tmp_path / "watch.toml").write_text((DEPLOY / "watch.toml").read_text())
+    code = (
+        f'work={tmp_path} extras="" snapshots="" dry_run="" candidate={tmp_path}/watch.toml; '
+        '. "$here/settings.sh"; . "$here/unit.sh"; set_setting source "$1"; render_dropins'
+    )
+    done = shell(code, source)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f'source = "{source}"' in (tmp_path / "watch.toml").read_text()
+    dropin = tmp_path / "dropins" / "25-camera.conf"
+    assert dropin.exists() == with_network
+    if with_network:
+        assert dropin.read_text() == (DEPLOY / "network-camera.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extras"),
+    [
+        (("--source", "rtsp://10.0.0.2/a"), "video"),
+        (("--source", "rtsp://10.0.0.2/a", "--with", "web"), "web,video"),
+        (("--source", "rtsp://10.0.0.2/a", "--with", "video,web"), "video,web"),
+        (("--source", "http://10.0.0.2/a", "--with", "web"), "web"),
+        (("--source", "/dev/video0"), ""),
+    ],
+)
+def test_rtsp_brings_the_part_that_decodes_it(arguments: tuple[str, ...], extras: str) -> None:
+    text = (DEPLOY / "install.sh").read_text()
+    functions = text[text.index("wrong() {") : text.index("# Without a camera the first run")]
+    variables = "model='' new_config='' wheel='' extras='' offline='' source='' snapshots=''; "
+    variables += "back='' versions=''; record=/nonexistent\n"
+    code = f'{variables}{functions}\nread_options "$@"; echo "$extras"'
+    done = shell(code, *arguments)
+    assert (done.stdout, done.stderr) == (f"{extras}\n", "")

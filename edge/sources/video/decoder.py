@@ -17,6 +17,7 @@ import math
 import os
 import resource
 import select
+import signal
 import socket
 import sys
 import threading
@@ -380,6 +381,7 @@ def _attempt(work: Callable[[], None], output: Output, is_file: bool) -> bool:
 
 def main() -> None:
     """Serve the one who started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends it
     av.logging.set_level(av.logging.PANIC)
     _limit_memory()
     output = Output(int(sys.argv[1]))

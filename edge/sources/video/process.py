@@ -8,6 +8,8 @@ import mmap
 import os
 import select
 import subprocess
+import sys
+import tempfile
 import time
 from typing import Any
 
@@ -18,6 +20,7 @@ from edge.errors import ConfigurationError, SourceError
 from edge.image.preprocess import Pixels
 
 MAX_FRAME = 3 * 40_000_000  # bytes; pages are taken only as they are written
+CLOSE_S = 1.0  # a killed process is gone at once
 INSTALL = (
     "pip install 'edge-classify[video]', or sudo apt install python3-av, "
     "or sudo deploy/install.sh --with video"
@@ -31,7 +34,7 @@ class Decoder:
     def __init__(self, name: str, request: Reply) -> None:
         """Start it. Args: what to call it in errors; what to open, see decoder.py."""
         self._name = name
-        self._memory = os.memfd_create("edge-frame", os.MFD_CLOEXEC)
+        self._memory = _anonymous_memory()
         self._map: mmap.mmap | None = None
         self._text = b""  # of replies that are not whole yet
         os.ftruncate(self._memory, MAX_FRAME)
@@ -94,7 +97,8 @@ class Decoder:
     def close(self) -> None:
         """Kill it, and give back what it had."""
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it waits in the kernel for a disk
+            self._process.wait(CLOSE_S)
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
                 stream.close()
@@ -111,6 +115,14 @@ class Decoder:
             return SourceError(self._name, "needs PyAV", INSTALL)
         why = f"signal {-code}" if code < 0 else f"status {code}"
         return SourceError(self._name, f"the decoder failed ({why})", "it is started again")
+
+
+def _anonymous_memory() -> int:
+    """Return the descriptor of memory without a name; nothing is left of it after a crash."""
+    if sys.platform == "linux":
+        return os.memfd_create("edge-frame", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def has_pyav() -> bool:
