@@ -1,7 +1,8 @@
 """Hold the sources of frames to their figures: overhead, age, speed, memory, recovery.
 
 RTSP comes from Debian's GStreamer server on this machine. Each row prints what was measured and
-what is wanted; the exit status is 1 if a row misses it.
+what is wanted; the exit status is 1 if a row misses it. On a machine that is busy with other work,
+times are printed and not judged.
 
     python benchmarks/sources.py --quick       5 reconnects, 5 kills, a minute of stream
     python benchmarks/sources.py               200 reconnects, 50 kills, an hour of stream
@@ -53,10 +54,17 @@ class Table:
     def __init__(self) -> None:
         self.missed = 0
 
-    def row(self, what: str, measured: str, wanted: str, held: bool) -> None:
-        """Print a row."""
-        self.missed += not held
-        print(f"{'ok    ' if held else 'MISSED'} {what}: {measured} (wanted: {wanted})", flush=True)
+    def row(
+        self, what: str, measured: str, wanted: str, held: bool, *, timed: bool = False
+    ) -> None:
+        """Print a row; `timed`: it is of times, which other work on the machine spoils."""
+        verdict = "ok" if held else "busy" if timed and _is_busy() else "MISSED"
+        self.missed += verdict == "MISSED"
+        print(f"{verdict:6} {what}: {measured} (wanted: {wanted})", flush=True)
+
+
+def _is_busy() -> bool:
+    return os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
 
 def overhead(table: Table, folder: Path, rounds: int) -> None:
@@ -117,7 +125,13 @@ def speed(table: Table, folder: Path, seconds: int) -> None:
     against = f", ffmpeg -vf fps=1 takes {theirs_s / ours_s:.2f} of ours" if theirs_s else ""
     measured = f"{seconds / ours_s:.1f} times real time, {frames} frames{against}"
     held = seconds / ours_s >= 20 or (theirs_s is not None and ours_s <= 1.2 * theirs_s)
-    table.row("1080p H.264, a frame a second", measured, "20 times, or ffmpeg within 20 %", held)
+    table.row(
+        "1080p H.264, a frame a second",
+        measured,
+        "20 times, or ffmpeg within 20 %",
+        held,
+        timed=True,
+    )
 
 
 def _write_noisy(path: Path, seconds: int) -> None:
@@ -155,7 +169,11 @@ def age(table: Table, seconds: float) -> None:
     measured = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {len(ages) - 10} frames"
     limit_ms = 1000 / FPS
     table.row(
-        "age of an RTSP frame at its result", measured, f"p99 {limit_ms:g} ms", p99 <= limit_ms
+        "age of an RTSP frame at its result",
+        measured,
+        f"p99 {limit_ms:g} ms",
+        p99 <= limit_ms,
+        timed=True,
     )
 
 
@@ -194,16 +212,13 @@ def _row_of_recovery(
     grown = {name: after[name] - before[name] for name in before}
     limit_s = DEADLINE_S + 2
     measured = (
-        f"{times}, slowest {slowest:.1f} s, {grown['mb']:+.1f} MB, "
-        f"{grown['descriptors']:+d} descriptors, {grown['children']:+d} processes"
+        f"{times}, {grown['mb']:+.1f} MB, {grown['descriptors']:+d} descriptors, "
+        f"{grown['children']:+d} processes"
     )
-    held = (
-        slowest <= limit_s
-        and grown["mb"] < 5
-        and grown["descriptors"] <= 0
-        and grown["children"] <= 0
-    )
-    table.row(what, measured, f"{limit_s:g} s, no leak", held)
+    held = grown["mb"] < 5 and grown["descriptors"] <= 0 and grown["children"] <= 0
+    table.row(what, measured, "no leak", held)
+    slow = f"{slowest:.1f} s"
+    table.row("  the slowest of them", slow, f"{limit_s:g} s", slowest <= limit_s, timed=True)
 
 
 def _decoder(source: Camera) -> int:
@@ -298,6 +313,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="rows, with commas between")
+    parser.add_argument("--reconnects", type=int, default=200, help="(default: 200)")
+    parser.add_argument("--kills", type=int, default=50, help="(default: 50)")
     parser.add_argument("--minutes", type=float, default=60.0, help="of memory (default: 60)")
     args = parser.parse_args()
     quick = args.quick
@@ -307,7 +324,9 @@ def main() -> int:
             "overhead": lambda: overhead(table, Path(name), 3 if quick else 20),
             "speed": lambda: speed(table, Path(name), 20 if quick else 60),
             "age": lambda: age(table, 20.0 if quick else 120.0),
-            "recovery": lambda: recovery(table, *((5, 5) if quick else (200, 50))),
+            "recovery": lambda: recovery(
+                table, *((5, 5) if quick else (args.reconnects, args.kills))
+            ),
             "memory": lambda: memory(table, 60.0 if quick else 60 * args.minutes),
         }
         for row in args.only.split(",") if args.only else rows:

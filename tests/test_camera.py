@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -941,3 +943,34 @@ def test_a_turn_undone_is_none() -> None:
     picture = np.arange(6).reshape(2, 3)
     for flags in itertools.product([False, True], [False, True], range(4)):
         assert np.array_equal(Turn(*flags).undo(Turn(*flags).apply(picture)), picture)
+
+
+def test_a_failure_leaves_nothing_for_the_garbage_collector() -> None:
+    opened: list[weakref.ref[Device]] = []
+
+    class Failing(Device):
+        def __init__(self) -> None:
+            opened.append(weakref.ref(self))
+            self.shots = [shot(SensorTimestamp=time.monotonic_ns())]
+            if len(opened) % 2:
+                raise OSError("no")
+
+        def capture(self, timeout_s: float) -> Shot | None:
+            if not self.shots:
+                raise SourceError("it", "failed", "wait")
+            return self.shots.pop()
+
+        def close(self) -> None:
+            pass
+
+    source = Camera(CameraSettings(), lambda _: Failing(), sleep=lambda _: None)
+    gc.collect()
+    gc.disable()
+    try:
+        items = iter(source)
+        while len(opened) < 12:
+            next(items)
+        assert sum(one() is not None for one in opened) <= 2
+    finally:
+        gc.enable()
+    source.close()

@@ -182,9 +182,24 @@ def test_it_recovers_from_a_stall_and_from_a_dead_decoder_or_server() -> None:
             os.kill(decoder.pid, signal.SIGKILL)
             reasons = until_frame(items)
             assert any("signal 9" in reason for reason in reasons)
-        with rtsp_server(port):
+        with rtsp_server(port, "320x240"):  # as if changed in the camera's menu
             until_frame(items)
+            assert np.shape(frame_from(items).picture) == (240, 320, 3)
     assert source.openings >= 3
+
+
+@needs_rtsp
+def test_a_stream_without_keyframes_is_named() -> None:
+    port = free_port()
+    url = f"rtsp://127.0.0.1:{port}/h264"
+    with rtsp_server(port, "640x480", "100000"):
+        first = RtspCamera(parse(url), CameraSettings())  # the server's keyframe was for it
+        try:
+            first.capture(1.0)
+            with pytest.raises(EdgeError, match="no keyframe"):
+                frames_of(camera(url, deadline_s=2.0, give_up_s=4.0), 1)
+        finally:
+            first.close()
 
 
 def frame_from(items: Iterator[Frame | Waiting]) -> Frame:

@@ -110,6 +110,8 @@ class Camera(Source):
                 raise self._given_up(fault, attempts) from fault
             yield from self._shut(until)
             yield from self._rest(pause_s, fault)
+            # Its traceback holds this frame, which holds it: garbage of 0.5 MB for each failure.
+            del fault
 
     def _attempt(self, until: float) -> Generator[Waiting, None, Frame]:
         """Return a frame, from a camera that is opened first where it is not."""
@@ -175,8 +177,8 @@ class Camera(Source):
         device = self._device
 
         def close() -> None:
-            with suppress(Exception):  # what does not close is busy when it is opened again
-                if device:
+            if device and device.exception() is None:  # which waits, and raises nothing
+                with suppress(Exception):  # what does not close is busy when it is opened again
                     device.result().close()
 
         return _in_background(close)
@@ -203,12 +205,14 @@ class Camera(Source):
 def _in_background(work: Callable[[], T]) -> Future[T]:
     """Do it in a thread that ends with the process, whatever it waits for."""
     future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=_complete, args=(future, work), daemon=True).start()
     return future
+
+
+def _complete(future: Future[T], work: Callable[[], T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        del future, work  # which an error's traceback would hold, and they it
