@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from edge.errors import SourceError
+from edge.errors import ConfigurationError, SourceError
+from edge.sources.frame import Frame
 from edge.sources.photos import files, listed, photos
 
 
@@ -172,3 +174,17 @@ def test_an_endless_stdin_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("edge.sources.photos.LARGEST_PICTURE", 1_000_000)
         with pytest.raises(SourceError, match="is larger than 1 MB"):
             list(photos(["-"]))
+
+
+def test_a_video_that_cannot_be_read_here_does_not_end_the_images_beside_it(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.mov", "c.jpg"):
+        (tmp_path / name).touch()
+
+    def video(path: Path) -> Iterator[Frame]:
+        raise ConfigurationError(path, "needs PyAV", "pip install av")
+        yield
+
+    faults: list[SourceError] = []
+    frames = list(photos([tmp_path], onerror=faults.append, video=video))
+    assert [Path(frame.source).name for frame in frames] == ["a.jpg", "c.jpg"]
+    assert [fault.fault for fault in faults] == ["needs PyAV"]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from edge.errors import SourceError
+from edge.errors import ConfigurationError, SourceError
 from edge.image.formats import SUFFIXES
 from edge.image.preprocess import Picture
 from edge.sources.address import is_clip_name
@@ -70,6 +70,8 @@ def _clip(
         yield from frames
     except SourceError as error:
         _tell(error, onerror)
+    except ConfigurationError as error:  # without PyAV: the images beside it need none
+        _tell(SourceError(error.subject, error.fault, error.remedy), onerror)
 
 
 def files(
