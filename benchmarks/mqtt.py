@@ -1,6 +1,8 @@
 """How soon an event is at a subscriber, and what MQTT costs the service: a Mosquitto on loopback.
 
 - Events: the sink is given a change of state every 20 ms, and a subscriber notes when it has it.
+- Commands: a real edge-watch is paused and resumed in turns, at the rate that it accepts, and a
+  subscriber notes when its zone's state has followed.
 - Cost: processor time that the sink takes of a frame without a change, its threads and states with
   it.
 """
@@ -22,12 +24,15 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.benchmark import drawn_picture
 from edge.classifier.classify import Category, Result
+from edge.classifier.model import models_folder
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
@@ -40,6 +45,7 @@ from edge.sources.frame import Frame
 
 NAME = "mqtt"
 PAUSE_S = 0.02  # between two events
+COMMAND_PAUSE_S = 0.11  # ten commands a second are accepted
 PIXELS = np.zeros((480, 640, 3), np.uint8)
 VITALS = Vitals(
     up_s=1.0,
@@ -71,21 +77,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--events", type=count, default=1000, help="default: 1000")
     parser.add_argument("--frames", type=count, default=20_000, help="default: 20000")
+    parser.add_argument("--commands", type=count, default=200, help="default: 200")
     args = parser.parse_args(argv)
-    return run(lambda: _measure(args.events, args.frames), NAME)
+    return run(lambda: _measure(args.events, args.frames, args.commands), NAME)
 
 
-def _measure(events: int, frames: int) -> int:
+def _measure(events: int, frames: int, commands: int) -> int:
     with tempfile.TemporaryDirectory() as folder, _broker(Path(folder)) as port:
         settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}", device="bench")
         with closing(Mqtt(settings, lambda: VITALS, print)) as sink:
             delays = _delays_ms(sink, port, events)
             cost = _cost_ms(sink, frames)
+        followed = _commands_ms(Path(folder), port, commands)
     p50, p99 = np.percentile(delays, [50, 99])
     print("| what | measured | wanted |\n|---|---|---|")
     print(f"| event to subscriber, {events} events: p50 | {p50:.2f} ms | |")
     print(f"| p99 | {p99:.2f} ms | 20 |")
     print(f"| longest | {max(delays):.2f} ms | |")
+    median, most = np.percentile(followed, [50, 99])
+    print(f"| command to the zone's state, {commands} commands: p50 | {median:.2f} ms | |")
+    print(f"| p99 | {most:.2f} ms | 100 |")
     print(f"| processor time per frame, without an event | {cost:.4f} ms | |")
     return 0
 
@@ -134,6 +145,47 @@ def _delays_ms(sink: Mqtt, port: int, events: int) -> list[float]:
     if len(heard) < events:
         raise EdgeError(NAME, f"{events - len(heard)} events were lost", "tell us")
     return [(heard[number] - at) * 1000 for number, at in given.items()]
+
+
+def _commands_ms(folder: Path, port: int, commands: int) -> list[float]:
+    """From publishing a command until the zone's state has followed, in ms."""
+    photo = folder / "photo.jpg"
+    photo.write_bytes(drawn_picture())
+    words = ["--source", str(photo), "--repeat", "--fps", "2", "--every", "0"]
+    words += ["--mqtt", f"mqtt://127.0.0.1:{port}", "--mqtt-device", "commanded"]
+    words += ["--mqtt-commands", "pause", "-m", str(models_folder() / "hotdog-scratch.tflite")]
+    states: Queue[tuple[float, bool]] = Queue()
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _, __, message: states.put(
+        (time.perf_counter(), json.loads(message.payload)["state"] == "paused")
+    )
+    client.connect("127.0.0.1", port)
+    client.subscribe("edge-classify/commanded/health", qos=1)
+    client.loop_start()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge", "watch", *words], stdout=subprocess.DEVNULL
+    )
+    delays = []
+    try:
+        states.get(timeout=60)
+        time.sleep(5)  # until it is live
+        for number in range(commands):
+            wanted = number % 2 == 0
+            began = time.perf_counter()
+            text = "ON" if wanted else "OFF"
+            client.publish("edge-classify/commanded/command/pause", text, qos=1)
+            while True:
+                at, paused = states.get(timeout=60)
+                if at > began and paused == wanted:
+                    break
+            delays.append((at - began) * 1000)
+            time.sleep(COMMAND_PAUSE_S)
+    finally:
+        process.terminate()
+        process.wait(20)
+        client.disconnect()
+        client.loop_stop()
+    return delays
 
 
 def _cost_ms(sink: Mqtt, frames: int) -> float:
