@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-l
 IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick coverage lint test-arm-quick test-arm test-service test-power test-card test-camera test-ha test-web test-mqtt test-sources soak fuzz docs benchmark instrument release sample clean
+.PHONY: help demo test test-quick coverage lint test-arm-quick test-arm test-service test-power test-card test-deb test-camera test-ha test-web test-mqtt test-sources soak fuzz docs benchmark instrument release deb sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ test-power: $(VENV)/ready  ## 40 power cuts and 40 kills of install.sh, MOMENTS=
 test-card: $(VENV)/ready  ## the README's commands from a blank card to a live service, bookworm and trixie (root; as above, and a network)
 	$(TESTBED)test-card.sh
 
+test-deb: $(VENV)/ready  ## the Debian package under apt, in bookworm and trixie (root; as test-service, and Debian's lintian)
+	$(TESTBED)test-deb.sh
+
 test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)
 	$(TESTBED)test-camera.sh
 
@@ -89,6 +92,9 @@ instrument: $(VENV)/ready  ## compare edge-benchmark with litert-benchmark and i
 
 release: $(VENV)/ready  ## wheel, source archive, models and SHA256SUMS in dist/release, once version, changelog and tag agree
 	$(BIN)/python deploy/release.py
+
+deb: $(VENV)/ready  ## Debian packages of this checkout in dist/, ARCHITECTURES="amd64 arm64 armhf" for others (a network)
+	exec env PYTHON=$(CURDIR)/$(BIN)/python deploy/deb/build.sh $(ARCHITECTURES)
 
 sample: $(VENV)/ready  ## render the README's image of a hot dog again
 	$(BIN)/python tests/data/render_hotdog.py

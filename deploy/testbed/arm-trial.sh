@@ -6,7 +6,7 @@ unit=edge-watch.service
 config=/etc/edge-classify/watch.toml
 frames=/srv/frames
 small=/payload/hotdog-small.tflite # for the service: in emulation a frame takes the default model most of a second
-size_limit_mb=25
+size_limit_mb=25 # with the wheels that are kept for a rebuild, 7 of them
 
 note() { echo "     $*"; }
 
