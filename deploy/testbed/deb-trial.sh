@@ -7,7 +7,7 @@ set -u
 . /payload/trial.sh
 
 works() { takes_a_new_picture; }
-apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends --no-download "$@" </dev/null; }
+apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends "$@" </dev/null; }
 version() { installed_version | sed 's|^versions/\([^-]*\)-.*|\1|'; }
 is_whole() { same "$(dpkg --audit)" ''; }
 what_there_is() {
