@@ -36,7 +36,7 @@ lint: $(VENV)/ready  ## ruff, mypy (strict), the import rule, codespell, shellch
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_imports.py tests/test_dialect.py
 	$(BIN)/codespell edge convert deploy docs tests benchmarks models *.md
-	@if command -v shellcheck >/dev/null; then shellcheck -x deploy/*.sh deploy/testbed/*.sh .ci/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck -x deploy/*.sh deploy/deb/build.sh deploy/deb/p* deploy/testbed/*.sh .ci/run; \
 	else echo 'shell scripts not checked: apt install shellcheck'; fi
 
 test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM, bookworm and trixie (root; Debian's mmdebstrap; Linux 6.7)
