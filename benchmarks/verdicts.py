@@ -2,7 +2,9 @@
 
 Pairs of benchmarks of one model, each in processes of its own, are compared as --compare does:
 unchanged, where nothing may be called slower or faster, and with a change planted into the samples
-of invoke, which must be found. --busy keeps cores busy meanwhile, as other programs do.
+of invoke, which must be found. --busy keeps cores busy meanwhile, as other programs do. --drawn
+measures once, and draws the pairs around that: rounds that differ by 1 %, runs by 5 %, and a
+neighbour that slows down a third of the runs in half of the rounds, on four cores.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from edge.benchmark import drawn_picture
 from edge.benchmark.compare import FASTER, LATENCIES, SLOWER, UNKNOWN, Outcome, compare, record
@@ -35,13 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--planted", type=real(0.0, 10.0), default=1.1, help="(default: 1.1)")
     model = models_folder() / "hotdog-scratch.tflite"
     parser.add_argument("--model", type=Path, default=model)
+    parser.add_argument("--drawn", action="store_true", help="draw the pairs")
     args = parser.parse_args(argv)
     judged: Counter[str] = Counter()
+    pairs = drawn_pairs(args.model) if args.drawn else measured_pairs(args.model)
     with ExitStack() as stack:
         for _ in range(args.busy):
             stack.enter_context(busy())
         for _ in range(args.pairs):
-            before, after = found(args.model), found(args.model)
+            before, after = next(pairs)
             judge(compare(after, record(before, None, raw=True)), judged)
             changed = compare(planted(after, args.planted), record(before, None, raw=True))
             invoke = next(one for one in changed.comparisons if one.what == "invoke")
@@ -59,6 +65,38 @@ def busy() -> Iterator[None]:
             yield
         finally:
             process.kill()
+
+
+def measured_pairs(model: Path) -> Iterator[tuple[Findings, Findings]]:
+    """Yield two benchmarks of a model, again and again."""
+    while True:
+        yield found(model), found(model)
+
+
+def drawn_pairs(model: Path) -> Iterator[tuple[Findings, Findings]]:
+    """Yield two that are drawn around one benchmark of a model."""
+    measured, random = found(model), np.random.default_rng(0)
+    (row,) = measured.rows
+    alone = replace(measured.after, affinity=(0, 1, 2, 3), load_of_others=1.0)
+
+    def drawn() -> Findings:
+        samples = {
+            what: [around(np.median(np.concatenate(rounds)), len(part), random) for part in rounds]
+            for what, rounds in row.samples_ns.items()
+        }
+        return replace(measured, after=alone, rows=(replace(row, samples_ns=samples),))
+
+    while True:
+        yield drawn(), drawn()
+
+
+def around(median: float, runs: int, random: np.random.Generator) -> list[int]:
+    """Draw a round's runs."""
+    times = median * random.normal(1, 0.01) * random.lognormal(0, 0.05, runs)
+    if random.random() < 0.5:  # the neighbour is at work
+        disturbed = random.random(runs) < 1 / 3
+        times = np.where(disturbed, times * random.uniform(1.2, 2.5, runs), times)
+    return [round(ns) for ns in times.tolist()]
 
 
 def found(model: Path) -> Findings:

@@ -91,6 +91,7 @@ def test_a_tenth_is_found_and_nothing_else_is_called_changed(
     found: Findings, keep: Callable[..., dict[str, Any]]
 ) -> None:
     base = keep()
+    assert not compare(found, record(found, None, raw=True)).obstacles  # not from a file
     for seed in range(7, 10):
         slower = compare(replace(found, rows=(row(11.0, seed),)), base)
         assert verdict(slower) == SLOWER

@@ -266,14 +266,13 @@ def _differing(
     findings: Findings, baseline: Mapping[str, Any], names: Mapping[str, str]
 ) -> Iterator[str]:
     for name, words in names.items():
-        now, then = getattr(findings.after, name), baseline["after"][name]
-        now = list(now) if isinstance(now, tuple) else now
+        now, then = _shown(getattr(findings.after, name)), _shown(baseline["after"][name])
         if now != then:
-            yield f"{words} was {_shown(then)}, and is {_shown(now)}"
+            yield f"{words} was {then}, and is {now}"
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):  # of a file, or of this process
         return ", ".join(map(str, value))
     return "none" if value is None else one_line(str(value))
 
