@@ -16,8 +16,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/container.sh"
 
 full=${FULL:-}
-limit=1200 # seconds for the whole trial; usual is a fifth, where nothing else is done
-[ -z "$full" ] || limit=1800
+limit=1800 # seconds for the whole trial; usual is a third, where nothing else is done
+[ -z "$full" ] || limit=2400
 
 check_prerequisites() {
     need_containers
