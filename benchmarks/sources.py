@@ -265,12 +265,13 @@ def memory(table: Table, seconds: float) -> None:
     """Run edge-watch on a stream, and add up its processes' memory now and then."""
     port = free_port()
     with rtsp_server(port), _watching(f"rtsp://127.0.0.1:{port}/h264") as watch:
-        readings = []
+        readings, anonymous = [], []
         for _ in range(12):
             time.sleep(seconds / 12)
             assert watch.poll() is None, "edge-watch ended"
-            readings.append(_pss_mb(watch.pid))
-    settled = readings[2:]
+            readings.append(_memory_mb(watch.pid, "Pss:"))
+            anonymous.append(_memory_mb(watch.pid, "Pss_Anon:"))
+    settled = anonymous[2:]  # what files are shared with changes as other processes come and go
     grown = statistics.mean(settled[-3:]) - statistics.mean(settled[:3])
     measured = f"{max(readings):.0f} MB, {grown:+.1f} MB over {seconds / 60:.0f} min"
     table.row(
@@ -294,17 +295,17 @@ def _watching(source: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _pss_mb(pid: int) -> float:
+def _memory_mb(pid: int, key: str) -> float:
     """The memory of a process and its children; what they share counts once."""
-    total = _pss(pid)
+    total = _pss(pid, key)
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        total += sum(_pss(int(child)) for child in children.read_text().split())
+        total += sum(_pss(int(child), key) for child in children.read_text().split())
     return total
 
 
-def _pss(pid: int) -> float:
+def _pss(pid: int, key: str) -> float:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    (pss,) = (line.split()[1] for line in lines if line.startswith("Pss:"))
+    (pss,) = (line.split()[1] for line in lines if line.startswith(key))
     return int(pss) * 1024 / MB
 
 
