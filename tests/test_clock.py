@@ -103,7 +103,8 @@ def test_snapshots_survive_by_their_order_whatever_the_clock_says(
     kept = sorted((tmp_path / "kept").glob("*.json"))
     frames = [json.loads(path.read_text())["frame"] for path in kept]
     told = [event["frame"] for event in events]
-    assert frames in (told[-6:], told[-7:-1])  # it may end between the event and its picture
+    # It may end between an event and its picture, for which room was made already.
+    assert frames in (told[-6:], told[-7:-1], told[-6:-1])
     assert all(0 <= event["age_ms"] < 60_000 for event in events)
     assert all(0 <= event["event"]["lasted_s"] < 60 for event in events)
 
