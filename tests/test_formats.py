@@ -17,6 +17,7 @@ from conftest import ROOT, run
 from live import HOTDOG, scenes, until, watching
 from reports import report
 from sightings import AT, sighting
+from videos import write_video
 
 from convert.data import splits
 from convert.report.report import card_json
@@ -121,6 +122,7 @@ def classified(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]
     (photos / "hotdog").mkdir()
     shutil.copy(HOTDOG, photos / "hotdog")
     (photos / "bad.jpg").write_bytes(b"no image")
+    write_video(photos / "clip.mp4", seconds=2)
 
     def printed(form: str) -> str:
         options = ("--format", form, "--summary", "-r", "-k", "2")
