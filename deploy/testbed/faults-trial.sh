@@ -280,7 +280,10 @@ broker_is_told() {
     (umask 077 && echo secret >/etc/edge-classify/mqtt-password) # before the check tries the login
     install --with mqtt && within 60 has_told_broker
 }
-broker_has_forgotten() { said 'retained messages were removed from 127.0.0.1' && same "$(kept_by_broker 3)" '' && sed -i '/^url = /d' "$config"; }
+broker_has_forgotten() {
+    sed -i '/^url = /d' "$config"
+    said 'retained messages were removed from 127.0.0.1' && same "$(kept_by_broker 3)" ''
+}
 a_link_to_a_disk_stays() {
     systemctl stop $unit && mkdir /srv/disk && echo mine >/srv/disk/mine && rm -r /var/lib/private/edge-classify $state && ln -s /srv/disk $state
     in_words $opt/current/deploy/uninstall.sh --purge && said 'leads to /srv/disk, which stays' && test -e /srv/disk/mine && rm $state
