@@ -29,8 +29,8 @@ from edge.image.preprocess import read_image
 # What the device has; TensorFlow is not among it.
 DEVICE_PACKAGES = ("numpy", "numpy.libs", "PIL", "pillow.libs")
 PICTURES = (
-    "augmentation.png confusion.png history.png predictions.png reliability.png roc.png "
-    "variants.png"
+    "augmentation.png confusion.png evidence.png history.png predictions.png reliability.png "
+    "roc.png variants.png"
 ).split()
 QUICK = [*SMALL, "--image-size", "32"]
 
