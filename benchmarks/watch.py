@@ -43,9 +43,9 @@ from edge.commands.arguments import count
 from edge.errors import EdgeError
 from edge.image.preprocess import Picture, Size
 from edge.names import RUNTIMES
-from edge.service import systemd as notify
 from edge.service.delivery import Delivery
 from edge.service.models import ModelRequirements, ModelStore
+from edge.service.process import systemd as notify
 from edge.service.process.guard import MemoryGuard
 from edge.service.process.pace import Pace, PaceSettings
 from edge.service.sighting import Sighting, Sink
