@@ -48,7 +48,7 @@ def test_the_accuracy_is_the_cards(held_out: Path, converted: Path) -> None:
     ]
     at_threshold = card["threshold"]["test"]
     chosen = done.stdout.split(f"{converted / card['recommended']}: ")[1]
-    assert f"answers {100 * at_threshold['coverage']:.1f} %" in chosen
+    assert f"coverage {100 * at_threshold['coverage']:.1f} %" in chosen
     assert f"precision {100 * at_threshold['precision']:.1f} %" in chosen
     for label, share in at_threshold["false_positives"].items():
         assert f"false positives, {label}: {100 * share:.1f} % of" in chosen
