@@ -165,8 +165,7 @@ def test_every_stage_is_timed_as_often_as_the_whole_way(worker: Worker) -> None:
     assert whole.shape == (12,)
     assert stages.shape == (12, 5)
     assert (stages > 0).all()
-    decode, fit = np.median(stages[:, :2], axis=0)
-    assert decode < fit < np.median(whole)
+    assert (np.median(stages, axis=0) < np.median(whole)).all()  # a part of it
 
 
 def test_a_worker_that_dies_is_one_line(combination: Combination) -> None:
