@@ -64,7 +64,7 @@ def test_json_parses_and_has_the_bad_one_too(model_path: Path, pictures: Path, f
     )
     assert [Path(record["source"]).name for record in records] == [f"{n}.jpg" for n in "abcd"]
     failure = records.pop(1)
-    assert list(failure) == ["source", "error"]
+    assert list(failure) == ["schema", "source", "error"]
     for record in records:
         assert list(record) == KEYS
         assert [list(c) for c in record["categories"]] == [["index", "label", "score"]] * 2

@@ -171,7 +171,7 @@ def test_a_dynamic_input_has_the_size_that_is_given(others: Path) -> None:
         ("rescales-to-1", r"turn \[0,255\] into \[-1,1\]\); give it once: --normalize '\[0,255\]'"),
         ("rescales-from-1", r"turn \[0,1\] into \[-1,1\]\); give it once: --normalize '\[0,1\]'"),
         ("rescales-by-channel", r"turn \[0,255\] into \[-2.*--normalize '\[0,255\]'"),
-        ("rgba", r"how its pixels are normalized; give it once: --normalize '\[-1,1\]'"),
+        ("rgba", r"the normalization of its pixels; give it once: --normalize '\[-1,1\]'"),
     ],
 )
 def test_the_first_operators_say_what_pixels_a_model_wants(
