@@ -17,7 +17,9 @@ import pytest
 from conftest import ROOT, run
 
 CLASSIFY = ("-m", "edge", "classify")
-KEYS = "source label score categories preprocess_ms invoke_ms model runtime captured_at".split()
+KEYS = (
+    "schema source label score categories preprocess_ms invoke_ms model runtime captured_at".split()
+)
 
 WRONG_REGIONS = "1 0,0,1 0,0,1,x 0,0,0,1 -1,0,1,1 0.5,0,0.6,1 0,nan,1,1 0.5,0,10,10".split()
 WRONG_NORMALIZATIONS = (
