@@ -17,7 +17,9 @@ from edge.sources.frame import Frame
 from edge.sources.photos import photos
 
 LABELS = ("a", "b", "c", "d")
-AGREED = "source label score categories preprocess_ms invoke_ms model runtime captured_at".split()
+AGREED = (
+    "schema source label score categories preprocess_ms invoke_ms model runtime captured_at".split()
+)
 
 
 @pytest.fixture(scope="module")
