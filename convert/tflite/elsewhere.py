@@ -172,11 +172,17 @@ def tempered_draft(draft: Draft, reference: Scores, photos: Sequence[Photo]) -> 
 
 
 def measured(draft: Draft, val: Sequence[Photo], precision: float) -> MeasuredDraft:
-    """Verify a file, measure it on validation photos, and choose its threshold there."""
+    """Verify a file, measure it on validation photos, and choose its threshold there.
+
+    Its metadata says both; what is chosen is also measured on test, by `finished`.
+    """
     verified = draft.verified()
     found = verified.evaluated(val, "val")
     threshold = choose_threshold(found.scores, found.labels, precision)
-    return MeasuredDraft(verified.telling(threshold=threshold.value), found, threshold)
+    told = verified.telling(
+        threshold=threshold.value, accuracy={"val": accuracy_json(found.accuracy)}
+    )
+    return MeasuredDraft(told, found, threshold)
 
 
 def finished(made: MeasuredDraft, test: Sequence[Photo]) -> MeasuredDraft:
