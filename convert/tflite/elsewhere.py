@@ -174,7 +174,7 @@ def tempered_draft(draft: Draft, reference: Scores, photos: Sequence[Photo]) -> 
 def measured(draft: Draft, val: Sequence[Photo], precision: float) -> MeasuredDraft:
     """Verify a file, measure it on validation photos, and choose its threshold there.
 
-    Its metadata says both; what is chosen is also measured on test, by `finished`.
+    Its metadata carries both; what is chosen is also measured on test, by `finished`.
     """
     verified = draft.verified()
     found = verified.evaluated(val, "val")
