@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +102,12 @@ def watching(folder: Path, source: Path, *options: object, port: int = 0) -> Ite
 def until(holds: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
     """Wait for something that is true, and return it."""
     end = time.monotonic() + timeout_s
-    while not (found := holds()):
+    while True:
+        with suppress(IndexError):  # the first message has not come yet
+            if found := holds():
+                return found
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
-    return found
 
 
 def scenes(folder: Path, frames: int = 8) -> Path:
