@@ -455,7 +455,7 @@ def interrupted(*options: object, begun: Callable[[int], bool]) -> tuple[int, st
 def is_measuring(pid: int) -> bool:
     """Whether a process of its own has been at work for longer than loading a model takes."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return any((board.processor_time(int(child)) or 0.0) > 2.0 for child in children)
+    return any((board.processor_time(int(child)) or 0.0) > 3.0 for child in children)
 
 
 def test_an_interruption_prints_what_there_is() -> None:
