@@ -41,7 +41,7 @@ from edge.benchmark.recommend import recommend
 from edge.benchmark.report import STAGES, Findings, findings
 from edge.benchmark.samples import drift, ratio, summarize
 from edge.benchmark.soak import Moment
-from edge.benchmark.timing import clock, time_runs, warm_up
+from edge.benchmark.timing import WARM_UP_S, clock, time_runs, warm_up
 from edge.benchmark.worker import Combination, Worker
 from edge.classifier import tuned
 from edge.classifier.runtime import installed_runtimes
@@ -446,7 +446,7 @@ def interrupted(*options: object, begun: Callable[[int], bool]) -> tuple[int, st
     while not begun(process.pid):
         assert process.poll() is None and time.monotonic() < end
         time.sleep(0.05)
-    time.sleep(1)  # some runs more
+    time.sleep(WARM_UP_S)  # on a busy machine the warm-up takes all of its time
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     return process.returncode, stdout, stderr
