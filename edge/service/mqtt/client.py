@@ -34,6 +34,7 @@ BLAME_S = 5.0  # a connection that is lost so soon after a large message is lost
 PICTURE_PAUSE_S = 600.0  # then without images, else the same happens at every change
 IN_FLIGHT = 20  # events that are on their way, unacknowledged
 CLOSE_S = 0.8  # for what still waits
+FAREWELL_S = 2.0  # for the receipt of the last message, which a broker sends after those of events
 
 
 class Client:
@@ -143,7 +144,7 @@ class Client:
         self._thread.join(CLOSE_S)
         if self._connected:
             left = self._paho.publish(self._availability, OFFLINE, qos=1, retain=True)
-            left.wait_for_publish(max(0.1, until - time.monotonic()))
+            left.wait_for_publish(FAREWELL_S)
             self._leave(politely=left.is_published())
         with self._lock:
             self.lost += len(self._waiting) + len(self._flying)
