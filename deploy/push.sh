@@ -31,7 +31,7 @@ Builds the package here, copies it to the Pi and runs install.sh there. The opti
 --config, --wheel and --offline name files of this machine, which are copied, --source and --snapshots folders of the Pi.
 USER must be root or be allowed to use sudo.
 
-Several hosts are installed side by side, and each of their lines begins with its name; at the end is told which failed,
+Several hosts are installed side by side, and each of their lines begins with its name; a summary names those that failed,
 and why. The same command again goes to these only: a host on which just the same was installed is left out. Nobody can
 be asked for many passwords: log in by keys, as root or with a sudo that asks for none.
 

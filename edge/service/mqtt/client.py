@@ -34,7 +34,9 @@ BLAME_S = 5.0  # a connection that is lost so soon after a large message is lost
 PICTURE_PAUSE_S = 600.0  # then without images, else the same happens at every change
 IN_FLIGHT = 20  # events that are on their way, unacknowledged
 CLOSE_S = 0.8  # for what still waits
-FAREWELL_S = 2.0  # for the receipt of the last message, which a broker sends after those of events
+# For the receipt of the last message, which a broker sends after those of events. Both fit into the
+# two seconds after which the service ends whatever hangs, so that other sinks are closed too.
+FAREWELL_S = 0.7
 
 
 class Client:
@@ -141,7 +143,7 @@ class Client:
         # service that contradicts itself stays online for ever.
         self._closing = True
         self._wake.set()
-        self._thread.join(CLOSE_S)
+        self._thread.join(max(0.1, until - time.monotonic()))
         if self._connected:
             left = self._paho.publish(self._availability, OFFLINE, qos=1, retain=True)
             left.wait_for_publish(FAREWELL_S)
