@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from dialect import files, find
 
 
@@ -35,3 +37,9 @@ def test_words_are_found_where_people_read_them(
     hits = list(find(path, name))
     assert sorted(f"{hit.line}:{hit.word}" for hit in hits) == sorted(words)
     assert all(": write " in str(hit) for hit in hits)
+
+
+def test_no_file_has_a_merge_conflict() -> None:
+    command = ["git", "grep", "-nE", "^(<{7}|>{7}) "]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout + done.stderr == ""

@@ -125,6 +125,15 @@ def test_a_line_that_came_with_the_end_is_no_moment_to_kill_at() -> None:
     assert not [row for row in power_moments.choose_kills(moments, 20) if "ended" in row]
 
 
+def test_a_kill_that_may_come_after_the_end_is_not_chosen() -> None:
+    lines = ["disk\t33.40\tline\t7\tis active", "disk\t34.05\tline\t8\teach image's result"]
+    moments = [power_moments.parse(row) for row in [*INDEX, *lines]]
+    kills = power_moments.choose_kills(moments, 20)
+    assert len(kills) == 20
+    assert [row.split("\t")[1] for row in kills if "is active" in row] == ["0.00", "0.20"]
+    assert not [row for row in kills if "result" in row]
+
+
 @pytest.mark.parametrize("count", [1, 3, 7, 30])
 def test_as_many_moments_are_chosen_as_were_asked_for(count: int) -> None:
     moments = [power_moments.parse(row) for row in INDEX]

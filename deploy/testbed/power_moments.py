@@ -18,10 +18,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 SWITCH = ("switching ", "starting it")  # one follows the other at once
-DELAYS_S = (
-    0.0,
-    0.2,
-)  # after a line, to kill install.sh: at once, and in the middle of what it announces
+# After a line, to kill install.sh: at once, and in the middle of what it announces.
+DELAYS_S = (0.0, 0.2)
+# A kill so soon before the recorded end may come after the end of another run, and shows nothing.
+MARGIN_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def choose_kills(moments: list[Moment], count: int) -> list[str]:
     running = [m for m in moments if m.at_s < end_s and not m.line.startswith("ended ")]
     lines = [m for m in running if m.why == "line"]
     chosen = [(m.at_s + delay_s, m, delay_s) for m in lines for delay_s in DELAYS_S]
-    chosen = last(chosen, count // 2)
+    chosen = last([c for c in chosen if c[0] < end_s - MARGIN_S], count // 2)
     num_spread = count - len(chosen)
     for i in range(num_spread):
         at_s = end_s * (i + 0.5) / num_spread

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Does a power cut, or a kill -9 of install.sh, leave a device that works? test-power.sh [cut] [kill]
+# Does a power cut, or a kill -9 of install.sh, leave a device that works? test-power.sh [cut] [kill] [first] [upgrade]
 # A Debian bookworm lies on an ext4 disk and boots in a container without a network. "cut": while install.sh runs in it, and
 # half a minute longer, the disk is cloned without what is not synced yet (see disk.sh); clones are then booted, looked at,
-# and install.sh is run again. "kill": install.sh and all that it started is killed, looked at, and run again. Both in a
-# first installation and in an upgrade; one line a moment, and a sum for each.
+# and install.sh is run again. "kill": install.sh and all that it started is killed, looked at, and run again. "first": in a
+# first installation; "upgrade": in an upgrade. One line a moment, and a sum for each. All of it, where nothing is named.
 # Run as root, from the root of the repository; PYTHON names an interpreter whose pip builds the wheel. MOMENTS is how many
-# of each, 40 where it is not set: an hour and a half.
+# cuts and how many kills, half of them in each phase, 40 where it is not set: an hour and a half.
 # shellcheck disable=SC2317  # what is tried is called by its kind's name
 set -eu
 
@@ -42,14 +42,18 @@ make_payload() {
     cp -- "$here/power-trial.sh" "$here/power_files.py" "$payload/"
 }
 
-# The disks that all begins with: a card that has booted once, and one on which the old version has been installed.
-make_disks() {
+# What a first installation begins with: a card that has booted once.
+make_bare() {
     make_disk bare
     attach bare
     cp -a -- "$cache/root/." "$mounted/"
     add_trial "$mounted" power-trial.sh
     detach
     boot bare settle first
+}
+
+# And an upgrade: one on which the old version has been installed.
+make_installed() {
     clone bare installed
     boot installed old upgrade
     grep -q works "$payload/after-boot" || {
@@ -163,11 +167,11 @@ try_kill() {
     rm "$store/killed"
 }
 
-# sum KIND NAME: of the table.
+# sum KIND PHASE: of the table.
 sum() {
-    held=$(grep -c "^ok .* $1 " "$work/table" || :)
-    tried=$(grep -c "^[a-zA-Z]* .* $1 " "$work/table" || :)
-    echo "$2: $held of $tried"
+    held=$(grep -c "^ok .* $1 *$2 " "$work/table" || :)
+    tried=$(grep -c "^[a-zA-Z]* .* $1 *$2 " "$work/table" || :)
+    echo "$1, $2: $held of $tried"
     [ "$held" = "$tried" ] || failed=1
 }
 
@@ -176,9 +180,13 @@ stop_watching() {
     remove_store
 }
 
-[ $# -gt 0 ] || set -- cut kill
-for kind; do
-    case $kind in cut | kill) ;; *) say "unknown: $kind; cut or kill, or nothing for both" && exit 2 ;; esac
+kinds='' phases=''
+for word; do
+    case $word in
+    cut | kill) kinds="$kinds $word" ;;
+    first | upgrade) phases="$phases $word" ;;
+    *) say "unknown: $word; cut or kill, first or upgrade, or nothing for all" && exit 2 ;;
+    esac
 done
 watcher='' failed=0 number=0
 check_prerequisites || exit 1
@@ -193,18 +201,19 @@ lost=$(loses_unsynced) || {
 }
 echo "ok   a cut takes with it what was not synced, and nothing else"
 make_payload
-make_disks
+make_bare
 : >"$work/table"
 try_phase() {
-    phase=$1 from=$2 count=$3
-    shift 3
-    record "$phase" "$from"
-    for kind; do try_moments "$kind" "$phase" "$from" "$count"; done
-    rm -f "$store/$phase" "$store/$phase"-*
+    case $1 in
+    first) from=bare count=$((moments / 2)) ;;
+    upgrade) from=installed count=$((moments - moments / 2)) && make_installed ;;
+    esac
+    record "$1" "$from"
+    for kind in ${kinds:-cut kill}; do try_moments "$kind" "$1" "$from" "$count"; done
+    rm -f "$store/$1" "$store/$1"-*
 }
-try_phase first bare $((moments / 2)) "$@"
-try_phase upgrade installed $((moments - moments / 2)) "$@"
-for kind; do
-    case $kind in cut) sum cut power ;; kill) sum kill kill ;; esac
+for phase in ${phases:-first upgrade}; do try_phase "$phase"; done
+for kind in ${kinds:-cut kill}; do
+    for phase in ${phases:-first upgrade}; do sum "$kind" "$phase"; done
 done
 exit "$failed"
