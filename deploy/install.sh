@@ -39,8 +39,8 @@ Installs edge-watch as a service, or a new version of it, and starts it.
   --model FILE    classify with this .tflite file (default: the shipped one)
   --config FILE   take this file as $config; what was there is kept as ${config##*/}.bak
   --snapshots DIR save a picture of each state change in this folder; members of the group $shared_group can read them
-  --with NAMES    optional parts: web (the live page, metrics), mqtt, video (rtsp:// and video files; --source
-                  adds it), such as web,mqtt; they stay until --with none
+  --with NAMES    optional parts, such as web,mqtt: web (the live page, metrics), mqtt, video (rtsp:// and video files;
+                  --source adds it), sun (hours by sunrise and sunset); added to those of before, until --with none
   --wheel FILE    the package (default: the newest edge_classify-*.whl in the --offline folder or beside this script; else
                   it is built from this checkout)
   --offline DIR   no network: pip takes its packages from this folder, apt from what it has fetched already
@@ -118,18 +118,24 @@ check_options() {
     case $snapshots in '' | /*) ;; *) wrong "--snapshots must be an absolute path. Received: $snapshots" ;; esac
     [ -z "$back$versions" ] || [ -z "$model$new_config$wheel$source$snapshots$extras" ] ||
         wrong '--back and --versions take no other options'
-    [ -n "$extras" ] || extras=$(cat "$record/with" 2>/dev/null || :)
-    [ "$extras" != none ] || extras=''
-    for extra in $(echo "$extras" | tr , ' '); do
-        case $extra in web | mqtt | video) ;;
-        *) wrong "--with must be web, mqtt or video, with commas between, or none. Received: $extras" ;;
-        esac
-    done
-    case $source,$extras, in
-    *,video,*) ;;
-    rtsp*) extras=${extras:+$extras,}video ;;
-    esac
+    choose_parts "$extras"
 }
+
+# choose_parts NAMES: those, and those of before.
+choose_parts() {
+    extras=$(cat "$record/with" 2>/dev/null || :)
+    if [ "$1" = none ] || [ "$extras" = none ]; then extras=''; fi
+    if [ "$1" != none ]; then
+        for part in $(echo "$1" | tr , ' '); do
+            case $part in web | mqtt | video | sun) add_part "$part" ;;
+            *) wrong "--with must be web, mqtt, video or sun, with commas between, or none. Received: $1" ;;
+            esac
+        done
+    fi
+    case $source in rtsp*) add_part video ;; esac
+}
+
+add_part() { case ,$extras, in *",$1,"*) ;; *) extras=${extras:+$extras,}$1 ;; esac }
 
 # Without a camera the first run would end in a service that waits for one.
 ask_source() {

@@ -24,7 +24,7 @@ fail() {
 usage() {
     cat <<END
 usage: deploy/push.sh USER@HOST... [--hosts FILE] [--model FILE] [--config FILE] [--source DIR|camera] [--snapshots DIR]
-                      [--with web,mqtt] [--wheel FILE] [--offline DIR] [--no-service] [--jobs N] [--again] [--dry-run]
+                      [--with NAMES] [--wheel FILE] [--offline DIR] [--no-service] [--jobs N] [--again] [--dry-run]
        deploy/push.sh USER@HOST... --back | --versions
 
 Builds the package here, copies it to the Pi and runs install.sh there. The options are those of install.sh: --model,
@@ -76,9 +76,7 @@ read_options() {
         --wheel) wheel=$2 && shift ;;
         --offline) copy wheels "$2" && pass --offline wheels && shift ;;
         --with)
-            case $2 in none | web | mqtt | web,mqtt | mqtt,web) ;;
-            *) wrong "--with must be web, mqtt, web,mqtt or none. Received: $2" ;;
-            esac
+            case $2 in *[!a-z,]*) wrong "--with must be names with commas between. Received: $2" ;; esac
             pass --with "$2" && shift
             ;;
         --source | --snapshots) pass "$1" "$2" && shift ;;

@@ -297,21 +297,41 @@ def test_the_unit_gets_what_its_source_needs(
         assert dropin.read_text() == (DEPLOY / "network-camera.conf").read_text()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "extras"),
-    [
-        (("--source", "rtsp://10.0.0.2/a"), "video"),
-        (("--source", "rtsp://10.0.0.2/a", "--with", "web"), "web,video"),
-        (("--source", "rtsp://10.0.0.2/a", "--with", "video,web"), "video,web"),
-        (("--source", "http://10.0.0.2/a", "--with", "web"), "web"),
-        (("--source", "/dev/video0"), ""),
-    ],
-)
-def test_rtsp_brings_the_part_that_decodes_it(arguments: tuple[str, ...], extras: str) -> None:
+def parts_after(tmp_path: Path, before: str, *arguments: str) -> str:
+    """Return what install.sh makes of --with, or how it rejects it."""
+    (tmp_path / "with").write_text(f"{before}\n")
     text = (DEPLOY / "install.sh").read_text()
     functions = text[text.index("wrong() {") : text.index("# Without a camera the first run")]
     variables = "model='' new_config='' wheel='' extras='' offline='' source='' snapshots=''; "
-    variables += "back='' versions=''; record=/nonexistent\n"
-    code = f'{variables}{functions}\nread_options "$@"; echo "$extras"'
-    done = shell(code, *arguments)
-    assert (done.stdout, done.stderr) == (f"{extras}\n", "")
+    variables += f"back='' versions=''; record={tmp_path}\n"
+    done = shell(f'{variables}{functions}\nread_options "$@"; echo "$extras"', *arguments)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "arguments", "extras"),
+    [
+        ("", ("--source", "rtsp://10.0.0.2/a"), "video"),
+        ("", ("--source", "rtsp://10.0.0.2/a", "--with", "web"), "web,video"),
+        ("", ("--source", "rtsp://10.0.0.2/a", "--with", "video,web"), "video,web"),
+        ("", ("--source", "http://10.0.0.2/a", "--with", "web"), "web"),
+        ("", ("--source", "/dev/video0"), ""),
+        ("none", ("--with", "sun"), "sun"),
+        ("web,mqtt", (), "web,mqtt"),
+        ("web,mqtt", ("--with", "mqtt,sun"), "web,mqtt,sun"),
+        ("web,mqtt", ("--with", "none"), ""),
+        ("web", ("--with", "none", "--source", "rtsp://10.0.0.2/a"), "video"),
+    ],
+)
+def test_parts_stay_and_rtsp_brings_the_one_that_decodes_it(
+    tmp_path: Path, before: str, arguments: tuple[str, ...], extras: str
+) -> None:
+    assert parts_after(tmp_path, before, *arguments) == f"{extras}\n"
+
+
+def test_install_takes_each_part_that_an_error_names(tmp_path: Path) -> None:
+    text = "".join(path.read_text() for path in (DEPLOY.parent / "edge").rglob("*.py"))
+    named = set(re.findall(r"""needing\("(\w+)"\)|install\.sh --with (\w+)""", text))
+    parts = ",".join(sorted(one or other for one, other in named))
+    assert parts == "mqtt,sun,video,web"
+    assert parts_after(tmp_path, "", "--with", parts) == f"{parts}\n"

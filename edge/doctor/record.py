@@ -18,7 +18,7 @@ from pathlib import Path
 from edge.doctor.finding import FAULT, INSTALL, INSTALLED, NOT_HERE, OK, Context, Finding, pip
 
 PACKAGE = "edge-classify"
-PARTS = ("litert", "web", "mqtt")  # whose packages the device may have
+PARTS = ("litert", "web", "mqtt", "video", "sun")  # whose packages the device may have
 NAMED = 3  # files in a finding
 CHUNK = 1 << 20
 
