@@ -13,12 +13,21 @@ import pytest
 from edge.commands.keys import HELP, printed
 from edge.commands.watch import _parser
 from edge.errors import ConfigurationError, EdgeError
-from edge.service.configuration import KEYS, SECTIONS, Configuration, build, of_text, read
+from edge.service.configuration import (
+    KEYS,
+    SECTIONS,
+    TABLE_KEYS,
+    Configuration,
+    build,
+    of_text,
+    read,
+)
 from edge.service.intake.masks import PrivacySettings
 from edge.service.intake.motion import MotionSettings
 from edge.service.intake.schedule import ScheduleSettings
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.process.pace import PaceSettings
+from edge.service.sinks.action_settings import ActionSettings
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
 from edge.service.steady import SteadySettings
@@ -92,6 +101,10 @@ EVERYTHING = Configuration(
         ("pause", "keep"),
         "none seen",
     ),
+    action=(
+        ActionSettings(("a", "b"), ("c",), "gate", 2.5, ("/bin/x", "-v"), 0.5, True),
+        ActionSettings(gpio="GPIO17", gpio_s=0.5, active_low=True),
+    ),
 )
 
 
@@ -109,7 +122,7 @@ def fault(folder: Path, text: str) -> ConfigurationError:
 
 
 def test_every_key_is_explained_and_nothing_else_is() -> None:
-    assert list(HELP) == list(KEYS)
+    assert list(HELP) == [*KEYS, *TABLE_KEYS]
 
 
 def test_every_key_is_an_option_and_every_option_a_key() -> None:
@@ -124,6 +137,9 @@ def test_the_default_is_an_empty_file(tmp_path: Path) -> None:
 
 def test_everything_differs_from_the_default() -> None:
     assert not [key for key in KEYS.values() if value_of(EVERYTHING, key.dotted) == key.default]
+    for key in TABLE_KEYS.values():
+        tables = getattr(EVERYTHING, key.section)
+        assert [table for table in tables if getattr(table, key.field) != key.default], key
 
 
 def value_of(configuration: Configuration, dotted: str) -> object:
@@ -140,8 +156,8 @@ def test_what_is_printed_is_read_as_the_same(tmp_path: Path, configuration: Conf
 
 def test_what_is_printed_names_and_explains_every_key() -> None:
     text = printed(Configuration())
-    for key in KEYS.values():
-        assert re.search(rf"^(# )?{key.name}\b", text, re.M)
+    for key in (*KEYS.values(), *TABLE_KEYS.values()):
+        assert re.search(rf"^(#|# )?{key.name}\b", text, re.M)
         assert HELP[key.dotted] in text
     uncommented = re.sub(r"^# (\w+) =  #.*$", r"\1 = 'auto'", text, flags=re.M)
     assert len(flat(tomllib.loads(uncommented))) == len(KEYS)
@@ -183,6 +199,8 @@ def test_a_camera_has_a_usual_rate_and_a_folder_none() -> None:
         ("[stready]\nframes = 3", "stready", "did you mean steady?"),
         ("[snapshot]\nfolder = 'x'", "snapshot", "did you mean snapshots?"),
         ("qqqq = 1", "qqqq", "edge-watch --help"),
+        ("[[actions]]", "actions", "did you mean action?"),
+        ("[[action]]\ncommands = []", "action.commands", "did you mean action.command?"),
         ("[steady]\nqqqq = 1", "steady.qqqq", ""),
     ],
 )
@@ -241,6 +259,8 @@ def test_an_unknown_key_is_named_with_a_hint(
         ("[camera.controls]\nX = 1979-05-27", "camera.controls", "a table of numbers"),
         ("[camera.controls.X]\ny = 1", "camera.controls", "a table of numbers"),
         ("[results]\nkeep = -1", "results.keep", "from 0 to 1000"),
+        ("[action]\ncommand = ['/x']", "action", "must be tables"),
+        ("action = ['/x']", "action", "must be tables"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_must_be(

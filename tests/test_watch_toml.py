@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
-from edge.service.configuration import KEYS, build, read
+from edge.service.configuration import KEYS, TABLE_KEYS, TABLES, build, read
 
 SHIPPED = ROOT / "deploy" / "watch.toml"
 OF_THE_SERVICE = {"follow": True, "every": 0}  # where it differs from edge-watch's own defaults
@@ -31,3 +31,15 @@ def test_it_shows_every_key(tmp_path: Path) -> None:
 
 def test_what_it_shows_is_what_holds_without_it(tmp_path: Path) -> None:
     assert build(read(uncommented(tmp_path))) == build(OF_THE_SERVICE)
+
+
+def test_it_shows_every_key_of_tables(tmp_path: Path) -> None:
+    path = tmp_path / "watch.toml"
+    path.write_text(re.sub(r"(?m)^#   (?=\w+ = |\[\[)", "", SHIPPED.read_text()))
+    values = read(path)
+    text = SHIPPED.read_text()
+    for name in TABLES:
+        assert values[name]
+        block = text.partition(f"[[{name}]]")[2]
+        keys = [key.name for key in TABLE_KEYS.values() if key.section == name]
+        assert [key for key in keys if not re.search(rf"(?m)^#   {key} = ", block)] == []

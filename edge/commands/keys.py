@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.names import RUNTIMES
-from edge.service.configuration import KEYS, Configuration
+from edge.service.configuration import KEYS, TABLE_KEYS, TABLES, Configuration, Key
 
 HELP = {
     "source": "camera, camera:ID, /dev/video0, rtsp://, http://, a video, a folder or a pattern",
@@ -90,6 +90,16 @@ HELP = {
     "mqtt.pictures_max_px": "longer side of these images in pixels; each is at most 100 kB",
     "mqtt.commands": "commands to accept: pause, snapshot, classify, keep, threshold",
     "mqtt.unknown": "state for unknown in Home Assistant, which reserves that word",
+    "action.to": "states whose beginning is acted on (empty = any)",
+    "action.from": "states whose end is acted on (empty = any)",
+    "action.zone": "zone whose changes are acted on (empty = any)",
+    "action.every_s": "minimum seconds between two runs",
+    "action.command": "program and arguments; the change is on its standard input as JSON",
+    "action.deadline_s": "kill the program after this many seconds",
+    "action.image": "give the program the frame as a JPEG file (people may be in it)",
+    "action.gpio": "pin to switch on, such as GPIO17",
+    "action.gpio_s": "seconds after which it is switched off",
+    "action.active_low": "the pin is low while it is on",
 }
 
 
@@ -98,16 +108,26 @@ def printed(configuration: Configuration) -> str:
     lines = []
     for key in KEYS.values():
         of = getattr(configuration, key.section) if key.section else configuration
-        value = getattr(of, key.name)
         if key.section and f"[{key.section}]" not in lines:
             lines += ["", f"[{key.section}]"]
-        if key.kind.startswith("Mapping"):
-            lines += [f"# {key.name}: {HELP[key.dotted]}", f"{key.name} = {_toml(value)}"]
-        elif value is None:
-            lines.append(f"# {key.name} =  # {HELP[key.dotted]}")
-        else:
-            lines.append(f"{key.name} = {_toml(value)}  # {HELP[key.dotted]}")
+        lines += _lines(key, getattr(of, key.field))
+    for name, kind in TABLES.items():
+        keys = [key for key in TABLE_KEYS.values() if key.section == name]
+        for table in getattr(configuration, name):
+            lines += ["", f"[[{name}]]"]
+            lines += [line for key in keys for line in _lines(key, getattr(table, key.field))]
+        if not getattr(configuration, name):
+            lines += ["", f"# {(kind.__doc__ or '').splitlines()[0]}", f"#[[{name}]]"]
+            lines += [f"#{line}" for key in keys for line in _lines(key, key.default)]
     return "\n".join(lines) + "\n"
+
+
+def _lines(key: Key, value: Any) -> list[str]:
+    if key.kind.startswith("Mapping"):
+        return [f"# {key.name}: {HELP[key.dotted]}", f"{key.name} = {_toml(value)}"]
+    if value is None:
+        return [f"# {key.name} =  # {HELP[key.dotted]}"]
+    return [f"{key.name} = {_toml(value)}  # {HELP[key.dotted]}"]
 
 
 def _toml(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The service's configuration: a TOML file, every key of which is also an option.
+"""The service's configuration: a TOML file, every key of which is also an option, but for tables.
 
 The keys are the fields of the dataclasses below and of those that each part of the service has;
 a value's type is its annotation, and its class checks its range.
@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import difflib
 import json
+import keyword
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from edge.service.intake.motion import MotionSettings
 from edge.service.intake.schedule import ScheduleSettings
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.process.pace import PaceSettings
+from edge.service.sinks.action_settings import ActionSettings
 from edge.service.sinks.folders import Folder
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
@@ -70,6 +72,7 @@ class Configuration:
     results: ResultsSettings = field(default_factory=ResultsSettings)
     web: WebSettings = field(default_factory=WebSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    action: tuple[ActionSettings, ...] = field(default=(), metadata={"table": ActionSettings})
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""
@@ -142,21 +145,37 @@ class Key:
         """Its name with its section."""
         return f"{self.section}.{self.name}" if self.section else self.name
 
+    @property
+    def field(self) -> str:
+        """The attribute that it sets."""
+        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
+
 
 def _keys() -> Iterator[Key]:
     whole = Configuration()
     for of_top in dataclasses.fields(Configuration):
         value = getattr(whole, of_top.name)
-        if not dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value):
+            yield from _keys_of(of_top.name, type(value))
+        elif of_top.name not in TABLES:
             yield Key("", of_top.name, str(of_top.type), value)
-            continue
-        for of_section in dataclasses.fields(value):
-            default = getattr(value, of_section.name)
-            yield Key(of_top.name, of_section.name, str(of_section.type), default)
 
 
+def _keys_of(section: str, kind: Any) -> Iterator[Key]:
+    for each in dataclasses.fields(kind):
+        default = each.default_factory() if callable(each.default_factory) else each.default
+        yield Key(section, each.name.rstrip("_"), str(each.type), default)  # `from_` is from
+
+
+# What may be there several times, [[name]], and what becomes of each. It is in the file alone.
+TABLES: dict[str, Any] = {
+    each.name: each.metadata["table"]
+    for each in dataclasses.fields(Configuration)
+    if "table" in each.metadata
+}
 KEYS = {key.dotted: key for key in _keys()}
 SECTIONS = tuple(dict.fromkeys(key.section for key in KEYS.values() if key.section))
+TABLE_KEYS = {key.dotted: key for name in TABLES for key in _keys_of(name, TABLES[name])}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -178,12 +197,36 @@ def read(path: Path) -> dict[str, Any]:
         if dotted in SECTIONS:
             fault = f"must be a table, [{dotted}]. Received: {value!r}"
             raise ConfigurationError(dotted, fault, REMEDY)
-        if dotted not in KEYS:
-            near = difflib.get_close_matches(dotted, (*KEYS, *SECTIONS), 1)
-            remedy = f"did you mean {near[0]}?" if near else REMEDY
-            raise ConfigurationError(path, f"has an unknown key {dotted}", remedy)
-        values[dotted] = _typed(KEYS[dotted], value)
+        if dotted in TABLES:
+            values[dotted] = _tables(path, dotted, value)
+        else:
+            values[dotted] = _typed(_known(path, dotted, KEYS), value)
     return values
+
+
+def _known(path: Path, dotted: str, keys: Mapping[str, Key]) -> Key:
+    """The key of that name. Raises: ConfigurationError."""
+    if dotted not in keys:
+        near = difflib.get_close_matches(dotted, (*keys, *SECTIONS, *TABLES), 1)
+        remedy = f"did you mean {near[0]}?" if near else REMEDY
+        raise ConfigurationError(path, f"has an unknown key {dotted}", remedy)
+    return keys[dotted]
+
+
+def _tables(path: Path, name: str, value: Any) -> tuple[Any, ...]:
+    """Read the tables of one name. Raises: ConfigurationError, which has a table's number."""
+    if not (isinstance(value, list) and all(isinstance(table, dict) for table in value)):
+        fault = f"must be tables, [[{name}]]. Received: {value!r}"
+        raise ConfigurationError(name, fault, REMEDY)
+    made = []
+    for number, table in enumerate(value, 1):
+        keys = {_known(path, f"{name}.{inner}", TABLE_KEYS): v for inner, v in table.items()}
+        try:
+            made.append(TABLES[name](**{key.field: _typed(key, v) for key, v in keys.items()}))
+        except EdgeError as error:
+            subject = f"{error.subject} ([[{name}]] {number})"
+            raise ConfigurationError(subject, error.fault, error.remedy) from error
+    return tuple(made)
 
 
 def build(values: Mapping[str, Any]) -> Configuration:
@@ -193,7 +236,8 @@ def build(values: Mapping[str, Any]) -> Configuration:
     """
     parts: dict[str, dict[str, Any]] = {section: {} for section in ("", *SECTIONS)}
     for dotted, value in values.items():
-        parts[KEYS[dotted].section][KEYS[dotted].name] = value
+        section, _, name = dotted.rpartition(".")
+        parts[section][name] = value
     makers: dict[str, Any] = {f.name: f.default_factory for f in dataclasses.fields(Configuration)}
     try:
         sections = {name: makers[name](**parts[name]) for name in SECTIONS}

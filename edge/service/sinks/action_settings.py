@@ -1,0 +1,49 @@
+"""The [[action]] tables: what to do on a change of state, without a broker."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from edge.errors import ConfigurationError, checked
+
+GPIO = re.compile(r"(?:GPIO|BCM|BOARD|J8:)?\d{1,2}")  # as gpiozero names a pin
+MAX_S = 86400.0
+
+
+@dataclass(frozen=True)
+class ActionSettings:
+    """One [[action]] table of the configuration."""
+
+    to: tuple[str, ...] = ()  # states that a change leads to; (): any
+    from_: tuple[str, ...] = ()  # states that it leaves; (): any
+    zone: str = ""  # the zone that changes; "": any
+    every_s: float = 0.0  # at most once in this time
+    command: tuple[str, ...] = ()  # a program and its arguments
+    deadline_s: float = 10.0  # after which the program is killed
+    image: bool = False  # whether the program is given the frame
+    gpio: str = ""  # a pin, such as "GPIO17", that is switched on; "": none
+    gpio_s: float = 1.0  # for this time
+    active_low: bool = False  # whether the pin is low while it is on
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError."""
+        if bool(self.command) == bool(self.gpio):
+            fault = "needs a program, or action.gpio a pin: one of both"
+            raise ConfigurationError("action.command", fault, 'such as ["/usr/local/bin/bell"]')
+        if self.command and not self.command[0].startswith("/"):
+            fault = f"must begin with an absolute path. Received: {self.command[0]!r}"
+            raise ConfigurationError("action.command", fault, f"which {self.command[0] or 'NAME'}")
+        if self.gpio and not GPIO.fullmatch(self.gpio):
+            fault = f"must be a pin. Received: {self.gpio!r}"
+            raise ConfigurationError("action.gpio", fault, 'such as "GPIO17" or "BOARD11"')
+        if self.image and not self.command:
+            raise ConfigurationError("action.image", "needs action.command", "leave it out")
+        checked("action.every_s", self.every_s, 0.0, MAX_S)
+        checked("action.deadline_s", self.deadline_s, 0.1, 3600.0)
+        checked("action.gpio_s", self.gpio_s, 0.01, 3600.0)
+
+    @property
+    def name(self) -> str:
+        """What it does, in a few words."""
+        return f"action {self.gpio or self.command[0].rpartition('/')[2]}"
