@@ -2,7 +2,8 @@
 
 The wheel, the source archive, the models with their cards, and SHA256SUMS of them all. Nothing is
 built unless version, changelog and tag agree and every change is committed; the wheel is built
-twice, and must come out the same to the byte. FOLDER appears whole or not at all.
+twice, and must come out the same to the byte. FOLDER appears whole or not at all. REPOSITORY_URL is
+the repository's address, which the package names (deploy/metadata.py).
 """
 
 from __future__ import annotations
@@ -59,6 +60,16 @@ def agreed_version() -> str:
     return version
 
 
+def check_address() -> None:
+    """Reject an environment without the address that the package's page links to."""
+    address = os.environ.get("REPOSITORY_URL", "")
+    if not re.fullmatch(r"https://[^/\s]+/\S+", address):
+        raise ReleaseError(
+            "REPOSITORY_URL must be the repository's address: "
+            f"REPOSITORY_URL=https://... make release. Received: {address or 'none'}"
+        )
+
+
 def check_committed() -> None:
     """Reject what is not in the commit: it would be in the release."""
     if changed := git("status", "--porcelain"):
@@ -96,6 +107,7 @@ def sums(folder: Path) -> str:
 
 def release(folder: Path) -> None:
     """Fill FOLDER. Raises: ReleaseError."""
+    check_address()
     check_committed()
     version = agreed_version()
     folder.parent.mkdir(parents=True, exist_ok=True)

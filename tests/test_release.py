@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +29,7 @@ def checkout(tmp_path: Path) -> Path:
     """A clone whose changelog has a date and whose commit has the tag."""
     root = tmp_path / "checkout"
     subprocess.run(["git", "clone", "--quiet", "--no-tags", str(ROOT), str(root)], check=True)
-    for name in ("deploy/release.py", "pyproject.toml"):  # as they are here, committed or not
+    for name in ("deploy/release.py", "deploy/metadata.py", "pyproject.toml"):  # as they are here, committed or not
         shutil.copy(ROOT / name, root / name)
     changelog = root / "CHANGELOG.md"
     date = rf"## [{__version__}] - 2026-01-02"
@@ -47,9 +49,14 @@ def commit(root: Path) -> None:
     git(root, "commit", "--quiet", "--allow-empty", "--message", "Change something")
 
 
-def release(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def release(
+    root: Path, folder: Path, address: str = "https://code.example.org/us/edge-classify"
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, root / "deploy" / "release.py", folder]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    environment = os.environ | {"REPOSITORY_URL": address}
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 def test_a_release_holds_packages_models_and_the_sums_of_all(checkout: Path) -> None:
@@ -70,6 +77,10 @@ def test_a_release_holds_packages_models_and_the_sums_of_all(checkout: Path) -> 
     assert set(listed) == files - {"SHA256SUMS"}
     for name, digest in listed.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        metadata = wheel.read(f"edge_classify-{__version__}.dist-info/METADATA").decode()
+    assert "Project-URL: Repository, https://code.example.org/us/edge-classify\n" in metadata
+    assert "Project-URL: Issues, https://code.example.org/us/edge-classify/issues\n" in metadata
     assert release(checkout, folder).returncode == 0  # over the last one
     again = (folder / "SHA256SUMS").read_text()
     assert dict(reversed(line.split("  ")) for line in again.splitlines()) == listed
@@ -95,6 +106,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "changed": (lambda root: (root / "LICENSE").write_text("mine"), "LICENSE: is not committed"),
     "new": (lambda root: (root / "edge" / "new.py").touch(), "edge/new.py: is not committed"),
 }
+
+
+@pytest.mark.parametrize("address", ["", "code.example.org/us", "https://code.example.org"])
+def test_a_release_without_an_address_is_rejected_in_a_line(checkout: Path, address: str) -> None:
+    done = release(checkout, checkout.parent / "release", address)
+    assert done.returncode == 1
+    assert done.stderr.startswith("release: REPOSITORY_URL must be the repository's address")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("why", REFUSED)
