@@ -29,7 +29,8 @@ def checkout(tmp_path: Path) -> Path:
     """A clone whose changelog has a date and whose commit has the tag."""
     root = tmp_path / "checkout"
     subprocess.run(["git", "clone", "--quiet", "--no-tags", str(ROOT), str(root)], check=True)
-    for name in ("deploy/release.py", "deploy/metadata.py", "pyproject.toml"):  # as they are here, committed or not
+    # As they are here, committed or not.
+    for name in ("deploy/release.py", "deploy/metadata.py", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     changelog = root / "CHANGELOG.md"
     date = rf"## [{__version__}] - 2026-01-02"
