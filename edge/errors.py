@@ -52,6 +52,17 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def cell(value: object) -> object:
+    """Escape control characters, and protect spreadsheets against formula injection.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and len(text) > 1 else text
+
+
 def reason_of(error: BaseException | None) -> str:
     """Return in one line why something failed, without the number and path of an OSError."""
     said = error.strerror if isinstance(error, OSError) else ""

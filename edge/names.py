@@ -22,6 +22,7 @@ TURNS = (0, 90, 180, 270)  # degrees clockwise
 RESULT_SCHEMA = 1  # edge-classify, edge-watch, latest.json, snapshots, /frame.json
 PAGE_SCHEMA = 1  # /latest.json, /history.json and /events.json of the live page
 MQTT_SCHEMA = 1
+HISTORY_SCHEMA = 1  # /history/events.json and hours.json, edge-watch --history
 COMMAND_SCHEMA = 1  # a command in the record of edge-watch
 BENCHMARK_SCHEMA = 2  # edge-benchmark, and its saved baselines
 TUNED_SCHEMA = 2  # what edge-benchmark --apply writes

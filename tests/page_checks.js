@@ -3,8 +3,8 @@
 () => {
   const faults = [];
   const isShown = (element) => element.checkVisibility() && element.getClientRects().length > 0;
-  for (const each of document.querySelectorAll("button, input, a")) {
-    if (!(each.textContent.trim() || each.labels?.length)) faults.push(`no name: ${each.outerHTML}`);
+  for (const each of document.querySelectorAll("button, input, select, a")) {
+    if (!(each.textContent.trim() || each.ariaLabel || each.labels?.length)) faults.push(`no name: ${each.outerHTML}`);
   }
   for (const each of document.images) {
     if (!each.hasAttribute("alt")) faults.push(`no alternative: ${each.id}`);

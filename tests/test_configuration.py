@@ -28,6 +28,7 @@ from edge.service.intake.schedule import ScheduleSettings
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.process.pace import PaceSettings
 from edge.service.sinks.action_settings import ActionSettings
+from edge.service.sinks.history.settings import HistorySettings
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
 from edge.service.steady import SteadySettings
@@ -77,6 +78,7 @@ EVERYTHING = Configuration(
     steady=SteadySettings(smoothing=1.0, enter=0.9, leave=0.2, frames=1, hold_s=0.0),
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),
     results=ResultsSettings("results.jsonl", 1e6, 0),
+    history=HistorySettings(True, "/srv/history.sqlite", 30, 20.0),
     web=WebSettings(
         "[::]:8080",
         ("cam.example.org", "cam"),
@@ -128,6 +130,7 @@ def test_every_key_is_explained_and_nothing_else_is() -> None:
 def test_every_key_is_an_option_and_every_option_a_key() -> None:
     # Not what argparse itself, or the command, has beside them.
     own = {"help", argparse.SUPPRESS, "config", "print_config", "check", "forget", "verbose"}
+    own |= {"history", "format"}
     assert {action.dest for action in _parser()._actions} - own == set(KEYS)
 
 
@@ -261,6 +264,7 @@ def test_an_unknown_key_is_named_with_a_hint(
         ("[results]\nkeep = -1", "results.keep", "from 0 to 1000"),
         ("[action]\ncommand = ['/x']", "action", "must be tables"),
         ("action = ['/x']", "action", "must be tables"),
+        ("[history]\nmax_mb = 1.0", "history.max_mb", "from 5 to 100000"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_must_be(

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ from edge.names import BENCHMARK_SCHEMA, TUNED_SCHEMA
 from edge.service.control import Command, Control
 from edge.service.health import Failures, Vitals
 from edge.service.mqtt import messages
+from edge.service.sinks.history.export import EVENT_COLUMNS, HOUR_COLUMNS, printed
+from edge.service.sinks.history.reader import Query, Reader
+from edge.service.sinks.history.rows import Event, Rows, Share
+from edge.service.sinks.history.settings import HistorySettings
+from edge.service.sinks.history.store import Store
 from edge.service.web.station import _health
 from edge.service.zone import ZoneState, ZoneStatus
 
@@ -157,6 +163,18 @@ def test_edge_watch_and_its_page(tmp_path: Path) -> None:
     assert set(paths(page.pop("frame"))) <= from_documents(*records)
     health = {"schema": 1, "health": _health(VITALS)}  # of a machine with these sensors
     check_page("Live page", from_documents(*page.values(), health))
+
+
+def test_history(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    seen = Event("door", AT.timestamp(), True, "cup", "plate", 0.9, 3.5)
+    share = Share("door", 400_000, "cup", True, 30.0, 60)
+    with closing(Store(path, HistorySettings())) as store:
+        store.write(Rows((seen,), (share,)), AT.timestamp(), clock_is_set=True)
+    text = "".join(printed(Reader(path, tmp_path), Query(), "json", lambda _: None))
+    names = {"schema", "labels[]", "zones[]"}  # of events.json alone
+    check_page("History", from_documents(json.loads(text)) | names)
+    check_page("History as CSV", {*EVENT_COLUMNS, *HOUR_COLUMNS})
 
 
 def test_mqtt() -> None:

@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from edge.service.intake.masks import Masked, PrivacySettings, mask_of
 from edge.sources.frame import Frame, Source, Waiting
 
 VIEW = "a-password-for-tests"
+HISTORY = ("/history.html", "/history/events.json", "/history/hours.csv", "/history/1.jpg")
 HALF = "0.5 0 0.5 1"  # the right half
 JUMPY = ("--steady-frames", 1, "--steady-smoothing", 1, "--steady-hold-s", 0, "-t", 0)
 NO_BROKER = pytest.mark.skipif(
@@ -53,6 +55,7 @@ def test_masks_are_on_every_way_out(tmp_path: Path) -> None:
         options = ("--privacy-masks", HALF, "--fps", 10, *JUMPY, "--mqtt", broker.url)
         options += ("--mqtt-pictures", "--mqtt-commands", "keep")
         options += ("--snapshots-folder", tmp_path / "snapshots", "--mqtt-device", "shed")
+        options += ("--history-on",)
         with watching(tmp_path, source, *options) as service:
             service.after(4)
             events = until(lambda: pictured(service))
@@ -64,9 +67,17 @@ def test_masks_are_on_every_way_out(tmp_path: Path) -> None:
             for pattern in ("state/dataset/mine/*.jpg", "state/dataset/hotdog/*.jpg"):
                 ways[pattern] = until(lambda p=pattern: list(tmp_path.glob(p)))[0].read_bytes()
             ways["snapshot"] = until(lambda: list(tmp_path.glob("snapshots/*.jpg")))[0].read_bytes()
+            events = until(lambda: kept_events(service))
+            ways["history"] = service.get(f"/{events[0]['image']}")[1]
             ways["mqtt"] = bytes.fromhex(until(listener.messages)[0][1])
-    assert len(ways) == 9
+    assert len(ways) == 10
     assert [way for way, jpeg in ways.items() if not is_masked(jpeg)] == []
+
+
+def kept_events(service: Watching) -> list[dict[str, Any]]:
+    """The events of the history, once there are some."""
+    events: list[dict[str, Any]] = service.document("/history/events.json")["events"]
+    return events
 
 
 def pictured(service: Watching) -> list[str]:
@@ -167,11 +178,11 @@ def test_a_zoom_below_the_masks_is_rejected() -> None:
 
 def test_viewing_requires_the_password_everywhere_but_for_health(tmp_path: Path) -> None:
     (tmp_path / "view").write_text(f"{VIEW}\n")
-    options = ("--fps", 10, "--web-view-token-file", tmp_path / "view")
+    options = ("--fps", 10, "--web-view-token-file", tmp_path / "view", "--history-on")
     with watching(tmp_path, HOTDOG, *options) as service:
         until(lambda: service.get("/healthz")[0].status == 200)
         paths = ("/", "/page.js", "/latest.json", "/frame.jpg", "/frame.json", "/stream.mjpg")
-        for path in (*paths, "/input.png", "/events.json", "/history.json", "/metrics"):
+        for path in (*paths, "/input.png", "/events.json", "/history.json", "/metrics", *HISTORY):
             answer, content = service.get(path)
             assert (answer.status, content) == (401, b"a password is required\n"), path
             assert answer.getheader("WWW-Authenticate") == 'Basic realm="edge-watch"'

@@ -6,8 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edge.commands.terminal import cell, clock, is_coloured, width_of
-from edge.errors import one_line
+from edge.commands.terminal import clock, is_coloured, width_of
+from edge.errors import cell, one_line
 from edge.names import RESULT_SCHEMA
 
 if TYPE_CHECKING:

@@ -25,10 +25,13 @@ from edge.service.intake.masks import Masked
 from edge.service.intake.motion import Moving
 from edge.service.intake.schedule import Schedule
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore
-from edge.service.mqtt.settings import MqttSettings
+from edge.service.mqtt.settings import INSTANCE_VARIABLE, MqttSettings
 from edge.service.sighting import Sink
 from edge.service.sinks.dataset import Dataset
 from edge.service.sinks.folders import FolderError
+from edge.service.sinks.history.reader import Reader
+from edge.service.sinks.history.sink import History
+from edge.service.sinks.history.store import Store
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.kept import Kept
 from edge.service.sinks.latest import Latest
@@ -128,12 +131,17 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
         yield Latest(Path(latest))
     if configuration.results.file:
         yield Results(configuration.results)
-    yield Snapshots(_snapshot_settings(configuration))
+    snapshots = Snapshots(_snapshot_settings(configuration))
+    yield snapshots
+    history, state = configuration.history, _systemd_folder("STATE_DIRECTORY")
+    if history.on:
+        yield History(Store(history.path(state), history), say, snapshots.file_of)
     dataset = _dataset(configuration.web)
     if KEEP in configuration.mqtt.commands:
         yield Kept(dataset, service.control)
     if configuration.web.listen:
-        yield _web(configuration.web, service, dataset)
+        reader = history_reader(configuration, state) if history.on else None
+        yield _web(configuration.web, service, dataset, reader)
     if configuration.mqtt.url:
         yield _mqtt(configuration.mqtt, service, configuration.web.page)
 
@@ -211,11 +219,23 @@ def _dataset(settings: WebSettings) -> Dataset:
     )
 
 
-def _web(settings: WebSettings, service: Service, dataset: Dataset) -> Sink:
+def history_reader(configuration: Configuration, state: str) -> Reader:
+    """Return what reads the history; `state` is the service's state folder, "" for none."""
+    images = configuration.snapshots.folder or f"{state or '.'}/snapshots"
+    return Reader(configuration.history.path(state), Path(images))
+
+
+def state_of_service(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the state folder, as a command beside the service finds it; "" if none is there."""
+    state = places(environment)["STATE_DIRECTORY"]
+    return state if os.path.lexists(state) else ""
+
+
+def _web(settings: WebSettings, service: Service, dataset: Dataset, reader: Reader | None) -> Sink:
     with needing("web"):
         from edge.service.web.sink import Web
         from edge.service.web.station import Station
-    station = Station(settings, service.vitals, service.models, service.rules, dataset)
+    station = Station(settings, service.vitals, service.models, service.rules, dataset, reader)
     return Web(settings, station, say)
 
 
@@ -247,9 +267,17 @@ def forget(settings: MqttSettings, environment: Mapping[str, str] = os.environ) 
     """Have the broker forget what it keeps of ours. Raises: EdgeError."""
     with needing("mqtt"):
         from edge.service.mqtt import forget as forgetting
-    places = INSTALLED | dict(environment)
-    remembered = Path(places["STATE_DIRECTORY"]) / RETAINED
-    return forgetting.forget(settings, remembered, settings.password(places))
+    found = places(environment)
+    remembered = Path(found["STATE_DIRECTORY"]) / RETAINED
+    return forgetting.forget(settings, remembered, settings.password(found))
+
+
+def places(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with the folders of the installed service, where it has none."""
+    instance = environment.get(INSTANCE_VARIABLE, "")
+    state = f"{INSTALLED['STATE_DIRECTORY']}-{instance}" if instance else ""
+    own = {"STATE_DIRECTORY": state} if state else {}
+    return INSTALLED | own | dict(environment)
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.commands.terminal import cell, clock, width_of
-from edge.errors import ConfigurationError, EdgeError, one_line
+from edge.commands.terminal import clock, width_of
+from edge.errors import ConfigurationError, EdgeError, cell, one_line
 from edge.files import replace_file
 from edge.interval import wilson
 

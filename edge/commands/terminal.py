@@ -1,11 +1,9 @@
-"""What a terminal can show, and a spreadsheet."""
+"""What a terminal can show."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, TextIO
-
-from edge.errors import one_line
+from typing import TextIO
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -43,14 +41,3 @@ def clock(seconds: float, *, digits: int = 0) -> str:
     hours, minutes = divmod(minutes, 60)
     text = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
     return f"{text}.{fraction:0{digits}}" if digits else text
-
-
-def cell(value: Any) -> Any:
-    """Escape control characters, and protect spreadsheets against formula injection.
-
-    Source: https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and len(text) > 1 else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,16 @@ from edge.commands.service import (
     commands_of,
     forget,
     gated,
+    history_reader,
     load_model,
     make_sinks,
     rests,
     say,
+    state_of_service,
     tell_folders,
 )
 from edge.commands.watch_check import check
+from edge.errors import ConfigurationError
 from edge.service.configuration import KEYS, Configuration, Key, build, of_text, read
 from edge.service.delivery import Delivery
 from edge.service.health import Watched, vital_signs
@@ -35,6 +39,9 @@ from edge.service.process.guard import MemoryGuard
 from edge.service.process.pace import Pace
 from edge.service.process.systemd import Notifier
 from edge.service.sighting import Sink
+from edge.service.sinks.history.export import FORMATS, span
+from edge.service.sinks.history.export import printed as printed_history
+from edge.service.sinks.history.reader import Query
 from edge.service.watch import Rules, Unreadable, watch
 
 EXAMPLES = """\
@@ -51,6 +58,7 @@ examples:
   edge-watch --every 0 --snapshots-folder snapshots      a camera; state changes and snapshots only
   edge-watch --web 8080                                  with a live page: http://127.0.0.1:8080/
   edge-watch --mqtt mqtt://pi@broker.local               with MQTT and Home Assistant
+  edge-watch --config watch.toml --history 7d            print the state changes of seven days
   edge-watch --config watch.toml --print-config          print the configuration and exit
   edge-watch --config watch.toml --check                 verify it and exit; needs no camera
 
@@ -103,6 +111,16 @@ def _parser() -> argparse.ArgumentParser:
         help="remove the retained messages of this device from the MQTT broker, and exit",
     )
     parser.add_argument(
+        "--history",
+        nargs="?",
+        const="1d",
+        metavar="TIME",
+        help="print the history and exit: 12h, 7d, DAY or DAY..DAY (default: 1d)",
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, help="format of --history (default: text; csv: events only)"
+    )
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="show the native runtime's output"
     )
     add_version(parser)
@@ -142,6 +160,10 @@ def _watch(args: dict[str, Any]) -> int:
     if args.get("print_config"):
         print(printed(configuration), end="")
         return 0
+    if "format" in args and "history" not in args:
+        raise ConfigurationError("--format", "is for --history alone", "add --history")
+    if "history" in args:
+        return _history(configuration, args["history"], args.get("format", "text"))
     if args.get("forget"):
         return _forget(configuration)
     if args.get("check"):
@@ -156,6 +178,22 @@ def _forget(configuration: Configuration) -> int:
         return 0
     count = forget(configuration.mqtt)
     say(f"{count} retained messages were removed from {configuration.mqtt.broker.host}")
+    return 0
+
+
+def _history(configuration: Configuration, time_: str, form: str) -> int:
+    """Print the history of a time, also while the service runs. Raises: HistoryError."""
+    try:
+        from_s, to_s = span(time_, time.time())
+    except (ValueError, OverflowError) as error:
+        fault = f"must be 12h, 7d, DAY or DAY..DAY. Received: {time_!r}"
+        raise ConfigurationError("--history", fault, "such as --history 2026-11-30") from error
+    reader = history_reader(configuration, state_of_service())
+    reader.check()
+    for part in printed_history(
+        reader, Query(from_s, to_s), form, lambda event: str(reader.image(event) or "") or None
+    ):
+        sys.stdout.write(part)
     return 0
 
 

@@ -28,6 +28,7 @@ from edge.service.mqtt.settings import MqttSettings
 from edge.service.process.pace import PaceSettings
 from edge.service.sinks.action_settings import ActionSettings
 from edge.service.sinks.folders import Folder
+from edge.service.sinks.history.settings import HistorySettings
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
 from edge.service.steady import SteadySettings
@@ -70,6 +71,7 @@ class Configuration:
     steady: SteadySettings = field(default_factory=SteadySettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     results: ResultsSettings = field(default_factory=ResultsSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     web: WebSettings = field(default_factory=WebSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     action: tuple[ActionSettings, ...] = field(default=(), metadata={"table": ActionSettings})
@@ -122,9 +124,11 @@ class Configuration:
         kept = self.web.dataset if self.web.listen else ""
         file = Path(self.results.file)
         results = Folder("results.file", file.parent, file=file.name)
+        history = self.history.file if self.history.on else ""
         named = (
             (self.snapshots.folder, Folder("snapshots.folder", Path(self.snapshots.folder), True)),
             (self.results.file, results),
+            (history, Folder("history.file", Path(history).parent)),
             (self.latest, Folder("latest", Path(self.latest).parent)),
             (kept, Folder("web.dataset", Path(kept), True)),
         )

@@ -122,6 +122,11 @@ class Snapshots(Sink):
         """Images that could not be kept."""
         return self._lost
 
+    def file_of(self, number: int) -> str:
+        """Return the name of a frame's image if it is the newest; "" otherwise."""
+        is_newest = self._kept and self._kept.sizes and self._written == number
+        return self._kept.sizes[-1][0].name if self._kept and is_newest else ""
+
     def _occasion(self, sighting: Sighting) -> str:
         """Why to keep this one; "" for no reason."""
         settings = self._settings

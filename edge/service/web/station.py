@@ -18,6 +18,7 @@ from edge.service.health import Vitals
 from edge.service.models import ModelStore
 from edge.service.sighting import Sighting
 from edge.service.sinks.dataset import Dataset
+from edge.service.sinks.history.reader import Reader
 from edge.service.watch import Rules
 from edge.service.web.memory import Memory
 from edge.service.web.metrics import Metrics
@@ -37,6 +38,7 @@ class Station:
         models: ModelStore,
         rules: Rules,
         dataset: Dataset,
+        history: Reader | None = None,
     ) -> None:
         """Gather it. Raises: ConfigurationError where the token cannot be had.
 
@@ -46,13 +48,14 @@ class Station:
             models: the model in use.
             rules: with its threshold, and what commands change.
             dataset: of the frames that are kept as a label.
+            history: reads it; None while it is off.
         """
         self.vitals, self.models, self.control = vitals, models, rules.control
         self.memory = Memory()
         self.metrics = Metrics(vitals)
         self.pictures = Pictures(lambda: self.memory.newest, settings.stream_fps)
         self.stream = Stream(self.pictures, settings.stream_fps)
-        self.dataset = dataset
+        self.dataset, self.history = dataset, history
         self.device = socket.gethostname()
         self.hosts = {
             "localhost",
@@ -124,6 +127,7 @@ class Station:
             "health": _health(vitals),
             "dropped": self.memory.dropped,
             "controls": self.has_controls,
+            "history": self.history is not None,
             "viewers": self.stream.viewers,
         }
 

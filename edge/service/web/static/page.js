@@ -75,6 +75,7 @@ function showLatest(latest) {
   known.threshold = latest.threshold;
   showHealth(latest);
   $("controls").hidden = !latest.controls;
+  $("to-history").hidden = !latest.history;
   known.paused = latest.paused;
   put("pause", latest.paused ? "Resume" : "Pause");
   const labels = $("labels");
