@@ -40,7 +40,7 @@ from edge.service.health import Vitals
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.mqtt.sink import Mqtt
 from edge.service.sighting import Sighting
-from edge.service.steady import Change
+from edge.service.zones.steady import Change
 from edge.sources.frame import Frame
 
 NAME = "mqtt"
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _measure(events: int, frames: int, commands: int) -> int:
     with tempfile.TemporaryDirectory() as folder, _broker(Path(folder)) as port:
         settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}", device="bench")
-        with closing(Mqtt(settings, lambda: VITALS, print)) as sink:
+        with closing(Mqtt(settings, lambda *_: VITALS, print)) as sink:
             delays = _delays_ms(sink, port, events)
             cost = _cost_ms(sink, frames)
         followed = _commands_ms(Path(folder), port, commands)

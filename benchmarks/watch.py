@@ -41,8 +41,9 @@ from edge.classifier.trial import Trying
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
-from edge.image.preprocess import Picture, Size
+from edge.image.preprocess import InputSpec, Picture, Size
 from edge.names import RUNTIMES
+from edge.service.control import Control
 from edge.service.delivery import Delivery
 from edge.service.models import ModelRequirements, ModelStore
 from edge.service.process import systemd as notify
@@ -52,8 +53,9 @@ from edge.service.sighting import Sighting, Sink
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
-from edge.service.steady import SteadySettings
-from edge.service.watch import Rules, Unreadable, watch
+from edge.service.watch import Unreadable, watch
+from edge.service.zones.settings import ZoneSettings
+from edge.service.zones.zone import Zone
 from edge.sources.frame import Frame
 
 NAME = "watch"
@@ -172,10 +174,10 @@ class MarkedModel(Model):
         marks.begin()  # the first invoke is in opening it
         super().__init__(path)
 
-    def load_input(self, picture: Picture) -> None:
+    def load_input(self, picture: Picture, input: InputSpec | None = None) -> None:
         """Preprocess, between two marks."""
         self.marks.end("rank and steady")  # what is done before a frame belongs to neither
-        super().load_input(picture)
+        super().load_input(picture, input)
         self.marks.end("preprocess")
 
     def invoke(self) -> object:
@@ -226,14 +228,14 @@ def frames_timed(path: Path, size: Size, number: int, folder: Path) -> list[dict
         )
         with closing(models), closing(MarkedNotifier(environment, marks)) as notifier:
             pace = Pace(PaceSettings(max_temperature=80.0), board.temperature, ignore)
-            rules, guard = Rules(SteadySettings()), MemoryGuard(400)
+            zones, guard = [Zone(ZoneSettings(), models)], MemoryGuard(400)
             watch(
                 frames(),
-                models,
-                rules,
+                zones,
                 marked,
                 notifier,
                 pace,
+                control=Control(),
                 guard=guard,
                 unreadable=Unreadable(ignore),
             )

@@ -32,18 +32,20 @@ from edge.classifier.trial import Trying
 from edge.commands import complain, run
 from edge.commands.arguments import count
 from edge.image.preprocess import encode_jpeg
+from edge.service.control import Control
 from edge.service.delivery import Delivery
 from edge.service.health import Watched, vital_signs
 from edge.service.models import ModelRequirements, ModelStore
 from edge.service.process.pace import Pace, PaceSettings
 from edge.service.sighting import Sighting
 from edge.service.sinks.dataset import Dataset
-from edge.service.steady import SteadySettings
-from edge.service.watch import Rules, Unreadable
+from edge.service.watch import Unreadable
 from edge.service.web.handlers import STATIC
 from edge.service.web.settings import WebSettings
 from edge.service.web.sink import Web
 from edge.service.web.station import Station
+from edge.service.zones.settings import ZoneSettings
+from edge.service.zones.zone import Zone
 from edge.sources.frame import Frame
 from edge.sources.replay import Replay
 
@@ -95,10 +97,11 @@ def _nobody(folder: Path, frames: int) -> float:
         pace = Pace(PaceSettings(), lambda: None, lambda _: None)
         store = ModelStore(default_model(), Model, Trying, ModelRequirements(), lambda _: None)
         models = stack.enter_context(closing(store))
-        vitals = vital_signs(Watched(Replay(folder)), pace, models, [], Unreadable(print))
-        settings, rules = WebSettings(listen="127.0.0.1:0"), Rules(SteadySettings())
+        zones = [Zone(ZoneSettings(), models)]
+        vitals = vital_signs(Watched(Replay(folder)), pace, zones, [], Unreadable(print))
+        settings = WebSettings(listen="127.0.0.1:0")
         station = Station(
-            settings, vitals, models, rules, Dataset(folder, max_files=1, max_bytes=1)
+            settings, vitals, zones, Control(), Dataset(folder, max_files=1, max_bytes=1)
         )
         web = stack.enter_context(closing(Web(settings, station, lambda _: None)))
         sink = Delivery(web, lambda _: None)

@@ -10,7 +10,7 @@ import numpy as np
 from edge.classifier.classify import Category, Result
 from edge.image.preprocess import Picture
 from edge.service.sighting import Sighting, Sink
-from edge.service.steady import Change
+from edge.service.zones.steady import Change
 from edge.sources.frame import Frame
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)

@@ -38,6 +38,7 @@ from edge.classifier.trial import Trying
 from edge.commands import complain, run
 from edge.commands.arguments import count
 from edge.errors import EdgeError, SourceError
+from edge.service.control import Control
 from edge.service.delivery import Delivery
 from edge.service.models import ModelRequirements, ModelStore
 from edge.service.process.guard import MemoryGuard
@@ -48,13 +49,15 @@ from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results, ResultsSettings
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
-from edge.service.steady import SteadySettings
-from edge.service.watch import Rules, Unreadable, watch
+from edge.service.watch import Unreadable, watch
+from edge.service.zones.settings import ZoneSettings
+from edge.service.zones.steady import SteadySettings
+from edge.service.zones.zone import Zone
 
 NAME = "soak"
 FLAT_MB = 5.0
 SINKS = ("stdout", "latest", "results", "snapshots")
-RULES = Rules(SteadySettings(frames=2, hold_s=0.0))
+STEADY = SteadySettings(frames=2, hold_s=0.0)
 MOST_PICTURES, MOST_MB = 50, 2.0
 
 
@@ -142,11 +145,11 @@ class Soak:
             pace = Pace(PaceSettings(), board.temperature, self.report)
             watch(
                 frames,
-                models,
-                RULES,
+                [Zone(ZoneSettings(), models, steady=STEADY)],
                 [Taker(note), *sinks],
                 notifier,
                 pace,
+                control=Control(),
                 guard=MemoryGuard(0),
                 unreadable=Unreadable(self.report),
             )

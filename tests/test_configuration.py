@@ -31,8 +31,9 @@ from edge.service.sinks.action_settings import ActionSettings
 from edge.service.sinks.history.settings import HistorySettings
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
-from edge.service.steady import SteadySettings
 from edge.service.web.settings import WebSettings
+from edge.service.zones.settings import MAX_ZONES, ZoneSettings, overlaps
+from edge.service.zones.steady import SteadySettings
 from edge.sources.camera import CameraSettings
 
 # Every key with another value than its own, none of them simple.
@@ -107,7 +108,14 @@ EVERYTHING = Configuration(
         ActionSettings(("a", "b"), ("c",), "gate", 2.5, ("/bin/x", "-v"), 0.5, True),
         ActionSettings(gpio="GPIO17", gpio_s=0.5, active_low=True),
     ),
-)
+    zone=(
+        ZoneSettings(
+            "door", (0.5, 0.0, 0.5, 0.5), "door.tflite", ("open", "shut"), 0.75, 0.5,
+            {"frames": 7, "enter": "auto"},
+        ),
+        ZoneSettings("table-2", (0.0, 0.5, 0.25, 0.5, 0.0, 0.75)),
+    ),
+)  # fmt: skip
 
 
 def written(folder: Path, text: str) -> Path:
@@ -205,6 +213,7 @@ def test_a_camera_has_a_usual_rate_and_a_folder_none() -> None:
         ("[[actions]]", "actions", "did you mean action?"),
         ("[[action]]\ncommands = []", "action.commands", "did you mean action.command?"),
         ("[steady]\nqqqq = 1", "steady.qqqq", ""),
+        ("[[zone]]\nrio = []", "zone.rio", "did you mean zone.roi?"),
     ],
 )
 def test_an_unknown_key_is_named_with_a_hint(
@@ -265,6 +274,51 @@ def test_an_unknown_key_is_named_with_a_hint(
         ("[action]\ncommand = ['/x']", "action", "must be tables"),
         ("action = ['/x']", "action", "must be tables"),
         ("[history]\nmax_mb = 1.0", "history.max_mb", "from 5 to 100000"),
+        ("zone = 5", "zone", "must be tables"),
+        ("[zone]\nname = 'a'", "zone", "must be tables"),
+        ("[[zone]]\nname = 5", "zone.name ([[zone]] 1)", "a text"),
+        (
+            "[[zone]]\nname = 'a'\n[[zone]]\nname = 'b/c'",
+            "zone.name ([[zone]] 2)",
+            "1 to 32 letters",
+        ),
+        (
+            "[[zone]]\nname = 'a'\nroi = [0.5, 0, 0.6, 1]",
+            "zone.roi ([[zone]] 1)",
+            "as shares of the frame",
+        ),
+        (
+            "[[zone]]\nname = 'a'\nroi = [0, 0, 0, 1]",
+            "zone.roi ([[zone]] 1)",
+            "as shares of the frame",
+        ),
+        (
+            "[[zone]]\nname = 'a'\nroi = [0, 0, 1, 1, 1]",
+            "zone.roi ([[zone]] 1)",
+            "a polygon's corners",
+        ),
+        (
+            "[[zone]]\nname = 'a'\nroi = [nan, 0, 1, 1]",
+            "zone.roi ([[zone]] 1)",
+            "as shares of the frame",
+        ),
+        ("[[zone]]\nname = 'a'\nroi = [1, 1, 1, 1, 1, 1]", "zone.roi ([[zone]] 1)", "as shares"),
+        ("[[zone]]\nname = 'a'\nroi = 'all'", "zone.roi ([[zone]] 1)", "a list of numbers"),
+        ("[[zone]]\nname = 'a'\nlabels = 'x'", "zone.labels ([[zone]] 1)", "a list of texts"),
+        ("[[zone]]\nname = 'a'\nmodel = 5", "zone.model ([[zone]] 1)", "a text"),
+        ("[[zone]]\nname = 'a'\nthreshold = 2", "zone.threshold ([[zone]] 1)", "from 0 to 1"),
+        ("[[zone]]\nname = 'a'\nfps = 0", "zone.fps ([[zone]] 1)", "from 0.001 to 1000"),
+        ("[[zone]]\nname = 'a'\nsteady = 5", "zone.steady ([[zone]] 1)", "a table"),
+        (
+            "[[zone]]\nname = 'a'\n[zone.steady]\nframes = 0.5",
+            "zone.steady.frames ([[zone]] 1)",
+            "a whole number",
+        ),
+        (
+            "[[zone]]\nname = 'a'\n[zone.steady]\nframes = 0",
+            "zone.steady.frames ([[zone]] 1)",
+            "1 to 1000",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_must_be(
@@ -274,6 +328,75 @@ def test_a_wrong_value_is_named_with_what_it_must_be(
     assert found.subject == subject
     assert must in found.fault
     assert "Received: " in found.fault or subject == "source"
+
+
+@pytest.mark.parametrize(
+    "text, subject, said",
+    [
+        ("[[zone]]\nname = 'a'\n" * 2, "zone.name", "'a' is the name of two zones"),
+        ("[[zone]]\nname = 'command'", "zone.name ([[zone]] 1)", "not 'command'"),
+        ("[[zone]]\nroi = [0, 0, 1, 1]", "zone.name ([[zone]] 1)", "is missing"),
+        (
+            "[[zone]]\nname = 'a'\n[zone.steady]\nframe = 1",
+            "zone.steady.frame ([[zone]] 1)",
+            "mean frames?",
+        ),
+        ("[[zone]]\nname = 'a'\n[[zone]]\nname = 'b'", "zone.roi (b)", "is the region, model and"),
+    ],
+)
+def test_zones_that_do_not_go_together_are_named(
+    tmp_path: Path, text: str, subject: str, said: str
+) -> None:
+    found = fault(tmp_path, text)
+    assert found.subject == subject and said in str(found)
+
+
+def test_there_are_not_too_many_zones(tmp_path: Path) -> None:
+    text = "".join(
+        f"[[zone]]\nname = 'z{n}'\nroi = [0, 0, 1, {1 / n}]\n" for n in range(1, MAX_ZONES + 2)
+    )
+    assert f"at most {MAX_ZONES} tables" in str(fault(tmp_path, text))
+
+
+ZONES = """
+fps = 2.0
+threshold = 0.5
+[steady]
+frames = 5
+[[zone]]
+name = "door"
+roi = [0.5, 0.0, 0.5, 0.5]
+fps = 4.0
+[zone.steady]
+hold_s = 7.0
+[[zone]]
+name = "table"
+roi = [0.2, 0.5, 0.4, 0.4, 0.3, 0.9]
+threshold = 0.75
+"""
+
+
+def test_a_zone_has_what_holds_for_all_but_its_own(tmp_path: Path) -> None:
+    configuration = build(read(written(tmp_path, ZONES)))
+    door, table = configuration.zones
+    steady = [zone.steady_within(configuration.steady) for zone in (door, table)]
+    assert [(each.frames, each.hold_s) for each in steady] == [(5, 7.0), (5, 1.0)]
+    assert (door.threshold, table.threshold) == (0.5, 0.75)
+    assert table.box == pytest.approx((0.2, 0.4, 0.2, 0.5))  # of a polygon, its box
+    # The loop has the rate of the fastest, which so has none of its own.
+    assert (configuration.pace.fps, door.fps, table.fps) == (4.0, None, 2.0)
+    assert overlaps(configuration.zone) == []
+
+
+def test_without_zones_there_is_one_without_a_name(tmp_path: Path) -> None:
+    configuration = build(read(written(tmp_path, 'model = "m.tflite"\nthreshold = 0.25')))
+    assert configuration.zones == (ZoneSettings(model="m.tflite", threshold=0.25),)
+
+
+def test_regions_that_overlap_are_named(tmp_path: Path) -> None:
+    text = ZONES.replace("[0.5, 0.0, 0.5, 0.5]", "[0.0, 0.0, 0.3, 0.9]")
+    (line,) = overlaps(build(read(written(tmp_path, text))).zone)
+    assert line == "zone.roi (table): overlaps zone door by 50%"
 
 
 @pytest.mark.parametrize(

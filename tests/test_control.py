@@ -15,7 +15,7 @@ from edge.sources.frame import Frame, Source, Waiting
 
 
 def control(path: Path | None = None, **more: object) -> Control:
-    return Control(path, labels=lambda: ("cup", "fish"), **more)
+    return Control(path, labels={"": lambda: ("cup", "fish")}, **more)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_what_is_no_command_changes_nothing_and_is_counted(name: str, payload: s
     of = control()
     with pytest.raises(CommandError):
         of.do(name, payload, "mqtt")
-    assert (of.ignored, of.paused, of.threshold, of.keep_as) == (1, False, None, "")
+    assert (of.ignored, of.paused, of.thresholds, of.keep_as) == (1, False, {}, {})
     assert of.taken() == []
 
 
@@ -64,13 +64,20 @@ def test_pause_and_threshold_outlive_a_restart(tmp_path: Path) -> None:
     of.do("pause", "ON", "mqtt")
     of.do("threshold", "0.75", "page")
     again = control(path)
-    assert (again.paused, again.threshold) == (True, 0.75)
+    assert (again.paused, again.thresholds) == (True, {"": 0.75})
     again.do("pause", b"off", "mqtt")
     again.do("threshold", "auto", "mqtt")
-    assert (control(path).paused, control(path).threshold) == (False, None)
-    for damaged in ("", "[]", '{"paused": 1, "threshold": 7}', '{"paused": "yes"', "\0"):
+    assert (control(path).paused, control(path).thresholds) == (False, {})
+    for damaged in (
+        "",
+        "[]",
+        '{"paused": 1, "thresholds": {"": 7}}',
+        '{"thresholds": 7}',
+        '{"paused": "yes"',
+        "\0",
+    ):
         path.write_text(damaged)
-        assert (control(path).paused, control(path).threshold) == (False, None)
+        assert (control(path).paused, control(path).thresholds) == (False, {})
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

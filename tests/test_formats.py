@@ -47,7 +47,7 @@ from edge.service.sinks.history.rows import Event, Rows, Share
 from edge.service.sinks.history.settings import HistorySettings
 from edge.service.sinks.history.store import Store
 from edge.service.web.station import _health
-from edge.service.zone import ZoneState, ZoneStatus
+from edge.service.zones.state import ZoneState, ZoneStatus
 
 PAGE = ROOT / "docs" / "formats.md"
 

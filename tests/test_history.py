@@ -218,7 +218,7 @@ def lines() -> tuple[list[str], Callable[[str], None]]:
 
 def test_the_sink_writes_in_a_thread_and_what_is_left_at_its_end(store: Store, path: Path) -> None:
     said, report = lines()
-    sink = History(store, report, lambda number: f"{number}.jpg", wall=lambda: NOW_S)
+    sink = History(store, report, lambda seen: f"{seen.number}.jpg", wall=lambda: NOW_S)
     sink(frame(0, changed=True))
     sink.close()
     (kept,) = reader(path).events(Query())

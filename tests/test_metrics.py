@@ -47,7 +47,7 @@ def values(text: bytes) -> dict[str, float]:
 
 
 def test_what_is_counted() -> None:
-    metrics = Metrics(lambda: VITALS)
+    metrics = Metrics(lambda *_: VITALS)
     for number in range(1, 11):
         metrics(sighting(number, changed=number == 4))
     metrics(replace(sighting(11, "plate"), dropped=7))
@@ -66,7 +66,7 @@ def test_what_is_counted() -> None:
 
 
 def test_what_is_looked_up() -> None:
-    metrics = Metrics(lambda: replace(VITALS, silent_s=60.0))
+    metrics = Metrics(lambda *_: replace(VITALS, silent_s=60.0))
     told = values(metrics.text())
     assert told['edge_classify_zone_state{state="lost"}'] == 1
     assert told['edge_classify_zone_state{state="live"}'] == 0
@@ -82,12 +82,12 @@ def test_what_is_looked_up() -> None:
 
 
 def test_what_the_machine_does_not_tell_is_left_out() -> None:
-    text = Metrics(lambda: BARE).text()
+    text = Metrics(lambda *_: BARE).text()
     assert b"celsius" not in text and b"throttled" not in text
 
 
 def test_a_label_that_was_not_seen_has_a_zero() -> None:
-    metrics = Metrics(lambda: VITALS)
+    metrics = Metrics(lambda *_: VITALS)
     metrics(sighting(1, "cup"))
     told = values(metrics.text())
     for name, cup in (("results", 1), ("events", 0)):
@@ -98,7 +98,7 @@ def test_a_label_that_was_not_seen_has_a_zero() -> None:
 
 def test_a_thousand_labels_make_no_endless_text() -> None:
     labels = tuple(f"label {number}" for number in range(1000))
-    metrics = Metrics(lambda: replace(VITALS, labels=labels))
+    metrics = Metrics(lambda *_: replace(VITALS, labels=labels))
     assert len(metrics.text()) < 30_000
     for number, label in enumerate(labels, start=1):
         metrics(sighting(number, label, changed=True))
@@ -114,7 +114,7 @@ def test_a_thousand_labels_make_no_endless_text() -> None:
 def test_trouble_is_told() -> None:
     vitals = replace(VITALS, waiting="camera 0: no frame yet", trouble="damaged")
     for looked_at, expected in ((VITALS, 0), (vitals, 1)):
-        told = values(Metrics(lambda looked_at=looked_at: looked_at).text())
+        told = values(Metrics(lambda zone, looked_at=looked_at: looked_at).text())
         assert told["edge_classify_source_waiting"] == expected
         assert told["edge_classify_model_refused"] == expected
         assert told["edge_classify_up_seconds"] == 5
@@ -123,7 +123,7 @@ def test_trouble_is_told() -> None:
 @pytest.mark.parametrize("label", ['6" pizza', "back\\slash", "two\nlines", "crème brûlée", "{x}"])
 def test_any_label_is_told_as_it_is(label: str) -> None:
     vitals = replace(VITALS, labels=(label,), model="of other bytes \udcff.tflite")
-    metrics = Metrics(lambda: vitals)
+    metrics = Metrics(lambda *_: vitals)
     metrics(sighting(1, label))
     families = text_string_to_metric_families(metrics.text().decode())
     results = next(family for family in families if family.name == "edge_classify_results")
@@ -145,7 +145,7 @@ def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:
         ["promtool", "check", "metrics"], input=text, capture_output=True, timeout=30
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
-    odd = Metrics(lambda: VITALS).text()
+    odd = Metrics(lambda *_: VITALS).text()
     assert not subprocess.run(["promtool", "check", "metrics"], input=odd, timeout=30).returncode
     labels = [f'edge_classify_results_total{{label="{name}"}}' for name in ("hotdog", "nothotdog")]
     assert all(later[each] > first[each] > 0 for each in labels)

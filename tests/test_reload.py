@@ -184,14 +184,14 @@ def test_a_file_that_is_gone_is_told_once_and_found_again(running: Running) -> N
 
 def test_labels_that_the_configuration_names_must_be_there() -> None:
     trial = Trial(("cup", "fish"), "none", 4, 20.0)
-    ModelRequirements(("cup",), 20.0).check(Path("m"), trial)
+    ModelRequirements({"cup": "snapshots.labels"}, 20.0).check(Path("m"), trial)
     with pytest.raises(ModelError, match="lacks label 'key', which the configuration names"):
-        ModelRequirements(("cup", "key")).check(Path("m"), trial)
+        ModelRequirements(dict.fromkeys(("cup", "key"), "snapshots.labels")).check(Path("m"), trial)
     with pytest.raises(ModelError, match="takes 20 ms, at most 15 will do"):
-        ModelRequirements((), 15.0).check(Path("m"), trial)
+        ModelRequirements({}, 15.0).check(Path("m"), trial)
 
 
-@pytest.mark.parametrize("requirements", [ModelRequirements(labels=("nothotdog",))])
+@pytest.mark.parametrize("requirements", [ModelRequirements({"nothotdog": "snapshots.labels"})])
 def test_a_model_that_lacks_one_is_refused(running: Running) -> None:
     running.replace(relabelled(["fish", "chips"]))
     running.models.ask()
@@ -222,7 +222,7 @@ class Start:
     def __init__(self, path: Path, copies: ModelCopies, *labels: str) -> None:
         self.lines: list[str] = []
         self.trials: list[Path] = []
-        requirements = ModelRequirements(labels)
+        requirements = ModelRequirements(dict.fromkeys(labels, "snapshots.labels"))
         with closing(
             ModelStore(path, Model, self._try, requirements, self.lines.append, copies=copies)
         ) as store:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigurationError
-from edge.service.steady import Change, Steady, SteadySettings
+from edge.service.zones.steady import Change, Steady, SteadySettings
 
 LABELS = ("cup", "fish", "key")
 CUP, FISH, NONE = (0.9, 0.05, 0.05), (0.05, 0.9, 0.05), (0.3, 0.3, 0.3)

@@ -17,6 +17,8 @@ from edge.service.health import Failures, Watched, vital_signs
 from edge.service.models import ModelRequirements, ModelStore
 from edge.service.process.pace import Pace, PaceSettings
 from edge.service.watch import Unreadable
+from edge.service.zones.settings import ZoneSettings
+from edge.service.zones.zone import Zone
 from edge.sources.frame import Frame, Source, Waiting
 from edge.sources.replay import Replay
 
@@ -40,13 +42,15 @@ def test_vitals_are_those_of_the_parts() -> None:
     pace = Pace(PaceSettings(), lambda: 51.5, lambda _: None, monotonic=lambda: now)
     source, sinks = Watched(Shaky()), list[Delivery]()
     with closing(ModelStore(path, Model, Trying, ModelRequirements(), lambda _: None)) as models:
-        read = vital_signs(source, pace, models, sinks, Unreadable(print), monotonic=lambda: now)
+        zone = Zone(ZoneSettings(), models, monotonic=lambda: now)
+        read = vital_signs(source, pace, [zone], sinks, Unreadable(print), monotonic=lambda: now)
         sinks.append(Delivery(Taker(full_disk), lambda _: None))
         before = read()
         reasons = []
         for moment in range(2):
             now = 10.0 + moment / 4
             pace.begin()
+            zone.freshness.note()
             list(pace.pause())
             sinks[0](sighting(changed=True))
         for _ in source:

@@ -21,6 +21,7 @@ from sightings import Taker
 from edge.classifier.model import Model
 from edge.errors import SourceError
 from edge.image.preprocess import Pixels, read_image
+from edge.service.control import Control
 from edge.service.delivery import Delivery
 from edge.service.process.guard import MemoryGuard
 from edge.service.process.pace import Pace, PaceSettings
@@ -28,8 +29,10 @@ from edge.service.process.systemd import Notifier
 from edge.service.sighting import Sighting, Sink
 from edge.service.sinks import ReaderGoneError
 from edge.service.sinks.jsonlines import JsonLines
-from edge.service.steady import SteadySettings
-from edge.service.watch import Rules, Unreadable, watch
+from edge.service.watch import Unreadable, watch
+from edge.service.zones.settings import ZoneSettings
+from edge.service.zones.steady import SteadySettings
+from edge.service.zones.zone import Zone
 from edge.sources.frame import Frame, Waiting
 from edge.sources.photos import photos
 
@@ -73,11 +76,11 @@ class Loop:
         with closing(Notifier(environment or {})) as notifier:
             return watch(
                 source,
-                self.models,
-                Rules(self.steady, threshold),
+                [Zone(ZoneSettings(threshold=threshold), self.models, steady=self.steady)],
                 [Taker(self.seen.append), *sinks],
                 notifier,
                 Pace(PaceSettings(self.fps), lambda: None, self.lines.append),
+                control=Control(),
                 guard=MemoryGuard(0),
                 asked=asked,
                 unreadable=self.unreadable,
@@ -255,7 +258,7 @@ def test_a_picture_is_asked_for_once_and_of_a_frame_that_is_classified(model: Mo
 
 
 def test_the_threshold_is_the_one_that_is_given(model: Model) -> None:
-    for threshold, label in ((None, "hotdog"), (0.0, "hotdog"), (1.1, "unknown")):
+    for threshold, label in ((None, "hotdog"), (0.0, "hotdog"), (1.0, "unknown")):
         loop = Loop(model)
         loop.run([frame(HOTDOG)], threshold=threshold)
         assert [found.result.label for found in loop.seen] == [label]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.service.zone import ZoneState, fresh_s, zone_status
+from edge.service.zones.state import ZoneState, fresh_s, zone_status
 
 
 @pytest.mark.parametrize(

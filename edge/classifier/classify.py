@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from edge.classifier.model import Model
 from edge.errors import ImageError, ScoresError
-from edge.image.preprocess import Prepared
+from edge.image.preprocess import InputSpec, Prepared
 from edge.names import RESULT_SCHEMA, SCORE_DIGITS
 from edge.sources.frame import Frame
 
@@ -72,7 +72,33 @@ class Result:
         }
 
 
-def classify(model: Model, frame: Frame, *, top_k: int = 1, threshold: float = 0.0) -> Result:
+class Choice(NamedTuple):
+    """The labels that a result may have."""
+
+    labels: tuple[str, ...]  # all of the model's
+    chosen: NDArray[np.bool_]  # (num_labels,)
+
+    def scores(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (num_labels,) scores in which no other label can be the best."""
+        return np.where(self.chosen, scores, np.float32(-1))
+
+    def of(self, result: Result, top_k: int, threshold: float) -> Result:
+        """Return the result with the best of the chosen labels; scores stay what they are."""
+        scores = self.scores(result.scores)  # the others come last
+        categories = rank(scores, self.labels, min(top_k, int(self.chosen.sum())))
+        best = categories[0]
+        label = best.label if best.score >= threshold else UNKNOWN
+        return replace(result, label=label, score=best.score, categories=categories)
+
+
+def classify(
+    model: Model,
+    frame: Frame,
+    *,
+    top_k: int = 1,
+    threshold: float = 0.0,
+    input: InputSpec | None = None,
+) -> Result:
     """Classify a frame.
 
     Args:
@@ -80,13 +106,14 @@ def classify(model: Model, frame: Frame, *, top_k: int = 1, threshold: float = 0
         frame: from `edge.sources.photos` or a camera.
         top_k: how many categories to return; 0 is all.
         threshold: confidence threshold; if the top score is below it, the label is "unknown".
+        input: `model.input` with another framing, for a part of the frame; None: the model's.
 
     Raises: ImageError where the frame cannot be decoded, or the model has no scores for it.
     """
     ahead_ms = frame.picture.prepare_ms if isinstance(frame.picture, Prepared) else 0.0
     with model.lock:
         started = time.perf_counter()
-        model.load_input(frame.picture)
+        model.load_input(frame.picture, input)
         loaded = time.perf_counter()
         try:
             scores = model.invoke()

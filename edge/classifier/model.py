@@ -32,6 +32,7 @@ from edge.errors import ModelError, ScoresError
 from edge.image.preprocess import (
     PREPROCESSING_VERSION,
     Framing,
+    InputSpec,
     Normalization,
     Picture,
     Size,
@@ -209,9 +210,16 @@ class Model:
         self._interpreter.invoke()
         return output.real(self._interpreter.view(output))
 
-    def load_input(self, picture: Picture) -> None:
-        """Preprocess an image straight into the interpreter's input buffer. Raises: ImageError."""
-        pixels = seen(picture, self.input)
+    def load_input(self, picture: Picture, input: InputSpec | None = None) -> None:
+        """Preprocess an image straight into the interpreter's input buffer.
+
+        Args:
+            picture: a path, the content of an image file, pixels, or prepared.
+            input: `self.input` with another framing; None: itself.
+
+        Raises: ImageError.
+        """
+        pixels = seen(picture, input or self.input)
         # The interpreter rejects to invoke while a view of its buffer exists; what fails while one
         # does would keep it in its traceback.
         fill(self._interpreter.view(self.input), pixels, self.input)

@@ -27,7 +27,7 @@ from edge.sources.frame import Frame
 from edge.sources.photos import listed
 
 if TYPE_CHECKING:
-    from edge.commands.choice import Choice
+    from edge.classifier.classify import Choice
 
 NAME = "edge-classify"
 MOST_LOOKED_AT = 500  # names to align by

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.classifier.classify import UNKNOWN, Result, rank
+from edge.classifier.classify import Choice
 from edge.errors import ConfigurationError
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The labels that a result may have."""
-
-    labels: tuple[str, ...]  # all of the model's
-    chosen: NDArray[np.bool_]  # (num_labels,)
-
-    def of(self, result: Result, top_k: int, threshold: float) -> Result:
-        """Return the result with the best of the chosen labels; scores stay what they are."""
-        scores = np.where(self.chosen, result.scores, np.float32(-1))  # the others come last
-        categories = rank(scores, self.labels, min(top_k, int(self.chosen.sum())))
-        best = categories[0]
-        label = best.label if best.score >= threshold else UNKNOWN
-        return replace(result, label=label, score=best.score, categories=categories)
 
 
 def choice_of(labels: tuple[str, ...], allow: Sequence[str], deny: Sequence[str]) -> Choice:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from edge.classifier.facts import reframe
 from edge.classifier.model import Model
@@ -19,7 +19,7 @@ from edge.commands import complain
 from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import Configuration
 from edge.service.control import KEEP, Control
-from edge.service.health import Vitals
+from edge.service.health import Vital
 from edge.service.intake.gate import Gated, Rest
 from edge.service.intake.masks import Masked
 from edge.service.intake.motion import Moving
@@ -37,8 +37,9 @@ from edge.service.sinks.kept import Kept
 from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
-from edge.service.watch import Rules
 from edge.service.web.settings import WebSettings
+from edge.service.zones.settings import ZoneSettings
+from edge.service.zones.zone import Zone
 from edge.sources.address import CLIP
 from edge.sources.frame import Source
 
@@ -77,48 +78,86 @@ def open_source(configuration: Configuration) -> Source:
     return Follow(path, give_up_s=give_up_s) if configuration.follow else Replay(path)
 
 
-def model_choice(configuration: Configuration) -> ModelChoice:
-    """Which model, runtime and threads."""
-    model = Path(configuration.model) if configuration.model else None
+def model_choice(configuration: Configuration, path: str) -> ModelChoice:
+    """Which runtime and threads a model is to have; "" is the common one or the default."""
+    model = Path(path) if path else None
     return choose_model(model, configuration.runtime, configuration.threads)
 
 
-def model_requirements(configuration: Configuration) -> ModelRequirements:
+def model_requirements(configuration: Configuration, path: str) -> ModelRequirements:
     """What a model must be besides right."""
-    fps = configuration.pace.fps
+    zones = [zone for zone in configuration.zones if zone.model == path]
+    named = {label: f"zone.labels ({zone.name})" for zone in zones for label in zone.labels}
+    if len(model_paths(configuration)) == 1:
+        named |= dict.fromkeys(configuration.snapshots.labels, "snapshots.labels")
+    fps = configuration.pace.fps * len(zones)
     # Twice the time that there is: during its trial the running model takes its share.
-    return ModelRequirements(configuration.snapshots.labels, 2 * 1000 / fps if fps else None)
+    return ModelRequirements(named, 2 * 1000 / fps if fps else None)
 
 
-def load_model(configuration: Configuration, *, verbose: bool) -> ModelStore:
-    """Load the model. Raises: ModelError, RuntimeMissingError, ConfigurationError."""
-    how, facts = model_choice(configuration), configuration.facts
+def model_paths(configuration: Configuration) -> list[str]:
+    """The models of the zones, each once; "" is the one that ships."""
+    return list(dict.fromkeys(zone.model for zone in configuration.zones))
 
-    def open_model(path: Path) -> Model:
+
+def load_models(configuration: Configuration, *, verbose: bool) -> Iterator[ModelStore]:
+    """Load the models, each once however many zones use it.
+
+    Raises: ModelError, RuntimeMissingError, ConfigurationError.
+    """
+    for path in model_paths(configuration):
+        yield _load_model(configuration, path, verbose=verbose)
+
+
+def model_options(configuration: Configuration, path: str) -> dict[str, Any]:
+    """What the file lacks: the common model's is in the configuration, a zone's own has all."""
+    return configuration.facts if path == configuration.model else {}
+
+
+def _load_model(configuration: Configuration, path: str, *, verbose: bool) -> ModelStore:
+    how, facts = model_choice(configuration, path), model_options(configuration, path)
+
+    def open_model(file: Path) -> Model:
         model = Model(
-            path, num_threads=how.num_threads, runtime=how.runtime, verbose=verbose, **facts
+            file, num_threads=how.num_threads, runtime=how.runtime, verbose=verbose, **facts
         )
-        reframe(model, configuration.framing)
+        if path == configuration.model:
+            reframe(model, configuration.framing)
         for line in (*model.warnings, *(model.notes if verbose else ())):
             say(f"{model.path}: {line}")
         return model
 
-    def start_trial(path: Path) -> Trying:
-        return Trying(path, runtime=how.runtime, num_threads=how.num_threads, options=facts)
+    def start_trial(file: Path) -> Trying:
+        return Trying(file, runtime=how.runtime, num_threads=how.num_threads, options=facts)
 
     state = _systemd_folder("STATE_DIRECTORY")
-    copies = ModelCopies(Path(state) / "models") if state else None
-    requirements = model_requirements(configuration)
+    of_zone = "" if path == configuration.model else f"-{_first_zone(configuration, path)}"
+    copies = ModelCopies(Path(state) / f"models{of_zone}") if state else None
+    requirements = model_requirements(configuration, path)
     return ModelStore(how.path, open_model, start_trial, requirements, say, copies=copies)
+
+
+def _first_zone(configuration: Configuration, path: str) -> str:
+    return next(zone.name for zone in configuration.zones if zone.model == path)
+
+
+def make_zones(
+    configuration: Configuration, models: Sequence[ModelStore], control: Control
+) -> tuple[Zone, ...]:
+    """Return the zones; the models are those of `load_models`."""
+    by_path = dict(zip(model_paths(configuration), models, strict=True))
+    return tuple(
+        Zone(zone, by_path[zone.model], control, steady=zone.steady_within(configuration.steady))
+        for zone in configuration.zones
+    )
 
 
 @dataclass(frozen=True)
 class Service:
     """State that sinks show besides results."""
 
-    vitals: Callable[[], Vitals]
-    models: ModelStore
-    rules: Rules
+    vitals: Vital
+    zones: tuple[Zone, ...]
     control: Control  # what commands change
 
 
@@ -138,7 +177,8 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
         yield History(Store(history.path(state), history), say, snapshots.file_of)
     dataset = _dataset(configuration.web)
     if KEEP in configuration.mqtt.commands:
-        yield Kept(dataset, service.control)
+        regions = {zone.name: zone.settings.box for zone in service.zones}
+        yield Kept(dataset, service.control, regions)
     if configuration.web.listen:
         reader = history_reader(configuration, state) if history.on else None
         yield _web(configuration.web, service, dataset, reader)
@@ -175,14 +215,20 @@ def _systemd_folder(name: str) -> str:
 
 
 def commands_of(
-    configuration: Configuration, models: ModelStore, ask: Callable[[], None]
+    configuration: Configuration, models: Sequence[ModelStore], ask: Callable[[], None]
 ) -> Control:
     """What commands change; remembered only while they are accepted: else it stays paused."""
     web = configuration.web
     state = _systemd_folder("STATE_DIRECTORY")
     has_any = configuration.mqtt.commands or (web.listen and web.token())
     path = Path(state) / COMMANDED if state and has_any else None
-    return Control(path, ask=ask, labels=lambda: models.model.labels, report=say)
+    by_path = dict(zip(model_paths(configuration), models, strict=True))
+
+    def labels_of(zone: ZoneSettings) -> Callable[[], Collection[str]]:
+        return lambda: zone.labels or by_path[zone.model].model.labels
+
+    labels = {zone.name: labels_of(zone) for zone in configuration.zones}
+    return Control(path, ask=ask, labels=labels, report=say)
 
 
 def rests(configuration: Configuration, control: Control) -> Callable[[], Rest | None]:
@@ -235,7 +281,7 @@ def _web(settings: WebSettings, service: Service, dataset: Dataset, reader: Read
     with needing("web"):
         from edge.service.web.sink import Web
         from edge.service.web.station import Station
-    station = Station(settings, service.vitals, service.models, service.rules, dataset, reader)
+    station = Station(settings, service.vitals, service.zones, service.control, dataset, reader)
     return Web(settings, station, say)
 
 
@@ -243,16 +289,13 @@ def _mqtt(settings: MqttSettings, service: Service, page: str) -> Sink:
     with needing("mqtt"):
         from edge.service.mqtt.sink import Mqtt
 
-    def threshold() -> float:
-        return service.rules.threshold_of(service.models.model)
-
     return Mqtt(
         settings,
         service.vitals,
         say,
         remembered(),
         control=service.control,
-        threshold=threshold,
+        zones=[zone.name for zone in service.zones],
         url=page,
     )
 

@@ -23,8 +23,9 @@ from edge.commands.service import (
     forget,
     gated,
     history_reader,
-    load_model,
+    load_models,
     make_sinks,
+    make_zones,
     rests,
     say,
     state_of_service,
@@ -35,6 +36,7 @@ from edge.errors import ConfigurationError
 from edge.service.configuration import KEYS, Configuration, Key, build, of_text, read
 from edge.service.delivery import Delivery
 from edge.service.health import Watched, vital_signs
+from edge.service.models import ModelStore
 from edge.service.process.guard import MemoryGuard
 from edge.service.process.pace import Pace
 from edge.service.process.systemd import Notifier
@@ -42,7 +44,7 @@ from edge.service.sighting import Sink
 from edge.service.sinks.history.export import FORMATS, span
 from edge.service.sinks.history.export import printed as printed_history
 from edge.service.sinks.history.reader import Query
-from edge.service.watch import Rules, Unreadable, watch
+from edge.service.watch import Unreadable, watch
 
 EXAMPLES = """\
 Prints JSON lines: one for each state change ("event"), and for every Nth result. Each option is
@@ -208,8 +210,10 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         notifier = stack.enter_context(closing(Notifier()))
         stack.callback(notifier.stopping)
         notifier.allow_for(1 / configuration.pace.fps if configuration.pace.fps else 0.0)
-        models = stack.enter_context(closing(load_model(configuration, verbose=verbose)))
-        signal.signal(signal.SIGHUP, lambda *_: models.ask())
+        models = list[ModelStore]()
+        for store in load_models(configuration, verbose=verbose):
+            models.append(stack.enter_context(closing(store)))
+        signal.signal(signal.SIGHUP, lambda *_: list(map(ModelStore.ask, models)))
         tell_folders(configuration)
         control, sinks = commands_of(configuration, models, asked.ask), list[Sink]()
         pace = Pace(
@@ -221,20 +225,20 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         )
         rest = rests(configuration, control)
         source = Watched(gated(configuration, control, rest))
-        rules = Rules(configuration.steady, configuration.threshold, control)
-        vitals = vital_signs(source, pace, models, sinks, unreadable, rest)
-        service = Service(vitals, models, rules, control)
+        zones = make_zones(configuration, models, control)
+        vitals = vital_signs(source, pace, zones, sinks, unreadable, rest)
+        service = Service(vitals, zones, control)
         for sink in make_sinks(configuration, service):
             sinks.append(stack.enter_context(closing(Delivery(sink, say))))
         stack.enter_context(closing(source))
         guard = MemoryGuard(configuration.max_memory_mb)
         watch(
             source,
-            models,
-            rules,
+            zones,
             sinks,
             notifier,
             pace,
+            control=control,
             guard=guard,
             asked=asked,
             unreadable=unreadable,

@@ -16,6 +16,8 @@ from edge.commands import complain
 from edge.commands.service import (
     NAME,
     model_choice,
+    model_options,
+    model_paths,
     model_requirements,
     needing,
     say,
@@ -26,6 +28,7 @@ from edge.service.configuration import Configuration
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sinks.folders import is_hidden
 from edge.service.web.settings import WebSettings
+from edge.service.zones.settings import overlaps
 from edge.sources.address import CLIP
 
 ANSWER_S = 5.0  # of a broker, or of who has our port
@@ -45,12 +48,7 @@ def check(configuration: Configuration) -> int:
 
     Raises: EdgeError for what is wrong with model, source or settings.
     """
-    how = model_choice(configuration)
-    path = how.path
-    trial = try_model(
-        path, runtime=how.runtime, num_threads=how.num_threads, options=configuration.facts
-    )
-    model_requirements(configuration).check_labels(trial.labels)
+    models = list(_checked_models(configuration))
     check_extras(configuration)
     check_source(configuration)
     faults = 0
@@ -59,11 +57,27 @@ def check(configuration: Configuration) -> int:
         complain(NAME, line)
     if faults:
         return 1
-    golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
-    labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
-    print(f"configuration: good\n{path}: good ({labels}; {golden}; {trial.runtime}; ", end="")
-    print(f"{trial.invoke_p50_ms:.1f} ms)")
+    for overlap in overlaps(configuration.zone):
+        say(overlap)
+    print("configuration: good", *models, sep="\n")
     return 0
+
+
+def _checked_models(configuration: Configuration) -> Iterator[str]:
+    """Validate each model, and yield a line about it. Raises: EdgeError."""
+    for name in model_paths(configuration):
+        how = model_choice(configuration, name)
+        trial = try_model(
+            how.path,
+            runtime=how.runtime,
+            num_threads=how.num_threads,
+            options=model_options(configuration, name),
+        )
+        model_requirements(configuration, name).check_labels(trial.labels)
+        golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
+        labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
+        invoke = f"{trial.runtime}; {trial.invoke_p50_ms:.1f} ms"
+        yield f"{how.path}: good ({labels}; {golden}; {invoke})"
 
 
 def check_source(configuration: Configuration) -> None:

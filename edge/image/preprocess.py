@@ -141,6 +141,26 @@ def read_image(picture: Picture, at_least: Size | None = None) -> Pixels:
         return np.asarray(decoded.image)
 
 
+def part(pixels: Pixels, roi: tuple[float, ...] | None) -> Pixels:
+    """Return a view of a part of (H, W, 3) pixels, of one pixel at least.
+
+    Args:
+        pixels: the image.
+        roi: x, y, width, height as shares of it; None or (): all of it.
+    """
+    if not roi:
+        return pixels
+    height, width = pixels.shape[:2]
+    left, top = min(int(roi[0] * width), width - 1), min(int(roi[1] * height), height - 1)
+    right, bottom = round((roi[0] + roi[2]) * width), round((roi[1] + roi[3]) * height)
+    return pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def part_of_jpeg(jpeg: bytes, roi: tuple[float, ...] | None) -> bytes:
+    """Return a part of a JPEG as another; itself where it is all of it. Raises: ImageError."""
+    return encode_jpeg(part(read_image(jpeg), roi)) if roi else jpeg
+
+
 _CLOCKWISE = {
     90: Image.Transpose.ROTATE_270,  # Pillow counts the other way round
     180: Image.Transpose.ROTATE_180,

@@ -31,8 +31,9 @@ from edge.service.sinks.folders import Folder
 from edge.service.sinks.history.settings import HistorySettings
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
-from edge.service.steady import SteadySettings
 from edge.service.web.settings import WebSettings
+from edge.service.zones.settings import ZoneSettings, check_zones
+from edge.service.zones.steady import SteadySettings
 from edge.sources.address import CLIP, LIVE, Address, parse
 from edge.sources.camera_format import CameraSettings
 
@@ -74,6 +75,7 @@ class Configuration:
     history: HistorySettings = field(default_factory=HistorySettings)
     web: WebSettings = field(default_factory=WebSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    zone: tuple[ZoneSettings, ...] = field(default=(), metadata={"table": ZoneSettings})
     action: tuple[ActionSettings, ...] = field(default=(), metadata={"table": ActionSettings})
 
     def __post_init__(self) -> None:
@@ -91,6 +93,7 @@ class Configuration:
             checked("threshold", self.threshold, 0.0, 1.0)
         if self.fps is not None:
             checked("fps", self.fps, 0.0, 1000.0)
+        check_zones(self.zone, self.steady)
         checked("every", self.every, 0, 1_000_000)
         checked("give_up_s", self.give_up_s, 0.0, 86400.0)
         checked("max_temperature", self.max_temperature, 0.0, 200.0)
@@ -114,9 +117,32 @@ class Configuration:
 
     @property
     def pace(self) -> PaceSettings:
-        """Return the frame rate; a camera's default is 2 frames per second."""
+        """Return the rate of the fastest zone; a camera's default is 2 frames per second."""
+        rates = [self._fps if zone.fps is None else zone.fps for zone in self.zone] or [self._fps]
+        return PaceSettings(max(rates) if all(rates) else 0.0, self.max_temperature)
+
+    @property
+    def _fps(self) -> float:
         usual = 2.0 if self.address.kind in (*LIVE, CLIP) else 0.0
-        return PaceSettings(usual if self.fps is None else self.fps, self.max_temperature)
+        return usual if self.fps is None else self.fps
+
+    @property
+    def zones(self) -> tuple[ZoneSettings, ...]:
+        """The zones with what holds for all of them: one without a name where none is given."""
+        if not self.zone:
+            return (ZoneSettings(model=self.model, threshold=self.threshold),)
+        return tuple(map(self._completed, self.zone))
+
+    def _completed(self, zone: ZoneSettings) -> ZoneSettings:
+        fps = self._fps if zone.fps is None else zone.fps
+        return dataclasses.replace(
+            zone,
+            roi=zone.roi or self.roi,
+            model=zone.model or self.model,
+            threshold=self.threshold if zone.threshold is None else zone.threshold,
+            # That of the fastest is kept by the loop itself.
+            fps=None if fps == self.pace.fps else fps,
+        )
 
     @property
     def folders(self) -> list[Folder]:
@@ -224,9 +250,9 @@ def _tables(path: Path, name: str, value: Any) -> tuple[Any, ...]:
         raise ConfigurationError(name, fault, REMEDY)
     made = []
     for number, table in enumerate(value, 1):
-        keys = {_known(path, f"{name}.{inner}", TABLE_KEYS): v for inner, v in table.items()}
+        keys = [(_known(path, f"{name}.{inner}", TABLE_KEYS), v) for inner, v in table.items()]
         try:
-            made.append(TABLES[name](**{key.field: _typed(key, v) for key, v in keys.items()}))
+            made.append(TABLES[name](**{key.field: _typed(key, v) for key, v in keys}))
         except EdgeError as error:
             subject = f"{error.subject} ([[{name}]] {number})"
             raise ConfigurationError(subject, error.fault, error.remedy) from error

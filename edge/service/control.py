@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ PAUSE, SNAPSHOT, CLASSIFY, KEEP, THRESHOLD = COMMANDS = (
     "keep",  # save the next frame as an example of a label
     "threshold",  # 0..1, or auto for the configured one
 )
+OF_ZONE = (KEEP, THRESHOLD)  # the others are for the camera, and so for all zones
 MAX_BYTES = 256  # of a payload
 PER_SECOND, BURST = 10.0, 20.0  # commands that are accepted
 AUTO = "auto"
@@ -65,7 +66,7 @@ class Control:
         path: Path | None = None,
         *,
         ask: Callable[[], None] = lambda: None,
-        labels: Callable[[], Collection[str]] = tuple,
+        labels: Mapping[str, Callable[[], Collection[str]]] | None = None,
         report: Callable[[str], None] = lambda line: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,34 +75,37 @@ class Control:
         Args:
             path: the file that remembers it; None: it is not remembered.
             ask: requests a snapshot of the next frame.
-            labels: of the model, now: what `keep` accepts.
+            labels: by the name of each zone the labels that `keep` accepts now; None: one zone
+                without a name, which has none.
             report: takes a line where the file cannot be written.
             monotonic: the time to go by.
         """
         self._path, self._report, self._monotonic = path, report, monotonic
-        self.ask, self.labels = ask, labels
+        self.ask, self.labels = ask, {"": tuple} if labels is None else labels
         self.ignored = 0  # commands that were rejected
-        self.keep_as = ""  # the label of the next frame
+        self.keep_as: dict[str, str] = {}  # by zone the label of its next frame
         self.changed: list[Callable[[], None]] = []  # called after each, in its thread
-        self.paused, self.threshold = _remembered(path)
+        self.paused, self.thresholds = _remembered(path)  # by zone
         self._lock = threading.Lock()
         self._awake, self._now = threading.Event(), False
         self._done: deque[Command] = deque(maxlen=1000)  # not in the record yet
         self._left, self._left_s = BURST, monotonic()
 
-    def do(self, name: str, payload: str | bytes, by: str) -> Command:
+    def do(self, name: str, payload: str | bytes, by: str, zone: str = "") -> Command:
         """Follow a command.
 
         Args:
             name: of COMMANDS.
             payload: its value, as text.
             by: who sends it.
+            zone: which one, of a command that is for a zone.
 
         Raises: CommandError, after which it is counted in `ignored`.
         """
         with self._lock:
             try:
-                command = Command(name, self._value(name, payload), by, datetime.now(UTC))
+                value = self._value(name, payload, zone)
+                command = Command(name, value, by, datetime.now(UTC), zone)
             except CommandError:
                 self.ignored += 1
                 raise
@@ -112,11 +116,11 @@ class Control:
             each()
         return command
 
-    def record(self, name: str, value: str, by: str) -> None:
+    def record(self, name: str, value: str, by: str, zone: str = "") -> None:
         """Have a command in the record that was followed elsewhere."""
-        self._done.append(Command(name, value, by, datetime.now(UTC)))
+        self._done.append(Command(name, value, by, datetime.now(UTC), zone))
 
-    def _value(self, name: str, payload: str | bytes) -> bool | float | str | None:
+    def _value(self, name: str, payload: str | bytes, zone: str) -> bool | float | str | None:
         """The value of a command, if there is one. Raises: CommandError."""
         now = self._monotonic()
         self._left = min(BURST, self._left + (now - self._left_s) * PER_SECOND)
@@ -126,28 +130,38 @@ class Control:
         self._left -= 1
         if name not in COMMANDS:
             raise CommandError(name[:40], "is no command", f"use {', '.join(COMMANDS)}")
+        self._check_zone(name, zone)
         text = _text(name, payload)
         if name == PAUSE:
             if text.lower() not in SWITCHED:
                 raise CommandError(name, f"must be ON or OFF. Received: {text!r}", "send one")
             return SWITCHED[text.lower()]
         if name == KEEP:
-            if text not in self.labels():
+            if text not in self.labels[zone]():
                 raise CommandError(name, f"must be a label of the model. Received: {text!r}", "")
             return text
         return _threshold(text) if name == THRESHOLD else None
+
+    def _check_zone(self, name: str, zone: str) -> None:
+        """Raises: CommandError where a command is for a zone, and that is none; or the reverse."""
+        known = self.labels if name in OF_ZONE else ("",)
+        if zone not in known:
+            of = f"is for a zone: {', '.join(known)}" if any(known) else "is not for a zone"
+            raise CommandError(name, f"{of}. Received: {zone!r}", "")
 
     def _follow(self, command: Command) -> None:
         if command.name == PAUSE:
             self.paused = bool(command.value)
         elif command.name == THRESHOLD:
-            self.threshold = command.value if isinstance(command.value, float) else None
+            self.thresholds[command.zone] = (
+                command.value if isinstance(command.value, float) else None
+            )
         elif command.name == SNAPSHOT:
             self.ask()
         elif command.name == CLASSIFY:
             self._now = True
         else:
-            self.keep_as = str(command.value)
+            self.keep_as[command.zone] = str(command.value)
         if command.name in (PAUSE, THRESHOLD):
             self._remember()
 
@@ -175,7 +189,8 @@ class Control:
 
     def _remember(self) -> None:
         if self._path:
-            content = json.dumps({"paused": self.paused, "threshold": self.threshold})
+            known = {zone: value for zone, value in self.thresholds.items() if value is not None}
+            content = json.dumps({"paused": self.paused, "thresholds": known})
             try:
                 replace_file(self._path, content.encode())
             except OSError as error:
@@ -205,15 +220,18 @@ def _threshold(text: str) -> float | None:
     raise CommandError(THRESHOLD, f"must be a number from 0 to 1. Received: {text!r}", "")
 
 
-def _remembered(path: Path | None) -> tuple[bool, float | None]:
-    """What the last run left: whether it was paused, and the threshold."""
+def _remembered(path: Path | None) -> tuple[bool, dict[str, float | None]]:
+    """What the last run left: whether it was paused, and the thresholds by zone."""
     try:
         content = json.loads(path.read_bytes()) if path else {}
     except (OSError, ValueError, RecursionError):
         content = {}
     if not isinstance(content, dict):
-        return False, None
-    threshold = content.get("threshold")
-    if not isinstance(threshold, float) or not 0 <= threshold <= 1:
-        threshold = None
-    return content.get("paused") is True, threshold
+        return False, {}
+    found = content.get("thresholds")
+    thresholds = found if isinstance(found, dict) else {}
+    return content.get("paused") is True, {
+        zone: value
+        for zone, value in thresholds.items()
+        if isinstance(value, float) and 0 <= value <= 1
+    }

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge import board
 from edge.board import Throttling
 from edge.service.intake.gate import Rest
-from edge.service.models import ModelStore
 from edge.service.process.pace import Pace
 from edge.service.sighting import Sink
-from edge.service.zone import ZoneStatus, zone_status
+from edge.service.zones.state import ZoneStatus, zone_status
+from edge.service.zones.zone import Zone
 from edge.sources.frame import Frame, Source, Waiting
 
 
@@ -27,14 +27,14 @@ class Failures:
 
 @dataclass(frozen=True)
 class Vitals:
-    """Health of the service at one moment."""
+    """Health of the service at one moment, as far as one zone depends on it."""
 
     up_s: float  # since it began
-    fps: float  # of late; 0 before the second frame
+    fps: float  # of the zone, of late; 0 before the second frame
     waiting: str  # why there is no frame; "" while they come
     idle: bool  # there is no frame because nothing is new
     rest: str  # "paused" or "asleep" where it is not to look
-    silent_s: float  # since the newest result; since the start while there was none
+    silent_s: float  # since the zone's newest result; since the start while there was none
     has_result: bool  # in this run
     reopened: int  # how often the source was opened again
     unreadable: int  # images that could not be read
@@ -46,10 +46,13 @@ class Vitals:
     labels: tuple[str, ...]
     sinks: Mapping[str, Failures]  # by the sink's name
     trouble: str  # why a new model was rejected; "" for nothing
+    name: str = ""  # of the zone
+    threshold: float = 0.0  # of the zone, that holds now
+    roi: tuple[float, ...] = ()  # of the zone, as shares of the frame; (): all
 
     @property
     def zone(self) -> ZoneStatus:
-        """The state of the one zone."""
+        """The state of the zone."""
         return zone_status(
             self.silent_s,
             self.fps,
@@ -85,6 +88,10 @@ class Watched(Source):
         return max(0, self._source.openings - 1)
 
 
+# Reads the health by the name of a zone; "" or none for the first one.
+Vital = Callable[..., Vitals]
+
+
 class Counting(Protocol):
     """What counts: `edge.service.watch.Unreadable`."""
 
@@ -94,36 +101,40 @@ class Counting(Protocol):
 def vital_signs(
     source: Watched,
     pace: Pace,
-    models: ModelStore,
+    zones: Sequence[Zone],
     sinks: Collection[Sink],
     unreadable: Counting,
     rest: Callable[[], Rest | None] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
-) -> Callable[[], Vitals]:
+) -> Vital:
     """Return a function that reads the health: from any thread, in well below a millisecond.
+
+    It takes the name of a zone; without one it is that of the first.
 
     Args:
         source: where frames come from.
         pace: how often.
-        models: the model.
+        zones: with their models.
         sinks: receive each result; sinks that are added later are included.
         unreadable: counts images that cannot be read.
         rest: why it is not to look now.
         monotonic: the time to go by.
     """
     began_s = monotonic()
+    named = {"": zones[0]} | {zone.name: zone for zone in zones}
 
-    def read() -> Vitals:
+    def read(name: str = "") -> Vitals:
         """Read them all, as they are now."""
-        model, resting = models.model, rest()
+        zone, resting = named[name], rest()
+        fresh, models, model = zone.freshness, zone.models, zone.models.model
         return Vitals(
             up_s=monotonic() - began_s,
-            fps=pace.fps,
+            fps=fresh.fps,
             waiting=resting.reason if resting else source.waiting,
             idle=bool(resting) or source.idle,
             rest=resting.state if resting else "",
-            silent_s=pace.silent_s,
-            has_result=pace.has_result,
+            silent_s=fresh.silent_s,
+            has_result=fresh.has_result,
             reopened=source.reopened,
             unreadable=unreadable.count,
             celsius=pace.celsius,
@@ -131,9 +142,12 @@ def vital_signs(
             model=model.path.name,
             version=models.version,
             runtime=model.runtime,
-            labels=model.labels,
+            labels=zone.labels,
             sinks={sink.name: Failures(sink.failures, sink.lost) for sink in sinks},
             trouble=models.trouble,
+            name=zone.name,
+            threshold=zone.threshold,
+            roi=zone.settings.box or (),
         )
 
     return read

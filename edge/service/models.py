@@ -11,9 +11,9 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.classifier.model import Model, read_model
@@ -29,7 +29,8 @@ COPIES = 2  # the running model, and the one before it
 class ModelRequirements:
     """What a model must be besides right."""
 
-    labels: Collection[str] = ()  # that the configuration names
+    # That the configuration names, each with the key that does.
+    labels: Mapping[str, str] = field(default_factory=dict)
     slowest_ms: float | None = None  # for one invoke of a new model
 
     def check(self, path: Path, trial: Trial) -> None:
@@ -44,10 +45,10 @@ class ModelRequirements:
 
     def check_labels(self, labels: Collection[str]) -> None:
         """Check the first model's labels. Raises: ConfigurationError."""
-        for label in self.labels:
+        for label, key in self.labels.items():
             if label not in labels:
                 fault = f"the model has no label {label!r}, only {', '.join(list(labels)[:5])}"
-                raise ConfigurationError("snapshots.labels", fault, "change it, or the model")
+                raise ConfigurationError(key, fault, "change it, or the model")
 
 
 class ModelCopies:

@@ -12,7 +12,7 @@ from edge.classifier.classify import Result
 from edge.names import SCORE_DIGITS
 from edge.service.control import Command
 from edge.service.sinks.folders import Folder
-from edge.service.steady import Change
+from edge.service.zones.steady import Change
 from edge.sources.frame import Frame
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigurationError
 from edge.files import secret
-from edge.image.preprocess import Pixels, Size
+from edge.image.preprocess import Pixels, Size, part
 
 ROTATIONS = (0, 90, 180, 270)
 TRANSPORTS = ("tcp", "udp")
@@ -132,7 +132,7 @@ def pixels_of(buffer: NDArray[np.uint8], layout: Layout) -> Pixels:
     height, width = layout.size
     rows = buffer[: height * layout.stride].reshape(height, layout.stride)[:, : width * 3]
     stored = rows.view("V3")  # (height, width): a pixel moves as one, in half the time of three
-    wanted = layout.turn.undo(_region(layout.turn.apply(stored), layout.roi)).copy()
+    wanted = layout.turn.undo(part(layout.turn.apply(stored), layout.roi)).copy()
     upright = np.ascontiguousarray(layout.turn.apply(wanted))
     return upright.view(np.uint8).reshape(*upright.shape, 3)
 
@@ -189,16 +189,6 @@ def boottime_ns() -> int:
     """Read CLOCK_BOOTTIME, or where there is none the monotonic clock, which then is the same."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(clock)
-
-
-def _region(picture: NDArray[Any], roi: tuple[float, ...]) -> NDArray[Any]:
-    """A view of the region, of one pixel at least."""
-    if not roi:
-        return picture
-    height, width = picture.shape
-    left, top = min(int(roi[0] * width), width - 1), min(int(roi[1] * height), height - 1)
-    right, bottom = round((roi[0] + roi[2]) * width), round((roi[1] + roi[3]) * height)
-    return picture[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
 def _area(size: tuple[int, int]) -> int:

@@ -1,4 +1,4 @@
-"""What Home Assistant wants to know of the device and its entities, in one message.
+"""What Home Assistant wants to know of a device and its entities, in one message each.
 
 Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery (device discovery)
 """
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge import __version__
-from edge.service.control import CLASSIFY, KEEP, PAUSE, SNAPSHOT, THRESHOLD
+from edge.service.control import CLASSIFY, COMMANDS, KEEP, PAUSE, SNAPSHOT, THRESHOLD
 from edge.service.health import Vitals
 from edge.service.mqtt.messages import Topics, encoded, entity_state
 
-ZONE_SENSORS = ("label", "score", "fps")  # which mean nothing while the zone is lost
 MAX_OPTIONS = 200  # labels that Home Assistant lists; a model of more is no list to choose from
 DIAGNOSTIC = {"entity_category": "diagnostic"}
 
@@ -34,57 +33,93 @@ class Described:
     url: str = ""  # of the page
 
 
-def discovery(topics: Topics, vitals: Vitals, described: Described) -> bytes:
-    """The message.
+def discovery(topics: Topics, zones: Sequence[Vitals], described: Described) -> dict[str, bytes]:
+    """The messages, by what names each below the prefix of all devices.
+
+    A zone that has a name is a device of its own, by way of the one with the camera: a group of
+    its own, which goes from Home Assistant as a whole when its message is taken back.
 
     Args:
         topics: the device's.
-        vitals: with the model's name and labels.
+        zones: each with its name, model and labels.
         described: what the entities depend on.
     """
-    identity = f"edge_classify_{topics.device}"
+    identity, first = f"edge_classify_{topics.device}", zones[0]
+    device = _device(identity, described.name, first, described)
+    of_device, of_first = _of_device(topics, first, described), _of_zone(topics, first, described)
+    off = set() if not first.name else set(of_first)
+    found = {topics.device: _message(device, of_device | of_first, _off(described) | off)}
+    for zone in zones if first.name else ():
+        card = _device(f"{identity}_{zone.name}", f"{described.name} {zone.name}", zone, described)
+        card["via_device"] = identity
+        entities = _of_zone(topics, zone, described)
+        found[f"{topics.device}/{zone.name}"] = _message(card, entities, _off(described))
+    return found
+
+
+def _device(identity: str, name: str, vitals: Vitals, described: Described) -> dict[str, Any]:
     device = {
         "identifiers": [identity],
-        "name": described.name,
+        "name": name,
         "model": vitals.model,
         "manufacturer": "edge-classify",
         "sw_version": __version__,
     }
-    if described.url:
-        device["configuration_url"] = described.url
-    entities, off = _entities(topics, vitals, described)
-    named = {key: entity | {"unique_id": f"{identity}_{key}"} for key, entity in entities.items()}
-    return encoded(
-        {
-            "device": device,
-            "origin": {"name": "edge-classify", "sw_version": __version__},
-            # One that is left out stays: one with a platform alone is removed.
-            "components": named | {key: {"platform": platform} for key, platform in off.items()},
-        }
-    )
+    return device | ({"configuration_url": described.url} if described.url else {})
 
 
-def _entities(
-    topics: Topics, vitals: Vitals, described: Described
-) -> tuple[dict[str, Entity], dict[str, str]]:
-    """The entities by key, and the platforms of those that are off."""
-    online = {"availability": [{"topic": topics.of("availability")}]}
-    entities = {
-        **_sensors(topics, vitals, described),
-        "problem": _problem(topics),
-        "connectivity": _connectivity(topics),
-        "event": _event(topics) | online,
+def _message(device: dict[str, Any], entities: dict[str, Entity], off: Collection[str]) -> bytes:
+    """One device; an entity that is left out stays: one with a platform alone is removed."""
+    (identity,) = device["identifiers"]
+    components = {
+        key: {"platform": entity["platform"]}
+        if key in off
+        else entity | {"unique_id": f"{identity}_{key}"}
+        for key, entity in entities.items()
     }
-    optional = {"snapshot": (_image(topics), described.images)}
-    for command, entity in _commands(topics, vitals, described).items():
-        optional[f"{command}_command"] = entity, command in described.commands
-    off = {} if described.celsius else {"temperature": "sensor"}
-    for key, (entity, is_on) in optional.items():
-        if is_on:
-            entities[key] = entity | online
-        else:
-            off[key] = entity["platform"]
-    return entities, off
+    origin = {"name": "edge-classify", "sw_version": __version__}
+    return encoded({"device": device, "origin": origin, "components": components})
+
+
+def _off(described: Described) -> set[str]:
+    """The keys of optional entities that are off."""
+    off = {f"{command}_command" for command in COMMANDS if command not in described.commands}
+    off |= set() if described.celsius else {"temperature"}
+    return off | (set() if described.images else {"snapshot"})
+
+
+def _of_device(topics: Topics, first: Vitals, described: Described) -> dict[str, Entity]:
+    """The entities of the device by key; its temperature comes with the first zone's state."""
+    temperature = _temperature() | {"state_topic": topics.of("state", first.name)}
+    temperature |= {"platform": "sensor", "expire_after": round(described.expire_after_s)}
+    commands = {
+        f"{command}_command": entity | _online(topics)
+        for command, entity in _commands(topics).items()
+    }
+    return {
+        "temperature": temperature | _availability(topics),
+        "connectivity": _connectivity(topics),
+        **commands,
+    }
+
+
+def _of_zone(topics: Topics, vitals: Vitals, described: Described) -> dict[str, Entity]:
+    """The entities of a zone by key."""
+    commands = {
+        f"{command}_command": entity | _online(topics)
+        for command, entity in _zone_commands(topics, vitals, described).items()
+    }
+    return {
+        **_sensors(topics, vitals, described),
+        "problem": _problem(topics, vitals.name),
+        "event": _event(topics, vitals.name) | _online(topics),
+        "snapshot": _image(topics, vitals.name) | _online(topics),
+        **commands,
+    }
+
+
+def _online(topics: Topics) -> Entity:
+    return {"availability": [{"topic": topics.of("availability")}]}
 
 
 def _sensors(topics: Topics, vitals: Vitals, described: Described) -> dict[str, Entity]:
@@ -99,12 +134,10 @@ def _sensors(topics: Topics, vitals: Vitals, described: Described) -> dict[str, 
         "score": _number("state_score", "Score", 2) | {"icon": "mdi:gauge"},
         "fps": _number("fps", "Frames per second", 1) | {"icon": "mdi:camera-timer"} | DIAGNOSTIC,
     }
-    if described.celsius:
-        sensors["temperature"] = _temperature()
-    for key, sensor in sensors.items():
-        sensor |= {"platform": "sensor", "state_topic": topics.of("state")}
+    for sensor in sensors.values():
+        sensor |= {"platform": "sensor", "state_topic": topics.of("state", vitals.name)}
         sensor["expire_after"] = round(described.expire_after_s)
-        sensor |= _availability(topics, of_zone=key in ZONE_SENSORS)
+        sensor |= _availability(topics, topics.of("health", vitals.name))
     return sensors
 
 
@@ -131,16 +164,19 @@ def _temperature() -> Entity:
     }
 
 
-def _availability(topics: Topics, *, of_zone: bool) -> Entity:
-    """Of what depends on the zone: while it is lost its last label must not be taken for news."""
+def _availability(topics: Topics, health: str = "") -> Entity:
+    """Of what depends on a zone: while it is lost its last label must not be taken for news.
+
+    Args: the device's topics; that of the zone's health, "" for what does not depend on one.
+    """
     sources: list[Entity] = [{"topic": topics.of("availability")}]
-    if of_zone:
+    if health:
         template = "{{ 'offline' if value_json.state == 'lost' else 'online' }}"
-        sources.append({"topic": topics.of("health"), "value_template": template})
+        sources.append({"topic": health, "value_template": template})
     return {"availability": sources, "availability_mode": "all"}
 
 
-def _problem(topics: Topics) -> Entity:
+def _problem(topics: Topics, zone: str) -> Entity:
     """It has no availability, and keeps its state while a new run is too young to know.
 
     A service without its camera exits and is started again every half minute: an alarm for each
@@ -151,9 +187,9 @@ def _problem(topics: Topics) -> Entity:
         "platform": "binary_sensor",
         "device_class": "problem",
         "name": "Problem",
-        "state_topic": topics.of("health"),
+        "state_topic": topics.of("health", zone),
         "value_template": template,
-        "json_attributes_topic": topics.of("health"),
+        "json_attributes_topic": topics.of("health", zone),
         **DIAGNOSTIC,
     }
 
@@ -170,47 +206,59 @@ def _connectivity(topics: Topics) -> Entity:
     }
 
 
-def _event(topics: Topics) -> Entity:
+def _event(topics: Topics, zone: str) -> Entity:
     return {
         "platform": "event",
         "name": "State change",
-        "state_topic": topics.of("event"),
+        "state_topic": topics.of("event", zone),
         "event_types": ["change"],
         "icon": "mdi:tag-arrow-right",
     }
 
 
-def _image(topics: Topics) -> Entity:
+def _image(topics: Topics, zone: str) -> Entity:
     return {
         "platform": "image",
-        "image_topic": topics.of("snapshot"),
+        "image_topic": topics.of("snapshot", zone),
         "content_type": "image/jpeg",
         "name": "Last change",
     }
 
 
-def _commands(topics: Topics, vitals: Vitals, described: Described) -> dict[str, Entity]:
-    """The entities of commands, by the command's name."""
-    state = {"state_topic": topics.of("controls")}
+def _command(topics: Topics, zone: str, command: str, platform: str, **more: Any) -> Entity:
+    to = {"command_topic": topics.of(f"command/{command}", zone)}
+    if "value_template" in more:
+        to["state_topic"] = topics.of("controls", zone)
+    return {"platform": platform, **to, **more}
 
-    def entity(command: str, platform: str, name: str, **more: Any) -> Entity:
-        to = {"command_topic": topics.of(f"command/{command}")}
-        return {"platform": platform, "name": name, **to, **more}
 
-    options = _options(vitals.labels, described.nothing)[:-1]
+def _commands(topics: Topics) -> dict[str, Entity]:
+    """The entities of commands to the device, by the command's name."""
     return {
-        PAUSE: entity(
-            PAUSE, "switch", "Pause", icon="mdi:pause", **state,
+        PAUSE: _command(
+            topics, "", PAUSE, "switch", name="Pause", icon="mdi:pause",
             value_template="{{ 'ON' if value_json.paused else 'OFF' }}",
         ),
-        SNAPSHOT: entity(SNAPSHOT, "button", "Take a snapshot", icon="mdi:camera"),
-        CLASSIFY: entity(CLASSIFY, "button", "Classify now", icon="mdi:image-search"),
-        KEEP: entity(
-            KEEP, "select", "Save the next frame as", icon="mdi:content-save", **state,
-            value_template="{{ value_json.keep or 'None' }}", options=options,
+        SNAPSHOT: _command(
+            topics, "", SNAPSHOT, "button", name="Take a snapshot", icon="mdi:camera"
         ),
-        THRESHOLD: entity(
-            THRESHOLD, "number", "Threshold", icon="mdi:tune", **state,
+        CLASSIFY: _command(
+            topics, "", CLASSIFY, "button", name="Classify now", icon="mdi:image-search"
+        ),
+    }  # fmt: skip
+
+
+def _zone_commands(topics: Topics, vitals: Vitals, described: Described) -> dict[str, Entity]:
+    """The entities of commands to a zone, by the command's name."""
+    options = _options(vitals.labels, described.nothing)[:-1]
+    return {
+        KEEP: _command(
+            topics, vitals.name, KEEP, "select", name="Save the next frame as",
+            icon="mdi:content-save", value_template="{{ value_json.keep or 'None' }}",
+            options=options,
+        ),
+        THRESHOLD: _command(
+            topics, vitals.name, THRESHOLD, "number", name="Threshold", icon="mdi:tune",
             value_template="{{ value_json.threshold }}",
             min=0, max=1, step=0.01, mode="box", entity_category="config",
         ),

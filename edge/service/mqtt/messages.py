@@ -8,7 +8,8 @@
     BASE/DEVICE/controls       what commands have changed
     BASE/DEVICE/command/NAME   a command, to us
 
-The zone that has no name has these topics; a named one has BASE/DEVICE/ZONE/health and so on.
+The zone that has no name has these topics; a named one has BASE/DEVICE/ZONE/health and so on. The
+availability is the device's, and so are the commands that are not for a zone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from edge.service.control import Control
 from edge.service.health import Vitals
 from edge.service.mqtt.settings import RESERVED
 from edge.service.sighting import Sighting
-from edge.service.zone import ZoneStatus
+from edge.service.zones.state import ZoneStatus
 
 ONLINE, OFFLINE = b"online", b"offline"
 MAX_STATE = 255  # characters of a state in Home Assistant
@@ -36,9 +37,9 @@ class Topics:
     base: str
     device: str
 
-    def of(self, kind: str) -> str:
-        """The topic of a kind: availability, health, state, event, snapshot."""
-        return f"{self.base}/{self.device}/{kind}"
+    def of(self, kind: str, zone: str = "") -> str:
+        """The topic of a kind, of a zone: availability, health, state, event, snapshot."""
+        return f"{self.base}/{self.device}/{zone and f'{zone}/'}{kind}"
 
 
 def event(sighting: Sighting, device: str, identity: str, vitals: Vitals, url: str = "") -> bytes:
@@ -67,11 +68,16 @@ def event(sighting: Sighting, device: str, identity: str, vitals: Vitals, url: s
             "score": round(change.score, SCORE_DIGITS),
             "lasted_s": round(change.lasted_s, 3),
             "frame": sighting.number,
-            "image": f"{url}events/{sighting.number}.jpg" if url else None,
+            "image": _image(sighting, url) if url else None,
             "model": vitals.model,
             "model_version": vitals.version,
         }
     )
+
+
+def _image(sighting: Sighting, url: str) -> str:
+    zone = sighting.zone and f"?zone={sighting.zone}"
+    return f"{url}events/{sighting.number}.jpg{zone}"
 
 
 def state(sighting: Sighting, device: str, lost: int, vitals: Vitals, nothing: str) -> bytes:
@@ -124,13 +130,13 @@ def entity_state(state: str, nothing: str) -> str:
     return (f"{state} (label)" if state.lower() in RESERVED else state)[:MAX_STATE]
 
 
-def controls(control: Control, device: str, threshold: float, zone: str = "") -> bytes:
+def controls(control: Control, device: str, threshold: float | None, zone: str = "") -> bytes:
     """What commands have changed.
 
     Args:
         control: what they change.
         device: the device's name in topics.
-        threshold: that holds now.
+        threshold: of the zone, that holds now; None: of the device, whose zones have names.
         zone: "" for the one that has no name.
     """
     return encoded(
@@ -139,8 +145,8 @@ def controls(control: Control, device: str, threshold: float, zone: str = "") ->
             "device": device,
             "zone": zone,
             "paused": control.paused,
-            "threshold": round(threshold, 4),
-            "keep": control.keep_as or None,
+            "threshold": None if threshold is None else round(threshold, 4),
+            "keep": control.keep_as.get(zone),
             "ignored": control.ignored,
         }
     )

@@ -41,8 +41,6 @@ class Pace:
         self._share = 1.0  # of the usual rate
         self._due_s = self._monotonic()
         self._began_s: float | None = None  # the newest frame
-        self._started_s = self._due_s
-        self._result_s: float | None = None  # the newest frame that was classified
         self._look_s = self._due_s
         self._interval_s = 0.0  # between two beginnings, smoothed
 
@@ -50,16 +48,6 @@ class Pace:
     def fps(self) -> float:
         """Frames a second, of late; 0 before the second frame."""
         return 1 / self._interval_s if self._interval_s else 0.0
-
-    @property
-    def silent_s(self) -> float:
-        """Seconds since the newest result, or since the start while there was none."""
-        return self._monotonic() - (self._started_s if self._result_s is None else self._result_s)
-
-    @property
-    def has_result(self) -> bool:
-        """Whether a frame was classified in this run."""
-        return self._result_s is not None
 
     def begin(self) -> None:
         """Note that a frame is about to be classified."""
@@ -76,7 +64,7 @@ class Pace:
 
         What was missed is not made up for.
         """
-        now = self._result_s = self._monotonic()
+        now = self._monotonic()
         self._look(now)
         busy_s = now - self._began_s if self._began_s is not None else 0.0
         # From the last due time, not from now: else each would be late by a little more.
@@ -90,9 +78,8 @@ class Pace:
         yield from self._wait_until(now + seconds)
 
     def start_over(self) -> None:
-        """Count silence from here on: while it rests, no result is expected."""
-        self._started_s, self._result_s, self._began_s = self._monotonic(), None, None
-        self._interval_s = 0.0
+        """Forget the rate: while it rests, no frame is expected."""
+        self._began_s, self._interval_s = None, 0.0
 
     def _wait_until(self, until_s: float) -> Iterator[None]:
         yield

@@ -30,15 +30,17 @@ class Dataset:
         self.folder = folder
         self._max_files, self._max_bytes = max_files, max_bytes
 
-    def keep(self, jpeg: bytes, label: str, at: datetime, number: int) -> Path:
-        """Write a frame into its label's folder, and return where it lies.
+    def keep(self, jpeg: bytes, label: str, at: datetime, number: int, zone: str = "") -> Path:
+        """Write a frame, or a zone's part of it, into its label's folder; return where it lies.
 
         Raises: LabelError, QuotaError, OSError.
         """
         folder = self.folder / folder_name(label)
         self._check_room(len(jpeg))
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}Z-{number:06}.jpg"
+        of_zone = zone and f"-{zone}"
+        milliseconds = at.microsecond // 1000
+        path = folder / f"{at:%Y%m%dT%H%M%S}.{milliseconds:03}Z-{number:06}{of_zone}.jpg"
         replace_file(path, jpeg)
         return path
 

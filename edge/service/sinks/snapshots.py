@@ -72,7 +72,7 @@ class _Snapshot:
     name: str  # without the number that comes first
     jpeg: bytes
     record: bytes  # the JSON beside it
-    number: int  # of its frame
+    of: tuple[int, str]  # its frame's number, and its zone
     is_change: bool
 
 
@@ -93,9 +93,9 @@ class Snapshots(Sink):
         self.folder = Folder("snapshots.folder", self._folder, is_made=True)
         self._lost = 0  # images that could not be kept
         self._unwritten: _Snapshot | None = None
-        self._written = 0  # number of the newest frame whose image is in the folder
+        self._written = (0, "")  # of which the newest image in the folder is
         self._kept: _Kept | None = None  # not looked at yet
-        self._last_s = -settings.every_s
+        self._last_s: dict[str, float] = {}  # the newest image, by zone
 
     def __call__(self, sighting: Sighting) -> bool:
         """Save the frame if there is an occasion; return whether a snapshot was written.
@@ -104,8 +104,8 @@ class Snapshots(Sink):
         """
         occasion = self._occasion(sighting)
         if occasion and sighting.frame is None:  # delivered late: its image is here, or gone
-            is_here = self._unwritten and self._unwritten.number == sighting.number
-            self._lost += not is_here and sighting.number != self._written
+            of = sighting.number, sighting.zone
+            self._lost += of not in (self._unwritten and self._unwritten.of, self._written)
         elif occasion:
             made = self._make(sighting, occasion)
             if self._unwritten and not self._unwritten.is_change:  # a change comes again, late
@@ -122,9 +122,10 @@ class Snapshots(Sink):
         """Images that could not be kept."""
         return self._lost
 
-    def file_of(self, number: int) -> str:
-        """Return the name of a frame's image if it is the newest; "" otherwise."""
-        is_newest = self._kept and self._kept.sizes and self._written == number
+    def file_of(self, sighting: Sighting) -> str:
+        """Return the name of its image if it is the newest; "" otherwise."""
+        of = sighting.number, sighting.zone
+        is_newest = self._kept and self._kept.sizes and self._written == of
         return self._kept.sizes[-1][0].name if self._kept and is_newest else ""
 
     def _occasion(self, sighting: Sighting) -> str:
@@ -135,7 +136,8 @@ class Snapshots(Sink):
         of_interest = sighting.state in settings.labels
         if sighting.change and "change" in settings.on and (of_interest or not settings.labels):
             return "change"
-        if self._monotonic() - self._last_s < settings.every_s:
+        last_s = self._last_s.get(sighting.zone, -settings.every_s)
+        if self._monotonic() - last_s < settings.every_s:
             return ""
         if "label" in settings.on and of_interest:
             return "label"
@@ -147,9 +149,8 @@ class Snapshots(Sink):
         assert sighting.frame is not None
         jpeg = encode_jpeg(read_image(sighting.frame.picture))
         record = json.dumps(sighting.as_dict() | {"occasion": occasion}).encode()
-        return _Snapshot(
-            _name(sighting), jpeg, record, sighting.number, sighting.change is not None
-        )
+        of = sighting.number, sighting.zone
+        return _Snapshot(_name(sighting), jpeg, record, of, sighting.change is not None)
 
     def _write(self, made: _Snapshot) -> None:
         try:
@@ -157,7 +158,7 @@ class Snapshots(Sink):
         except OSError:
             self._kept = None  # the folder may be another one now: it is looked at anew
             raise
-        self._last_s, self._written = self._monotonic(), made.number
+        self._last_s[made.of[1]], self._written = self._monotonic(), made.of
 
     def _put(self, made: _Snapshot) -> None:
         kept, size = self._look(), len(made.jpeg) + len(made.record)
@@ -198,10 +199,11 @@ class Snapshots(Sink):
 
 
 def _name(sighting: Sighting) -> str:
-    """Time, state and score, which follow the image's number in the folder."""
+    """Time, zone, state and score, which follow the image's number in the folder."""
     at = sighting.result.captured_at.strftime("%Y%m%dT%H%M%S.%f")[:-3]
     label = "".join(c if c.isalnum() or c in "-_" else "_" for c in sighting.state)[:40]
-    return f"{at}Z-{label}-{sighting.result.score:.2f}.jpg"
+    zone = sighting.zone and f"{sighting.zone}-"
+    return f"{at}Z-{zone}{label}-{sighting.result.score:.2f}.jpg"
 
 
 def _whole(path: Path) -> str:

@@ -6,10 +6,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from edge.image.preprocess import part_of_jpeg
 from edge.service.control import KEEP, SNAPSHOT, Command, CommandError
 from edge.service.sinks.dataset import LabelError, QuotaError
 from edge.service.web.handler import Handler, RefusedError, or_gone
-from edge.service.web.station import Station
+from edge.service.web.station import Station, View
 
 
 class Control(Handler):
@@ -42,18 +43,19 @@ class Commands(Control):
     def post(self) -> None:
         """Follow it."""
         fields = _fields(self.request.body)
-        name, value = fields.get("name"), fields.get("value", "now")
-        if not isinstance(name, str) or not isinstance(value, str | int | float | bool):
+        name, value, zone = fields.get("name"), fields.get("value", "now"), fields.get("zone", "")
+        is_value = isinstance(value, str | int | float | bool)
+        if not (isinstance(name, str) and is_value and isinstance(zone, str)):
             raise RefusedError(400, 'the body must be {"name": "...", "value": "..."}')
         text = {True: "ON", False: "OFF"}[value] if isinstance(value, bool) else str(value)
-        command = _follow(self.station, name, text)
+        command = _follow(self.station, name, text, zone)
         self.json(command.as_dict(), 202)
 
 
-def _follow(station: Station, name: str, value: str) -> Command:
+def _follow(station: Station, name: str, value: str, zone: str = "") -> Command:
     """Follow a command. Raises: RefusedError."""
     try:
-        return station.control.do(name, value, "page")
+        return station.control.do(name, value, "page", zone)
     except CommandError as error:
         raise RefusedError(400, str(error)) from error
 
@@ -72,8 +74,8 @@ class Keep(Control):
 
     def post(self) -> None:
         """Write it where `python -m convert` will find it."""
-        label, number = self._wanted()
-        pictures, dataset = self.station.pictures, self.station.dataset
+        label, number, view = self._wanted()
+        pictures, dataset, zone = view.pictures, self.station.dataset, view.zone
         if number is None:
             newest = or_gone(pictures.newest)
             number = newest.number if newest else 0
@@ -81,21 +83,22 @@ class Keep(Control):
         if shown is None:
             raise RefusedError(409, "that frame is gone; take the newest")
         try:
-            path = dataset.keep(shown.jpeg, label, datetime.now(UTC), number)
+            jpeg = part_of_jpeg(shown.jpeg, zone.settings.box)
+            path = dataset.keep(jpeg, label, datetime.now(UTC), number, zone.name)
         except LabelError as error:
             raise RefusedError(400, str(error)) from error
         except QuotaError as error:
             raise RefusedError(507, str(error)) from error
         except OSError as error:
             raise RefusedError(507, f"cannot be written ({error.strerror})") from error
-        self.station.control.record(KEEP, label, "page")
+        self.station.control.record(KEEP, label, "page", zone.name)
         self.json({"file": str(path.relative_to(dataset.folder)), "frame": number}, 201)
 
-    def _wanted(self) -> tuple[str, int | None]:
-        """The label and the frame's number that the body names."""
+    def _wanted(self) -> tuple[str, int | None, View]:
+        """The label, the frame's number and the zone that the body names."""
         fields = _fields(self.request.body)
-        label, number = fields.get("label"), fields.get("frame")
+        label, number, zone = fields.get("label"), fields.get("frame"), fields.get("zone", "")
         is_number = isinstance(number, int) and not isinstance(number, bool)
         if not isinstance(label, str) or not label.strip() or not (is_number or number is None):
             raise RefusedError(400, 'the body must be {"label": "...", "frame": NUMBER}')
-        return label, number
+        return label, number, self.view_of(str(zone))

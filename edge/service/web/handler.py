@@ -12,7 +12,7 @@ from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler
 
 from edge.errors import EdgeError, one_line
-from edge.service.web.station import Station
+from edge.service.web.station import Station, View
 
 HEADERS = {
     "Server": "edge-watch",
@@ -56,6 +56,19 @@ class Handler(RequestHandler):
         """Handle HEAD as GET, without the body (RFC 9110, 9.3.2)."""
         if "get" in cls.__dict__ and "head" not in cls.__dict__:
             cls.head = cls.get
+
+    @property
+    def view(self) -> View:
+        """The zone that the query names, or else the first. Raises: RefusedError."""
+        name = self.get_query_argument("zone", "")
+        return self.view_of(name)
+
+    def view_of(self, name: str) -> View:
+        """A zone by its name; "" is the first one. Raises: RefusedError."""
+        views = self.station.views
+        if name and name not in views:
+            raise RefusedError(404, f"no such zone; there are {', '.join(filter(None, views))}")
+        return views[name] if name else self.station.first
 
     def frame_number(self, name: str) -> int | None:
         """A frame's number in the query; None where there is none. Raises: RefusedError."""

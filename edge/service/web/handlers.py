@@ -59,7 +59,7 @@ class Latest(Handler):
 
     def get(self) -> None:
         """Send it."""
-        self.json(self.station.latest())
+        self.json(self.station.latest(self.view))
 
 
 class History(Handler):
@@ -67,7 +67,7 @@ class History(Handler):
 
     def get(self) -> None:
         """Send those after frame `since`."""
-        points = self.station.memory.points(self.frame_number("since") or 0)
+        points = self.view.memory.points(self.frame_number("since") or 0)
         self.json({"schema": PAGE_SCHEMA, "points": [point.as_dict() for point in points]})
 
 
@@ -76,7 +76,7 @@ class Events(Handler):
 
     def get(self) -> None:
         """Send them, the newest first."""
-        self.json({"schema": PAGE_SCHEMA, "events": self.station.events()})
+        self.json({"schema": PAGE_SCHEMA, "events": self.view.events()})
 
 
 class Thumbnail(Handler):
@@ -84,7 +84,7 @@ class Thumbnail(Handler):
 
     def get(self, number: str) -> None:
         """Send it."""
-        self.picture(self.station.pictures.thumbnail(int(number)))
+        self.picture(self.view.pictures.thumbnail(int(number)))
 
 
 class Next(Handler):
@@ -92,7 +92,8 @@ class Next(Handler):
 
     async def get(self) -> None:
         """Send it as soon as there is a frame other than `after`; 204 if none comes."""
-        stream, after = self.station.stream, self.frame_number("after") or 0
+        view, after = self.view, self.frame_number("after") or 0
+        stream = view.stream
         stream.polls(self.stream)
         try:
             shown = await asyncio.wait_for(stream.after(after), LOOK_S)
@@ -101,8 +102,7 @@ class Next(Handler):
             return
         if shown.sighting is None:
             raise RefusedError(404, "that frame is gone; request the next")
-        model = self.station.models.model
-        or_gone(lambda: self.station.pictures.keep_input(shown, model))
+        or_gone(lambda: view.pictures.keep_input(shown, view.zone.input))
         self.json(shown.sighting.as_dict())
 
 
@@ -111,7 +111,7 @@ class Newest(Handler):
 
     def get(self) -> None:
         """Send it, and its number in a header."""
-        number, pictures = self.frame_number("frame"), self.station.pictures
+        number, pictures = self.frame_number("frame"), self.view.pictures
         shown = or_gone(pictures.newest) if number is None else pictures.shown(number)
         if shown:
             self.set_header("X-Frame", str(shown.number))
@@ -123,8 +123,8 @@ class Seen(Handler):
 
     def get(self, kind: str) -> None:
         """Send it: png has each pixel, jpg a tenth of the bytes."""
-        station, number = self.station, self.frame_number("frame")
-        pixels = or_gone(lambda: station.pictures.seen_by(station.models.model, number))
+        view, number = self.view, self.frame_number("frame")
+        pixels = or_gone(lambda: view.pictures.seen_by(view.zone.input, number))
         encode = encode_png if kind == "png" else encode_jpeg
         content = None if pixels is None else encode(pixels)
         self.picture(content, "image/png" if kind == "png" else "image/jpeg")
@@ -151,7 +151,7 @@ class Live(Handler):
         self.set_header("X-Accel-Buffering", "no")
         _keep_few_bytes(self.stream.socket)
         self.write(f"--{BOUNDARY}\r\n")
-        stream, number = self.station.stream, 0
+        stream, number = self.view.stream, 0
         with stream.looking():
             while not self.has_left:
                 try:

@@ -19,7 +19,7 @@ import numpy as np
 from edge.classifier.classify import Category
 from edge.names import SCORE_DIGITS
 from edge.service.sighting import Sighting
-from edge.service.steady import Change
+from edge.service.zones.steady import Change
 
 HISTORY_S = 600.0
 POINT_S = 0.5  # between two points of the history

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -22,12 +22,13 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from edge.board import Throttling
 from edge.classifier.classify import UNKNOWN
-from edge.service.health import Vitals
+from edge.service.health import Vital, Vitals
 from edge.service.sighting import Sighting
-from edge.service.zone import ZoneState
+from edge.service.zones.state import ZoneState
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Seconds: from a small model on a workstation to a large one on a Pi Zero.
@@ -42,20 +43,55 @@ OTHERS = "(others)"
 class Metrics(Collector):
     """Counts in the service's loop, in a microsecond; the rest is read on request."""
 
-    def __init__(self, vitals: Callable[[], Vitals]) -> None:
-        """Args: what reads the health of the service."""
+    def __init__(self, vitals: Vital, zones: Sequence[str] = ("",)) -> None:
+        """Args: what reads the health of the service; the names of its zones."""
         self._vitals = vitals
-        self._results: Counter[str] = Counter()
-        self._events: Counter[str] = Counter()
-        self._invoke, self._whole = _Times(INVOKE), _Times(END_TO_END)
-        self._dropped = 0
-        self._captured_ns: int | None = None  # the newest frame's, by time.monotonic_ns()
+        self._zones = {zone: _Counts() for zone in zones}
+        self._dropped, self._number = 0, 0  # frames; a frame's are counted once for all zones
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
     def __call__(self, sighting: Sighting) -> None:
         """Count a `Sighting`; a late one counts for its state change only."""
+        self._zones[sighting.zone].add(sighting)
+        if sighting.frame is not None and sighting.number != self._number:
+            self._number = sighting.number
+            self._dropped += sighting.dropped
+
+    def text(self) -> bytes:
+        """All of it now, in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each that the machine has: what zones have, a sample for each of them."""
+        merged: dict[str, Metric] = {}
+        vitals = [self._vitals(zone) for zone in self._zones]
+        for zone, counts in zip(vitals, self._zones.values(), strict=True):
+            for family in counts.families(zone):
+                if zone.name:
+                    family.samples = [_of_zone(sample, zone.name) for sample in family.samples]
+                known = merged.setdefault(family.name, family)
+                if known is not family:
+                    known.samples += family.samples
+        yield from merged.values()
+        yield _counter("frames_dropped", "Frames that the source let go.", self._dropped)
+        yield from _service(vitals[0])
+        yield from _board(vitals[0])
+        yield from _sinks(vitals[0])
+
+
+class _Counts:
+    """What is counted of one zone."""
+
+    def __init__(self) -> None:
+        self._results: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._invoke, self._whole = _Times(INVOKE), _Times(END_TO_END)
+        self._captured_ns: int | None = None  # the newest frame's, by time.monotonic_ns()
+
+    def add(self, sighting: Sighting) -> None:
+        """Count a `Sighting`."""
         if sighting.change:
             _count(self._events, sighting.change.after)
         if sighting.frame is None:
@@ -63,20 +99,13 @@ class Metrics(Collector):
         _count(self._results, sighting.result.label)
         self._invoke.add(sighting.result.invoke_ms / 1000)
         self._whole.add(sighting.age_ms / 1000)
-        self._dropped += sighting.dropped
         self._captured_ns = sighting.frame.captured_ns
 
-    def text(self) -> bytes:
-        """All of it now, in Prometheus's text format."""
-        return generate_latest(self._registry)
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield each that the machine has."""
-        vitals = self._vitals()
-        results, events = self._results, self._events
-        yield _labelled("results", "Frames by their label.", results, vitals.labels)
+    def families(self, vitals: Vitals) -> Iterator[Metric]:
+        """Yield them, without the zone's name."""
+        yield _labelled("results", "Frames by their label.", self._results, vitals.labels)
         meaning = "Changes of the steady state, by what it became."
-        yield _labelled("events", meaning, events, vitals.labels)
+        yield _labelled("events", meaning, self._events, vitals.labels)
         yield self._invoke.family("invoke_seconds", "Time of the model's invoke.")
         yield self._whole.family("end_to_end_seconds", "Age of a frame at its result.")
         is_live = float(vitals.zone.state is ZoneState.LIVE)
@@ -84,11 +113,20 @@ class Metrics(Collector):
         if self._captured_ns is not None:
             age_s = (time.monotonic_ns() - self._captured_ns) / 1e9
             yield _gauge("frame_age_seconds", "Age of the newest classified frame.", age_s)
-        yield _counter("frames_dropped", "Frames that the source let go.", self._dropped)
-        yield _zone(vitals)
-        yield from _service(vitals)
-        yield from _board(vitals)
-        yield from _sinks(vitals)
+        yield _state(vitals)
+        yield _gauge("frames_per_second", "Classified frames, of late.", vitals.fps)
+        refused = float(bool(vitals.trouble))
+        yield _gauge("model_refused", "Whether a new model was rejected.", refused)
+        yield InfoMetricFamily(
+            "edge_classify_model",
+            "The model in use; version is of its file's sha256 the beginning.",
+            {"name": _plain(vitals.model), "version": vitals.version, "runtime": vitals.runtime},
+        )
+
+
+def _of_zone(sample: Sample, zone: str) -> Sample:
+    """Prometheus takes a series without a zone for the unnamed one."""
+    return sample._replace(labels={"zone": zone, **sample.labels})
 
 
 class _Times:
@@ -130,8 +168,8 @@ def _labelled(
     return family
 
 
-def _zone(vitals: Vitals) -> GaugeMetricFamily:
-    """The zone's state. Prometheus takes a series without a zone for the unnamed one."""
+def _state(vitals: Vitals) -> GaugeMetricFamily:
+    """The zone's state."""
     text = "Whether the zone is in this state."
     family = GaugeMetricFamily("edge_classify_zone_state", text, labels=("state",))
     for state in ZoneState:
@@ -141,18 +179,11 @@ def _zone(vitals: Vitals) -> GaugeMetricFamily:
 
 def _service(vitals: Vitals) -> Iterator[Metric]:
     yield _gauge("up_seconds", "Since the service began.", vitals.up_s)
-    yield _gauge("frames_per_second", "Classified frames, of late.", vitals.fps)
-    waiting, refused = float(bool(vitals.waiting) and not vitals.idle), float(bool(vitals.trouble))
+    waiting = float(bool(vitals.waiting) and not vitals.idle)
     yield _gauge("source_waiting", "Whether the source gives no frame.", waiting)
-    yield _gauge("model_refused", "Whether a new model was rejected.", refused)
     text = "Images that could not be read."
     yield _counter("unreadable_pictures", text, vitals.unreadable)
     yield _counter("camera_reopened", "Times the camera was opened again.", vitals.reopened)
-    yield InfoMetricFamily(
-        "edge_classify_model",
-        "The model in use; version is of its file's sha256 the beginning.",
-        {"name": _plain(vitals.model), "version": vitals.version, "runtime": vitals.runtime},
-    )
 
 
 def _board(vitals: Vitals) -> Iterator[Metric]:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from edge.classifier.model import Model
 from edge.errors import EdgeError
-from edge.image.preprocess import Pixels, encode_jpeg, read_image, resize, seen
+from edge.image.preprocess import InputSpec, Pixels, encode_jpeg, read_image, resize, seen
 from edge.service.sighting import Sighting
 
 AT_LEAST = (480, 640)  # a photo of a folder is decoded at the smallest scale that covers this
@@ -82,11 +81,11 @@ class Pictures:
         """A frame that was shown; None where that is too long ago."""
         return self._shown.get(number)
 
-    def seen_by(self, model: Model, number: int | None = None) -> Pixels | None:
+    def seen_by(self, input: InputSpec, number: int | None = None) -> Pixels | None:
         """What the model sees of a frame, (height, width, 3) uint8; None where it is gone.
 
         Args:
-            model: whose input size and framing count.
+            input: of the model, with the zone's framing.
             number: of a frame whose input was kept; None: the newest frame.
 
         Raises: EdgeError where its image cannot be read any more.
@@ -97,15 +96,15 @@ class Pictures:
         sighting = self._newest()
         if sighting is None or sighting.frame is None:
             return None
-        return seen(sighting.frame.picture, model.input)
+        return seen(sighting.frame.picture, input)
 
-    def keep_input(self, shown: Shown, model: Model) -> None:
+    def keep_input(self, shown: Shown, input: InputSpec) -> None:
         """Keep the model input of a frame: on a slow line it is requested seconds later.
 
         Raises: EdgeError where its image cannot be read any more.
         """
         if shown.input is None and shown.sighting and shown.sighting.frame:
-            pixels = seen(shown.sighting.frame.picture, model.input)
+            pixels = seen(shown.sighting.frame.picture, input)
             self._shown[shown.number] = replace(shown, input=pixels)
 
     def keep_thumbnail(self, sighting: Sighting) -> None:

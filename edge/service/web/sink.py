@@ -39,7 +39,8 @@ class Web(Sink):
             self._start()
         self._station(sighting)
         if self._server and sighting.change and sighting.frame:
-            self._server.call(self._station.pictures.keep_thumbnail, sighting)
+            pictures = self._station.views[sighting.zone].pictures
+            self._server.call(pictures.keep_thumbnail, sighting)
 
     def close(self) -> None:
         """End the server."""

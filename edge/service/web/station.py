@@ -6,7 +6,7 @@ import base64
 import contextlib
 import hmac
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,18 +14,55 @@ from typing import Any
 from edge import __version__
 from edge.board import Throttling
 from edge.names import PAGE_SCHEMA
-from edge.service.health import Vitals
-from edge.service.models import ModelStore
+from edge.service.control import Control
+from edge.service.health import Vital, Vitals
 from edge.service.sighting import Sighting
 from edge.service.sinks.dataset import Dataset
 from edge.service.sinks.history.reader import Reader
-from edge.service.watch import Rules
 from edge.service.web.memory import Memory
 from edge.service.web.metrics import Metrics
 from edge.service.web.pictures import LISTED_THUMBNAILS, Pictures
 from edge.service.web.settings import WebSettings
 from edge.service.web.stream import Stream
-from edge.service.zone import ZoneState, fresh_s
+from edge.service.zones.state import ZoneState, fresh_s
+from edge.service.zones.zone import Zone
+
+
+class View:
+    """One zone, as it is seen over HTTP."""
+
+    def __init__(self, zone: Zone, vitals: Vital, fps: float) -> None:
+        """Args: the zone; what reads its health; maximum encoded frames per second."""
+        self.zone, self._vitals = zone, vitals
+        self.memory = Memory()
+        self.pictures = Pictures(lambda: self.memory.newest, fps)
+        self.stream = Stream(self.pictures, fps)
+
+    @property
+    def vitals(self) -> Vitals:
+        """The health, as far as this zone depends on it."""
+        return self._vitals(self.zone.name)
+
+    def summary(self) -> dict[str, Any]:
+        """What the page shows of each zone at once."""
+        vitals = self.vitals
+        return {
+            "name": self.zone.name,
+            "state": vitals.zone.state,
+            "reason": vitals.zone.reason,
+            "label": self.zone.state,
+            "roi": vitals.roi,
+        }
+
+    def events(self) -> list[dict[str, Any]]:
+        """The last changes, the newest first, with where their images are."""
+        told, name = [], self.zone.name
+        query = name and f"?zone={name}"
+        for index, event in enumerate(self.memory.events()):
+            has = index < LISTED_THUMBNAILS and self.pictures.thumbnail(event.number) is not None
+            image = f"events/{event.number}.jpg{query}" if has else None
+            told.append(event.as_dict() | {"image": image})
+        return told
 
 
 class Station:
@@ -34,9 +71,9 @@ class Station:
     def __init__(
         self,
         settings: WebSettings,
-        vitals: Callable[[], Vitals],
-        models: ModelStore,
-        rules: Rules,
+        vitals: Vital,
+        zones: Sequence[Zone],
+        control: Control,
         dataset: Dataset,
         history: Reader | None = None,
     ) -> None:
@@ -45,16 +82,15 @@ class Station:
         Args:
             settings: the configuration's.
             vitals: reads the health of the service.
-            models: the model in use.
-            rules: with its threshold, and what commands change.
+            zones: with their models.
+            control: what commands change.
             dataset: of the frames that are kept as a label.
             history: reads it; None while it is off.
         """
-        self.vitals, self.models, self.control = vitals, models, rules.control
-        self.memory = Memory()
-        self.metrics = Metrics(vitals)
-        self.pictures = Pictures(lambda: self.memory.newest, settings.stream_fps)
-        self.stream = Stream(self.pictures, settings.stream_fps)
+        self.control = control
+        self.views = {zone.name: View(zone, vitals, settings.stream_fps) for zone in zones}
+        self.first = self.views[zones[0].name]
+        self.metrics = Metrics(vitals, list(self.views))
         self.dataset, self.history = dataset, history
         self.device = socket.gethostname()
         self.hosts = {
@@ -63,13 +99,12 @@ class Station:
             settings.address[0].lower(),
             *(name.lower() for name in settings.hosts),
         }
-        self._rules = rules
         self._token = settings.token().encode()
         self._view_token = settings.view_token().encode()
 
     def __call__(self, sighting: Sighting) -> None:
         """Take a `Sighting`, in the service's loop."""
-        self.memory(sighting)
+        self.views[sighting.zone].memory(sighting)
         self.metrics(sighting)
 
     @property
@@ -102,42 +137,36 @@ class Station:
         return host in self.hosts or host.startswith(f"{self.device.lower()}.")
 
     def fault(self) -> str:
-        """Why the zone is lost, in one line; "" where it is not."""
-        vitals = self.vitals()
-        if vitals.zone.is_available:
-            return ""
-        waiting = f": {vitals.waiting}" if vitals.waiting else ""
-        return f"no result for {vitals.silent_s:.0f} s{waiting}"
+        """Why a zone is lost, in one line; "" where none is."""
+        for name, view in self.views.items():
+            vitals = view.vitals
+            if not vitals.zone.is_available:
+                waiting = f": {vitals.waiting}" if vitals.waiting else ""
+                return f"{name and f'{name}: '}no result for {vitals.silent_s:.0f} s{waiting}"
+        return ""
 
-    def latest(self) -> dict[str, Any]:
-        """All that there is to know now."""
-        vitals, newest = self.vitals(), self.memory.newest
+    def latest(self, view: View) -> dict[str, Any]:
+        """All that there is to know now of a zone."""
+        vitals, newest = view.vitals, view.memory.newest
         return {
             "schema": PAGE_SCHEMA,
             "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "device": self.device,
             "edge_classify": __version__,
-            "zone": {"name": "", "state": vitals.zone.state, "reason": vitals.zone.reason},
+            "zone": view.summary(),
+            "zones": [each.summary() for each in self.views.values()],
             "fresh": vitals.zone.state is ZoneState.LIVE,
             "fresh_within_s": round(fresh_s(vitals.fps), 1),
             "result": newest.as_dict() if newest else None,
             "paused": self.control.paused,
-            "threshold": self._rules.threshold_of(self.models.model),
-            "latency_ms": self.memory.latencies(),
+            "threshold": vitals.threshold,
+            "latency_ms": view.memory.latencies(),
             "health": _health(vitals),
-            "dropped": self.memory.dropped,
+            "dropped": view.memory.dropped,
             "controls": self.has_controls,
             "history": self.history is not None,
-            "viewers": self.stream.viewers,
+            "viewers": sum(each.stream.viewers for each in self.views.values()),
         }
-
-    def events(self) -> list[dict[str, Any]]:
-        """The last changes, the newest first, with where their images are."""
-        told = []
-        for index, event in enumerate(self.memory.events()):
-            has = index < LISTED_THUMBNAILS and self.pictures.thumbnail(event.number) is not None
-            told.append(event.as_dict() | {"image": f"events/{event.number}.jpg" if has else None})
-        return told
 
 
 def _health(vitals: Vitals) -> dict[str, Any]:

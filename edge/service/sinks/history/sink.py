@@ -25,7 +25,7 @@ class History(Sink):
         self,
         store: Store,
         report: Callable[[str], None],
-        image_of: Callable[[int], str] = lambda number: "",
+        image_of: Callable[[Sighting], str] = lambda sighting: "",
         *,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -51,7 +51,7 @@ class History(Sink):
 
     def __call__(self, sighting: Sighting) -> None:
         """Take a `Sighting`, in microseconds."""
-        image = self._image_of(sighting.number) if sighting.change else ""
+        image = self._image_of(sighting) if sighting.change else ""
         with self._lock:
             before_s = self._batch.due_s
             self._batch.add(sighting, self._wall(), self._monotonic(), image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +33,44 @@ class ZoneStatus:
     def is_available(self) -> bool:
         """Whether its label can be relied on."""
         return self.state is not ZoneState.LOST
+
+
+class Freshness:
+    """How old a zone's newest result is, and how often there is one."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Args: the time to go by."""
+        self._monotonic = monotonic
+        self._started_s = monotonic()
+        self._result_s: float | None = None  # the newest result
+        self._interval_s = 0.0  # between two results, smoothed
+
+    def note(self) -> None:
+        """Note a result."""
+        now = self._monotonic()
+        if self._result_s is not None:
+            interval_s = max(now - self._result_s, 1e-6)
+            self._interval_s += (interval_s - self._interval_s) * (0.1 if self._interval_s else 1)
+        self._result_s = now
+
+    def start_over(self) -> None:
+        """Count silence from here on: while it rests, no result is expected."""
+        self._started_s, self._result_s, self._interval_s = self._monotonic(), None, 0.0
+
+    @property
+    def fps(self) -> float:
+        """Results a second, of late; 0 before the second one."""
+        return 1 / self._interval_s if self._interval_s else 0.0
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the newest result, or since the start while there was none."""
+        return self._monotonic() - (self._started_s if self._result_s is None else self._result_s)
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there was a result in this run."""
+        return self._result_s is not None
 
 
 def fresh_s(fps: float) -> float:

@@ -1,0 +1,204 @@
+"""Zones: each classifies its part of a frame by its model, and owns its state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edge import board
+from edge.classifier.classify import Choice, Result, classify
+from edge.classifier.model import Model
+from edge.errors import ImageError
+from edge.image.preprocess import InputSpec, Picture, Size, read_image
+from edge.service.control import Control
+from edge.service.models import ModelStore
+from edge.service.sighting import Sighting
+from edge.service.zones.settings import ZoneSettings
+from edge.service.zones.state import Freshness
+from edge.service.zones.steady import Steady, SteadySettings
+from edge.sources.frame import Frame
+
+TOP_K = 5  # categories in a record
+EARLY = 0.1  # of its interval, by which a frame may come before a zone is due
+
+
+class Zone:
+    """A part of the camera's view; one without a name is all of it.
+
+    Attributes: `name`; `settings`; `models`, which several zones may share; `freshness`; `state`
+    and `score`, the steady ones.
+    """
+
+    def __init__(
+        self,
+        settings: ZoneSettings,
+        models: ModelStore,
+        control: Control | None = None,
+        *,
+        steady: SteadySettings | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin as "unknown".
+
+        Args:
+            settings: the table.
+            models: the model, and what looks after it.
+            control: a threshold by a command comes first; None: there are none.
+            steady: how steady its state is; None: as the defaults are.
+            monotonic: the time to go by.
+        """
+        self.name, self.settings, self.models = settings.name, settings, models
+        self.freshness = Freshness(monotonic)
+        self._control = control or Control()
+        self._asked: float | None = None  # the command's threshold that the state goes by
+        self._due_s = -1e9
+        self._take(models.model)
+        self._steady = Steady(self._labels, steady or SteadySettings(), self.threshold)
+
+    @property
+    def threshold(self) -> float:
+        """The confidence threshold that holds now."""
+        for threshold in (self._control.thresholds.get(self.name), self.settings.threshold):
+            if threshold is not None:
+                return threshold
+        return float(self.models.model.metadata.edge.get("threshold") or 0.0)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that it may have."""
+        return self.settings.labels or self._labels
+
+    @property
+    def state(self) -> str:
+        """The steady state: a label, or "unknown"."""
+        return self._steady.state
+
+    @property
+    def score(self) -> float:
+        """The smoothed score of the state, or of the best label where that is unknown."""
+        return self._steady.score
+
+    def is_due(self, frame: Frame) -> bool:
+        """Whether it is to classify this frame, by its own rate; once for each frame."""
+        if not self.settings.fps:
+            return True
+        now_s, period_s = frame.captured_ns / 1e9, 1 / self.settings.fps
+        if now_s < self._due_s - EARLY * period_s:
+            return False
+        # From the last due time, not from now: else each would be late by a little more.
+        self._due_s = (self._due_s if now_s < self._due_s + period_s else now_s) + period_s
+        return True
+
+    def see(
+        self, frame: Frame, picture: Picture, number: int, asked: Callable[[], bool]
+    ) -> Sighting:
+        """Classify its part of a frame. Raises: ImageError.
+
+        Args:
+            frame: as it is shown.
+            picture: what the model sees of it, before its region is cut out.
+            number: of the frame.
+            asked: whether the frame's image was requested.
+        """
+        model, threshold = self.models.model, self.threshold
+        seen = replace(frame, picture=picture)
+        result = classify(model, seen, top_k=TOP_K, threshold=threshold, input=self.input)
+        return self._sighting(number, frame, self._chosen(result, threshold), wanted=asked())
+
+    def forget(self, *, rests: bool) -> None:
+        """Let go of the scores before a gap; silence counts anew after a rest."""
+        self._steady.forget()
+        if rests:
+            self.freshness.start_over()
+
+    def follow(self) -> None:
+        """Take a turn between frames: the state goes on by another model or threshold."""
+        self.models.poll()
+        asked = self._control.thresholds.get(self.name)
+        if self._model is not self.models.model or self._asked != asked:
+            self._take(self.models.model)
+            self._asked = asked
+            self._steady.follow(self._labels, self.threshold, asked)
+
+    def _take(self, model: Model) -> None:
+        self._model, self._labels, box = model, model.labels, self.settings.box
+        framing = model.input.framing
+        self.input: InputSpec = model.input
+        if box:
+            self.input = replace(model.input, framing=replace(framing, roi=box))
+        chosen = np.isin(self._labels, self.settings.labels)
+        self._choice = Choice(self._labels, chosen) if self.settings.labels else None
+
+    def _chosen(self, result: Result, threshold: float) -> Result:
+        return self._choice.of(result, TOP_K, threshold) if self._choice else result
+
+    def _sighting(self, number: int, frame: Frame, result: Result, *, wanted: bool) -> Sighting:
+        scores = self._choice.scores(result.scores) if self._choice else result.scores
+        change = self._steady.update(scores, frame.captured_ns / 1e9)
+        self.freshness.note()
+        return Sighting(
+            number=number,
+            frame=frame,
+            result=result,
+            state=self.state,
+            state_score=self.score,
+            change=change,
+            age_ms=(time.monotonic_ns() - frame.captured_ns) / 1e6,
+            dropped=frame.dropped,
+            wanted=wanted,
+            clock_is_set=board.clock_is_set(),
+            zone=self.name,
+        )
+
+
+def look(
+    zones: Sequence[Zone],
+    frame: Frame,
+    number: int,
+    unreadable: Callable[[str, str], None],
+    *,
+    asked: Callable[[], bool] = bool,
+    every: bool = False,
+) -> Iterator[Sighting]:
+    """Classify a frame, zone by zone; each `Sighting` is there before the next zone's turn.
+
+    Args:
+        zones: all of them, in their order.
+        frame: captured once for all.
+        number: of the frame.
+        unreadable: takes the source and a line where the frame cannot be classified.
+        asked: whether the frame's image was requested; once for each request.
+        every: whether those are classified too that are not due.
+    """
+    due = [zone for zone in zones if zone.is_due(frame) or every]
+    shown = replace(frame, unmasked=None) if frame.unmasked is not None else frame
+    picture = frame.picture if frame.unmasked is None else frame.unmasked
+    try:
+        picture = _decoded(picture, due) if len(due) > 1 else picture
+    except ImageError as error:
+        unreadable(frame.source, str(error))
+        return
+    for zone in due:
+        try:
+            sighting = zone.see(shown, picture, number, asked)
+        except ImageError as error:
+            unreadable(frame.source, str(error))
+        else:
+            yield sighting
+
+
+def _decoded(picture: Picture, zones: Sequence[Zone]) -> Picture:
+    """Decode an image once for several zones, at the smallest scale that suffices for each."""
+    if isinstance(picture, np.ndarray):
+        return picture
+    sizes = [_whole(zone.input) for zone in zones]
+    return read_image(picture, (max(h for h, _ in sizes), max(w for _, w in sizes)))
+
+
+def _whole(input: InputSpec) -> Size:
+    """The size of a frame whose region covers the model's input."""
+    _, _, width, height = input.framing.roi or (0.0, 0.0, 1.0, 1.0)
+    return round(input.size[0] / height), round(input.size[1] / width)
