@@ -85,6 +85,16 @@ def test_an_archive_for_each_class_as_teachable_machine_saves_them(
     assert not list(tmp_path.glob("cache/.*"))
 
 
+def test_an_archive_that_is_all_of_a_folder_is_read(tmp_path: Path) -> None:
+    inner = archive(tmp_path / "cat-samples.zip", "0.jpg", "1.jpg").read_bytes()
+    (tmp_path / "downloads").mkdir()
+    with zipfile.ZipFile(tmp_path / "downloads" / "all.zip", "w") as file:
+        for name in ("cat", "dog"):
+            file.writestr(f"{name}-samples.zip", inner)
+    folder = unpacked(tmp_path / "downloads", tmp_path / "cache")
+    assert [file.label for file in walk_photos(folder).files] == ["cat"] * 2 + ["dog"] * 2
+
+
 def test_a_damaged_archive_among_others_is_one_line(tmp_path: Path) -> None:
     archive(tmp_path / "a.zip", "0.jpg", content=b"x" * 1000 + PNG)
     content = bytearray(archive(tmp_path / "b.zip", "0.jpg", content=b"x" * 1000).read_bytes())

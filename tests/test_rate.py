@@ -5,8 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, run
@@ -55,6 +60,24 @@ def test_models_take_turns_and_a_line_of_each_is_printed() -> None:
     assert "in time" in head and "throttling" in head
     assert MODEL.name in first and OTHER.name[:24] in second
     assert len(judgements) == 2 and all("5 fps" in line for line in judgements)
+
+
+def test_a_lost_terminal_costs_no_line_that_was_measured() -> None:
+    options = [MODEL, OTHER, "--rate", "5", "--soak", "2", "--warmup-runs", "1", "--format", "csv"]
+    command = [sys.executable, "-m", "edge", "benchmark", *map(str, options)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
+        head, first = process.stdout.readline(), process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(signal.SIGHUP)  # while the second model runs
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGHUP
+    assert head.startswith("at_s,model,") and MODEL.name in first
+    assert (rest, "Traceback" in errors) == ("", False)
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < until, "a worker outlived it"
+        time.sleep(0.1)
 
 
 def test_a_folder_is_a_source_and_csv_and_json_have_the_same_columns(

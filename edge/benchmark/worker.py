@@ -167,7 +167,8 @@ class Worker:
                 raise ModelError(path, f"does not respond within {ANSWER_S:g} s", REMEDY)
             failed, answer = self._link.recv()
         except (EOFError, OSError) as error:
-            raise ModelError(path, f"crashes {self._name()} ({self._end()})", REMEDY) from error
+            end, remedy = self._end()
+            raise ModelError(path, f"crashes {self._name()} ({end})", remedy) from error
         if failed:
             kind, *words = answer
             raise kind(*words)
@@ -185,16 +186,18 @@ class Worker:
     def _name(self) -> str:
         return f"the runtime {self.combination.runtime}"
 
-    def _end(self) -> str:
+    def _end(self) -> tuple[str, str]:
+        """How the process ended, and what to do about it."""
         status = self._process.wait()
         if status >= 0:
-            return f"status {status}"
+            return f"status {status}", REMEDY
         name, kills = signal.Signals(-status).name, board.out_of_memory_kills()
         if name != "SIGKILL" or kills == self._kills:
-            return name
-        limit = board.memory_limit()
-        of = f"the memory limit of {limit / 1e6:.0f} MB" if limit else "a lack of memory"
-        return f"{name} by {of}"
+            return name, REMEDY
+        if limit := board.memory_limit():
+            end = f"{name} by the memory limit of {limit / 1e6:.0f} MB"
+            return end, "raise the limit, or use a smaller model"
+        return f"{name} by a lack of memory", "stop other programs, or use a smaller model"
 
     def _send(self, message: object) -> None:
         with contextlib.suppress(

@@ -30,14 +30,18 @@ def unpacked(path: Path, into: Path | None = None) -> Path:
     """Return the folder of photos: the path itself, or what zip archives hold.
 
     Args:
-        path: a folder, or a zip archive. Where there are only archives in it, as Teachable Machine
-            saves one for each class, each becomes a folder of its name.
+        path: a folder, or a zip archive, also one that is all that a folder holds. Where there are
+            only archives in it, as Teachable Machine saves one for each class, each becomes a
+            folder of its name.
         into: a folder that keeps what is unpacked, for the next time; None: a temporary one, which
             goes as the process ends.
 
     Raises: DatasetError for an archive that is damaged, encrypted, too large, or writes outside.
         OutputError on a full disk.
     """
+    alone = _archives_in(path)
+    if len(alone) == 1:
+        (path,) = alone
     folder = path
     if path.is_file() and zipfile.is_zipfile(path):
         into = into or _temporary()
