@@ -35,6 +35,7 @@ from edge.doctor.finding import (
     try_code,
     try_command,
 )
+from edge.errors import library_remedy
 from edge.names import RUNTIMES
 
 DOCTOR = ("-m", "edge", "doctor")
@@ -403,11 +404,11 @@ def test_the_end_of_a_long_error_counts_and_its_library_is_named() -> None:
     code = f"raise ImportError('Importing the numpy C-extensions failed. ' * 40 + {library!r})"
     reason = try_code(code, 60).reason
     assert reason.startswith("... ") and reason.endswith(library)
-    assert finding.library_remedy(reason) == "sudo apt install libatlas3-base"
-    assert "apt-file search libx.so.7" in finding.library_remedy(
+    assert library_remedy(reason) == "sudo apt install libatlas3-base"
+    assert "apt-file search libx.so.7" in library_remedy(
         "libx.so.7: cannot open shared object file"
     )
-    assert finding.library_remedy("No module named 'numpy'") == ""
+    assert library_remedy("No module named 'numpy'") == ""
 
 
 def test_a_virtual_environment_is_advised_before_apts_python(

@@ -91,6 +91,21 @@ def test_a_broken_runtime_gives_way_to_the_other(
     assert '"runtime": "tflite-runtime' in done.stdout
 
 
+def test_a_runtime_whose_library_is_missing_names_the_library_s_package(
+    model_path: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    folder = installation(tmp_path)
+    (folder / "ai_edge_litert").mkdir()
+    (folder / "ai_edge_litert" / "__init__.py").touch()
+    fault = "libatomic.so.1: cannot open shared object file: No such file or directory"
+    code = f"raise ImportError({fault!r})\n"
+    (folder / "ai_edge_litert" / "interpreter.py").write_text(code)
+    command = (CLASSIFY, "-m", model_path, "--runtime", "litert", photo_folder)
+    done = python(folder, *command)
+    assert done.returncode == 1
+    assert f"does not import ({fault}); sudo apt install libatomic1" in done.stderr
+
+
 def test_an_unknown_runtime_is_named() -> None:
     with pytest.raises(RuntimeMissingError, match="Received: torch"):
         open_interpreter(b"", "m.tflite", runtime="torch", num_threads=1, verbose=False)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from edge.cores import usable_cores
-from edge.errors import ModelError, RuntimeMissingError
+from edge.errors import ModelError, RuntimeMissingError, library_remedy
 from edge.image.tensor import TensorSpec
 from edge.names import PACKAGES, RUNTIMES
 
@@ -331,6 +331,8 @@ def _remedy(names: list[str], reason: str) -> str:
         return "use one runtime a process"
     if "GLIBC" in reason:
         return "upgrade the system: this runtime is built for a newer one"
+    if library := library_remedy(reason):
+        return library
     if sys.maxsize < 2**32 and sys.version_info >= (3, 12):
         return "install a 64-bit system: no runtime exists for this one"
     if "tflite" in names and importlib.util.find_spec("tflite_runtime"):

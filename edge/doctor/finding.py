@@ -6,7 +6,6 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -186,40 +185,6 @@ def pip(arguments: str) -> str:
 
 # What disturbs no package of apt.
 VENV = "install into a virtual environment: python3 -m venv --system-site-packages ~/edge-venv"
-
-
-# Debian's packages of the libraries that wheels and piwheels' builds need.
-LIBRARIES = {
-    "libf77blas.so.3": "libatlas3-base",
-    "libcblas.so.3": "libatlas3-base",
-    "libatlas.so.3": "libatlas3-base",
-    "libopenblas.so.0": "libopenblas0",
-    "libgfortran.so.5": "libgfortran5",
-    "libgomp.so.1": "libgomp1",
-    "libatomic.so.1": "libatomic1",
-    "libstdc++.so.6": "libstdc++6",
-    "libopenjp2.so.7": "libopenjp2-7",
-    "libtiff.so.6": "libtiff6",
-    "libjpeg.so.62": "libjpeg62-turbo",
-    "libwebp.so.7": "libwebp7",
-    "libwebpmux.so.3": "libwebpmux3",
-    "libwebpdemux.so.2": "libwebpdemux2",
-    "libxcb.so.1": "libxcb1",
-    "liblcms2.so.2": "liblcms2-2",
-    "libfreetype.so.6": "libfreetype6",
-    "libusb-1.0.so.0": "libusb-1.0-0",
-}
-
-
-def library_remedy(reason: str) -> str:
-    """Return the command that installs the library that an import misses; "" if none is named."""
-    missing = re.search(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object", reason)
-    if not missing:
-        return ""
-    name = missing[1]
-    if name in LIBRARIES:
-        return f"sudo apt install {LIBRARIES[name]}"
-    return f"sudo apt install apt-file && sudo apt-file update && apt-file search {name}"
 
 
 def pip_uninstall(package: str) -> str:

@@ -18,12 +18,12 @@ from edge.doctor.finding import (
     Finding,
     in_venv,
     is_apts_python,
-    library_remedy,
     pip,
     pip_uninstall,
     try_code,
     version_of,
 )
+from edge.errors import library_remedy
 from edge.names import PACKAGES, RUNTIMES
 
 IMPORT_TIMEOUT_S = 60.0  # a cold SD card is slow, and a busy Pi slower
