@@ -1,12 +1,16 @@
 """Validate a model in its own process: one that crashes its runtime must not crash the command.
 
 The process may take MOST_MEMORY_BYTES beyond what the runtime itself takes, and a few times the
-model's size: wrong offsets can allocate any amount.
+model's size: wrong offsets can allocate any amount. A second process ends it above that. A limit
+of the system (RLIMIT_AS) would change what is tried: XNNPACK rejects a model for which it gets too
+little memory, the model then works without XNNPACK, and takes gigabytes once there is no limit.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import pickle
 import signal
 import statistics
@@ -41,6 +45,7 @@ LONGEST_S = 0.3  # of them, in which a slow model has fewer
 TIMING_S = 5.0  # after which no more threads are added
 TIMEOUT_S = 60.0  # a model of hundreds of megabytes loads in less, from an SD card too
 MOST_MEMORY_BYTES = 1 << 30
+WATCH_S = 0.005  # in which a process takes some 10 MB more at most
 COPIES = 4  # of the weights: the file's content, and what a runtime packs anew
 REMEDY = "copy the file again, or use another runtime"
 
@@ -201,27 +206,45 @@ def main(how: str, path: str, runtime: str, num_threads: str, options: str) -> N
     given = pickle.loads(bytes.fromhex(options))  # ours, by the command line
     try:
         chosen_runtime(runtime)  # imports it: what that takes is not the model's
-        _limit_memory(Path(path))
+        _watch_memory(Path(path))
         tried = {"once": _invoked, "verify": _verified, "time": _timed}[how]
         said = asdict(tried(Path(path), runtime, int(num_threads) or None, given))
     except EdgeError as error:
         said = {"subject": error.subject, "fault": error.fault, "remedy": error.remedy}
     except MemoryError:
-        fault = f"needs more than {MOST_MEMORY_BYTES >> 20} MB of memory"
-        said = {"subject": path, "fault": fault, "remedy": REMEDY}
+        said = _too_large(path)
     print(json.dumps(said))
 
 
-def _limit_memory(path: Path) -> None:
-    """Bound this process's address space, if the system reports how much of it is in use."""
-    try:
-        import resource
+def _too_large(path: object) -> dict[str, str]:
+    fault = f"needs more than {MOST_MEMORY_BYTES >> 20} MB of memory"
+    return {"subject": str(path), "fault": fault, "remedy": REMEDY}
 
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + MOST_MEMORY_BYTES + COPIES * path.stat().st_size
-        resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
-    except (ImportError, OSError, ValueError):  # no Linux, no such file, or a tighter limit is set
+
+def _watch_memory(path: Path) -> None:
+    """Have a process end this one, and say why, once it takes too much memory; on Linux only."""
+    watched = os.getpid()
+    try:
+        most = _memory_bytes(watched) + MOST_MEMORY_BYTES + COPIES * path.stat().st_size
+    except OSError:  # no /proc, or no such file
         return
+    if os.fork():
+        return
+    with contextlib.suppress(OSError):  # the watched one has ended
+        while os.getppid() == watched:
+            if _memory_bytes(watched) > most:
+                os.kill(watched, signal.SIGSTOP)  # it says nothing any more
+                os.write(1, json.dumps(_too_large(path)).encode())
+                os.kill(watched, signal.SIGKILL)
+                break
+            time.sleep(WATCH_S)
+    os._exit(0)
+
+
+def _memory_bytes(process: int) -> int:
+    """How much memory a process takes. Raises: OSError."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _invoked(path: Path, runtime: str, num_threads: int | None, options: dict[str, Any]) -> Trial:
