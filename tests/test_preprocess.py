@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -747,6 +748,18 @@ def test_a_strided_frame_equals_its_copy() -> None:
     frame = scene(120, 160)[::-1, ::2, ::-1]
     expected = preprocess(np.ascontiguousarray(frame), UINT8)
     np.testing.assert_array_equal(preprocess(frame, UINT8), expected)
+
+
+def test_frames_of_several_threads_and_sizes_keep_their_own_pixels() -> None:
+    sizes = ((120, 160), (90, 100), (80, 120))
+    frames = [np.roll(scene(*size), 7 * step, axis=1) for size in sizes for step in range(4)]
+    expected = [
+        np.asarray(Image.fromarray(frame).reduce(2).resize((48, 36), 2)) for frame in frames
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda frame: resize(frame, (36, 48)), 20 * frames))
+    for pixels, same in zip(found, 20 * expected, strict=True):
+        np.testing.assert_array_equal(pixels, same)
 
 
 @pytest.mark.parametrize(

@@ -72,13 +72,13 @@ class InputSpec(TensorSpec):
     framing: Framing = WHOLE
     is_channels_first: bool = False
 
-    @property
+    @functools.cached_property
     def size(self) -> Size:
         """(height, width) of the image that the model sees."""
         first = 1 if len(self.shape) == 4 and not self.is_channels_first else len(self.shape) - 2
         return self.shape[first], self.shape[first + 1]
 
-    @property
+    @functools.cached_property
     def channels(self) -> int:
         """3 for RGB, 4 for RGBA, 1 for grey."""
         if len(self.shape) < 4:
@@ -103,6 +103,11 @@ class InputSpec(TensorSpec):
     def takes_pixels(self) -> bool:
         """Whether pixels go in unchanged, except for their dtype."""
         return bool(np.array_equal(self.pixel_table, np.arange(256)))
+
+    @functools.cached_property
+    def takes_rgb(self) -> bool:
+        """Whether (h, w, 3) RGB goes in unchanged, as most frames do."""
+        return self.takes_pixels and self.channels == 3 and not self.is_channels_first
 
     @functools.cached_property
     def takes_shifted_pixels(self) -> bool:
@@ -135,6 +140,9 @@ def fill(tensor: NDArray[Any], pixels: NDArray[np.uint8], input: InputSpec) -> N
 
     The fastest way there is.
     """
+    if input.takes_rgb:
+        tensor[...] = pixels
+        return
     if input.channels == 4:
         alpha = np.full((*pixels.shape[:2], 1), OPAQUE, np.uint8)
         pixels = np.concatenate([pixels, alpha], axis=2)

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from edge.errors import ImageError
-from edge.image.decode import Decoded, Encoded, Pixels, encode_jpeg, opened
+from edge.image.decode import Decoded, Encoded, Pixels, encode_jpeg, frame_image, opened
 from edge.image.framing import WHOLE, Box, Framing, Size, covering
 from edge.image.input_tensor import InputSpec, Normalization, fill
 
@@ -117,7 +117,7 @@ def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: in
         )
     if pixels.shape[:2] == size and framing.roi is None and not framing.rotate and channels == 3:
         return pixels
-    decoded = Decoded.all_of(Image.fromarray(pixels))
+    decoded = Decoded.all_of(frame_image(pixels))  # what is made of it is another image
     return np.asarray(_framed(decoded, size, framing, channels))
 
 
