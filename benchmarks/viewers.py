@@ -1,12 +1,12 @@
 """How far behind a viewer is on a line of 2 Mbit/s, directly and behind nginx.
 
 A service shows a new picture of 640 x 480 ten times a second; each is marked, so that it is known
-again. Four viewers, each in a network namespace of its own behind a line that the kernel limits
+again. Five viewers, each in a network namespace of its own behind a line that the kernel limits
 (tbf), look at the stream, and ask for one frame after the other as the page does; directly, and
-behind an nginx with the recipe of docs/live-page.md. Age: from when the service had the result
-until the viewer has the whole picture, over the last ten seconds.
+behind an nginx and a Caddy with the recipes of docs/live-page.md. Age: from when the service had
+the result until the viewer has the whole picture, over the last ten seconds.
 
-Needs root, iproute2, and nginx (Debian's nginx-light).
+Needs root, iproute2, nginx (Debian's nginx-light) and Caddy.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from edge.errors import EdgeError
 from edge.image.preprocess import encode_jpeg, read_image
 
 NAME = "viewers"
+CADDY = shutil.which("caddy")
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 SIZE, FPS = (480, 640), 10
 RATE, QUEUE = "2mbit", "300ms"  # of the line, and how long a packet waits for it
@@ -51,8 +52,15 @@ http {{
   uwsgi_temp_path t4; scgi_temp_path t5;
   server {{ listen {proxy};
     location / {{ proxy_pass http://127.0.0.1:{page}; proxy_set_header Host $host; }} }}
-  server {{ listen {small} sndbuf=16k;
-    location / {{ proxy_pass http://127.0.0.1:{page}; proxy_set_header Host $host; }} }}
+}}
+"""
+CADDYFILE = """
+{{
+ admin off
+ auto_https off
+}}
+http://:{caddy} {{
+ reverse_proxy 127.0.0.1:{page}
 }}
 """
 
@@ -79,7 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(seconds: int) -> int:
-    for tool, package in (("nginx", "nginx-light"), ("tc", "iproute2"), ("unshare", "util-linux")):
+    for tool, package in (
+        ("nginx", "nginx-light"),
+        ("caddy", "caddy"),
+        ("tc", "iproute2"),
+        ("unshare", "util-linux"),
+    ):
         if not shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
             raise ToolError(tool, "is not installed", f"apt-get install {package}")
     if os.geteuid() != 0:
@@ -97,14 +110,16 @@ def _measure(seconds: int) -> int:
 
 def _table(folder: Path, seconds: int) -> int:
     photos = _draw(folder)
-    page, proxy, small, worst = 8080, 8081, 8082, 0.0
-    (folder / "nginx.conf").write_text(NGINX_CONF.format(page=page, proxy=proxy, small=small))
+    page, proxy, caddy, worst = 8080, 8081, 8082, 0.0
+    (folder / "nginx.conf").write_text(NGINX_CONF.format(page=page, proxy=proxy))
+    (folder / "Caddyfile").write_text(CADDYFILE.format(page=page, caddy=caddy))
     model = models_folder() / "hotdog-scratch.tflite"
     words = [sys.executable, "-m", "edge", "watch", "--source", photos, "--repeat", "--every", "0"]
     words += ["--fps", FPS, "-m", model, "--web", f"0.0.0.0:{page}"]
     with ExitStack() as stack:
         stack.enter_context(_running(folder, words))
         stack.enter_context(_running(folder, [NGINX, "-p", folder, "-c", "nginx.conf"]))
+        stack.enter_context(_running(folder, [CADDY, "run"]))
         known = stack.enter_context(closing(Known(page)))
         lines = [_Line(stack, number) for number in range(5)]
         looks = [
@@ -116,7 +131,7 @@ def _table(folder: Path, seconds: int) -> int:
                 "behind nginx",
                 lines[3].look("frames", proxy, seconds),
             ),
-            ("the stream", "behind nginx, sndbuf=16k", lines[4].look("stream", small, seconds)),
+            ("the stream", "behind Caddy", lines[4].look("stream", caddy, seconds)),
         ]
         print("| viewer on 2 Mbit/s | | median age | longest | frames | wanted |")
         print("|---|---|---|---|---|---|")

@@ -90,6 +90,7 @@ EVERYTHING = Configuration(
         7,
         3.5,
         2.5,
+        8000.0,
     ),
     mqtt=MqttSettings(
         "mqtts://a@b/c",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from brokers import required
-from live import scenes, watching
+from brokers import free_port, required
+from live import HOTDOG, scenes, until, watching
 from prometheus_client.parser import text_string_to_metric_families
 from sightings import sighting
 
@@ -128,6 +131,46 @@ def test_any_label_is_told_as_it_is(label: str) -> None:
     families = text_string_to_metric_families(metrics.text().decode())
     results = next(family for family in families if family.name == "edge_classify_results")
     assert {s.labels["label"]: s.value for s in results.samples} == {label: 1, "unknown": 0}
+
+
+@pytest.mark.skipif(
+    not (shutil.which("prometheus") and os.geteuid() == 0 and shutil.which("unshare")),
+    reason="no prometheus, or not root: a name of its own needs a mount namespace",
+)
+def test_a_real_prometheus_scrapes_by_a_dns_name(tmp_path: Path) -> None:
+    name, own = "cam.example.org", free_port()
+    with watching(tmp_path, HOTDOG, "--fps", 10, "--web-hosts", name) as service:
+        jobs = [
+            {"job_name": job, "static_configs": [{"targets": [f"{host}:{service.port}"]}]}
+            for job, host in (("ours", name), ("unknown", "other.example.org"))
+        ]
+        settings = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
+        (tmp_path / "prometheus.yml").write_text(json.dumps(settings))  # JSON is YAML
+        (tmp_path / "hosts").write_text(f"127.0.0.1 localhost {name} other.example.org\n")
+        script = f"""mount --bind hosts /etc/hosts && exec prometheus --config.file=prometheus.yml
+            --storage.tsdb.path=data --web.listen-address=127.0.0.1:{own}"""
+        words = ["unshare", "--mount", "sh", "-c", " ".join(script.split())]
+        log = (tmp_path / "prometheus.log").open("w")
+        process = subprocess.Popen(words, cwd=tmp_path, stdout=log, stderr=log)
+        try:
+            assert until(lambda: scraped(own, "up").keys() >= {"ours", "unknown"})
+            assert until(lambda: scraped(own, "edge_classify_fresh").get("ours") == "1")
+            assert scraped(own, "up") == {"ours": "1", "unknown": "0"}
+        finally:
+            process.terminate()
+            process.wait(20)
+            log.close()
+
+
+def scraped(port: int, query: str) -> dict[str, str]:
+    """A metric's value by its job, as Prometheus has it."""
+    try:
+        url = f"http://127.0.0.1:{port}/api/v1/query?query={query}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            found = json.load(answer)["data"]["result"]
+    except OSError:
+        return {}
+    return {each["metric"]["job"]: each["value"][1] for each in found}
 
 
 @pytest.mark.skipif(

@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from brokers import free_port, required
 from live import HOTDOG, Watching, until, watching
+
+from edge.service.web.settings import WebSettings
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 CADDY = shutil.which("caddy")
@@ -101,7 +104,9 @@ def answers(port: int) -> bool:
 WAYS = {"root": "/", "below": "/cam/", "tls": "/", "caddy": "/"}
 
 
-def get(ports: dict[str, int], way: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+def get(
+    ports: dict[str, int], way: str, path: str, length: int = 20_000
+) -> tuple[http.client.HTTPResponse, bytes]:
     """Ask as a browser does that was given the proxy's name."""
     port = ports[way]
     if way == "tls":
@@ -114,7 +119,7 @@ def get(ports: dict[str, int], way: str, path: str) -> tuple[http.client.HTTPRes
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request("GET", WAYS[way] + path, headers={"Host": NAME})
     answer = connection.getresponse()
-    content = answer.read(20_000) if path == "stream.mjpg" else answer.read()
+    content = answer.read(length) if path == "stream.mjpg" else answer.read()
     connection.close()
     return answer, content
 
@@ -131,6 +136,18 @@ def test_page_and_pictures_come_through(ports: dict[str, int], way: str) -> None
 def test_the_stream_is_not_collected(ports: dict[str, int], way: str) -> None:
     answer, content = get(ports, way, "stream.mjpg")
     assert answer.status == 200 and b"\xff\xd8" in content
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_stream_through_a_proxy_keeps_its_rate(
+    ports: dict[str, int], service: Watching, way: str
+) -> None:
+    """The proxy's sockets would hold seconds of it, and the viewer see the past."""
+    length, frames, began = len(service.get("/frame.jpg")[1]), 5, time.monotonic()
+    _, content = get(ports, way, "stream.mjpg", frames * length)
+    least_s = (frames - 1) * length * 8 / 1000 / WebSettings().proxy_kbit_s
+    assert len(content) == frames * length
+    assert 0.9 * least_s < time.monotonic() - began
 
 
 def test_a_name_that_nobody_gave_us_is_rejected(ports: dict[str, int]) -> None:

@@ -491,6 +491,10 @@ def test_what_is_no_token(tmp_path: Path, content: bytes) -> None:
             ("--web", "8080", "--web-stream-fps", "0"),
             "web.stream_fps: must be a number from 0.1 to 60",
         ),
+        (
+            ("--web", "8080", "--web-proxy-kbit-s", "-1"),
+            "web.proxy_kbit_s: must be a number from 0 to 1000000",
+        ),
     ],
 )
 @pytest.mark.parametrize("check", [(), ("--check",)])

@@ -83,6 +83,7 @@ HELP = {
     "web.dataset_max_files": "maximum number of these frames; none is ever removed",
     "web.dataset_max_mb": "maximum megabytes of these frames",
     "web.stream_fps": "maximum frames per second to encode for viewers",
+    "web.proxy_kbit_s": "maximum kilobits per second of a stream through a proxy (0 = no limit)",
     "mqtt.url": "broker: mqtt[s]://[user@]host[:port][/topic] (default: none)",
     "mqtt.password_file": "file with the password (default: $EDGE_MQTT_PASSWORD)",
     "mqtt.ca_file": "CA certificates used to verify the broker (default: the system's)",

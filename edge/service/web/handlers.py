@@ -7,6 +7,7 @@ import fcntl
 import socket
 import sys
 import termios
+import time
 from pathlib import Path
 
 from tornado.iostream import StreamClosedError
@@ -31,6 +32,8 @@ KINDS = {
 SEND_BUFFER_BYTES = 32_768  # the kernel doubles it: a third of a second at 2 Mbit/s
 DELIVERY_LOOK_S = 0.01
 BOUNDARY = "frame"
+# nginx speaks HTTP/1.0 by default; Caddy, Traefik and many nginx recipes add headers.
+PROXY_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Real-IP")
 STALLED_S = 10.0  # a viewer that reads nothing for this long is disconnected
 LOOK_S = 5.0  # how soon it is seen that a viewer has left, while no frames come
 
@@ -147,8 +150,10 @@ class Live(Handler):
         """Stream for ever. A slow viewer misses frames; a stalled one is disconnected."""
         self.head()
         # Frames that wait in a proxy or in the kernel are old when they are seen: nginx holds
-        # minutes of them, and a socket's own buffer 13 s at 2 Mbit/s.
+        # minutes of them, and a socket's own buffer 13 s at 2 Mbit/s. With this, nginx still takes
+        # 18 s of them into its sockets' buffers, which nobody here can see: hence a limit.
         self.set_header("X-Accel-Buffering", "no")
+        kbit_s = self.station.proxy_kbit_s if self._is_proxied() else 0.0
         _keep_few_bytes(self.stream.socket)
         self.write(f"--{BOUNDARY}\r\n")
         stream, number = self.view.stream, 0
@@ -158,7 +163,7 @@ class Live(Handler):
                     shown = await asyncio.wait_for(stream.after(number), LOOK_S)
                 except TimeoutError:
                     continue
-                number = shown.number
+                number, began = shown.number, time.monotonic()
                 head = f"Content-Type: image/jpeg\r\nContent-Length: {len(shown.jpeg)}\r\n\r\n"
                 # With the next part's boundary: a browser shows a part once it has seen its end.
                 self.write(head.encode() + shown.jpeg + f"\r\n--{BOUNDARY}\r\n".encode())
@@ -169,6 +174,14 @@ class Live(Handler):
                     return
                 except StreamClosedError:
                     return
+                if kbit_s:
+                    due = began + len(shown.jpeg) * 8 / 1000 / kbit_s
+                    await asyncio.sleep(min(due - time.monotonic(), LOOK_S))
+
+    def _is_proxied(self) -> bool:
+        """Whether a proxy asks for a viewer, whose own line is not known then."""
+        request = self.request
+        return request.version == "HTTP/1.0" or any(n in request.headers for n in PROXY_HEADERS)
 
     async def _delivered(self) -> None:
         """Wait until the viewer has almost all of the image: the next one is chosen then."""

@@ -30,12 +30,14 @@ class WebSettings:
     dataset_max_files: int = 5000
     dataset_max_mb: float = 1000.0
     stream_fps: float = 10.0  # of the stream, at most
+    proxy_kbit_s: float = 1500.0  # of a stream through a proxy, at most; 0: no limit
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""
         checked("web.dataset_max_files", self.dataset_max_files, 1, 1_000_000)
         checked("web.dataset_max_mb", self.dataset_max_mb, 0.1, 1e6)
         checked("web.stream_fps", self.stream_fps, 0.1, 60.0)
+        checked("web.proxy_kbit_s", self.proxy_kbit_s, 0.0, 1e6)
         for name in self.hosts:
             if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", name):
                 fault = f"must be host names without scheme and port. Received: {name!r}"

@@ -92,6 +92,7 @@ class Station:
         self.first = self.views[zones[0].name]
         self.metrics = Metrics(vitals, list(self.views))
         self.dataset, self.history = dataset, history
+        self.proxy_kbit_s = settings.proxy_kbit_s
         self.device = socket.gethostname()
         self.hosts = {
             "localhost",
