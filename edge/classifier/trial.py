@@ -2,8 +2,8 @@
 
 The process may take MOST_MEMORY_BYTES beyond what the runtime itself takes, and a few times the
 model's size: wrong offsets can allocate any amount. A second process ends it above that. A limit
-of the system (RLIMIT_AS) would change what is tried: XNNPACK rejects a model for which it gets too
-little memory, the model then works without XNNPACK, and takes gigabytes once there is no limit.
+of the system (RLIMIT_AS) would change what is validated: XNNPACK rejects a model for which it gets
+too little memory, so that it works without XNNPACK there, and takes gigabytes elsewhere.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def _too_large(path: object) -> dict[str, str]:
 
 
 def _watch_memory(path: Path) -> None:
-    """Have a process end this one, and say why, once it takes too much memory; on Linux only."""
+    """Have a process end this one, and report why, once it takes too much memory; on Linux only."""
     watched = os.getpid()
     try:
         most = _memory_bytes(watched) + MOST_MEMORY_BYTES + COPIES * path.stat().st_size
@@ -233,7 +233,7 @@ def _watch_memory(path: Path) -> None:
     with contextlib.suppress(OSError):  # the watched one has ended
         while os.getppid() == watched:
             if _memory_bytes(watched) > most:
-                os.kill(watched, signal.SIGSTOP)  # it says nothing any more
+                os.kill(watched, signal.SIGSTOP)  # it prints nothing any more
                 os.write(1, json.dumps(_too_large(path)).encode())
                 os.kill(watched, signal.SIGKILL)
                 break

@@ -151,7 +151,7 @@ class Live(Handler):
         self.head()
         # Frames that wait in a proxy or in the kernel are old when they are seen: nginx holds
         # minutes of them, and a socket's own buffer 13 s at 2 Mbit/s. With this, nginx still takes
-        # 18 s of them into its sockets' buffers, which nobody here can see: hence a limit.
+        # 18 s of them into its sockets' buffers, which are not visible here: hence a limit.
         self.set_header("X-Accel-Buffering", "no")
         kbit_s = self.station.proxy_kbit_s if self._is_proxied() else 0.0
         _keep_few_bytes(self.stream.socket)
@@ -179,7 +179,7 @@ class Live(Handler):
                     await asyncio.sleep(min(due - time.monotonic(), LOOK_S))
 
     def _is_proxied(self) -> bool:
-        """Whether a proxy asks for a viewer, whose own line is not known then."""
+        """Whether a proxy is between, so that the viewer's own line is not known."""
         request = self.request
         return request.version == "HTTP/1.0" or any(n in request.headers for n in PROXY_HEADERS)
 
