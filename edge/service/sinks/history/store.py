@@ -25,6 +25,9 @@ CREATE TABLE shares(
   UNIQUE(hour, zone, label, clock));
 """
 CLOCKS = {True: 1, False: 0, None: -1}  # set by the network, not set, unknown
+# A write-ahead log: readers do not wait for a write. FULL: what was written is there after a power
+# cut; with NORMAL it is lost until the log moves into the file (benchmarks/history.py).
+JOURNAL, SYNCHRONOUS = "WAL", "FULL"
 WAL_PAGES = 200  # of 4096 bytes, after which they move into the file
 WAL_BYTES = 2 * 10**6  # that the -wal file may take beside it, within the limit
 TRIM = 50  # a fiftieth of the rows is removed at a time, the oldest
@@ -113,10 +116,8 @@ class Store:
                 raise HistoryError(self.path, fault, "install that, or name another history.file")
             if version == 0:  # before there is a table, else it would have no effect
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            # A write-ahead log: one wait for the disk a write, and readers do not wait for it.
-            # FULL: what was written is there after a power cut (benchmarks/history.py).
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA journal_mode = {JOURNAL}")
+            connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES // 2}")
             if version == 0:
