@@ -18,8 +18,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from conftest import run
 
-from edge.errors import EdgeError, SourceError
+from edge.commands.service import _camera_settings
+from edge.errors import ConfigurationError, EdgeError, SourceError
+from edge.service.configuration import build
+from edge.sources.address import parse
 from edge.sources.camera import SLICE_S, Camera, CameraSettings
 from edge.sources.camera_faults import busy, closed_nodes, explain, holders, no_camera, no_memory
 from edge.sources.camera_format import (
@@ -31,10 +35,12 @@ from edge.sources.camera_format import (
     frames_between,
     full_field_mode,
     pixels_of,
+    sensor_rate,
     turn_of,
 )
 from edge.sources.device import Device
 from edge.sources.frame import Frame, Waiting
+from edge.sources.opening import check_camera, open_device
 from edge.sources.picamera import Picamera, Shot, open_picamera
 
 SECOND_NS = 10**9
@@ -417,6 +423,8 @@ def test_without_a_duration_none_is_counted(duration: object) -> None:
         ("roi", [0, 0, 1, "1"], "shares"),
         ("roi", 1, "shares"),
         ("zoom", [0.5, 0, 0.6, 1], "within 0 and 1"),
+        ("frame_rate", -1.0, "from 0 to 1000"),
+        ("frame_rate", "fast", "a number"),
         ("controls", ["AeEnable"], "table"),
     ],
 )
@@ -684,14 +692,15 @@ class StandInPicamera2:
         "AfMode": (0, 2, 0),
         "AeEnable": (0, 1, 1),
         "ScalerCrop": ((), (), ()),
+        "FrameDurationLimits": (100, 1_000_000, None),
     }
     sensor_modes = IMX219
     format = "BGR888"
     flips = True  # whether it can
     found = 1
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, tuning: str | None = None) -> None:
+        self.number, self.tuning = number, tuning
         self.jobs: list[StandInJob] = []
         self.started = 0
         self.closed = 0
@@ -835,15 +844,119 @@ def test_an_unknown_control_is_refused_by_name_and_the_camera_given_back(
 ) -> None:
     made: list[StandInPicamera2] = []
     monkeypatch.setattr(
-        picamera2.Picamera2, "__init__", lambda self, number: made.append(self), raising=True
+        picamera2.Picamera2,
+        "__init__",
+        lambda self, number, tuning: made.append(self),
+        raising=True,
     )
     monkeypatch.setattr(picamera2.Picamera2, "closed", 0, raising=False)
     with pytest.raises(EdgeError) as caught:
         open_picamera(CameraSettings(controls={"Sharpnes": 1}))
     assert not isinstance(caught.value, SourceError)
     assert caught.value.subject == "camera.controls.Sharpnes"
-    assert "AeEnable, AfMode, FrameRate, ScalerCrop" in caught.value.remedy
+    assert "AeEnable, AfMode, FrameDurationLimits, FrameRate, ScalerCrop" in caught.value.remedy
     assert [camera.closed for camera in made] == [1]
+
+
+@pytest.mark.parametrize(
+    ("fps", "limits"),
+    [(2.0, (200_000, 200_000)), (10.0, (50_000, 83_333)), (0.0, None), (0.1, (200_000, 200_000))],
+)
+def test_the_sensor_is_slowed_to_what_is_classified(
+    picamera2: Any, fps: float, limits: tuple[int, int] | None
+) -> None:
+    _, asked = opened(sensor_rate(CameraSettings(), fps))
+    assert asked.configuration["controls"].get("FrameDurationLimits") == limits
+
+
+@pytest.mark.parametrize(
+    ("settings", "controls"),
+    [
+        ({"frame_rate": 0.0}, {}),
+        ({"frame_rate": 20.0}, {"FrameDurationLimits": (50_000, 83_333)}),
+        ({"controls": {"FrameRate": 3.0}}, {"FrameRate": 3.0}),
+        (
+            {"controls": {"FrameDurationLimits": [1, 2]}},
+            {"FrameDurationLimits": [1, 2]},
+        ),
+    ],
+)
+def test_the_users_own_rate_holds(
+    picamera2: Any, settings: dict[str, Any], controls: dict[str, Any]
+) -> None:
+    _, asked = opened(sensor_rate(CameraSettings(**settings), 2.0))
+    assert asked.configuration["controls"] == {"AfMode": 2} | controls
+
+
+def test_a_camera_without_frame_durations_keeps_its_rate(picamera2: Any) -> None:
+    picamera2.Picamera2.camera_controls = {"Brightness": (0, 1, 0)}
+    _, asked = opened(sensor_rate(CameraSettings(), 2.0))
+    assert asked.configuration["controls"] == {}
+
+
+def test_the_service_lowers_the_rate_of_this_camera_alone() -> None:
+    def rate(**values: Any) -> float | None:
+        return _camera_settings(build(values)).frame_rate
+
+    assert rate() == 5.0  # 2 a second are classified
+    assert rate(fps=8.0) == 16.0
+    assert rate(**{"motion.on": True}) == 10.0  # 5 a second are compared
+    assert rate(**{"motion.on": True, "fps": 0.0}) == 0.0
+    assert rate(**{"camera.frame_rate": 25.0}) == 25.0
+    assert rate(source="/dev/video0") is None
+
+
+def test_a_tuning_file_is_named_before_libcamera_looks_for_cameras(
+    picamera2: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LIBCAMERA_RPI_TUNING_FILE", raising=False)
+    path = tmp_path / "imx219_noir.json"
+    path.write_text("{}")
+    named: list[str | None] = []
+
+    def info() -> list[dict[str, Any]]:
+        named.append(os.environ.get("LIBCAMERA_RPI_TUNING_FILE"))
+        return [{}]
+
+    picamera2.Picamera2.global_camera_info = staticmethod(info)
+    _, asked = opened(CameraSettings(tuning_file=str(path)))
+    assert (named, asked.tuning) == ([str(path)], str(path))
+    monkeypatch.delenv("LIBCAMERA_RPI_TUNING_FILE")
+    _, asked = opened(CameraSettings())
+    assert (named[-1], asked.tuning) == (None, None)
+
+
+def test_a_tuning_file_that_is_not_there_is_one_line_at_the_check() -> None:
+    done = run("-m", "edge", "watch", "--camera-tuning-file", "/no/imx219.json", "--check")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "camera.tuning_file /no/imx219.json: no such file" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["tuning_file", "frame_rate"])
+def test_what_is_for_picamera2_alone_is_rejected_elsewhere(key: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").touch()
+    value = {"tuning_file": str(tmp_path / "a.json"), "frame_rate": 5.0}[key]
+    with pytest.raises(ConfigurationError, match=f"camera.{key}: is for a camera by picamera2"):
+        check_camera(parse("/dev/video0"), CameraSettings(**{key: value}))
+
+
+SECOND_ID = "/base/soc/i2c0mux/i2c@1/imx708@1a"
+TWO = [{"Id": "/base/soc/i2c0mux/i2c@0/imx219@10", "Model": "imx219"}]
+TWO.append({"Id": SECOND_ID, "Model": "imx708"})
+
+
+@pytest.mark.parametrize(
+    ("source", "number"), [("camera:1", 1), (f"camera:{SECOND_ID}", 1), ("camera:imx219", 0)]
+)
+def test_a_camera_is_chosen_by_number_id_or_model(
+    picamera2: Any, source: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picamera2.Picamera2.global_camera_info = staticmethod(lambda: TWO)
+    monkeypatch.setattr("edge.sources.picamera.no_memory", lambda name: None)
+    device = open_device(parse(source), CameraSettings())
+    assert isinstance(device, Picamera) and device._picam2.number == number
+    with pytest.raises(SourceError, match="no such camera: there are imx219, imx708"):
+        open_device(parse("camera:imx500"), CameraSettings())
 
 
 def test_a_number_beyond_what_is_there(picamera2: Any) -> None:

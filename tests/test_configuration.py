@@ -70,6 +70,8 @@ EVERYTHING = Configuration(
         roi=(0.1, 0.2, 0.5, 0.25),
         zoom=(0.25, 0.25, 0.5, 0.5),
         controls={"AwbEnable": False, "ColourGains": [1.5, 2.0], "Name #1": "x", "EV": 2},
+        tuning_file="/usr/share/libcamera/imx219_noir.json",
+        frame_rate=12.5,
         password_file="/etc/camera-password",
         transport="udp",
     ),

@@ -41,6 +41,8 @@ HELP = {
     "camera.roi": "region to classify: x, y, width, height as shares of the image",
     "camera.zoom": "let the sensor crop to this region of its view: x, y, width, height as shares",
     "camera.controls": "libcamera controls by name, as a table (an option takes JSON)",
+    "camera.tuning_file": "libcamera's tuning file for this sensor and lens (default: its own)",
+    "camera.frame_rate": "maximum frames per second of the sensor (0 = its own; default: 2 x fps)",
     "camera.password_file": "file with a network camera's password ($EDGE_CAMERA_PASSWORD)",
     "camera.transport": "tcp or udp, for RTSP",
     "schedule.hours": "hours in which frames are classified: 07:00-19:30, sunrise-30-sunset+30",

@@ -40,7 +40,8 @@ from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.web.settings import WebSettings
 from edge.service.zones.settings import ZoneSettings
 from edge.service.zones.zone import Zone
-from edge.sources.address import CLIP
+from edge.sources.address import CAMERA, CLIP
+from edge.sources.camera_format import CameraSettings, sensor_rate
 from edge.sources.frame import Source
 
 NAME = "edge-watch"
@@ -63,7 +64,7 @@ def open_source(configuration: Configuration) -> Source:
     if address.is_live:
         from edge.sources.opening import open_camera
 
-        return open_camera(address, configuration.camera, say)
+        return open_camera(address, _camera_settings(configuration), say)
     if address.kind == CLIP:
         from edge.sources.video.clip import ClipSource, Sampling
 
@@ -76,6 +77,15 @@ def open_source(configuration: Configuration) -> Source:
     if configuration.repeat:
         return Replay(path, repeat=True, give_up_s=give_up_s)
     return Follow(path, give_up_s=give_up_s) if configuration.follow else Replay(path)
+
+
+def _camera_settings(configuration: Configuration) -> CameraSettings:
+    """The [camera] settings, with the frame rate that its sensor needs."""
+    if configuration.address.kind != CAMERA:
+        return configuration.camera
+    compared = configuration.motion.fps if configuration.motion.on else 0.0
+    fps = configuration.pace.fps
+    return sensor_rate(configuration.camera, max(fps, compared) if fps else 0.0)
 
 
 def model_choice(configuration: Configuration, path: str) -> ModelChoice:

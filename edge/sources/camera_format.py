@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, checked
 from edge.files import secret
 from edge.image.preprocess import Pixels, Size, part
 
@@ -20,6 +21,8 @@ TRANSPORTS = ("tcp", "udp")
 PASSWORD_VARIABLE, CREDENTIAL = "EDGE_CAMERA_PASSWORD", "camera-password"
 FLIPS = ("none", "horizontal", "vertical", "both")
 MOST_PIXELS = 10_000  # a side; no sensor that these cameras have is larger
+
+LEAST_RATE = 5.0  # frames per second of a sensor whose rate is lowered
 
 # A mode counts as the full field above this share of the sensor: some leave out a border of pixels.
 FULL_FIELD = 0.95
@@ -41,6 +44,8 @@ class CameraSettings:
     roi: tuple[float, ...] = ()  # x, y, width, height of the upright image, as shares; all: ()
     zoom: tuple[float, ...] = ()  # the same of the camera's whole view, cropped by the sensor
     controls: Mapping[str, Any] = field(default_factory=dict)  # libcamera's, by name
+    tuning_file: str = ""  # libcamera's, for this sensor and lens; "": its own
+    frame_rate: float | None = None  # of the sensor at most; 0: its own; None: see `sensor_rate`
     password_file: str = ""  # of a network camera: its first line; "": $EDGE_CAMERA_PASSWORD
     transport: str = "tcp"  # of RTSP
 
@@ -58,10 +63,19 @@ class CameraSettings:
             raise _wrong("flip", f"must be one of {_listed(FLIPS)}", self.flip)
         if self.transport not in TRANSPORTS:
             raise _wrong("transport", f"must be one of {_listed(TRANSPORTS)}", self.transport)
+        if self.frame_rate is not None:
+            checked("camera.frame_rate", self.frame_rate, 0.0, 1000.0)
         object.__setattr__(self, "roi", _checked_region("roi", self.roi))
         object.__setattr__(self, "zoom", _checked_region("zoom", self.zoom))
         if not isinstance(self.controls, Mapping):
             raise _wrong("controls", "must be a table of libcamera's controls", self.controls)
+
+    def check_tuning_file(self) -> None:
+        """See whether it is there. Raises: ConfigurationError."""
+        if self.tuning_file and not Path(self.tuning_file).is_file():
+            fault, place = "no such file", "/usr/share/libcamera/ipa/rpi"
+            subject = f"camera.tuning_file {self.tuning_file}"
+            raise ConfigurationError(subject, fault, f"ls {place}/* names those that are installed")
 
     def password(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return a network camera's password; "" for none. Raises: ConfigurationError."""
@@ -108,6 +122,22 @@ class Layout:
     stride: int  # bytes from one row to the next, of which the last may be padding
     turn: Turn = Turn()
     roi: tuple[float, ...] = ()
+
+
+def sensor_rate(settings: CameraSettings, fps: float) -> CameraSettings:
+    """Return the settings with the sensor's frame rate, where they leave it open.
+
+    Twice what is classified: the next frame is waited for, and at the same rate every second one
+    would be missed. A rate below LEAST_RATE would slow automatic exposure, which takes some twenty
+    frames to settle.
+
+    Args:
+        settings: the configuration's.
+        fps: frames per second that are classified or compared; 0: no limit.
+    """
+    if settings.frame_rate is not None:
+        return settings
+    return replace(settings, frame_rate=max(LEAST_RATE, 2 * fps) if fps else 0.0)
 
 
 def turn_of(settings: CameraSettings) -> Turn:

@@ -61,7 +61,8 @@ def check_camera(address: Address, settings: CameraSettings) -> None:
         from edge.sources.video.process import ensure_pyav
 
         ensure_pyav(address.name)
-    for key in ("controls", "zoom"):
+    settings.check_tuning_file()
+    for key in ("controls", "zoom", "tuning_file", "frame_rate"):
         if address.kind != CAMERA and getattr(settings, key):
             fault = f"is for a camera by picamera2, not for {address.name}"
             raise ConfigurationError(f"camera.{key}", fault, "leave it out; camera.roi is for all")

@@ -32,6 +32,9 @@ __all__ = ["Device", "Picamera", "Shot", "open_picamera"]
 
 FORMAT = "BGR888"  # named after a 24-bit word, whose low byte comes first: R, G, B in memory
 BUFFER_COUNT = 3  # one with us, one being filled, one queued: each costs memory that is scarce
+DURATIONS = "FrameDurationLimits"
+TUNING_VARIABLE = "LIBCAMERA_RPI_TUNING_FILE"
+SLOWEST_US = 83_333  # picamera2's own limit for a preview: in the dark a frame may take as long
 CONTINUOUS = 2  # libcamera's AfModeEnum.Continuous
 
 
@@ -43,7 +46,7 @@ class Picamera(Device):
         self._module = picamera2
         self._job: Any = None  # a capture that was begun
         self._finished = threading.Event()  # its end
-        self._picam2: Any = picamera2.Picamera2(number)
+        self._picam2: Any = picamera2.Picamera2(number, tuning=settings.tuning_file or None)
         try:
             self._picam2.configure(_configuration(self._picam2, settings))
             _zoom(self._picam2, settings)
@@ -102,6 +105,10 @@ def open_picamera(settings: CameraSettings, identity: str = "") -> Device:
     """
     # Read when libcamera is loaded; its messages on each opening are no news.
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
+    # Read when libcamera looks for cameras, which is before one is chosen.
+    if settings.tuning_file:
+        settings.check_tuning_file()
+        os.environ[TUNING_VARIABLE] = settings.tuning_file
     picamera2 = import_module("picamera2")
     logging.getLogger("picamera2").setLevel(logging.CRITICAL)  # failures are reported once, by us
     found = picamera2.Picamera2.global_camera_info()
@@ -138,7 +145,7 @@ def _configuration(picam2: Any, settings: CameraSettings) -> Any:
         raw=None,
         transform=transform,
         buffer_count=BUFFER_COUNT,
-        controls=_controls(picam2, settings.controls),
+        controls=_controls(picam2, settings),
         display=None,
         encode=None,
         queue=False,
@@ -168,8 +175,9 @@ def _zoom(picam2: Any, settings: CameraSettings) -> None:
     picam2.set_controls({"ScalerCrop": tuple(map(round, crop))})
 
 
-def _controls(picam2: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The wanted controls, and autofocus where there is any. Raises: ConfigurationError."""
+def _controls(picam2: Any, settings: CameraSettings) -> dict[str, Any]:
+    """The wanted controls, autofocus and the frame rate. Raises: ConfigurationError."""
+    wanted = settings.controls
     known = {*picam2.camera_controls, "FrameRate"}  # picamera2's own name for two durations
     for name in wanted:
         if name not in known:
@@ -178,8 +186,11 @@ def _controls(picam2: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
                 "this camera has no such control",
                 f"choose from {', '.join(sorted(known))}",
             )
-    focus = {"AfMode": CONTINUOUS} if "AfMode" in known else {}
-    return focus | dict(wanted)
+    usual: dict[str, Any] = {"AfMode": CONTINUOUS} if "AfMode" in known else {}
+    if settings.frame_rate and DURATIONS in known and "FrameRate" not in wanted:
+        duration_us = round(1e6 / settings.frame_rate)
+        usual[DURATIONS] = (duration_us, max(duration_us, SLOWEST_US))
+    return usual | dict(wanted)
 
 
 def _sensor(picam2: Any, size: Size) -> dict[str, Any]:
