@@ -211,8 +211,8 @@ def _add_lessons(training: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="FILE:FACTOR",
-        help="let the training photos that a file lists count more (one path a line, relative to "
-        "PHOTOS)",
+        help="weight of the training photos that FILE lists (one path a line, relative to PHOTOS); "
+        "1 is the weight of the others",
     )
     training.add_argument(
         "--teacher",
@@ -366,6 +366,7 @@ def _variants(text: str) -> tuple[str, ...]:
     unknown = [name for name in wanted if name not in VARIANTS]
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"must be of {', '.join(VARIANTS)}. Received: {unknown[0]}"
+            f"must be one or more of {', '.join(VARIANTS)} (comma-separated), or all. "
+            f"Received: {unknown[0]}"
         )
     return wanted

@@ -24,7 +24,7 @@ def write(path: Path, content: bytes) -> None:
         replace_file(path, content)
     except OSError as error:
         fault = f"cannot be written ({error.strerror})"
-        raise OutputError(path, fault, "free some space, or give another -o") from error
+        raise OutputError(path, fault, "free some space, or use another -o") from error
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def put_back(earlier: Path) -> Path | None:
         earlier.rmdir()
     except OSError as error:
         fault = f"cannot be moved to {out} ({error.strerror})"
-        raise OutputError(earlier, fault, "move it by hand, or give another -o") from error
+        raise OutputError(earlier, fault, "move it by hand, or use another -o") from error
     return aside
 
 
@@ -91,7 +91,7 @@ def move_aside(out: Path) -> Path | None:
             path.rename(target / path.name)
     except OSError as error:
         fault = f"cannot be moved to {target.name} ({error.strerror})"
-        raise OutputError(out, fault, "give another -o") from error
+        raise OutputError(out, fault, "use another -o") from error
     return target
 
 
@@ -111,13 +111,13 @@ def _made(out: Path) -> Path:
         str(out).encode()
     except UnicodeEncodeError as error:
         fault = "its name is not UTF-8, so that no file of TensorFlow's can be written into it"
-        raise OutputError(out, fault, "give another -o") from error
+        raise OutputError(out, fault, "use another -o") from error
     if out.exists() and not out.is_dir():
-        raise OutputError(out, "is a file", "give -o a folder")
+        raise OutputError(out, "is a file", "use a folder for -o")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(out, f"cannot be made ({error.strerror})", "give another -o") from error
+        raise OutputError(out, f"cannot be made ({error.strerror})", "use another -o") from error
     return out
 
 
@@ -130,7 +130,7 @@ def _locked(out: Path) -> Iterator[TextIO]:
             lock = path.open("a+")
         except OSError as error:
             fault = f"cannot be written ({error.strerror})"
-            raise OutputError(out, fault, "change its permissions, or give another -o") from error
+            raise OutputError(out, fault, "change its permissions, or use another -o") from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,7 +138,7 @@ def _locked(out: Path) -> Iterator[TextIO]:
                 lock.seek(0)
                 holder = lock.read().strip()
                 fault = f"is being written by another run (process {holder or 'unknown'})"
-                raise OutputError(out, fault, "wait for it, or give another -o") from error
+                raise OutputError(out, fault, "wait for it, or use another -o") from error
             # The run before may have removed its lock between the two calls.
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:

@@ -99,10 +99,10 @@ def _like_start(given: RunOptions) -> dict[str, Any]:
         wanted = given.get(name)
         if wanted not in (None, about[name]):
             fault = f"must be that of {out}, {about[name]}. Received: {wanted}"
-            raise ConfigurationError(f"--{name}", fault, "leave it out")
+            raise ConfigurationError(f"--{name}", fault, "remove the option")
     if "weights" in given:
         fault = f"are those of {out} already (--from)"
-        raise ConfigurationError("--weights", fault, "leave one of the two out")
+        raise ConfigurationError("--weights", fault, "remove one of the two options")
     same = {name: about[name] for name in ("network", "alpha")}
     size = given.get("image_size") or tuple(about["image_size"])
     return same | {"image_size": size, "weights": NONE}
@@ -159,8 +159,8 @@ def _complete(given: RunOptions) -> dict[str, Any]:
 def _refuse_unknown(option: str, values: Collection[str], known: Collection[str]) -> None:
     for value in values:
         if value not in known:
-            fault = f"must be of {', '.join(known)}. Received: {value}"
-            raise ConfigurationError(option, fault, "give one of these")
+            fault = f"must be one or more of {', '.join(known)}. Received: {value}"
+            raise ConfigurationError(option, fault, "use one of these")
 
 
 def _config(options: Mapping[str, Any]) -> TrainConfig:
@@ -208,15 +208,15 @@ def _refuse_impossible(config: TrainConfig) -> None:
     name, network = config.network, NETWORKS[config.network]
     least = min(config.image_size)
     if least < network.smallest:
-        remedy = f"give --image-size {network.smallest} or more"
+        remedy = f"use --image-size {network.smallest} or more"
         raise WeightsError(f"--image-size {least}", f"is too small for {name}", remedy)
     if config.alpha not in network.alphas:
         known = ", ".join(f"{value:g}" for value in sorted(network.alphas))
-        fault = f"{name} does not exist so wide"
-        raise WeightsError(f"--alpha {config.alpha:g}", fault, f"give {known}")
+        fault = f"{name} has no width {config.alpha:g}"
+        raise WeightsError(f"--alpha {config.alpha:g}", fault, f"choose from {known}")
     if not network.is_backbone and config.weights != "none":
         fault = f"{name} is trained from scratch"
-        raise WeightsError(f"--weights {config.weights}", fault, "leave it out")
+        raise WeightsError(f"--weights {config.weights}", fault, "remove the option")
 
 
 def _config_of(about: Mapping[str, Any]) -> TrainConfig:
@@ -225,7 +225,8 @@ def _config_of(about: Mapping[str, Any]) -> TrainConfig:
     recipe = dict(known["recipe"])
     recipe["augmentation"] = Augmentation(**recipe["augmentation"])
     if unknown := recipe.keys() - {field.name for field in dataclasses.fields(Recipe)}:
-        fault = f"was trained by another version (of {', '.join(sorted(unknown))})"
+        names = ", ".join(sorted(unknown))
+        fault = f"was trained by another version of edge-convert (unknown options: {names})"
         raise TrainingError("OUT/training", fault, "train again")
     size = tuple(known["image_size"])
     return TrainConfig(**known | {"recipe": Recipe(**recipe), "image_size": size})

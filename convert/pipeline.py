@@ -64,7 +64,7 @@ def export(folder: Path, out: Path, options: ExportOptions) -> Report:
     photos = _scan(job, read_splits(job.out / SPLITS))
     if checkpoint.about["photos"] != photos.dataset.fingerprint:
         fault = "are not those that OUT was trained on"
-        raise TrainingError(job.photos, fault, "give the same photos, or train again")
+        raise TrainingError(job.photos, fault, "use the same photos, or train again")
     return _export(_with_earlier_variants(job, photos.dataset), photos, checkpoint)
 
 

@@ -103,7 +103,7 @@ def report(labels: tuple[str, ...] = ("hotdog", "nothotdog"), n: int = 60, **mor
         "keras_val": keras_val,
         "temperature": temperature,
         "variants": (float32, int8),
-        "failures": ("dynamic: cannot be converted (it rains); leave it out",),
+        "failures": ("dynamic: cannot be converted (it rains); omit dynamic",),
         "chosen": int8,
         "reason": "ship model-int8.tflite: it is small",
         "threshold": choose_threshold(rough, own, 0.9),

@@ -211,28 +211,29 @@ def test_a_step_has_what_it_needs(said: dict[str, Any]) -> None:
     [
         (
             "p --network tutorial --image-size 94",
-            "--image-size 94: is too small for tutorial; give --image-size 95 or more",
+            "--image-size 94: is too small for tutorial; use --image-size 95 or more",
         ),
         (
             "p --image-size 31",
-            "--image-size 31: is too small for mobilenet_v2; give --image-size 32 or more",
+            "--image-size 31: is too small for mobilenet_v2; use --image-size 32 or more",
         ),
         (
             "p --image-size 96x31",
-            "--image-size 31: is too small for mobilenet_v2; give --image-size 32 or more",
+            "--image-size 31: is too small for mobilenet_v2; use --image-size 32 or more",
         ),
         (
             "p --alpha 0.36",
-            "--alpha 0.36: mobilenet_v2 does not exist so wide; give 0.35, 0.5, 0.75, 1, 1.3, 1.4",
+            "--alpha 0.36: mobilenet_v2 has no width 0.36; "
+            "choose from 0.35, 0.5, 0.75, 1, 1.3, 1.4",
         ),
-        ("p --network vgg16 --alpha 0.5", "--alpha 0.5: vgg16 does not exist so wide; give 1"),
+        ("p --network vgg16 --alpha 0.5", "--alpha 0.5: vgg16 has no width 0.5; choose from 1"),
         (
             "p --network small --weights imagenet",
-            "--weights imagenet: small is trained from scratch; leave it out",
+            "--weights imagenet: small is trained from scratch; remove the option",
         ),
         (
             "p --network tutorial --weights w.h5",
-            "--weights w.h5: tutorial is trained from scratch; leave it out",
+            "--weights w.h5: tutorial is trained from scratch; remove the option",
         ),
     ],
 )

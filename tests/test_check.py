@@ -93,7 +93,7 @@ def test_the_text_is_a_table_and_a_line_for_each_finding(
         "key        6    6     6",
         "total     13   12    12",
     ]
-    assert lines[-3] == f"warning: {'train/cup/notes.txt'}: is no image; it is ignored"
+    assert lines[-3] == f"warning: {'train/cup/notes.txt'}: is not an image; it is ignored"
     assert lines[-2].startswith("warning: train/cup/bad.jpg: ")
     assert lines[-2].endswith("; it is left out; replace it")
     assert lines[-1] == "37 photos: 0 errors, 2 warnings"
@@ -223,7 +223,7 @@ def test_a_class_too_small_to_split_is_an_error(
     fill(tmp_path / "key", 2, first=100)
     shutil.copy(tmp_path / "key" / "0.jpg", tmp_path / "key" / "copy.jpg")
     finding = only(checked(tmp_path, capsys), "too-few", "error")
-    assert (finding["subject"], finding["fault"]) == ("key", "has 2 photos that differ")
+    assert (finding["subject"], finding["fault"]) == ("key", "has only 2 different photos")
 
 
 def test_orientations_and_small_photos_are_told(
@@ -305,7 +305,7 @@ def test_a_thousand_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         photo(number, (32, 24)).save(folder / "0.jpg")
     assert check.main(arguments(tmp_path, "-o", tmp_path.parent / "thousand.png")) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert sum("has 1 photo that differ" in line for line in lines) == check.MOST_LINES
+    assert sum("has only 1 different photo" in line for line in lines) == check.MOST_LINES
     assert any(line.startswith("error: 980 more of this kind") for line in lines)
     (tmp_path.parent / "thousand.png").unlink()
 

@@ -241,7 +241,7 @@ def test_too_large_a_drop_exits_with_1_and_the_files_are_there(odd: dict[str, An
     assert said.status == 1
     (line,) = [line for line in said.lines if "--max-drop" in line]
     assert line.startswith("convert: spoiled-int8.tflite: loses ")
-    assert "points on val against the Keras model (--max-drop 1); look at its worst layers" in line
+    assert "points on the validation set against the Keras model (--max-drop 1); look" in line
     assert (odd["out"] / "spoiled-int8.tflite").exists()
     assert "| int8" in said.stdout
 
@@ -288,7 +288,7 @@ def test_each_step_returns_values_and_tensorflow_says_nothing_of_itself(
     with (out / "splits.csv").open() as splits:
         held_out = sum(row["set"] == "test" for row in csv.DictReader(splits))
     assert evaluated.endswith(f" {held_out}") and 0 < held_out < photos
-    assert refused.endswith("Received: resnet; give one of these")
+    assert refused.endswith("Received: resnet; use one of these")
     assert not re.search("cuInit|oneDNN|absl|cuda", done.stderr)
     assert card_of(out)["command"] == (
         "python -m convert export PHOTOS --quantize float32 --name mine"
@@ -361,9 +361,9 @@ def refused(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 @pytest.mark.parametrize(
     ("case", "told"),
     [
-        ("no folder", "nowhere: no such folder; give a folder with one folder per class"),
+        ("no folder", "nowhere: no such folder; use a folder with one folder per class"),
         ("broken photo", "test/cup/broken.jpg"),
-        ("inside", "lies inside the photos; give -o a folder outside of them"),
+        ("inside", "lies inside the photos; use a folder outside of them for -o"),
         ("file", "file"),
         ("no training", "c/training: holds no training; run python -m convert train first"),
     ],

@@ -381,7 +381,7 @@ def test_a_list_may_name_photos_that_were_drawn_for_val(tmp_path: Path) -> None:
     lists = [(tmp_path / "all.txt", 2.0)]
     weights = weigh(dataset.train, tmp_path / "photos", lists, (*dataset.val, *dataset.test))
     assert weights.tolist() == [2.0 if photo.label == 0 else 1.0 for photo in dataset.train]
-    with pytest.raises(DatasetError, match="is no photo of train"):
+    with pytest.raises(DatasetError, match="is not a training photo"):
         weigh(dataset.train, tmp_path / "photos", lists)
 
 

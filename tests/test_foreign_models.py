@@ -22,9 +22,9 @@ from edge.image.preprocess import Normalization
 ONE, TWO = ("mask",), ("no mask", "mask")
 # By a model's name, its fault, whatever labels are given.
 REJECTED = {
-    "detector": "is an object detector: .* boxes; give an image classifier",
-    "anchors": "is an object detector: .* boxes; give an image classifier",
-    "one-box-and-count": "is an object detector: .* boxes; give an image classifier",
+    "detector": "is an object detector: .* boxes; use an image classifier",
+    "anchors": "is an object detector: .* boxes; use an image classifier",
+    "one-box-and-count": "is an object detector: .* boxes; use an image classifier",
     "yolo": "gives 84 boxes with 6 values each, as object detectors do",
     "segmentation": "gives a map or a matrix of values, as models of segmentation, FOMO or depth",
     "tanh": r"gives values from -1 to 1 \(TANH\)",
@@ -168,10 +168,10 @@ def test_a_dynamic_input_has_the_size_that_is_given(others: Path) -> None:
 @pytest.mark.parametrize(
     "name, advice",
     [
-        ("rescales-to-1", r"turn \[0,255\] into \[-1,1\]\); give it once: --normalize '\[0,255\]'"),
-        ("rescales-from-1", r"turn \[0,1\] into \[-1,1\]\); give it once: --normalize '\[0,1\]'"),
+        ("rescales-to-1", r"turn \[0,255\] into \[-1,1\]\); add --normalize '\[0,255\]'"),
+        ("rescales-from-1", r"turn \[0,1\] into \[-1,1\]\); add --normalize '\[0,1\]'"),
         ("rescales-by-channel", r"turn \[0,255\] into \[-2.*--normalize '\[0,255\]'"),
-        ("rgba", r"the normalization of its pixels; give it once: --normalize '\[-1,1\]'"),
+        ("rgba", r"the normalization of its pixels; add --normalize '\[-1,1\]'"),
     ],
 )
 def test_the_first_operators_say_what_pixels_a_model_wants(

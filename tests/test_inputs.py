@@ -88,7 +88,7 @@ def test_what_is_given_goes_before_what_the_model_says() -> None:
 def test_only_a_float_model_has_to_say_its_normalization() -> None:
     assert spec_of((1, 8, 8, 3), np.uint8).normalization is None
     assert spec_of((1, 8, 8, 3), np.int8).normalization is None
-    with pytest.raises(ModelError, match=r"; give it once: --normalize '\[-1,1\]'"):
+    with pytest.raises(ModelError, match=r"; add --normalize '\[-1,1\]'"):
         spec_of((1, 8, 8, 3), np.float32)
 
 
@@ -204,5 +204,5 @@ def test_only_a_dynamic_size_is_set_and_not_a_dynamic_batch() -> None:
     assert shapes(1, 3, -1, -1, size=(20, 30)) == {7: (1, 3, 20, 30)}
     assert shapes(1, -1, 64, 3) == {7: (1, 224, 64, 3)}
     assert shapes(1, 20, 30, 3, size=(20, 30)) == {}
-    with pytest.raises(ModelError, match="a fixed size, 20 x 30; leave --input-size out"):
+    with pytest.raises(ModelError, match="a fixed size, 20 x 30; omit --input-size"):
         shapes(1, 20, 30, 3, size=(30, 20))

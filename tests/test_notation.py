@@ -44,8 +44,8 @@ def test_imagenet_is_pytorchs() -> None:
 @pytest.mark.parametrize(
     "text, meant",
     [
-        ("0.5,0.5", "give 127.5,127.5"),
-        ("0.485,0.456,0.406/0.229,0.224,0.225", "give 123.675,116.28,103.53/58.395,57.12,57.375"),
+        ("0.5,0.5", "use 127.5,127.5"),
+        ("0.485,0.456,0.406/0.229,0.224,0.225", "use 123.675,116.28,103.53/58.395,57.12,57.375"),
     ],
 )
 def test_shares_are_answered_with_pixels(text: str, meant: str) -> None:

@@ -43,7 +43,7 @@ def test_a_second_run_is_rejected_with_the_firsts_number(tmp_path: Path) -> None
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputError, match="is a file; give -o a folder"), claimed(tmp_path / "out"):
+    with pytest.raises(OutputError, match="file; use a folder for -o"), claimed(tmp_path / "out"):
         pass
     told = r"cannot be made \(Not a directory\)"
     with pytest.raises(OutputError, match=told), claimed(tmp_path / "out" / "inner"):

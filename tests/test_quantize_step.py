@@ -77,8 +77,8 @@ def test_what_cannot_be_quantized_is_one_line(own: Path, tmp_path: Path) -> None
         (tmp_path / "model.onnx", (), "convert it first: pip install onnx2tf"),
         (tmp_path / "model.tflite", (), "use python -m convert wrap model.tflite"),
         (tmp_path / "absent.keras", (), "no such file or folder"),
-        (tmp_path / "model.keras", (), "is no Keras model that can be loaded"),
-        (own / "logits", (), "has no known normalization of pixels; give --normalize"),
+        (tmp_path / "model.keras", (), "is not a Keras model that can be loaded"),
+        (own / "logits", (), "has no known normalization of pixels; use --normalize"),
         (own / "rescaling.keras", ("--labels", tmp_path / "labels.txt"), "3 scores for 4 labels"),
     ):
         out = tmp_path / "out"

@@ -78,7 +78,7 @@ def test_resume_goes_on_with_the_earlier_run_that_has_its_options(runs: dict[str
 def test_where_no_run_fits_the_option_is_named(runs: dict[str, Any]) -> None:
     said = runs["none fits"]
     assert said.status == 1
-    assert "another learning_rate (0.001, not 0.003); give the same" in said.lines[-1]
+    assert "a different learning_rate (0.001, not 0.003); use the same" in said.lines[-1]
     assert f"--from {runs['out']}" in said.lines[-1]
 
 

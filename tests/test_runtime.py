@@ -126,7 +126,7 @@ def test_a_runtime_is_installed_here_and_uses_at_most_four_threads() -> None:
     [
         (
             ("edgetpu-custom-op",),
-            "m.tflite: is compiled for an Edge TPU; give the file that it was compiled from",
+            "m.tflite: is compiled for an Edge TPU; use the file that it was compiled from",
         ),
         (
             ("FlexDecodeJpeg", "FlexErf"),

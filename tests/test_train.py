@@ -177,16 +177,16 @@ def test_resume_wants_an_equal_training(results: dict[str, Any]) -> None:
     said = results["said"]["resume"]
     assert said["equal"] == 4
     assert said["nothing"] == said["anew"] == 0
-    told = "belongs to a training with another name; give the same options and photos, or start"
+    told = "was trained with a different name; use the same options and photos, or fine"
     assert told in said["other"]
-    assert said["damaged"].endswith("by photo: holds a damaged training; leave --resume out")
-    assert said["cut"].endswith(".weights.h5: is damaged; leave --resume out")
+    assert said["damaged"].endswith("holds a damaged training; omit --resume to train again")
+    assert said["cut"].endswith(".weights.h5: is damaged; omit --resume to train again")
     assert said["of nothing"].endswith("holds no training; run python -m convert train first")
 
 
 def test_a_training_that_diverges_ends_at_once_and_keeps_nothing(results: dict[str, Any]) -> None:
     assert results["said"]["diverged"] == (
-        "the training: diverged: its loss in epoch 1 is no number; give a lower --learning-rate, "
+        "the training: diverged: the loss of epoch 1 is not finite; use a lower --learning-rate, "
         "or --precision float32"
     )
     assert results["said"]["left by it"] == []
@@ -306,8 +306,8 @@ def test_resume_with_other_options_or_photos_is_one_line(cut: dict[str, Any]) ->
         assert said.status == 1
         assert "Traceback" not in said.stderr
         (line,) = [line for line in said.lines if "belongs to a training with" in line]
-        assert f"another {differing}" in line
-        assert "; give the same options and photos, or start anew from its weights" in line
+        assert f"a different {differing}" in line
+        assert "; use the same options and photos, or fine-tune from its weights" in line
 
 
 # --- a full disk

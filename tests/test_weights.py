@@ -105,20 +105,20 @@ def test_none_leaves_the_random_weights(said: dict[str, Any]) -> None:
         (
             "network",
             "top-False.weights.h5",
-            "does not fit --network mobilenet_v2 --alpha 0.35; give the file of this network and",
+            "does not fit --network mobilenet_v2 --alpha 0.35; use the file of this network and",
         ),
-        ("alpha", "top-False.weights.h5", "does not fit --network mobilenet --alpha 0.5; give the"),
-        ("no alpha", "top-False.weights.h5", "does not fit --network vgg16; give the file of this"),
+        ("alpha", "top-False.weights.h5", "does not fit --network mobilenet --alpha 0.5; use the"),
+        ("no alpha", "top-False.weights.h5", "does not fit --network vgg16; use the file of this"),
         ("cut", "cut.h5", "is damaged, or no HDF5 file; copy it again"),
         ("text", "text.h5", "is damaged, or no HDF5 file; copy it again"),
         ("empty", "empty.h5", "is damaged, or no HDF5 file; copy it again"),
-        ("suffix", "weights.bin", "is no weights file of Keras; give a .h5 file"),
+        ("suffix", "weights.bin", "is not a Keras weights file; use a .h5 file"),
         ("folder", "folder.h5", "no such weights file; check the path"),
         ("missing", "missing.h5", "no such weights file; check the path"),
         (
             "imagenet",
             "the ImageNet weights of mobilenet_v3_small",
-            "cannot be downloaded (no network?); give --weights FILE, or --network small, which",
+            "cannot be downloaded (no network?); use --weights FILE, or --network small, which",
         ),
     ],
 )
@@ -131,7 +131,7 @@ def test_what_cannot_be_used_is_one_line_with_file_and_remedy(
 
 
 def test_without_a_network_the_command_says_what_to_give(said: dict[str, Any]) -> None:
-    assert_one_line(said["download"], "cannot be downloaded (no network?); give --weights FILE, or")
+    assert_one_line(said["download"], "cannot be downloaded (no network?); use --weights FILE, or")
     assert_one_line(said["absent"], "absent.h5: no such weights file; check the path")
     assert said["downloads"] == []
 

@@ -85,7 +85,7 @@ def decode(photos: Sequence[Photo], size: Size, cache: Path, name: str) -> Pixel
             return pixels
     except OSError as error:
         megabytes = (len(photos) * _row_bytes(size) >> 20) + 1
-        remedy = f"free {megabytes} MB, or give another -o; what is done is kept"
+        remedy = f"free {megabytes} MB, or use another -o; what is done is kept"
         raise OutputError(path, f"cannot be written ({error.strerror})", remedy) from error
 
 

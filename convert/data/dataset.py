@@ -223,7 +223,8 @@ def _unreadable(
     total = sum(map(len, sets.values())) + len(faults)
     if strict or len(names) > MAX_UNREADABLE * total:
         fault = f"{len(names)} of {total} photos cannot be read: {_first(names, quoted=False)}"
-        raise DatasetError(folder, fault, "remove or replace them; convert check lists all")
+        check = f"python -m convert check {shlex.quote(str(folder))}"
+        raise DatasetError(folder, fault, f"remove or replace them; to list all: {check}")
     _take_out(sets, bad)
     return [LeftOut("photos cannot be read", names)]
 
@@ -339,8 +340,8 @@ def weigh(
             if target in rows:
                 named.add(rows[target])
             elif line and target not in allowed:
-                remedy = f"give a path relative to {root}, as in train/LABEL/FILE"
-                raise DatasetError(f"{path}:{number}", f"{line} is no photo of train", remedy)
+                remedy = f"use a path relative to {root}, as in train/LABEL/FILE"
+                raise DatasetError(f"{path}:{number}", f"{line} is not a training photo", remedy)
         weights[list(named)] *= factor
     return weights
 
@@ -351,7 +352,7 @@ def _lines(path: Path) -> list[str]:
         text = os.fsdecode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
-        raise DatasetError(path, fault, "give a file with one path a line") from error
+        raise DatasetError(path, fault, "use a file with one path a line") from error
     return [line.rstrip("\r") for line in text.split("\n")]
 
 

@@ -43,7 +43,7 @@ def examine(path: Path) -> Folder:
 
 def _examined(photo: Examined) -> Examined:
     if not photo.path.is_file():  # a broken link, or a FIFO, which would wait for ever
-        return replace(photo, fault="is no file, or a link to nowhere")
+        return replace(photo, fault="is not a regular file, or is a broken symbolic link")
     try:
         content = photo.path.read_bytes()
     except OSError as error:

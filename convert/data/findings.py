@@ -74,13 +74,13 @@ def _layout(tree: PhotoTree) -> Iterator[Finding]:
         yield Finding("note", "system", name, "is a folder of the system", "it is ignored", (name,))
     for name in tree.unknown:
         remedy = f"it is ignored; the sets are named {', '.join(SETS)}"
-        fault = "is no set, or holds no class folder"
+        fault = "is not a set, or has no class folders"
         yield Finding("warning", "unknown-folder", name, fault, remedy, (name,))
     for name in tree.strays:
         remedy = "it is ignored; put it into the folder of its class"
         yield Finding("warning", "stray", name, "lies in no class folder", remedy, (name,))
     for name in tree.others:
-        yield Finding("warning", "no-picture", name, "is no image", "it is ignored", (name,))
+        yield Finding("warning", "no-picture", name, "is not an image", "it is ignored", (name,))
     for error in tree.closed:
         name = os.path.relpath(error.subject, tree.path)
         yield Finding("error", "closed", name, error.fault, error.remedy, (name,))
@@ -101,7 +101,7 @@ def _classes(folder: Folder) -> Iterator[Finding]:
     for name, labels in folder.tree.labels.items():
         for label in sorted(set(labels) ^ set(train)):
             has, lacks = (name, first) if label in labels else (first, name)
-            fault = f"is a class of {has}, not of {lacks}"
+            fault = f"exists in {has} but not in {lacks}"
             remedy = "make the class folders of all sets the same"
             yield Finding("error", "classes-differ", f"{has}/{label}", fault, remedy)
         counts = Counter(photo.label for photo in folder.photos if photo.set == name)
@@ -134,7 +134,7 @@ def _pictures(folder: Folder, image_size: int) -> Iterator[Finding]:
     if small:
         subject = f"{len(small)} of {len(read)} photos"
         fault = f"are smaller than the {image_size} pixels that the network sees: {_some(small)}"
-        remedy = "give larger ones, or a smaller --image-size"
+        remedy = "use larger ones, or a smaller --image-size"
         yield Finding("warning", "small", subject, fault, remedy, tuple(small))
 
 
@@ -162,8 +162,11 @@ def _alike(folder: Folder) -> Iterator[Finding]:
         # Near-duplicates are cut into sessions where nothing else is left; equal files cannot be.
         different = len({photo.sha256 for photo in photos if photo.label == label})
         if different <= len(missing):
-            fault = f"has {different} photo{'s' * (different != 1)} that differ"
-            remedy = f"add photos: {' and '.join(missing)} are drawn from them as well"
+            fault = f"has only {different} different photo{'s' * (different != 1)}"
+            remedy = (
+                f"add photos; {' and '.join(missing)} are split from train, so each class needs at "
+                f"least {len(missing) + 1} different photos"
+            )
             yield Finding("error", "too-few", label, fault, remedy)
 
 
@@ -188,9 +191,7 @@ def _alike_finding(members: Sequence[Examined]) -> Finding:
         return Finding("error", "two-labels", subject, fault, "keep the right one", names)
     if len(labels) > 1:
         fault = f"{how}, of the classes {' and '.join(sorted(labels))}"
-        return Finding(
-            "warning", "two-labels", subject, fault, "look whether both are right", names
-        )
+        return Finding("warning", "two-labels", subject, fault, "check both labels", names)
     remedy = "keep one, if the others add nothing (a split keeps them together)"
     return Finding("warning", "duplicate" if same else "look-alike", subject, how, remedy, names)
 

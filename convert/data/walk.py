@@ -65,8 +65,8 @@ class PhotoTree:
 def walk_photos(path: Path) -> PhotoTree:
     """Walk a folder of classes, or of sets of classes. Raises: DatasetError: no such folder."""
     if not path.is_dir():
-        fault = "is no folder" if path.exists() else "no such folder"
-        raise DatasetError(path, fault, "give a folder with one folder per class")
+        fault = "is not a folder" if path.exists() else "no such folder"
+        raise DatasetError(path, fault, "use a folder with one folder per class")
     found = _collect(path)
     layout = layout_of(found.root)
     filled = [place for place in layout.places if place.node.holds_pictures]
@@ -210,7 +210,7 @@ def _spellings(places: Sequence[Place]) -> tuple[dict[str, str], list[Note]]:
             fault = f"are one class, {label!r}: their names differ only in " + (
                 "upper and lower case" if by_case else "blanks or the form of their accents"
             )
-            remedy = "give them other names if they are different classes"
+            remedy = "rename them if they are different classes"
             subject = ", ".join(map(ascii if not by_case else repr, sorted(names)))
             notes.append(Note("warning", "same-name", subject, fault, remedy))
     return chosen, notes

@@ -65,14 +65,14 @@ def report_html(report: Report, pictures: Mapping[str, bytes]) -> bytes:
         "ROC and precision": picture("roc.png", _roc_alt),
         "Reliability": _paragraph(tables.temperature_words(report))
         + picture("reliability.png", _reliability_alt),
-        "Predictions": _paragraph("Photos of val, drawn from every label in turn.")
+        "Predictions": _paragraph("Photos of the validation set, drawn from every label in turn.")
         + picture("predictions.png", _predictions_alt),
         "Worst mistakes": _mistakes(report, picture("mistakes.png", _mistakes_alt)),
         "Evidence": _evidence(report, picture("evidence.png", _evidence_alt)),
         "Suspected label errors": _suspects(report, picture("suspects.png", _suspects_alt)),
         "Augmentation": picture("augmentation.png", lambda _: "Augmented training photos."),
         "Size, latency, accuracy": picture("variants.png", _variants_alt),
-        "Labels": _paragraph(tables.few_labels(report, "with the lowest F1 on val"))
+        "Labels": _paragraph(tables.few_labels(report, "with the lowest F1 on the validation set"))
         + _table(f"Figures of {report.chosen.name}, by label", tables.class_rows(report)),
         "Network": _code(report.summary, "model.summary()") if report.summary else "",
         "Photos": _photos(report),
@@ -101,8 +101,8 @@ def _verdict(report: Report) -> str:
     """What to ship and why, and the figures that matter."""
     chosen, at = report.chosen, report.at_threshold("val")
     figures = {
-        "accuracy on test": str(chosen.test.accuracy) if chosen.test else "not measured",
-        "accuracy on val": str(chosen.val.accuracy),
+        "accuracy on the test set": str(chosen.test.accuracy) if chosen.test else "not measured",
+        "accuracy on the validation set": str(chosen.val.accuracy),
         "balanced accuracy": ", ".join(
             f"{name} {balanced_accuracy(found.scores, found.labels):.3f}"
             for name, found in report.sets.items()
@@ -110,7 +110,7 @@ def _verdict(report: Report) -> str:
         "photos": ", ".join(f"{name} {sum(n.values()):,}" for name, n in report.counts.items()),
         "size": f"{chosen.size_bytes / 1000:,.0f} kB",
         "invoke p50, on this workstation": f"{chosen.val.invoke_p50_ms:.2f} ms",
-        f"at threshold {report.threshold.value:.4g}, on val": (
+        f"at threshold {report.threshold.value:.4g}, on the validation set": (
             f"coverage {100 * at.coverage:.1f} %, precision {100 * at.precision:.1f} %"
         ),
     }
@@ -134,14 +134,19 @@ def _notes(report: Report) -> str:
         for v in report.variants
         if v.worst_layers
     ]
-    original = [f"By {report.original}: {report.keras_accuracy} on val."] if report.original else []
+    original = (
+        [f"By {report.original}: {report.keras_accuracy} on the validation set."]
+        if report.original
+        else []
+    )
     notes = [
         tables.float_words(report),
         *original,
         *report.failures,
         *layers,
-        "Accuracy is that of the top category, before any threshold, measured by edge on the files "
-        "themselves. Whatever is chosen is chosen on val; test is measured once for that.",
+        "Accuracy is that of the top label, before any threshold, measured by edge on the files "
+        "themselves. File, threshold and temperature are chosen on the validation set; the test "
+        "set is measured once, for the chosen file.",
         f"Latency is this workstation's ({', '.join(runtimes)}); measure it on the device with "
         "edge-benchmark.",
     ]
@@ -187,8 +192,9 @@ def _suspects(report: Report, picture: str) -> str:
     if found is None:
         return ""
     words = (
-        f"Each photo of train and val was scored by a last layer that was fitted to other photos, "
-        f"on the features of the frozen backbone: accuracy {found.accuracy}. "
+        "Each photo of the training and validation sets was scored by a last layer that was "
+        "fitted to other photos, on the features of the frozen backbone: accuracy "
+        f"{found.accuracy}. "
     )
     if not found.count:
         return _paragraph(f"{words}For no photo is another label likelier.")
@@ -219,8 +225,9 @@ def _config(report: Report) -> str:
 def _history_alt(report: Report) -> str:
     best = min(report.history, key=lambda row: row["val_loss"])
     return (
-        f"Accuracy and loss on train and val over {len(report.history)} epochs. The loss on val is "
-        f"lowest in epoch {best['epoch']:g}; accuracy on val is {best['val_accuracy']:.3f} there."
+        f"Accuracy and loss on the training and validation sets over {len(report.history)} epochs. "
+        f"The validation loss is lowest in epoch {best['epoch']:g}; validation accuracy is "
+        f"{best['val_accuracy']:.3f} there."
     )
 
 
@@ -237,8 +244,8 @@ def _roc_alt(report: Report) -> str:
     val = report.chosen.val
     roc, precision = macro(one_against_rest(val.scores, val.labels))
     return (
-        f"ROC and precision-recall curves on val. Mean of the labels: area {roc.area:.3f}, average "
-        f"precision {precision.area:.3f}."
+        f"ROC and precision-recall curves on the validation set. Mean of the labels: area "
+        f"{roc.area:.3f}, average precision {precision.area:.3f}."
     )
 
 
@@ -267,7 +274,7 @@ def _mistakes_alt(report: Report) -> str:
 
 
 def _evidence_alt(_: Report) -> str:
-    return "Photos of val, with the evidence for the predicted label in red."
+    return "Photos of the validation set, with the evidence for the predicted label in red."
 
 
 def _suspects_alt(report: Report) -> str:
@@ -277,8 +284,8 @@ def _suspects_alt(report: Report) -> str:
 
 def _variants_alt(report: Report) -> str:
     return (
-        f"Accuracy on val of {len(report.variants)} variants against size and latency; the first "
-        "table has the figures."
+        f"Validation accuracy of {len(report.variants)} variants against size and latency; the "
+        "first table has the figures."
     )
 
 

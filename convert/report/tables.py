@@ -162,8 +162,8 @@ def few_photos_words(report: Report) -> str:
     total = found.accuracy.total
     return (
         f"{counts[fewest]} photos of {fewest} are few. In cross-validation over the {total} photos "
-        f"of train and val, a last layer on the frozen backbone is right on {found.accuracy} of "
-        f"them; {4 * total} photos would halve that interval."
+        "of the training and validation sets, a last layer on the frozen backbone is right on "
+        f"{found.accuracy} of them; {4 * total} photos would halve that interval."
     )
 
 
@@ -183,7 +183,10 @@ def caution_words(report: Report) -> list[str]:
 
 def temperature_words(report: Report) -> str:
     """Return a sentence about the temperature, and what it means."""
-    words = f"Temperature {report.temperature:.3f}, fitted on val and folded into every file"
+    words = (
+        f"Temperature {report.temperature:.3f}, fitted on the validation set and folded into every "
+        "file"
+    )
     if report.temperature > 1:
         return f"{words}: by itself the network is surer than it is right."
     if report.temperature < 1:

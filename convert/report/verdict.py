@@ -68,7 +68,7 @@ def judge(
 
 def _refusals(scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy) -> list[str]:
     if not np.isfinite(scores).all():
-        return ["its scores are no numbers: the training diverged; give a lower --learning-rate"]
+        return ["its scores are NaN: the training diverged; use a lower --learning-rate"]
     given = np.bincount(answers(scores), minlength=len(names))
     most = int(given.argmax())
     share = np.bincount(labels, minlength=len(names)).max() / len(labels)

@@ -99,7 +99,7 @@ def evaluate(
     tree = walk_photos(unpacked(Path(photos)))
     of_set = (split or "test") if tree.split else "train"
     if of_set not in tree.labels:
-        raise DatasetError(tree.path, f"has no {of_set}", "give another --set")
+        raise DatasetError(tree.path, f"has no {of_set}", "use another --set")
     path = Path(model)
     labels, threshold = _facts(path)
     found = _photos(tree, of_set, labels)
@@ -122,7 +122,7 @@ def _of_set(
     if sets is None:
         if split:
             fault = f"holds no sets, and there is no {FILE} beside {model}"
-            raise DatasetError(model.parent, fault, "leave --set out to measure all photos")
+            raise DatasetError(model.parent, fault, "omit --set to measure all photos")
         complain(NAME, f"no {FILE} beside {model}: it may have been trained on these photos")
         return photos
     known = [photo for photo in photos if photo.sha256 in sets]
@@ -133,7 +133,7 @@ def _of_set(
     of_set = split or "test"
     chosen = [photo for photo in known if sets[photo.sha256] == of_set]
     if not chosen:
-        raise DatasetError(model.with_name(FILE), f"has no photo of {of_set}", "give another --set")
+        raise DatasetError(model.with_name(FILE), f"has no photo of {of_set}", "use another --set")
     if len(chosen) < len(photos):
         complain(NAME, f"{len(chosen)} of {len(photos)} photos: those of {of_set} by {FILE}")
     return chosen
@@ -145,7 +145,7 @@ def _refuse_trained(photos: Sequence[Photo], sets: Mapping[str, str] | None, mod
         raise DatasetError(
             model,
             f"was trained on these photos ({trained} of {len(photos)})",
-            "give others, or --anyway to measure them nevertheless",
+            "use others, or --anyway to measure them nevertheless",
         )
 
 
@@ -157,7 +157,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         choices=SETS,
-        help=f"of PHOTOS, or of {FILE} beside the model (default: test; all photos if in no set)",
+        help=f"set to measure, as in PHOTOS or in {FILE} beside the model (default: test; all "
+        "photos if there are no sets)",
     )
     parser.add_argument(
         "--anyway", action="store_true", help="measure photos that the model was trained on, too"
@@ -203,15 +204,15 @@ def _photos(tree: PhotoTree, of_set: str, labels: Sequence[str]) -> list[Photo]:
         return [Photo(path, labels.index(own), sha256_of(path)) for path in strays]
     unknown = [name for name in tree.labels[of_set] if name not in labels]
     if unknown:
-        fault = f"{unknown[0]} is no label of the model ({', '.join(labels[:5])})"
-        raise DatasetError(tree.folder(of_set), fault, "give the photos that it was made for")
+        fault = f"{unknown[0]} is not a label of the model ({', '.join(labels[:5])})"
+        raise DatasetError(tree.folder(of_set), fault, "use the photos that it was made for")
     found = [
         Photo(file.path, labels.index(file.label), sha256_of(file.path))
         for file in tree.files
         if file.set == of_set
     ]
     if not found:
-        remedy = "give a folder with one folder per class"
+        remedy = "use a folder with one folder per class"
         raise DatasetError(tree.folder(of_set), "holds no photo of a class", remedy)
     return found
 

@@ -143,14 +143,14 @@ def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[P
     if not importlib.util.find_spec("tensorflow"):
         raise not_installed("tensorflow")
     if out.resolve().is_relative_to(photos.resolve()):
-        raise DatasetError(out, "lies inside the photos", "give -o a folder outside of them")
+        raise DatasetError(out, "lies inside the photos", "use a folder outside of them for -o")
     # Not before: --help, and the line above, are there without what is installed with TensorFlow.
     from convert.data.dataset import labels_of_tree
     from convert.data.overview import understood
     from convert.data.reading.archive import unpacked
     from convert.data.walk import walk_photos
 
-    with claimed(out), interruptible(lambda: "nothing was begun; give the command again"):
+    with claimed(out), interruptible(lambda: "nothing was started; run the command again"):
         weights = given.get("weights", AUTO)
         if weights not in (AUTO, IMAGENET, NONE):
             check_file(Path(weights))
@@ -186,7 +186,7 @@ def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -
         command = options.pasted_command("export", args.photos, args.out, options.of_export(given))
         print(
             f"kept epoch {training.kept_epoch} of {len(training.history)}: "
-            f"{training.val_accuracy:.3f} on val; make files of it with: {command}"
+            f"{training.val_accuracy:.3f} on the validation set; to make files of it: {command}"
         )
         return 0
     if args.verify_arm:
@@ -217,7 +217,8 @@ def _too_much_lost(report: Report, max_drop: float | None) -> list[str]:
         return []
     error = ConversionError(
         report.chosen.file,
-        f"loses {drop:.1f} points on val against the Keras model (--max-drop {max_drop:g})",
+        f"loses {drop:.1f} points on the validation set against the Keras model "
+        f"(--max-drop {max_drop:g})",
         "look at its worst layers in report.html, or ship float32",
     )
     return [str(error)]

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("preview"),
         metavar="FOLDER",
-        help="where the files go (default: preview)",
+        help="output folder (default: preview)",
     )
     parser.add_argument(
         "--count",
@@ -72,24 +72,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--augmentation",
         choices=AUGMENTATIONS,
         default="camera",
-        help="which one (default: camera)",
+        help="augmentation to show (default: camera)",
     )
     parser.add_argument(
         "--strength",
         type=real(0.0, 10.0),
         default=1.0,
         metavar="FACTOR",
-        help="of everything in it: 0.5 is half as far (default: 1.0)",
+        help="strength of the augmentation: 0.5 halves every change (default: 1.0)",
     )
     parser.add_argument(
         "--image-size",
         type=image_size,
         default=(300, 300),
         metavar="N|HxW",
-        help="what the network sees, in pixels (default: 300)",
+        help="size of the network's input in pixels (default: 300)",
     )
     parser.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="another draws others (default: 0)"
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="N",
+        help="random seed; another one draws other variations (default: 0)",
     )
 
 
@@ -176,7 +180,7 @@ def _refuse_inside(out: Path, folder: Path, what: str) -> None:
     """Variations among the photos would be scanned as photos, and spoil every split."""
     if out.resolve().is_relative_to(folder):
         fault = f"lies inside {what}, where a training would take them for photos"
-        raise OutputError(out, fault, "give -o a folder outside of it")
+        raise OutputError(out, fault, "use a folder outside of it for -o")
 
 
 def _make(out: Path) -> None:
@@ -184,4 +188,4 @@ def _make(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fault = f"cannot be made ({error.strerror})"
-        raise OutputError(out, fault, "give another -o") from error
+        raise OutputError(out, fault, "use another -o") from error

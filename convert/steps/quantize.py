@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Convert, measure and report; the step's entry."""
     if way := ONNX.get(args.model.suffix.lower()):
-        raise ConversionError(args.model, "is no Keras model", way)
+        raise ConversionError(args.model, "is not a Keras model", way)
     if args.model.suffix.lower() == ".tflite":
         remedy = f"python -m convert wrap {args.model.name} --photos PHOTOS -o OUT"
         raise ConversionError(args.model, "is converted already", f"use {remedy}")
@@ -119,7 +119,7 @@ def quantize(args: argparse.Namespace) -> Report:
     reference = network.scores(val)
     if reference.shape[1] != len(labels):
         fault = f"gives {reference.shape[1]} scores for {len(labels)} labels"
-        raise ConversionError(args.model, fault, "give its labels: --labels FILE")
+        raise ConversionError(args.model, fault, "pass its labels: --labels FILE")
     with tempfile.TemporaryDirectory(dir=args.out, prefix=".work-") as folder:
         made, failures = _converted(job, network, reference, Path(folder))
     return _shipped(job, network, reference, made, failures, args.out)

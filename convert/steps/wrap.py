@@ -31,9 +31,9 @@ OTHERS = {
     ".onnx": "convert it first: pip install onnx2tf, then onnx2tf -i FILE",
     ".pt": f"convert it first, in Python: pip install litert-torch, then {TORCH}",
     ".pth": f"convert it first, in Python: pip install litert-torch, then {TORCH}",
-    ".keras": f"give it to: {QUANTIZE}",
-    ".h5": f"give it to: {QUANTIZE}",
-    ".pb": f"give its SavedModel's folder to: {QUANTIZE}",
+    ".keras": f"pass it to: {QUANTIZE}",
+    ".h5": f"pass it to: {QUANTIZE}",
+    ".pb": f"pass its SavedModel's folder to: {QUANTIZE}",
 }
 KEPT = ("network", "variant", "data", "threshold", "temperature")  # of a file of ours
 DESCRIPTION = (
@@ -138,7 +138,7 @@ def draft_of(path: Path, options: dict[str, Any]) -> Draft:
     with Model(path, **options) as model:
         own = model.metadata.edge
         if not own and not model.metadata.labels and all(map(str.isdecimal, model.labels)):
-            raise ConversionError(path, "has no labels", "give its labels: --labels FILE")
+            raise ConversionError(path, "has no labels", "pass its labels: --labels FILE")
         return Draft(
             name=path.stem,
             variant=str(own.get("variant", "wrapped")),

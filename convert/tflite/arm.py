@@ -21,8 +21,8 @@ DIFFERS = 1  # the script's exit status if scores differ on ARM; another is no v
 def check_tools() -> None:
     """Look for all that it needs, before hours are spent on a training. Raises: ConversionError."""
     if not SCRIPT.is_file():
-        fault = f"needs a checkout of the project: {SCRIPT.name} is not here"
-        raise ConversionError(OPTION, fault, "git clone it, and give the command there")
+        fault = f"needs a git checkout of the project ({SCRIPT.name} is missing)"
+        raise ConversionError(OPTION, fault, "git clone the repository and run the command in it")
     status, said = _run("--check")
     if status:
         raise ConversionError(OPTION, "cannot be done here", said)
@@ -42,7 +42,7 @@ def verify_on_arm(models: Sequence[Path]) -> list[str]:
     if status != DIFFERS:
         fault = f"could not be run ({said}), so the files are not verified"
         again = shlex.join([f"PYTHON={sys.executable}", str(SCRIPT.relative_to(ROOT)), *words])
-        remedy = f"mend that, and try them again: cd {shlex.quote(str(ROOT))} && sudo {again}"
+        remedy = f"fix that, then verify again: cd {shlex.quote(str(ROOT))} && sudo {again}"
     return [str(ConversionError(OPTION, fault, remedy))]
 
 

@@ -150,8 +150,8 @@ def _place(name: str, labels: Sequence[str], folder: Path) -> int:
     alike = [index for index, label in enumerate(labels) if _plain(label) == _plain(name)]
     if len(alike) != 1:
         known = ", ".join(labels[:5]) + ", ..." * (len(labels) > 5)
-        fault = f"{name} is no label of the model ({known})"
-        raise DatasetError(folder, fault, "name the folders as its labels")
+        fault = f"{name} is not a label of the model ({known})"
+        raise DatasetError(folder, fault, "rename the folders to match the model's labels")
     return alike[0]
 
 

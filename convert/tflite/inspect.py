@@ -91,7 +91,7 @@ def _check_operator(code: Any, variant: str) -> None:
     if name == "CUSTOM":
         named = (code.customCode or b"").decode(errors="replace")
         fault = f"needs the operator {named or 'without a name'}, which no plain runtime has"
-        raise ConversionError(variant, fault, "leave the layer out that makes it")
+        raise ConversionError(variant, fault, "remove the layer that creates it")
     if name in RANDOM:
         fault = f"draws random numbers (operator {name})"
         raise ConversionError(variant, fault, "export the network in inference mode")
@@ -99,7 +99,7 @@ def _check_operator(code: Any, variant: str) -> None:
     if code.version > newest:
         known = f"knows {'none' if not newest else f'up to {newest}'}"
         fault = f"operator {name} is of version {code.version}, and {OLDEST_RUNTIME} {known}"
-        raise ConversionError(variant, fault, "leave the variant or the layer out")
+        raise ConversionError(variant, fault, "omit the variant, or remove the layer")
 
 
 def _check_ends(subgraph: Any, variant: str) -> None:
@@ -140,7 +140,7 @@ def _check_activations(subgraph: Any, operators: Operators, variant: str) -> Non
         # The guilty operator, where there is one, not the border that was put around it.
         name = min(found, key=lambda name: name in BORDER)
         fault = f"operator {name} computes in {_dtype(found[name])} ({_tensor_name(found[name])})"
-        remedy = "use a layer that int8 has in its place, or leave the variant out"
+        remedy = "use a layer that int8 supports, or omit the variant"
         raise ConversionError(variant, fault, remedy)
 
 

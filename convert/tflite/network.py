@@ -47,7 +47,7 @@ class Network:
         with contextlib.redirect_stdout(sys.stderr):
             self._call, shape, self.summary = _keras(path) if self.is_keras else _saved(path)
         if rule is None and not (self.is_keras and _rescales(self.summary)):
-            remedy = "give --normalize: '[0,255]' if it rescales pixels itself, '[-1,1]', '[0,1]' "
+            remedy = "use --normalize '[0,255]' if it rescales pixels itself, '[-1,1]', '[0,1]' "
             remedy += "or imagenet"
             raise ConversionError(path, "has no known normalization of pixels", remedy)
         self._rule = rule or AS_THEY_ARE
@@ -69,7 +69,7 @@ class Network:
             self._ends_in = "sigmoid" if alone else "softmax"
         elif uneven:
             fault = "gives values that do not add up to 1: several labels may hold at once"
-            raise ConversionError("the network", fault, "give one that ends in a softmax")
+            raise ConversionError("the network", fault, "use one that ends in a softmax")
         values = self._ended(tf.constant(values)).numpy()
         return np.concatenate([1 - values, values], axis=1) if alone else values
 
@@ -106,13 +106,13 @@ def _keras(path: Path) -> tuple[Any, tuple[int | None, ...], str]:
     try:
         model = keras.models.load_model(path, compile=False)
     except Exception as error:  # it raises what it likes for a file that it cannot read
-        fault = f"is no Keras model that can be loaded ({one_line(str(error))[:200]})"
+        fault = f"is not a Keras model that can be loaded ({one_line(str(error))[:200]})"
         raise ConversionError(
             path, fault, "save it again with model.save('model.keras')"
         ) from error
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         fault = f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs"
-        raise ConversionError(path, fault, "give one with an image and the scores alone")
+        raise ConversionError(path, fault, "use one with an image and the scores alone")
     lines: list[str] = []
     model.summary(print_fn=lines.append, line_length=90)
     # The model itself is tracked, so that its variables are saved.
@@ -125,13 +125,13 @@ def _saved(path: Path) -> tuple[Any, tuple[int | None, ...], str]:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
     except (OSError, KeyError, ValueError, AttributeError, tf.errors.OpError) as error:
-        fault = f"is no SavedModel with a signature ({one_line(str(error))[:200]})"
+        fault = f"is not a SavedModel with a signature ({one_line(str(error))[:200]})"
         raise ConversionError(path, fault, "save it again with model.export(FOLDER)") from error
     inputs = list(signature.structured_input_signature[1].items())
     outputs = list(signature.structured_outputs)
     if len(inputs) != 1 or len(outputs) != 1:
         fault = f"has {len(inputs)} inputs and {len(outputs)} outputs"
-        raise ConversionError(path, fault, "give one with an image and the scores alone")
+        raise ConversionError(path, fault, "use one with an image and the scores alone")
     ((name, spec),) = inputs
     return _Signature(loaded, signature, name, outputs[0]), tuple(spec.shape), ""
 
@@ -157,12 +157,12 @@ def _size(path: Path, shape: tuple[int | None, ...], given: Size | None) -> Size
     """The size of an input. Raises: ConversionError if it is no RGB image."""
     if len(shape) != 4 or shape[3] not in (3, None):
         fault = f"takes no RGB images: {shape}"
-        raise ConversionError(path, fault, "give one with an input of (batch, height, width, 3)")
+        raise ConversionError(path, fault, "use one with an input of (batch, height, width, 3)")
     own = (shape[1], shape[2])
     height, width = (
         side or wanted for side, wanted in zip(own, given or (SIDE, SIDE), strict=True)
     )
     if given and (height, width) != given:
         fault = f"its input has a fixed size, {height} x {width}"
-        raise ConversionError(path, fault, "leave --input-size out")
+        raise ConversionError(path, fault, "omit --input-size")
     return height, width

@@ -50,7 +50,7 @@ def convert(saved_model: Path, calibration: Path, variant: str, output: Path) ->
     done = SERVER.call(*arguments)
     if done.returncode or not output.exists():
         fault = f"cannot be converted ({last_words(done)})"
-        raise ConversionError(variant, fault, "leave it out")
+        raise ConversionError(variant, fault, f"omit it: --quantize without {variant}")
 
 
 def to_tflite(saved_model: Path, quantization: Quantization, calibration: Pixels) -> bytes:

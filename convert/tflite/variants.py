@@ -78,7 +78,7 @@ def for_converter(basis: Basis, model: keras.Model, folder: Path) -> tuple[Path,
     except tf.errors.OpError as error:  # its own kind of OSError, with a stack in its message
         full = isinstance(error, tf.errors.ResourceExhaustedError)
         fault = f"cannot be written ({'No space left on device' if full else error.message})"
-        raise OutputError(job.out, fault, "free some space, or give another -o") from error
+        raise OutputError(job.out, fault, "free some space, or use another -o") from error
     chosen = datasets.calibration_photos(train, job.calibration_photos, job.config.seed)
     np.save(folder / "calibration.npy", basis.photos.train[chosen])
     lines = [f"{train[i].sha256}  {train[i].path.relative_to(job.photos)}\n" for i in chosen]
@@ -126,10 +126,11 @@ def _draft(basis: Basis, name: str, converted: Path) -> Draft:
     golden = golden_vectors(path)
     for fault in golden.faults:
         say(f"{name}: {fault}")
+    remedy = f"omit it: --quantize without {name}"
     if golden.crashes:  # it would take this process along, and the device's
-        raise ConversionError(name, golden.crashes[0], "leave it out")
+        raise ConversionError(name, golden.crashes[0], remedy)
     if not golden.runtimes:
-        raise ConversionError(name, "runs on no installed runtime", "leave it out")
+        raise ConversionError(name, "runs on no installed runtime", remedy)
     val = evaluate(path, dataset.val, f"{name} on val", groups=dataset.groups_of(dataset.val))
     threshold = choose_threshold(val.scores, val.labels, job.threshold_precision)
     facts |= {

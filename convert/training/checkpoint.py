@@ -97,8 +97,8 @@ class Checkpoint:
             differing = ", ".join(_differing(state["about"], self.about))
             raise TrainingError(
                 self._folder,
-                f"belongs to a training with another {differing}",
-                "give the same options and photos, or start anew from its weights: --from "
+                f"was trained with a different {differing}",
+                "use the same options and photos, or fine-tune from its weights: --from "
                 f"{shlex.quote(str(self._folder.parent))} instead of --resume",
             )
         self.history, self.kept_epoch = state["history"], state["best_epoch"]
@@ -123,7 +123,7 @@ class Checkpoint:
                 warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
                 model.load_weights(path)
         except (OSError, ValueError, KeyError) as error:
-            raise TrainingError(path, "is damaged", "leave --resume out") from error
+            raise TrainingError(path, "is damaged", "omit --resume to train again") from error
 
     def keep_best(self, model: keras.Model, val_loss: float, which: str) -> None:
         """Keep the weights as they were validated: each (LAST), or if none was better (BEST)."""
@@ -192,7 +192,8 @@ def _read(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise TrainingError(folder, "holds a damaged training", "leave --resume out") from error
+        remedy = "omit --resume to train again"
+        raise TrainingError(folder, "holds a damaged training", remedy) from error
 
 
 def _read_scores(folder: Path) -> dict[str, list[float]]:
@@ -235,8 +236,8 @@ class _Keep(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             raise TrainingError(
                 "the training",
-                f"diverged: its loss in epoch {self._checkpoint.epochs_done + 1} is no number",
-                "give a lower --learning-rate, or --precision float32",
+                f"diverged: the loss of epoch {self._checkpoint.epochs_done + 1} is not finite",
+                "use a lower --learning-rate, or --precision float32",
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

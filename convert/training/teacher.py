@@ -37,7 +37,7 @@ class Teacher:
             model = Model(path, num_threads=1)
             if model.labels != tuple(labels):
                 fault = f"knows other classes than the photos: {', '.join(model.labels[:5])}"
-                raise TrainingError(path, fault, "give a model of the same classes, as a teacher")
+                raise TrainingError(path, fault, "use a model of the same classes, as a teacher")
             self._idle.put(model)
 
     def scores(self, pixels: Pixels) -> Scores:

@@ -278,7 +278,8 @@ def _train_head(
         else [head.kernel[:, 1:] - head.kernel[:, :1], head.bias[1:] - head.bias[:1]]
     )
     found = accuracy(head.scores(features[1]), labels_of(photos.dataset.val))
-    print(f"convert: the last layer alone: {found} on val", file=sys.stderr, flush=True)
+    line = f"convert: the last layer alone: {found} on the validation set"
+    print(line, file=sys.stderr, flush=True)
     return _out_of_fold(photos.dataset, np.concatenate(features), config.seed)
 
 

@@ -74,7 +74,7 @@ def _download(name: str, alpha: float) -> Weights:
         raise WeightsError(
             f"the ImageNet weights of {name}",
             "cannot be downloaded (no network?)",
-            "give --weights FILE, or --network small, which is trained from scratch",
+            "use --weights FILE, or --network small, which is trained from scratch",
         ) from error
 
 
@@ -96,5 +96,5 @@ def _read(path: Path, name: str, alpha: float) -> Weights:
         raise WeightsError(path, "is damaged, or no HDF5 file", "copy it again")
     width = f" --alpha {alpha:g}" if len(NETWORKS[name].alphas) > 1 else ""
     raise WeightsError(
-        path, f"does not fit --network {name}{width}", "give the file of this network and width"
+        path, f"does not fit --network {name}{width}", "use the file of this network and width"
     )

@@ -16,7 +16,7 @@ def check_file(path: Path) -> None:
     if not path.is_file():
         raise WeightsError(path, "no such weights file", "check the path")
     if path.suffix not in _SIGNATURES:
-        raise WeightsError(path, "is no weights file of Keras", "give a .h5 file")
+        raise WeightsError(path, "is not a Keras weights file", "use a .h5 file")
     try:
         with path.open("rb") as file:
             head = file.read(8)

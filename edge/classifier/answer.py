@@ -21,9 +21,9 @@ from edge.classifier.outputs import (
 from edge.errors import ModelError
 from edge.image.tensor import TensorSpec
 
-REMEDY = "give an image classifier"
+REMEDY = "use an image classifier"
 CHOOSE = "choose one: --output NAME|INDEX"
-LABEL = "if it is a classifier, give its labels: --labels FILE"
+LABEL = "if it is a classifier, pass its labels: --labels FILE"
 BOX_SIDES = 4
 MIN_ANCHORS = 32  # of a detector's only output: YOLO's smallest has 2,100
 DETECTION_OPERATORS = ("TFLite_Detection_PostProcess", "TFLite_Detection_PostProcess_Nms")

@@ -22,10 +22,9 @@ DEFAULT_SIDE = 224  # of an input whose size is dynamic
 CHANNELS = (1, 3, 4)
 DTYPES = (np.float32, np.uint8, np.int8, np.int32)
 NORMALIZE = (
-    "give it once: --normalize '[-1,1]', as most want, or '[0,1]', '[0,255]', or imagenet, as "
-    "PyTorch's models want"
+    "add --normalize '[-1,1]' (most models), '[0,1]', '[0,255]' or imagenet (those of PyTorch)"
 )
-IMAGENET = "give it once: --normalize imagenet, as PyTorch's models want, or '[0,1]' or '[-1,1]'"
+IMAGENET = "add --normalize imagenet (most models of PyTorch), '[0,1]' or '[-1,1]'"
 # What others make of pixels 0..255, by what --normalize calls it.
 RANGES = {"[0,255]": (0.0, 255.0), "[0,1]": (0.0, 1.0), "[-1,1]": (-1.0, 1.0)}
 SHIFTED = (-128.0, 127.0)  # an int8 input without a scale of its own
@@ -96,7 +95,7 @@ def input_spec(
     """
     if len(specs) != 1:
         fault = f"must have one input. Received: {len(specs)}"
-        raise ModelError(path, fault, "give an image classifier")
+        raise ModelError(path, fault, "use an image classifier")
     (spec,) = specs
     if len(spec.shape) == 4 and spec.shape[0] > 1:
         fault = f"takes {spec.shape[0]} images at a time: {spec.shape}"
@@ -106,7 +105,7 @@ def input_spec(
             "its input must be (1, height, width, channels) or (1, channels, height, width) with "
             f"1, 3 or 4 channels, or (1, height, width). Received: {spec.shape}"
         )
-        raise ModelError(path, fault, "give an image classifier")
+        raise ModelError(path, fault, "use an image classifier")
     if spec.dtype not in DTYPES:
         fault = f"its input must be float32, uint8, int8 or int32. Received: {spec.dtype}"
         raise ModelError(path, fault, "convert it again")
@@ -190,7 +189,7 @@ def _unsaid(path: object, spec: InputSpec, graph: Graph) -> ModelError:
         made = graph.rescaled(low, high)
         if _is_usual(made):
             found = f"its first operators turn {name} into [{made[0]:.3g},{made[1]:.3g}]"
-            return ModelError(path, f"{fault} ({found})", f"give it once: --normalize '{name}'")
+            return ModelError(path, f"{fault} ({found})", f"add --normalize '{name}'")
     made = graph.rescaled(0.0, 255.0)
     found = f"its first operators turn [0,255] into [{made[0]:.3g},{made[1]:.3g}]"
     return ModelError(path, f"{fault} ({found})", NORMALIZE)
@@ -220,5 +219,5 @@ def _framing(path: object, metadata: Metadata) -> Framing:
     try:
         return Framing(resize, said.get("filter", "antialias"))
     except ConfigurationError as error:
-        remedy = "update edge-classify, or give --resize and --filter"
+        remedy = "update edge-classify, or use --resize and --filter"
         raise ModelError(path, f"wants of its images: {error}", remedy) from error

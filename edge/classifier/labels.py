@@ -46,7 +46,7 @@ def given_labels(labels: str | os.PathLike[str] | Sequence[str]) -> tuple[str, .
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """Read a label file, one label for each output. Raises: ModelError."""
-    remedy = "give a file with a label a line, `0 label` lines, or JSON"
+    remedy = "use a file with a label a line, `0 label` lines, or JSON"
     try:
         if path.exists() and not path.is_file():  # a FIFO would be waited for, for ever
             raise ModelError(path, "is no label file", remedy)

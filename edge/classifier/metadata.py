@@ -68,7 +68,7 @@ def read_metadata(content: bytes, subject: object) -> Metadata:
     Raises: ModelError where it is not a TFLite file, or damaged.
     """
     if content[4:8] != b"TFL3":
-        raise ModelError(subject, "is not a TFLite model", "give a .tflite file")
+        raise ModelError(subject, "is not a TFLite model", "use a .tflite file")
     try:
         model = Buffer(content).root()
         graph = read_graph(model)

@@ -69,13 +69,13 @@ def read_model(path: Path) -> bytes:
     """Read a model file. Raises: ModelError."""
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):  # a FIFO would be waited for
-            raise ModelError(path, "is not a regular file", "give a .tflite file")
+            raise ModelError(path, "is not a regular file", "use a .tflite file")
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise ModelError(path, "no such model file", "check the path") from error
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
-        raise ModelError(path, fault, "give a .tflite file") from error
+        raise ModelError(path, fault, "use a .tflite file") from error
     if not content:
         raise ModelError(path, "is empty", "copy the file again")
     return content
@@ -295,7 +295,7 @@ def _fitted(path: Path, labels: tuple[str, ...], num_outputs: int) -> tuple[tupl
         return fit(labels, num_outputs)
     except ValueError as error:
         fault = f"its labels and outputs disagree ({error})"
-        raise ModelError(path, fault, "give the right labels, or convert it with them") from error
+        raise ModelError(path, fault, "use the right labels, or convert it with them") from error
 
 
 def _version_warning(metadata: Metadata) -> str:

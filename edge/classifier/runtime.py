@@ -206,7 +206,7 @@ def open_interpreter(
 def _foreign(customs: Sequence[str]) -> tuple[str, str] | None:
     """The fault and remedy of operators that no plain runtime has; None where there are none."""
     if EDGE_TPU in customs:
-        return "is compiled for an Edge TPU", "give the file that it was compiled from"
+        return "is compiled for an Edge TPU", "use the file that it was compiled from"
     selected = [name.removeprefix(SELECT) for name in customs if name.startswith(SELECT)]
     if selected:
         fault = f"needs TensorFlow's select operators ({', '.join(selected[:3])})"
@@ -219,7 +219,7 @@ def _unopened(subject: object, label: str, error: Exception) -> ModelError:
     reason = str(error)
     if isinstance(error, MemoryError) or "bad_alloc" in reason:
         fault = f"{label} has too little memory for it"
-        return ModelError(subject, fault, "close other programs, or give a smaller model")
+        return ModelError(subject, fault, "close other programs, or use a smaller model")
     if too_new := re.search(r"builtin opcode '(\w+)' version '(\d+)'", reason):
         fault = f"{label} is too old for it ({too_new[1]} version {too_new[2]})"
         old = label.startswith(PACKAGES["tflite"])

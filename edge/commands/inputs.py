@@ -144,7 +144,7 @@ class SavedImages:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             fault = f"cannot be made ({error.strerror})"
-            raise SourceError(f"{option} {folder}", fault, "give another folder") from error
+            raise SourceError(f"{option} {folder}", fault, "use another folder") from error
         self._folder = folder
         self._names: dict[str, str] = {}  # of videos: videos of one name lie in several folders
 
@@ -166,7 +166,7 @@ class SavedImages:
             replace_file(path, encode_jpeg(pixels), durable=False)
         except OSError as error:
             fault = f"cannot be written ({error.strerror})"
-            raise ImageError(str(path), fault, "make room, or give another folder") from error
+            raise ImageError(str(path), fault, "make room, or use another folder") from error
 
     def _name(self, source: str) -> str:
         if source not in self._names:

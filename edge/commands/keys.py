@@ -111,7 +111,7 @@ HELP = {
     "action.every_s": "minimum seconds between two runs",
     "action.command": "program and arguments; the change is on its standard input as JSON",
     "action.deadline_s": "kill the program after this many seconds",
-    "action.image": "give the program the frame as a JPEG file (people may be in it)",
+    "action.image": "pass the frame to the program as a JPEG file (people may be in it)",
     "action.gpio": "pin to switch on, such as GPIO17",
     "action.gpio_s": "seconds after which it is switched off",
     "action.active_low": "the pin is low while it is on",

@@ -88,7 +88,7 @@ class Timeline:
             replace_file(path, text.encode())
         except OSError as error:
             fault = f"cannot be written ({error.strerror})"
-            raise ConfigurationError(f"--timeline {path}", fault, "give another file") from error
+            raise ConfigurationError(f"--timeline {path}", fault, "use another file") from error
 
     def _csv(self) -> str:
         stream = io.StringIO()

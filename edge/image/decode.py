@@ -183,9 +183,9 @@ def _stream(source: Encoded) -> BinaryIO:
     source = Path(source)
     mode = source.stat().st_mode
     if stat.S_ISDIR(mode):
-        raise ImageError(source, "is a folder", "give an image file")
+        raise ImageError(source, "is a folder", "use an image file")
     if not stat.S_ISREG(mode):  # opening a FIFO would wait for ever
-        raise ImageError(source, "is not a regular file", "give an image file")
+        raise ImageError(source, "is not a regular file", "use an image file")
     return open(source, "rb")
 
 
@@ -219,7 +219,7 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
     if known is None:
         kind = other_kind(head)
         fault = f"is {kind}, which is not read" if kind else "is not an image of a known format"
-        raise ImageError(subject, fault, "give a JPEG, PNG or WebP")
+        raise ImageError(subject, fault, "use a JPEG, PNG or WebP")
     try:
         plugin = import_module(known.plugin)
     except ImportError as error:

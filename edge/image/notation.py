@@ -55,7 +55,7 @@ def _in_pixels(
         return means, stds
     scaled = [",".join(f"{255 * value:g}" for value in values) for values in (means, stds)]
     meant = ("/" if len(means) > 1 else ",").join(scaled)
-    raise ValueError(f"MEAN and STD are in pixels 0..255, not 0..1; give {meant}. Received: {text}")
+    raise ValueError(f"MEAN and STD are in pixels 0..255, not 0..1; use {meant}. Received: {text}")
 
 
 def region(text: str) -> tuple[float, float, float, float]:

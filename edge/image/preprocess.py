@@ -113,7 +113,7 @@ def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: in
         raise ImageError(
             "a frame",
             f"must be (height, width, 3) uint8. Received: {pixels.shape} {pixels.dtype}",
-            "give RGB pixels",
+            "pass RGB pixels",
         )
     if pixels.shape[:2] == size and framing.roi is None and not framing.rotate and channels == 3:
         return pixels

@@ -38,10 +38,10 @@ class ModelRequirements:
         lacking = sorted(set(self.labels) - set(trial.labels))
         if lacking:
             fault = f"lacks label {lacking[0]!r}, which the configuration names"
-            raise ModelError(path, fault, "give a model that has it, or change the configuration")
+            raise ModelError(path, fault, "use a model that has it, or change the configuration")
         if self.slowest_ms is not None and trial.invoke_p50_ms > self.slowest_ms:
             fault = f"takes {trial.invoke_p50_ms:.0f} ms, at most {self.slowest_ms:.0f} will do"
-            raise ModelError(path, fault, "give a smaller model, or lower fps")
+            raise ModelError(path, fault, "use a smaller model, or lower fps")
 
     def check_labels(self, labels: Collection[str]) -> None:
         """Check the first model's labels. Raises: ConfigurationError."""

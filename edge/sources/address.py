@@ -74,14 +74,14 @@ def _url(text: str, scheme: str) -> Address:
     from urllib.parse import urlsplit  # for URLs alone
 
     if scheme not in _SCHEMES:
-        remedy = f"give {GRAMMAR}; a local file by its path"
+        remedy = f"use {GRAMMAR}; a local file by its path"
         raise ConfigurationError(f"{scheme}://", "is no kind of source", remedy)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ConfigurationError(
-            f"{scheme}://", f"is no URL ({error})", f"give {GRAMMAR}"
+            f"{scheme}://", f"is no URL ({error})", f"use {GRAMMAR}"
         ) from error
     if not host or not text.isprintable() or " " in text:
         raise ConfigurationError(
@@ -97,7 +97,7 @@ def _url(text: str, scheme: str) -> Address:
         )
     if parts.path.lower().endswith(_PLAYLISTS):
         fault = "is a playlist, not a camera's stream"
-        raise ConfigurationError(name, fault, "give the camera's rtsp:// or MJPEG address")
+        raise ConfigurationError(name, fault, "use the camera's rtsp:// or MJPEG address")
     return Address(_SCHEMES[scheme], text, name)
 
 

@@ -54,7 +54,7 @@ def open_camera(
 def check_camera(address: Address, settings: CameraSettings) -> None:
     """See whether a live source has what it needs here. Raises: ConfigurationError."""
     if not address.is_live:
-        raise ConfigurationError(address.name, "is no camera", "give a live source")
+        raise ConfigurationError(address.name, "is no camera", "use a live source")
     if address.kind in (RTSP, HTTP):
         settings.password()
     if address.kind == RTSP:

@@ -95,7 +95,7 @@ def files(
         return
     if _is_folder(Path(name)):
         found = _pictures(Path(name), recursive, clips)
-        remedy = "give a folder of images, or look into its folders (recursive)"
+        remedy = "use a folder of images, or look into its folders (recursive)"
     elif not literal and set("*?[") & set(name) and not os.path.lexists(name):
         found = _matches(name, recursive, clips)
         remedy = "check the pattern"
@@ -126,7 +126,7 @@ def listed(path: str) -> list[str]:
                 content = _bounded(stream, path, LARGEST_LIST)
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
-        raise SourceError(path, fault, "give a file of paths, one a line") from error
+        raise SourceError(path, fault, "use a file of paths, one a line") from error
     if b"\0" in content:
         names = content.split(b"\0")
     else:
@@ -134,7 +134,7 @@ def listed(path: str) -> list[str]:
         names[0] = names[0].removeprefix(codecs.BOM_UTF8)
     found = [os.fsdecode(name) for name in names if name]
     if not found:
-        raise SourceError(path, "no path in it", "give a file of paths, one a line")
+        raise SourceError(path, "no path in it", "use a file of paths, one a line")
     return found
 
 
@@ -152,7 +152,7 @@ def _bounded(stream: BinaryIO, subject: str, limit: int) -> bytes:
     content = stream.read(limit + 1)
     if len(content) > limit:
         fault = f"is larger than {limit // 1_000_000} MB"
-        raise SourceError(subject, fault, "give less at a time")
+        raise SourceError(subject, fault, "pass fewer images at a time")
     return content
 
 

@@ -23,7 +23,7 @@ MAX_FILES = 1_000_000
 MAX_RATIO = 200  # unpacked to packed; photos hardly shrink
 SPARE_BYTES = 1_000_000_000  # that stay free on the disk
 BLOCK = 1 << 20
-REMEDY = "unpack it yourself and give the folder"
+REMEDY = "unpack it yourself and use the folder"
 
 
 def unpacked(path: Path, into: Path | None = None) -> Path:
@@ -128,7 +128,10 @@ def _checked(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     total = sum(info.file_size for info in files)
     packed = max(1, sum(info.compress_size for info in files))
     if total > MAX_BYTES or len(files) > MAX_FILES or total > MAX_RATIO * packed + SPARE_BYTES:
-        fault = f"holds {len(files)} files of {total / 1e9:.1f} GB, more than photos would"
+        fault = (
+            f"holds {len(files)} files of {total / 1e9:.1f} GB; the limits are {MAX_FILES} files, "
+            f"{MAX_BYTES / 1e9:.0f} GB, and {MAX_RATIO} times the size of the archive"
+        )
         raise DatasetError(path, fault, REMEDY)
     return [info for info in files if not stat.S_ISLNK(info.external_attr >> 16)]
 
@@ -149,13 +152,13 @@ def _unpack(
         needed = sum(info.file_size for info in files) + SPARE_BYTES
         if shutil.disk_usage(partial).free < needed:
             fault = f"needs {needed / 1e9:.1f} GB to be unpacked, which are not free"
-            raise DatasetError(path, fault, "free some space, or give another -o")
+            raise DatasetError(path, fault, "free some space, or use another -o")
         for info in files:
             _write(archive, info, partial / info.filename.replace("\\", "/"))
         partial.rename(folder)
     except OSError as error:
         fault = f"cannot be unpacked ({error.strerror})"
-        raise OutputError(path, fault, "free some space, or give another -o") from error
+        raise OutputError(path, fault, "free some space, or use another -o") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

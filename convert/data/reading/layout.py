@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convert.data.reading.lists import PhotoList
-from convert.data.reading.set_names import SETS, label_of, set_and_label, set_of
+from convert.data.reading.set_names import SETS, SPELLED, label_of, set_and_label, set_of
 
 Fields = tuple[str, str, str, str, str]  # of a convert.data.walk.Note
 
@@ -70,7 +70,7 @@ def layout_of(root: Node) -> Layout:
     named = [folder.name for folder in base.filled if set_of(folder.name)]
     if len(named) > 1 and len(named) == len(base.filled):
         fault = f"its sets hold photos and no class folders: {', '.join(named)}"
-        remedy = "put the photos of each class into a folder of its own, or give a labels.csv"
+        remedy = "put the photos of each class into a folder of its own, or add a labels.csv"
         notes.append(("error", "no-classes", base.path.name, fault, remedy))
     found = Layout(root.path, False, {"train": base}, places)
     return _with(found, strays, [*notes, *_like_sets(base)])
@@ -144,8 +144,8 @@ def _sets_above(root: Path, base: Node) -> Layout | None:
     for folder in holding:
         name = _free(set_of(folder.name), folder.name, holding)
         if name in sets:
-            fault = f"means {name}, as {sets[name].name} does"
-            notes.append(("error", "two-sets", folder.name, fault, "keep one, or rename one"))
+            fault = f"is also the {SPELLED.get(name, name)} set, like {sets[name].name}"
+            notes.append(("error", "two-sets", folder.name, fault, "keep or rename one"))
         sets.setdefault(name, folder)
     unknown = [folder for folder in base.folders if folder not in sets.values()]
     beside = [f.name for f in unknown if f.holds_pictures and not set_of(f.name)]

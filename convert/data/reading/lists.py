@@ -21,7 +21,7 @@ from convert.errors import DatasetError
 FILES = tuple("filename file_name file image image_id img path filepath photo name id".split())
 LABELS = tuple("label labels class class_name category choice species breed target".split())
 SPLITS = tuple("split set subset dataset fold".split())
-REMEDY = "give a CSV file with the columns filename and label"
+REMEDY = "use a CSV file with the columns filename and label"
 MOST_BYTES = 256_000_000
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # Label Studio's prefix
 
@@ -95,7 +95,7 @@ def _rows(path: Path) -> list[list[str]]:
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error as error:
-        raise DatasetError(path, f"is no CSV file ({error})", REMEDY) from error
+        raise DatasetError(path, f"is not a CSV file ({error})", REMEDY) from error
     return [row for row in rows if any(cell.strip() for cell in row)]
 
 

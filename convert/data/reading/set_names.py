@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 SETS = ("train", "val", "test")
+SPELLED = {"train": "training", "val": "validation"}  # in a sentence
 RESERVED = "unknown"  # the label of the device below the threshold
 
 _WORDS = {

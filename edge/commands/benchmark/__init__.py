@@ -136,7 +136,7 @@ def _check_writable(path: Path | None) -> None:
     if path is None:
         return
     if path.exists() and not path.is_file():
-        raise EdgeError(path, "is not a regular file", "give another name; its old file may stay")
+        raise EdgeError(path, "is not a regular file", "use another name; its old file may stay")
     folder = path.resolve().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise EdgeError(path, "cannot be written there", "check the folder and its permissions")

@@ -58,7 +58,7 @@ def read_options(words: list[str]) -> argparse.Namespace:
     if mode == "soak" and len(args.models) > 1:
         parser.error("--soak: takes one model; with --rate several take turns")
     if args.role and len(args.models) != 1:
-        parser.error("--as: names one model; give one")
+        parser.error("--as: names one model; pass one")
     for name, value in DEFAULTS.items():
         if getattr(args, name) is None:
             setattr(args, name, value)

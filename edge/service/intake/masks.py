@@ -13,7 +13,7 @@ from edge.errors import ConfigurationError, EdgeError
 from edge.image.preprocess import Pixels, Size, read_image
 from edge.sources.frame import Frame, Source, Waiting
 
-REMEDY = 'give "x y width height", or a polygon as "x y x y x y", in shares of the full view'
+REMEDY = 'use "x y width height", or a polygon as "x y x y x y", in shares of the full view'
 MOST_POINTS = 100
 
 Point = tuple[float, float]  # x, y

@@ -44,10 +44,10 @@ class ScheduleSettings:
             value = getattr(self, name)
             if value is not None and not -most <= value <= most:
                 fault = f"must be from -{most:g} to {most:g}. Received: {value!r}"
-                raise ConfigurationError(f"schedule.{name}", fault, "give degrees")
+                raise ConfigurationError(f"schedule.{name}", fault, "use degrees")
         if self.has_sun and (self.latitude is None or self.longitude is None):
             fault = "needs schedule.latitude and schedule.longitude for sunrise and sunset"
-            raise ConfigurationError("schedule.hours", fault, "give both in degrees")
+            raise ConfigurationError("schedule.hours", fault, "set both, in degrees")
         if self.days and not self.hours:
             fault = "needs schedule.hours"
             raise ConfigurationError("schedule.days", fault, 'such as hours = ["00:00-24:00"]')

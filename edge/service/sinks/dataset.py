@@ -11,7 +11,7 @@ from edge.errors import EdgeError
 from edge.files import replace_file
 
 LONGEST_LABEL = 60  # characters
-REMEDY = "give a short name that begins with a letter or a digit"
+REMEDY = "use a short name that begins with a letter or a digit"
 
 
 class LabelError(EdgeError):

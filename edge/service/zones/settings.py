@@ -113,10 +113,10 @@ def check_zones(zones: Sequence[ZoneSettings], steady: SteadySettings) -> None:
 def _check_pair(zone: ZoneSettings, other: ZoneSettings) -> None:
     if zone.name == other.name:
         fault = f"{zone.name!r} is the name of two zones"
-        raise ConfigurationError("zone.name", fault, "give each its own")
+        raise ConfigurationError("zone.name", fault, "use a different name")
     if (zone.model, zone.labels, zone.box) == (other.model, other.labels, other.box):
         fault = f"is the region, model and labels of zone {other.name} too"
-        remedy = "give another region, model or labels, or leave one of them out"
+        remedy = "use another region, model or labels, or leave one of them out"
         raise ConfigurationError(f"zone.roi ({zone.name})", fault, remedy)
 
 

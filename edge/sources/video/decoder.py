@@ -130,14 +130,14 @@ def open_video(request: Reply) -> tuple[Any, Any]:
     if not streams:
         has_sound = len(container.streams.audio) > 0
         raise UnusableError(
-            "has no images, only sound" if has_sound else "has no video", "give a video"
+            "has no images, only sound" if has_sound else "has no video", "use a video"
         )
     stream = streams[0]
     context = stream.codec_context
     if context.width * context.height > MAX_PIXELS:
         size = f"{context.width} x {context.height}"
         raise UnusableError(
-            f"is {size} pixels, too large", f"give at most {MAX_PIXELS // 10**6} megapixels"
+            f"is {size} pixels, too large", f"use at most {MAX_PIXELS // 10**6} megapixels"
         )
     context.options = {**dict(context.options or {}), "max_pixels": str(MAX_PIXELS)}
     context.thread_type = "AUTO" if is_file else "SLICE"  # by frames, each comes later
@@ -151,7 +151,7 @@ def _resolve(url: str) -> None:
         socket.getaddrinfo(parts.hostname, parts.port or 554)
     except OSError as error:
         raise UnusableError(
-            "unknown host", "check the name, or give the camera's IP address"
+            "unknown host", "check the name, or use the camera's IP address"
         ) from error
 
 
@@ -208,7 +208,7 @@ class Clip:
             return [f"is damaged: {self._damaged} packets could not be decoded", "copy it again"]
         if self.duration_s and missing_s > max(KNOWN_S, 0.1 * min(self.duration_s, 60)):
             if self._start_s > self.duration_s:
-                return [f"ends at {self.duration_s:.1f} s", "give an earlier --start"]
+                return [f"ends at {self.duration_s:.1f} s", "use an earlier --start"]
             fault = f"is cut off at {self._at_s:.1f} of {self.duration_s:.1f} s"
             return [fault, "copy it again from the card"]
         return []
@@ -321,14 +321,14 @@ def explained(error: BaseException, is_file: bool) -> list[str]:
 
 _E = av.error
 _COMMON: list[tuple[type[BaseException], str, str]] = [
-    (MemoryError, "needs more memory than a video may take", "give one of fewer pixels"),
+    (MemoryError, "needs more memory than a video may take", "use one of fewer pixels"),
     (_E.DecoderNotFoundError, "has a codec that cannot be decoded here", "use H.264 or MJPEG"),
 ]
 _FILE_FAULTS: list[tuple[type[BaseException], str, str]] = [
     *_COMMON,
     (FileNotFoundError, "no such file", "check the path"),
     (PermissionError, "cannot be read (Permission denied)", "change its permissions"),
-    (IsADirectoryError, "is a folder", "give a video file"),
+    (IsADirectoryError, "is a folder", "use a video file"),
     (_E.InvalidDataError, "is no video that can be read, or it is cut off", "copy it again"),
     (EOFError, "holds no frame: it is empty or cut off", "copy it again"),
 ]
@@ -337,7 +337,7 @@ _STREAM_FAULTS: list[tuple[type[BaseException], str, str]] = [
     (
         _E.HTTPUnauthorizedError,
         "wrong user or password",
-        "give the user in the URL, and the password in camera.password_file or "
+        "put the user into the URL, and the password in camera.password_file or "
         "$EDGE_CAMERA_PASSWORD",
     ),
     (

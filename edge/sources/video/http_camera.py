@@ -27,7 +27,7 @@ from edge.sources.device import Device, Shot, framed
 MAX_IMAGE = 32_000_000  # bytes; a JPEG of 50 megapixels has 20
 MAX_LINE = 65_536
 PASSWORD_REMEDY = (
-    "give the user in the URL, and the password in camera.password_file or $EDGE_CAMERA_PASSWORD"
+    "put the user into the URL, and the password in camera.password_file or $EDGE_CAMERA_PASSWORD"
 )
 _STATUS = {
     401: ("wrong user or password", PASSWORD_REMEDY),
@@ -59,7 +59,7 @@ class HttpCamera(Device):
             work = self._poll
         else:
             self._response.close()
-            remedy = "give the address of its MJPEG stream, of a snapshot, or rtsp://"
+            remedy = "use the address of its MJPEG stream, of a snapshot, or rtsp://"
             raise SourceError(self._name, f"is {kind}, neither MJPEG nor an image", remedy)
         threading.Thread(target=self._read, args=(work,), daemon=True).start()
 
@@ -262,7 +262,7 @@ def _explained(name: str, error: Exception) -> SourceError:
         return SourceError(name, fault, remedy)
     reason: Any = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, socket.gaierror):
-        return SourceError(name, "unknown host", "check the name, or give the IP address")
+        return SourceError(name, "unknown host", "check the name, or use the IP address")
     if isinstance(reason, ssl.SSLCertVerificationError):
         fault = f"its certificate is not valid ({reason.verify_message})"
         return SourceError(name, fault, "use http://, or a name and authority that are known")
