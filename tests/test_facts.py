@@ -11,11 +11,12 @@ from model_copies import SMALL
 from edge.classifier.trial import try_model
 from edge.commands.arguments import open_model
 from edge.commands.classify import _parse
-from edge.commands.service import load_model
+from edge.commands.service import say
 from edge.doctor.service import describe
 from edge.errors import ModelError
 from edge.image.framing import Framing
 from edge.service.configuration import Configuration
+from edge.service.zones.opening import load_models
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_the_service_sees_pictures_as_the_command_does(labels: Path) -> None:
     options = "--resize crop --filter nearest --roi 0.25,0,0.5,1 --rotate 90 a.jpg".split()
     args = _parse(["-m", str(SMALL), "--labels", str(labels), *options])
     with (
-        closing(load_model(configuration, verbose=False)) as models,
+        closing(next(load_models(configuration, "", say, verbose=False))) as models,
         open_model(args, "edge-classify") as model,
     ):
         assert models.model.labels == model.labels == ("bun", "sausage")

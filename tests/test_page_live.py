@@ -303,7 +303,7 @@ def test_odd_names_stay_text(tmp_path: Path, browser: Browser) -> None:
             until(lambda: page.evaluate("document.querySelectorAll('#bars li').length === 2"))
             assert page.locator("#bars").get_by_text(odd[0]).count() == 1
             assert page.evaluate("document.images.length") == page.evaluate(
-                "document.querySelectorAll('#live, #input, #still, #events img').length"
+                "document.querySelectorAll('#live, #input, #still, #ground, #events img').length"
             )
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
             assert looked.complaints == []

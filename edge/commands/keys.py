@@ -139,18 +139,19 @@ def printed(configuration: Configuration) -> str:
 
 def _lines(key: Key, value: Any) -> list[str]:
     if key.kind.startswith("Mapping"):
-        return [f"# {key.name}: {HELP[key.dotted]}", f"{key.name} = {_toml(value)}"]
+        return [f"# {key.name}: {HELP[key.dotted]}", f"{key.name} = {toml(value)}"]
     if value is None:
         return [f"# {key.name} =  # {HELP[key.dotted]}"]
-    return [f"{key.name} = {_toml(value)}  # {HELP[key.dotted]}"]
+    return [f"{key.name} = {toml(value)}  # {HELP[key.dotted]}"]
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
+    """Write a value as TOML."""
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items())
+        inside = ", ".join(f"{json.dumps(k)} = {toml(v)}" for k, v in value.items())
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(toml, value))}]"
     if isinstance(value, str):  # as JSON, but that TOML wants U+007F escaped as well
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -9,13 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from edge.classifier.facts import reframe
-from edge.classifier.model import Model
-from edge.classifier.selection import ModelChoice, choose_model
-from edge.classifier.trial import Trying
 from edge.commands import complain
+from edge.commands.keys import toml
 from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import Configuration
 from edge.service.control import KEEP, Control
@@ -24,7 +21,7 @@ from edge.service.intake.gate import Gated, Rest
 from edge.service.intake.masks import Masked
 from edge.service.intake.motion import Moving
 from edge.service.intake.schedule import Schedule
-from edge.service.models import ModelCopies, ModelRequirements, ModelStore
+from edge.service.models import ModelStore
 from edge.service.mqtt.settings import INSTANCE_VARIABLE, MqttSettings
 from edge.service.sighting import Sink
 from edge.service.sinks.dataset import Dataset
@@ -38,6 +35,7 @@ from edge.service.sinks.latest import Latest
 from edge.service.sinks.results import Results
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.web.settings import WebSettings
+from edge.service.zones.opening import model_paths
 from edge.service.zones.settings import ZoneSettings
 from edge.service.zones.zone import Zone
 from edge.sources.address import CAMERA, CLIP
@@ -88,80 +86,6 @@ def _camera_settings(configuration: Configuration) -> CameraSettings:
     return sensor_rate(configuration.camera, max(fps, compared) if fps else 0.0)
 
 
-def model_choice(configuration: Configuration, path: str) -> ModelChoice:
-    """Which runtime and threads a model is to have; "" is the common one or the default."""
-    model = Path(path) if path else None
-    return choose_model(model, configuration.runtime, configuration.threads)
-
-
-def model_requirements(configuration: Configuration, path: str) -> ModelRequirements:
-    """What a model must be besides right."""
-    zones = [zone for zone in configuration.zones if zone.model == path]
-    named = {label: f"zone.labels ({zone.name})" for zone in zones for label in zone.labels}
-    if len(model_paths(configuration)) == 1:
-        named |= dict.fromkeys(configuration.snapshots.labels, "snapshots.labels")
-    fps = configuration.pace.fps * len(zones)
-    # Twice the time that there is: during its trial the running model takes its share.
-    return ModelRequirements(named, 2 * 1000 / fps if fps else None)
-
-
-def model_paths(configuration: Configuration) -> list[str]:
-    """The models of the zones, each once; "" is the one that ships."""
-    return list(dict.fromkeys(zone.model for zone in configuration.zones))
-
-
-def load_models(configuration: Configuration, *, verbose: bool) -> Iterator[ModelStore]:
-    """Load the models, each once however many zones use it.
-
-    Raises: ModelError, RuntimeMissingError, ConfigurationError.
-    """
-    for path in model_paths(configuration):
-        yield _load_model(configuration, path, verbose=verbose)
-
-
-def model_options(configuration: Configuration, path: str) -> dict[str, Any]:
-    """What the file lacks: the common model's is in the configuration, a zone's own has all."""
-    return configuration.facts if path == configuration.model else {}
-
-
-def _load_model(configuration: Configuration, path: str, *, verbose: bool) -> ModelStore:
-    how, facts = model_choice(configuration, path), model_options(configuration, path)
-
-    def open_model(file: Path) -> Model:
-        model = Model(
-            file, num_threads=how.num_threads, runtime=how.runtime, verbose=verbose, **facts
-        )
-        if path == configuration.model:
-            reframe(model, configuration.framing)
-        for line in (*model.warnings, *(model.notes if verbose else ())):
-            say(f"{model.path}: {line}")
-        return model
-
-    def start_trial(file: Path) -> Trying:
-        return Trying(file, runtime=how.runtime, num_threads=how.num_threads, options=facts)
-
-    state = _systemd_folder("STATE_DIRECTORY")
-    of_zone = "" if path == configuration.model else f"-{_first_zone(configuration, path)}"
-    copies = ModelCopies(Path(state) / f"models{of_zone}") if state else None
-    requirements = model_requirements(configuration, path)
-    return ModelStore(how.path, open_model, start_trial, requirements, say, copies=copies)
-
-
-def _first_zone(configuration: Configuration, path: str) -> str:
-    return next(zone.name for zone in configuration.zones if zone.model == path)
-
-
-def make_zones(
-    configuration: Configuration, models: Sequence[ModelStore], control: Control
-) -> tuple[Zone, ...]:
-    """Return the zones; the models are those of `load_models`."""
-    by_path = dict(zip(model_paths(configuration), models, strict=True))
-    return tuple(
-        Zone(zone, by_path[zone.model], control, steady=zone.steady_within(configuration.steady))
-        for zone in configuration.zones
-    )
-
-
 @dataclass(frozen=True)
 class Service:
     """State that sinks show besides results."""
@@ -174,7 +98,7 @@ class Service:
 def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]:
     """Return the sinks. Raises: ConfigurationError."""
     yield JsonLines(_unbuffered(sys.stdout), configuration.every)
-    runtime = _systemd_folder("RUNTIME_DIRECTORY")
+    runtime = systemd_folder("RUNTIME_DIRECTORY")
     latest = configuration.latest or (runtime and f"{runtime}/latest.json")
     if latest:
         yield Latest(Path(latest))
@@ -182,7 +106,7 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
         yield Results(configuration.results)
     snapshots = Snapshots(_snapshot_settings(configuration))
     yield snapshots
-    history, state = configuration.history, _systemd_folder("STATE_DIRECTORY")
+    history, state = configuration.history, systemd_folder("STATE_DIRECTORY")
     if history.on:
         yield History(Store(history.path(state), history), say, snapshots.file_of)
     dataset = _dataset(configuration.web)
@@ -191,7 +115,7 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
         yield Kept(dataset, service.control, regions)
     if configuration.web.listen:
         reader = history_reader(configuration, state) if history.on else None
-        yield _web(configuration.web, service, dataset, reader)
+        yield _web(configuration, service, dataset, reader)
     if configuration.mqtt.url:
         yield _mqtt(configuration.mqtt, service, configuration.web.page)
 
@@ -219,7 +143,7 @@ def tell_folders(configuration: Configuration) -> None:
             say(f"images are kept in {folder.path}; to see them: {copy}")
 
 
-def _systemd_folder(name: str) -> str:
+def systemd_folder(name: str) -> str:
     """The folder that systemd has made for the service; "" outside of it."""
     return os.environ.get(name, "").partition(":")[0]
 
@@ -229,7 +153,7 @@ def commands_of(
 ) -> Control:
     """What commands change; remembered only while they are accepted: else it stays paused."""
     web = configuration.web
-    state = _systemd_folder("STATE_DIRECTORY")
+    state = systemd_folder("STATE_DIRECTORY")
     has_any = configuration.mqtt.commands or (web.listen and web.token())
     path = Path(state) / COMMANDED if state and has_any else None
     by_path = dict(zip(model_paths(configuration), models, strict=True))
@@ -269,7 +193,7 @@ def gated(
 
 
 def _dataset(settings: WebSettings) -> Dataset:
-    folder = settings.dataset or f"{_systemd_folder('STATE_DIRECTORY') or '.'}/dataset"
+    folder = settings.dataset or f"{systemd_folder('STATE_DIRECTORY') or '.'}/dataset"
     return Dataset(
         Path(folder), max_files=settings.dataset_max_files, max_bytes=settings.dataset_max_mb * 1e6
     )
@@ -287,11 +211,17 @@ def state_of_service(environment: Mapping[str, str] = os.environ) -> str:
     return state if os.path.lexists(state) else ""
 
 
-def _web(settings: WebSettings, service: Service, dataset: Dataset, reader: Reader | None) -> Sink:
+def _web(
+    configuration: Configuration, service: Service, dataset: Dataset, reader: Reader | None
+) -> Sink:
     with needing("web"):
+        from edge.service.web.regions import Regions
         from edge.service.web.sink import Web
         from edge.service.web.station import Station
-    station = Station(settings, service.vitals, service.zones, service.control, dataset, reader)
+    settings, regions = configuration.web, Regions(configuration, service.zones, toml)
+    station = Station(
+        settings, service.vitals, service.zones, service.control, dataset, reader, regions
+    )
     return Web(settings, station, say)
 
 
@@ -312,7 +242,7 @@ def _mqtt(settings: MqttSettings, service: Service, page: str) -> Sink:
 
 def remembered() -> Path | None:
     """The file that names what a broker keeps of ours; None without a state folder."""
-    state = _systemd_folder("STATE_DIRECTORY")
+    state = systemd_folder("STATE_DIRECTORY")
     return Path(state) / RETAINED if state else None
 
 
@@ -353,5 +283,5 @@ def _snapshot_settings(configuration: Configuration) -> SnapshotSettings:
     """The settings; where snapshots are off, those that SIGUSR1 alone makes use of."""
     if configuration.snapshots.folder:
         return configuration.snapshots
-    state = _systemd_folder("STATE_DIRECTORY") or "."
+    state = systemd_folder("STATE_DIRECTORY") or "."
     return SnapshotSettings(folder=f"{state}/snapshots", on=())

@@ -23,12 +23,11 @@ from edge.commands.service import (
     forget,
     gated,
     history_reader,
-    load_models,
     make_sinks,
-    make_zones,
     rests,
     say,
     state_of_service,
+    systemd_folder,
     tell_folders,
 )
 from edge.commands.watch_check import check
@@ -45,6 +44,7 @@ from edge.service.sinks.history.export import FORMATS, span
 from edge.service.sinks.history.export import printed as printed_history
 from edge.service.sinks.history.reader import Query
 from edge.service.watch import Unreadable, watch
+from edge.service.zones.opening import load_models, make_zones
 
 EXAMPLES = """\
 Prints JSON lines: one for each state change ("event"), and for every Nth result. Each option is
@@ -210,8 +210,8 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
         notifier = stack.enter_context(closing(Notifier()))
         stack.callback(notifier.stopping)
         notifier.allow_for(1 / configuration.pace.fps if configuration.pace.fps else 0.0)
-        models = list[ModelStore]()
-        for store in load_models(configuration, verbose=verbose):
+        models, state = list[ModelStore](), systemd_folder("STATE_DIRECTORY")
+        for store in load_models(configuration, state, say, verbose=verbose):
             models.append(stack.enter_context(closing(store)))
         signal.signal(signal.SIGHUP, lambda *_: list(map(ModelStore.ask, models)))
         tell_folders(configuration)

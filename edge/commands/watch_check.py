@@ -15,10 +15,6 @@ from edge.classifier.trial import try_model
 from edge.commands import complain
 from edge.commands.service import (
     NAME,
-    model_choice,
-    model_options,
-    model_paths,
-    model_requirements,
     needing,
     say,
     unwritable,
@@ -28,6 +24,12 @@ from edge.service.configuration import Configuration
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sinks.folders import is_hidden
 from edge.service.web.settings import WebSettings
+from edge.service.zones.opening import (
+    model_choice,
+    model_options,
+    model_paths,
+    model_requirements,
+)
 from edge.service.zones.settings import overlaps
 from edge.sources.address import CLIP
 

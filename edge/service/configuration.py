@@ -217,6 +217,14 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(path, fault, "check the path and its permissions") from error
     except (ValueError, RecursionError) as error:  # TOML's own is one of the former
         raise ConfigurationError(path, f"is not TOML ({error})", "mend that line") from error
+    return values_of(content, path)
+
+
+def values_of(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Read the values of a TOML document by dotted name. Raises: ConfigurationError.
+
+    Args: the document; its file, as errors name it.
+    """
     values = {}
     for name, value in content.items():
         if name in SECTIONS and isinstance(value, dict):

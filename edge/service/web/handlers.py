@@ -15,7 +15,7 @@ from tornado.iostream import StreamClosedError
 from edge.image.decode import encode_png
 from edge.image.preprocess import encode_jpeg
 from edge.names import PAGE_SCHEMA
-from edge.service.web import history
+from edge.service.web import history, regions
 from edge.service.web.controls import Commands, Keep, Snapshot
 from edge.service.web.handler import Handler, RefusedError, or_gone
 from edge.service.web.metrics import CONTENT_TYPE
@@ -27,6 +27,7 @@ KINDS = {
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "history.js": "text/javascript; charset=utf-8",
+    "regions.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 SEND_BUFFER_BYTES = 32_768  # the kernel doubles it: a third of a second at 2 Mbit/s
@@ -224,10 +225,12 @@ def _undelivered(connection: socket.socket) -> int:
 
 ROUTES: list[tuple[str, type[Handler]]] = [
     (r"/", Static),
-    (r"/(page\.css|page\.js|history\.html|history\.js|icon\.svg)", Static),
+    (r"/(page\.css|page\.js|history\.html|history\.js|regions\.js|icon\.svg)", Static),
     (r"/history/events\.(json|csv)", history.Events),
     (r"/history/hours\.(json|csv)", history.Hours),
     (r"/history/([0-9]{1,12})\.jpg", history.Image),
+    (r"/zones\.json", regions.Configured),
+    (r"/zones/check", regions.Check),
     (r"/latest\.json", Latest),
     (r"/history\.json", History),
     (r"/events\.json", Events),

@@ -27,7 +27,7 @@ from edge.service.web.station import Station
 MAX_CONNECTIONS = 160
 MAX_PER_ADDRESS = 120  # a proxy is one address to us
 MAX_HEADER_BYTES = 16_384
-MAX_BODY_BYTES = 4096  # a label and a number
+MAX_BODY_BYTES = 16_384  # the tables of all zones; else a label and a number
 IDLE_S = 20.0  # without a request, or with half of one
 BODY_S = 5.0  # for a body to arrive
 CLOSE_S = 1.0

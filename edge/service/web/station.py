@@ -9,7 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from edge import __version__
 from edge.board import Throttling
@@ -26,6 +26,16 @@ from edge.service.web.settings import WebSettings
 from edge.service.web.stream import Stream
 from edge.service.zones.state import ZoneState, fresh_s
 from edge.service.zones.zone import Zone
+
+
+class RegionChecks(Protocol):
+    """What the region editor requests: `edge.service.web.regions.Regions`."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the [[zone]] tables of the configuration."""
+
+    def check(self, text: str) -> dict[str, Any]:
+        """Return what is wrong with other tables."""
 
 
 class View:
@@ -76,6 +86,7 @@ class Station:
         control: Control,
         dataset: Dataset,
         history: Reader | None = None,
+        regions: RegionChecks | None = None,
     ) -> None:
         """Gather it. Raises: ConfigurationError where the token cannot be had.
 
@@ -86,12 +97,13 @@ class Station:
             control: what commands change.
             dataset: of the frames that are kept as a label.
             history: reads it; None while it is off.
+            regions: what the region editor requests; None: there is none.
         """
         self.control = control
         self.views = {zone.name: View(zone, vitals, settings.stream_fps) for zone in zones}
         self.first = self.views[zones[0].name]
         self.metrics = Metrics(vitals, list(self.views))
-        self.dataset, self.history = dataset, history
+        self.dataset, self.history, self.regions = dataset, history, regions
         self.proxy_kbit_s = settings.proxy_kbit_s
         self.device = socket.gethostname()
         self.hosts = {

@@ -15,8 +15,11 @@ const known = { state: null, stateSince: null, newest: 0, points: [], events: ""
 
 // --- requests
 
+const WANTED = new URLSearchParams(location.search).get("zone") || "";
+
 // Paths are relative: the page may lie below a proxy's sub-path. AbortSignal.timeout is not in Safari 15.
 async function ask(path, options = {}, patience = PATIENCE_MS) {
+  if (WANTED && !options.method) path += `${path.includes("?") ? "&" : "?"}zone=${encodeURIComponent(WANTED)}`;
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), patience);
   try {
@@ -30,6 +33,7 @@ async function ask(path, options = {}, patience = PATIENCE_MS) {
 
 async function document_(path) {
   const answer = await ask(path);
+  if (answer.status === 404 && WANTED) location.replace(location.pathname);  // a zone that is gone
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return JSON.parse(await answer.text());
 }
@@ -68,7 +72,8 @@ const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "
 // --- the newest result
 
 function showLatest(latest) {
-  const seen = latest.result;
+  known.zone = latest.zone.name;
+  showZones(latest);
   put("device", latest.device);
   put("version", `edge-classify ${latest.edge_classify}`);
   showStatus(latest);
@@ -86,6 +91,42 @@ function showLatest(latest) {
       return option;
     }));
   }
+}
+
+// A link for each zone: the address names the one that is shown.
+function showZones({ zone: current, zones }) {
+  put("of-region", current.roi.length ? ": the zone's region alone" : "");
+  const print = JSON.stringify([current.name, zones]);
+  if (print === known.zones) return;
+  known.zones = print;
+  $("zones").replaceChildren(...zones.filter(({ name }) => name).map((zone) => {
+    const item = make("li"), link = make("a", `${zone.name} `);
+    link.href = `?zone=${encodeURIComponent(zone.name)}`;
+    if (zone.name === current.name) link.setAttribute("aria-current", "page");
+    link.dataset.is = zone.state;
+    link.append(make("span", zone.state === "lost" ? "lost" : zone.label));
+    item.append(link);
+    return item;
+  }));
+  $("zones").hidden = !current.name;
+  known.marks = zones.filter(({ roi }) => roi.length);
+  known.current = current.name;
+  showMarks();
+}
+
+// The regions over the image, as it is fitted into its place.
+function showMarks() {
+  const { naturalWidth: width, naturalHeight: height } = $("live");
+  if (!width || !known.marks) return;
+  $("marks").setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const unit = width / Math.max(1, $("live").clientWidth);
+  $("marks").replaceChildren(...known.marks.flatMap(({ name, roi: [x, y, w, h] }, index) => {
+    const box = { x: x * width, y: y * height, width: w * width, height: h * height };
+    const group = drawn("g", { class: `series${index % SERIES}${name === known.current ? "" : " other"}` });
+    group.append(drawn("rect", { class: "halo", ...box }), drawn("rect", box));
+    group.append(drawn("text", { x: box.x + 6 * unit, y: box.y + 18 * unit, "font-size": 14 * unit }, name));
+    return [group];
+  }));
 }
 
 function showStatus(latest) {
@@ -300,6 +341,7 @@ async function follow() {
       const seen = JSON.parse(await answer.text());
       const [live, input] = await Promise.all(["frame", "input"].map((name) => picture(`${name}.jpg?frame=${seen.frame}`)));
       put_picture($("live"), live);
+      showMarks();
       put_picture($("input"), input);
       if (live) $("no-frame").hidden = true;
       showSeen(seen);
@@ -358,7 +400,7 @@ $("keep").onclick = async () => {
   put_picture($("still"), still);
   const frame = Number(still.headers.get("X-Frame"));
   $("label").value = "";
-  if (await asked($("keeping"))) await control("keep", { label: $("label").value, frame });
+  if (await asked($("keeping"))) await control("keep", { label: $("label").value, frame, zone: known.zone });
 };
 
 $("pause").onclick = async () => {
@@ -368,7 +410,7 @@ $("pause").onclick = async () => {
 $("classify").onclick = () => control("command", { name: "classify" }, "The next frame is classified now.");
 $("threshold").onclick = async () => {
   $("limit").value = known.threshold.toFixed(2);
-  if (await asked($("limiting"))) await control("command", { name: "threshold", value: $("limit").value || "auto" }, "The threshold is set.");
+  if (await asked($("limiting"))) await control("command", { name: "threshold", value: $("limit").value || "auto", zone: known.zone }, "The threshold is set.");
 };
 
 // --- again and again
@@ -401,6 +443,6 @@ function lost() {
 }
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) again(0); });
-window.addEventListener("resize", drawChart);
+window.addEventListener("resize", () => { drawChart(); showMarks(); });
 look();
 follow();
