@@ -338,7 +338,8 @@ def commands(house: House, work: Path) -> None:
 def recorded(work: Path) -> list[str]:
     """The commands that the service has printed."""
     lines = (work / "watch.log").read_text().splitlines()
-    return [json.loads(line)["command"] for line in lines if line.startswith('{"command"')]
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    return [record["command"] for record in records if "command" in record]
 
 
 def lost(house: House, device: Device) -> tuple[set[str], int]:
