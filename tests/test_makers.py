@@ -1,154 +1,116 @@
-"""Five folders of different makers, drawn in the layout that each documents or saves."""
+"""The commands of docs/models-and-images.md by maker, each run as it is shown.
+
+The files are drawn; their labels, names and inputs have the forms of the makers' public exports:
+Lobe's signature.json and preprocessing as in https://github.com/lobe/lobe-python, Teachable
+Machine's numbered labels.txt, AutoML's dict.txt, Edge Impulse's deployed parameters, and Coral's
+label files with two blanks after the number (https://github.com/google-coral/test_data).
+"""
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
+import re
+import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from ai_edge_litert import schema_py_generated as schema
+from conftest import ROOT, run
+from live import HOTDOG
 
-from convert.data.dataset import load
-from convert.data.drawn import draw_photo
-from convert.data.overview import understood
-from convert.data.reading.archive import unpacked
-from convert.data.walk import walk_photos
+from convert.tflite.embed import embed, packed
+from edge.image.preprocess import Normalization
 
-NAMES = ("cup", "key")
-EACH = 12  # photos of a class
-
-
-def photo(label: str, number: int) -> Image.Image:
-    return draw_photo(label, np.random.default_rng((number, *label.encode())), 64)
-
-
-def encoded(image: Image.Image, format_name: str = "JPEG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, format_name, **options)
-    return stream.getvalue()
-
-
-def photos() -> Iterator[tuple[str, int, bytes]]:
-    for label in NAMES:
-        for number in range(EACH):
-            yield label, number, encoded(photo(label, number))
-
-
-def put(path: Path, content: bytes | str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def teachable_machine(root: Path) -> Path:
-    """Draw "Download samples" of each class, all put into one zip by hand."""
-    inner = {label: io.BytesIO() for label in NAMES}
-    archives = {label: zipfile.ZipFile(stream, "w") for label, stream in inner.items()}
-    for label, number, content in photos():
-        archives[label].writestr(f"{number}.jpg", content)
-    with zipfile.ZipFile(root / "samples.zip", "w") as whole:
-        for label, archive in archives.items():
-            archive.close()
-            whole.writestr(f"{label}-samples.zip", inner[label].getvalue())
-    return root / "samples.zip"
-
-
-def kaggle(root: Path) -> Path:
-    """A competition: train/ and test/ without classes, labels.csv, and a file to hand in."""
-    rows = ["id,breed"]
-    with zipfile.ZipFile(root / "competition.zip", "w") as whole:
-        for label, number, content in photos():
-            name = f"{number * 7919 % 997:03}{label[0]}f00d"
-            rows.append(f"{name},{label}")
-            whole.writestr(f"train/{name}.jpg", content)
-        for number in range(3):
-            whole.writestr(f"test/{number:03}beef.jpg", encoded(photo("fish", number)))
-        whole.writestr("labels.csv", "\n".join(rows))
-        whole.writestr("sample_submission.csv", "id,cup,key\n000beef,0.5,0.5\n")
-    return root / "competition.zip"
-
-
-def roboflow(root: Path) -> Path:
-    """A multi-label export: a `_classes.csv` in each set, copies under `.rf.HASH`."""
-    sets = ("train", "valid", "test")
-    rows = {name: ["filename, cup, key"] for name in sets}
-    for label, number, _ in photos():
-        name = sets[min(2, max(0, number - 6) // 2)]
-        image = photo(label, number)
-        for turn in range(3 if name == "train" else 1):
-            file = f"{label}{number}_jpg.rf.{number * 31 + turn:032x}.jpg"
-            put(root / name / file, encoded(image.rotate(90 * turn)))
-            rows[name].append(f"{file}, {int(label == 'cup')}, {int(label == 'key')}")
-    for name in sets:
-        put(root / name / "_classes.csv", "\n".join(rows[name]))
-    put(root / "README.roboflow.txt", "objects - v1")
-    return root
-
-
-def label_studio(root: Path) -> Path:
-    """A CSV export, and the uploads that it names, in the folder of a project."""
-    rows = ["annotation_id,annotator,choice,created_at,id,image,lead_time,updated_at"]
-    for index, (label, number, content) in enumerate(photos()):
-        file = f"{index:08x}-{label}_{number}.jpg"
-        put(root / "upload" / "1" / file, content)
-        times = f"2024-05-31T12:00:{index:02}.000Z"
-        rows.append(f"{index},1,{label},{times},{index},/data/upload/1/{file},3.1,{times}")
-    put(root / "project-1-at-2024-05-31.csv", "\n".join(rows))
-    return root
-
-
-def phones(root: Path) -> Path:
-    """Folders that two phones filled: HEIC, upper case, copies, thumbnails, a video beside."""
-    heif = pytest.importorskip("pillow_heif", reason="no pillow-heif")
-    for label, number, content in photos():
-        if number % 2:
-            put(root / label / f"IMG_{number:04}.JPG", content)
-            continue
-        stream = io.BytesIO()
-        heif.from_pillow(photo(label, number)).save(stream, quality=90)
-        put(root / label / f"IMG_{number:04}.HEIC", stream.getvalue())
-    put(root / "cup" / "IMG_0001 (1).JPG", (root / "cup" / "IMG_0001.JPG").read_bytes())
-    put(root / "cup" / ".thumbnails" / "1.jpg", encoded(photo("cup", 1).resize((32, 32))))
-    put(root / "cup" / "IMG_0002.MOV", b"\0\0\0\x14ftypqt  \0\0\0\0qt  ")
-    put(root / "cup" / "Thumbs.db", b"\xd0\xcf\x11\xe0")
-    return root
-
-
-@dataclass(frozen=True)
-class Maker:
-    """How a maker's folder is drawn, and how it must be understood."""
-
-    draw: Callable[[Path], Path]
-    photos: dict[str, int]  # of each class, by set; of train alone if the sets are drawn
-    said: str  # in the table that is printed before anything is spent
-
-
-MAKERS = {
-    "Teachable Machine": Maker(teachable_machine, {"train": EACH}, "2 classes      24"),
-    "Kaggle": Maker(kaggle, {"train": EACH}, "left out: 3 photos in no class folder: test/000beef"),
-    "Roboflow": Maker(roboflow, {"train": 24, "val": 2, "test": 2}, "val (valid)"),
-    "Label Studio": Maker(label_studio, {"train": EACH}, "csv: gives the labels of 24 photos"),
-    "phones": Maker(phones, {"train": EACH + 1}, "left out: 1 hidden folders: cup/.thumbnails"),
+PAGE = ROOT / "docs" / "models-and-images.md"
+LINE = re.compile(r"^edge-classify (-m .*? photo\.jpg) +(\w[\w ]*)$", re.MULTILINE)
+COMMANDS = {maker: words for words, maker in LINE.findall(PAGE.read_text())}
+# By maker: labels, and what -v prints of framing and pixels.
+EXPECTED = {
+    "Keras": (("cup", "hot dog", "key"), r"float32, \(pixel - 0\) / 255, squash"),
+    "PyTorch": (("cup", "hot dog", "key"), r"\(pixel - \[123\.675, .*\]\) / \[58.*\], crop"),
+    "Teachable Machine": (("Class 1", "Class 2", "Class 3"), r"- 127\.5\) / 127\.5, crop"),
+    "Edge Impulse": (("cup", "hot dog", "key"), r"\(pixel - 0\) / 255, crop"),
+    "Lobe": (("cup", "hot dog", "key"), r"\(pixel - 0\) / 255, crop"),
+    "Model Maker": (("cup", "hot dog", "key"), r"\(pixel - 127\) / 128, squash"),
+    "AutoML": (("cup", "hot dog", "key"), r"uint8, pixels as they are, squash"),
+    "Coral": (
+        ("background", "tench, Tinca tinca", "goldfish"),
+        r"uint8, pixels as they are, squash",
+    ),
+}
+LINES = "cup\nhot dog\nkey\n"
+SIGNATURE = {
+    "doc_id": "1f0c",
+    "doc_name": "kitchen",
+    "doc_version": "77ab",
+    "format": "tf_lite",
+    "version": 20,
+    "inputs": {"Image": {"dtype": "float32", "shape": [None, 224, 224, 3], "name": "Image"}},
+    "outputs": {"Confidences": {"dtype": "float32", "shape": [None, 3], "name": "Softmax"}},
+    "tags": None,
+    "classes": {"Label": LINES.splitlines()},
+    "filename": "saved_model.tflite",
+    "export_model_version": 1,
 }
 
 
-@pytest.mark.parametrize("name", MAKERS)
-def test_a_makers_folder_is_understood(name: str, tmp_path: Path) -> None:
-    maker = MAKERS[name]
-    folder = unpacked(maker.draw(tmp_path), tmp_path / "cache")
-    tree = walk_photos(folder)
-    told = "\n".join(understood(tree))
-    assert maker.said in told
-    assert "error" not in told
-    found = Counter((file.set, file.label) for file in tree.files)
-    assert found == {(s, label): n for s, n in maker.photos.items() for label in NAMES} | (
-        {("train", "key"): EACH} if name == "phones" else {}
+def named(path: Path, image: bytes, scores: bytes) -> bytes:
+    """A model with a maker's names for its input and output."""
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    (graph,) = model.subgraphs
+    model.signatureDefs = None
+    graph.tensors[graph.inputs[0]].name = image
+    graph.tensors[graph.outputs[0]].name = scores
+    return packed(model, path.stat().st_size)
+
+
+@pytest.fixture(scope="module")
+def exports(classifiers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What each maker's export unpacks to, in a folder of its own."""
+    real, quantized = classifiers / "softmax.tflite", classifiers / "softmax-uint8.tflite"
+    first = classifiers / "channels-first.tflite"
+    tm = named(real, b"sequential_1_input", b"sequential_3/dense_Dense2/Softmax")
+    ei = named(real, b"serving_default_x_input:0", b"model/y_pred/Softmax")
+    in_file = embed(
+        real.read_bytes(),
+        name="",
+        labels=LINES.splitlines(),
+        normalization=Normalization(127.0, 128.0),
+        edge={},
     )
-    dataset = load(folder, 0)
-    assert dataset.labels == NAMES
-    assert all(sum(of_set.values()) for of_set in dataset.counts().values())
-    assert not [left for left in dataset.left_out if "read" in left.reason]
+    numbered = "0 Class 1\r\n1 Class 2\r\n2 Class 3\r\n"
+    coral = "0  background\n1  tench, Tinca tinca\n2  goldfish\n"
+    impulse = {"model_parameters": {"labels": LINES.splitlines(), "model_type": "classification"}}
+    names = {"class_names": LINES.splitlines()}
+    files: dict[str, dict[str, bytes | str]] = {
+        "Keras": {"keras.tflite": real.read_bytes(), "class_names.json": json.dumps(names)},
+        "PyTorch": {"pytorch.tflite": first.read_bytes(), "labels.txt": LINES},
+        "Teachable Machine": {"model_unquant.tflite": tm, "labels.txt": numbered},
+        "Edge Impulse": {"trained.tflite": ei, "parameters.json": json.dumps(impulse)},
+        "Lobe": {"saved_model.tflite": real.read_bytes(), "signature.json": json.dumps(SIGNATURE)},
+        "Model Maker": {"model_maker.tflite": in_file},
+        "AutoML": {"model.tflite": quantized.read_bytes(), "dict.txt": LINES.rstrip()},
+        "Coral": {"mobilenet_quant.tflite": quantized.read_bytes(), "imagenet_labels.txt": coral},
+    }
+    root = tmp_path_factory.mktemp("exports")
+    for maker, content in files.items():
+        (root / maker).mkdir()
+        (root / maker / "photo.jpg").symlink_to(HOTDOG)
+        for name, data in content.items():
+            data = data if isinstance(data, bytes) else data.encode()
+            (root / maker / name).write_bytes(data)
+    return root
+
+
+def test_each_maker_has_a_command() -> None:
+    assert COMMANDS.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("maker", EXPECTED)
+def test_a_makers_command_works_as_it_is_shown(exports: Path, maker: str) -> None:
+    labels, understood = EXPECTED[maker]
+    words = shlex.split(COMMANDS[maker])
+    done = run("-m", "edge", "classify", "-v", "-k", "3", *words, cwd=exports / maker)
+    assert done.returncode == 0, done.stderr
+    assert all(f"{label} 0." in done.stdout for label in labels), done.stdout
+    assert re.search(understood, done.stderr), done.stderr
