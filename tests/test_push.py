@@ -158,6 +158,20 @@ def test_a_greeting_is_tolerated(device: Device, greeting: str) -> None:
     assert done.stdout == "the files are whole\n"
 
 
+def test_a_banner_and_a_greeting_of_a_login_shell_are_tolerated(device: Device) -> None:
+    """sshd sends its banner first; a login shell reads its profile, as it does /etc/profile."""
+    (device.root / "banner").write_text("Welcome home media /\nedge-push-0000 began\n")
+    (device.home / ".profile").write_text("echo Welcome home media /; read -p 'Start? ' answer\n")
+    login = 'ForceCommand bash --login -c "$SSH_ORIGINAL_COMMAND"'
+    serve(device, f"Banner {device.root}/banner", login)
+    before = device.state()
+    done = device.push()
+    assert (done.returncode, done.stdout) == (7, "the files are whole\n")
+    assert "Welcome home media /" in done.stderr
+    assert device.state() == before
+    assert device.left_in_tmp() == []
+
+
 REFUSALS = {
     "it ends": "exit 0\n",
     "another program": "exec cat\n",

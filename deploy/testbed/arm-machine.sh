@@ -72,7 +72,7 @@ say 'making its disk'
 systemctl --root="$root" --quiet mask systemd-networkd.service systemd-resolved.service systemd-networkd-wait-online.service
 mkdir "$root/payload"
 echo '/dev/vdb /payload ext4 defaults 0 0' >"$root/etc/fstab"
-add_trial "$root" arm-trial.sh
+add_trial "$root" machine-trial.sh
 mv "$root"/boot/vmlinuz-* "$new/vmlinuz"
 mv "$root"/boot/initrd.img-* "$new/initrd"
 : >"$new/disk"

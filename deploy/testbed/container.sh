@@ -68,6 +68,25 @@ boot_container() {
         --bind="$payload:/payload" "$@" </dev/null >"$work/console" 2>&1 || ended=$?
 }
 
+# try_container NAME SECONDS ROOT OPTIONS...: boots it, and shows its answers.
+try_container() {
+    container=$1
+    shift
+    say "booting $container (at most $1 s)"
+    boot_container "$@"
+    show_answers "$container"
+}
+
+# show_answers NAME: of a trial that has ended, a line each; false where one failed, or the trial did not come to its end.
+show_answers() {
+    [ -e "$payload/answers" ] || : >"$payload/answers"
+    sed "s/^/$1: /" "$payload/answers"
+    if grep -q '^done' "$payload/answers" && ! grep -q '^FAIL' "$payload/answers"; then return 0; fi
+    if [ -s "$payload/trial.log" ]; then cat "$payload/trial.log"; else tail -n 20 "$work/console"; fi >&2
+    say "$1: failed (exit status $ended)"
+    return 1
+}
+
 # own_cgroup, and leave_cgroup at the end: two containers in one control group end each other's edge-watch. With a systemd of
 # its own a machine gives each login another group already.
 own_cgroup() {

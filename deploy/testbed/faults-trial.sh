@@ -35,6 +35,12 @@ wheels_are_kept_again() {
     wheel=$(find "$opt/current/deploy/wheels/" -name 'ai_edge_litert-*-cp311-*.whl')
     cp "$wheel" /srv/wheel && : >"$wheel" && install && cmp /srv/wheel "$wheel"
 }
+emptied_command() {
+    listen
+    : >"$opt/current/bin/edge-watch"
+    fails systemctl restart $unit && within 10 told 'installed version is damaged; run install.sh' &&
+        fails in_words $opt/current/bin/edge-doctor && said 'bin/edge-watch is empty' && said deploy/install.sh
+}
 emptied_module() {
     : >"$opt/current/$(cd $opt/current && echo lib/python3*/site-packages/edge/errors.py)"
     was=$(installed_version)
@@ -67,6 +73,14 @@ killed_after_the_configuration() {
     killed_when config_has '^source = "/srv/other"'
     same "$(pid)" "$before" || return 1
     upgrade && within 30 works && [ "$(pid)" != "$before" ]
+}
+
+killed_after_the_model() {
+    was=$(installed_version) more='--model /payload/models/hotdog-small.tflite' before=$(pid)
+    killed_when cmp -s "$model" /payload/models/hotdog-small.tflite
+    same "$(pid)" "$before" && cmp "$model" /payload/models/hotdog-small.tflite || return 1
+    in_words upgrade --model /payload/models/hotdog-small.tflite && said 'cut short' && within 30 works &&
+        config_has "^model = \"$model\"" && [ "$(pid)" != "$before" ]
 }
 
 killed_while_dpkg_worked() {
@@ -203,6 +217,7 @@ back_and_forth() {
     install || return 1
     old=$(installed_version)
     upgrade && new=$(installed_version) && [ "$old" != "$new" ] || return 1
+    in_words $opt/current/bin/edge-watch --version && said ' 9.9.5' || return 1
     in_words /payload/deploy/install.sh --versions && said "${old##*/} .*previous" && said "${new##*/} .*current running" || return 1
     $opt/current/deploy/install.sh --back && same "$(installed_version)" "$old" && runs_what_is_in_place && config_has '^every = 7' &&
         $opt/current/deploy/install.sh --back && same "$(installed_version)" "$new" && runs_what_is_in_place
@@ -300,9 +315,11 @@ commands_without_the_service() {
 
 check '12. install.sh asks for a folder where there is no camera, and classifies it' folder_is_asked_for
 check 'what is installed can be moved to another card' is_kept_for_trixie
-check '1. an emptied module: the version is built again' emptied_module
+check '1. an emptied command: the unit and edge-doctor say what to run' emptied_command
+check '1. ... and an emptied module: the version is built again' emptied_module
 check '2. killed after the switch: a second run finishes, and what ran is kept' killed_after_the_switch
 check '2. killed after the configuration was put: a second run restarts' killed_after_the_configuration
+check '2. killed after the model was put: a second run takes it' killed_after_the_model
 check '2. killed while dpkg worked: a second run lets it finish' killed_while_dpkg_worked
 check '2. ... also where dpkg is still at work' dpkg_goes_on
 check '2. ... or while dpkg unpacked a package: it is taken from its archive' killed_while_dpkg_unpacked

@@ -76,18 +76,12 @@ try_suite() {
     mkdir "$payload"
     make_payload
     prepare_root
-    say "booting $1 (at most $limit s)"
-    boot_container "$limit" "$root" --resolv-conf=replace-host --timezone=off
-    sed "s/^/$1: /" "$payload/answers"
-    if ! grep -q '^done' "$payload/answers" || grep -q '^FAIL' "$payload/answers"; then
-        cat "$payload/trial.log" >&2 || tail -n 20 "$work/console" >&2
-        say "$1: failed (exit status of the container $ended)"
-        exit 1
-    fi
+    try_container "$1" "$limit" "$root" --resolv-conf=replace-host --timezone=off || failed=yes
 }
 
 check_prerequisites || exit 1
 begin :
-root=$work/root
+root=$work/root failed=''
 [ $# -gt 0 ] || set -- bookworm trixie
 for suite; do try_suite "$suite"; done
+[ -z "$failed" ]

@@ -1,8 +1,11 @@
 # shellcheck shell=sh disable=SC2317,SC2034
 # Sourced by what runs in the container that test-service.sh boots: what is tried, and what checks are made of.
 
+full='' emulated=''
 # shellcheck source=/dev/null
 . /payload/settings
+pace=1 # an emulated machine is slower
+[ -z "$emulated" ] || pace=6
 unit=edge-watch.service
 config=/etc/edge-classify/watch.toml
 model=/var/lib/edge-classify/models/model.tflite
@@ -31,9 +34,9 @@ check() {
 fails() { if "$@"; then return 1; fi; }
 same() { [ "$1" = "$2" ] || { echo "expected $2, received $1" && false; }; }
 
-# within SECONDS COMMAND...: becomes true in that time. A subshell, since commands may wait in turn.
+# within SECONDS COMMAND...: becomes true in that time, which is longer where all is emulated. A subshell, since commands may wait in turn.
 within() (
-    end=$(($(now_ms) + $1 * 1000))
+    end=$(($(now_ms) + $1 * 1000 * pace))
     shift
     until "$@"; do
         [ "$(now_ms)" -lt "$end" ] || exit 1
