@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -131,6 +132,41 @@ def test_it_pushes_and_returns_what_install_returned(device: Device) -> None:
     assert done.stdout == f"the files are whole\n{checksum.decode()}"
     assert device.state() == before
     assert device.left_in_tmp() == []
+
+
+# The host's name leads to the server here.
+ALIAS = """\
+#!/bin/sh
+for word; do
+    shift
+    [ "$word" != pi@raspberrypi.local ] || word=device
+    set -- "$@" "$word"
+done
+exec {ssh} "$@"
+"""
+
+
+def test_the_readmes_one_step_takes_a_trained_model_to_the_device(device: Device) -> None:
+    (line,) = re.findall(r"`(deploy/push\.sh [^`]+)`", (ROOT / "README.md").read_text())
+    model = device.root / line.split("--model ")[1]
+    model.parent.mkdir()
+    model.write_bytes(b"model")
+    alias = device.root / "alias"
+    alias.write_text(ALIAS.format(ssh=device.root / "ssh"))
+    alias.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", f"{line} --wheel edge_classify-1.0-py3-none-any.whl"],
+        cwd=device.root,
+        env=device.environment(EDGE_SSH=str(alias)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    checksum = subprocess.run(["cksum"], input=b"model", capture_output=True, check=True).stdout
+    assert done.stdout == f"the files are whole\n{checksum.decode()}", done.stderr
+    assert "installing on pi@raspberrypi.local" in done.stderr
+    assert done.returncode == 7
 
 
 GREETINGS = {
