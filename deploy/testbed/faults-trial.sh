@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2317,SC2154,SC2086
-# Sourced by service-trial.sh once all has been removed: what owners of such devices have reported, a check each. The packages
-# of apt are installed by now. The version in place is 0.2.0's, the upgrade 9.9.5.
+# Sourced by service-trial.sh where nothing is installed: what owners of such devices have reported, a check each.
+# The version in place is 0.2.0's, the upgrade 9.9.5.
 
 faulty=/payload/edge_classify-9.9.4-py3-none-any.whl # ends with status 1 when it starts
 newer=/payload/edge_classify-9.9.5-py3-none-any.whl

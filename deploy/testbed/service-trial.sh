@@ -325,8 +325,7 @@ controls_want_the_token() {
 mqtt_waits_for_its_broker() { told 'mqtt 127.0.0.1:1883: connection refused; retrying' && is_active; }
 
 mqtt_reaches_a_broker() {
-    DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends --no-download install mosquitto mosquitto-clients
-    systemctl restart mosquitto
+    install_broker && systemctl restart mosquitto
     state=$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/state' -C 1 -W 60) && echo "$state" | grep -q '"model": "model.tflite"' && within 60 is_online
 }
 is_online() { same "$(mosquitto_sub -h 127.0.0.1 -t 'edge-classify/+/availability' -C 1 -W 60)" online; }
@@ -415,69 +414,76 @@ leftovers() {
         -o -path '*/edge-classify/*' \) -print 2>/dev/null | grep -v edge-trial | sort
 }
 
+try_service() {
+    check 'install.sh installs on a fresh bookworm, without a network' install_fresh
+    check 'a missing camera is reported, and the installation stays' no_camera_is_said
+    check 'numpy is the system'"'"'s, with ai-edge-litert and with tflite-runtime' numpy_is_the_systems ai_edge_litert tflite_runtime
+    check 'the model passes its check with ai-edge-litert' checks_with litert
+    check 'the model passes its check with tflite-runtime' checks_with tflite
+    check 'systemd-analyze verify is silent' same "$(systemd-analyze verify /etc/systemd/system/$unit 2>&1)" ''
+    check 'exposure is at most 1.7' exposure
+    check 'it is ready on a folder of frames' starts_on_frames
+    note "start to ready: $(seconds_to_ready "$from") s"
+    check 'it is a passing user without capabilities, its calls filtered' is_confined
+    check 'a second install.sh changes nothing, and keeps it running' second_run_changes_nothing
+    check 'killed, it is ready within RestartSec + 3 s' comes_back_after_a_kill
+    note "killed to ready: $(seconds_to_ready "$from") s"
+    shorten
+    check 'a frozen source: the watchdog restarts it' frozen_source
+    check 'a hung process: restarted within WatchdogSec + RestartSec + 3 s' hung_process
+    note "hung to ready: $(seconds_to_ready "$from") s (WatchdogSec $(property WatchdogUSec))"
+    check 'it writes results into its state folder' small_state_folder
+    check 'a full disk: said, and it goes on' full_disk
+    check 'a disk with room again: it writes again' disk_is_freed
+    check 'a state folder without rights: said, and it goes on' no_rights_to_state
+    check 'a read-only state folder: said, and it works' read_only_state
+    check 'and on an ordinary one again' ordinary_state_folder
+    check 'an upgrade that fails its check: the last one stays, and runs' bad_upgrade
+    check 'an upgrade that crashes at its start: the last one runs again' crashing_upgrade
+    check 'an invoke that hangs: the watchdog restarts it, and it works for as long as it can' hung_invoke
+    check 'a good version again' good_version_again
+    check 'install.sh --model puts a model in place' install_with_model
+    check 'a corrupted model is refused, and the old one goes on' corrupted_model
+    check 'a model with wrong answers is refused, and the old one goes on' wrong_answers_model
+    check 'a good model is taken over in the same process' good_model
+    check 'where there is no ai-edge-litert, tflite-runtime is used' other_runtime
+    check 'push.sh installs over ssh, and a model with it' pushed
+    check 'push.sh touches nothing but its own folder, whatever a greeting says and asks' greeted
+    check 'push.sh: sudo asks for its password' sudo_asks_for_a_password
+    check 'the version in place and the one before are kept' two_versions_are_kept
+    check 'the changed configuration was kept' config_is_kept
+    check 'a wrong configuration: said, status 2, and no restart' wrong_config
+    check 'a right one again: it works' right_config_again
+    check "a source that is gone: said, and never given up" source_gone
+    check 'the source is back: it works within RestartSec + 6 s' source_back
+    check 'it has no network' has_no_network
+    check 'a page without its part: said, status 2' page_without_its_part
+    listen
+    check 'install.sh --with web,mqtt' install_with_parts
+    check 'page, results and metrics answer' page_answers
+    check 'to this machine alone' page_is_local
+    check 'a control wants the token that systemd hands over, and keeps a frame' controls_want_the_token
+    check 'MQTT waits for its broker' mqtt_waits_for_its_broker
+    check 'and reaches a real one' mqtt_reaches_a_broker
+    check 'edge-doctor finds parts, secrets, page and broker well' doctor_finds_them_well
+    check 'the unit has its network, and copies of the secrets that nobody else can read' has_network_and_secrets
+    check 'where the secrets are gone it works, without controls' works_without_its_secrets
+    check 'a later install.sh keeps the parts' parts_are_remembered
+    check 'an upgrade that crashes at its start leaves them as they were' crashing_upgrade_without_parts
+    check 'install.sh --with none takes them away' parts_are_taken_away
+    check 'uninstall.sh leaves what the user wrote' remove_keeps_what_is_mine
+    check 'uninstall.sh --purge leaves nothing' purge_leaves_nothing
+    check 'nor does uninstall.sh where nothing was changed' remove_leaves_nothing
+}
+
 mkdir -p $frames
 cp /payload/frames/* $frames/
 listen
-check 'install.sh installs on a fresh bookworm, without a network' install_fresh
-check 'a missing camera is reported, and the installation stays' no_camera_is_said
-check 'numpy is the system'"'"'s, with ai-edge-litert and with tflite-runtime' numpy_is_the_systems ai_edge_litert tflite_runtime
-check 'the model passes its check with ai-edge-litert' checks_with litert
-check 'the model passes its check with tflite-runtime' checks_with tflite
-check 'systemd-analyze verify is silent' same "$(systemd-analyze verify /etc/systemd/system/$unit 2>&1)" ''
-check 'exposure is at most 1.7' exposure
-check 'it is ready on a folder of frames' starts_on_frames
-note "start to ready: $(seconds_to_ready "$from") s"
-check 'it is a passing user without capabilities, its calls filtered' is_confined
-check 'a second install.sh changes nothing, and keeps it running' second_run_changes_nothing
-check 'killed, it is ready within RestartSec + 3 s' comes_back_after_a_kill
-note "killed to ready: $(seconds_to_ready "$from") s"
-shorten
-check 'a frozen source: the watchdog restarts it' frozen_source
-check 'a hung process: restarted within WatchdogSec + RestartSec + 3 s' hung_process
-note "hung to ready: $(seconds_to_ready "$from") s (WatchdogSec $(property WatchdogUSec))"
-check 'it writes results into its state folder' small_state_folder
-check 'a full disk: said, and it goes on' full_disk
-check 'a disk with room again: it writes again' disk_is_freed
-check 'a state folder without rights: said, and it goes on' no_rights_to_state
-check 'a read-only state folder: said, and it works' read_only_state
-check 'and on an ordinary one again' ordinary_state_folder
-check 'an upgrade that fails its check: the last one stays, and runs' bad_upgrade
-check 'an upgrade that crashes at its start: the last one runs again' crashing_upgrade
-check 'an invoke that hangs: the watchdog restarts it, and it works for as long as it can' hung_invoke
-check 'a good version again' good_version_again
-check 'install.sh --model puts a model in place' install_with_model
-check 'a corrupted model is refused, and the old one goes on' corrupted_model
-check 'a model with wrong answers is refused, and the old one goes on' wrong_answers_model
-check 'a good model is taken over in the same process' good_model
-check 'where there is no ai-edge-litert, tflite-runtime is used' other_runtime
-check 'push.sh installs over ssh, and a model with it' pushed
-check 'push.sh touches nothing but its own folder, whatever a greeting says and asks' greeted
-check 'push.sh: sudo asks for its password' sudo_asks_for_a_password
-check 'the version in place and the one before are kept' two_versions_are_kept
-check 'the changed configuration was kept' config_is_kept
-check 'a wrong configuration: said, status 2, and no restart' wrong_config
-check 'a right one again: it works' right_config_again
-check "a source that is gone: said, and never given up" source_gone
-check 'the source is back: it works within RestartSec + 6 s' source_back
-check 'it has no network' has_no_network
-check 'a page without its part: said, status 2' page_without_its_part
-listen
-check 'install.sh --with web,mqtt' install_with_parts
-check 'page, results and metrics answer' page_answers
-check 'to this machine alone' page_is_local
-check 'a control wants the token that systemd hands over, and keeps a frame' controls_want_the_token
-check 'MQTT waits for its broker' mqtt_waits_for_its_broker
-check 'and reaches a real one' mqtt_reaches_a_broker
-check 'edge-doctor finds parts, secrets, page and broker well' doctor_finds_them_well
-check 'the unit has its network, and copies of the secrets that nobody else can read' has_network_and_secrets
-check 'where the secrets are gone it works, without controls' works_without_its_secrets
-check 'a later install.sh keeps the parts' parts_are_remembered
-check 'an upgrade that crashes at its start leaves them as they were' crashing_upgrade_without_parts
-check 'install.sh --with none takes them away' parts_are_taken_away
-check 'uninstall.sh leaves what the user wrote' remove_keeps_what_is_mine
-check 'uninstall.sh --purge leaves nothing' purge_leaves_nothing
-check 'nor does uninstall.sh where nothing was changed' remove_leaves_nothing
-
-# shellcheck source-path=SCRIPTDIR source=faults-trial.sh
-. /payload/faults-trial.sh
+case $parts in *service*) try_service ;; *) install_broker ;; esac
+case $parts in
+*faults*)
+    # shellcheck source-path=SCRIPTDIR source=faults-trial.sh
+    . /payload/faults-trial.sh
+    ;;
+esac
 echo 'done'

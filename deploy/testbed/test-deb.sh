@@ -17,7 +17,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=arm-boot.sh
 . "$here/arm-boot.sh"
 
-limit=900          # seconds for one container; usual is a tenth
+limit=1800         # seconds for one container; usual is a tenth
 machine_limit=3600 # for a machine
 
 check_prerequisites() {

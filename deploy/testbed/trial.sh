@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2317,SC2034
 # Sourced by what runs in the container that test-service.sh boots: what is tried, and what checks are made of.
 
-full='' emulated=''
+full='' emulated='' parts=''
 # shellcheck source=/dev/null
 . /payload/settings
 pace=1 # an emulated machine is slower
@@ -63,6 +63,9 @@ ready_ms() { echo $(($(property ActiveEnterTimestampMonotonic) / 1000)); }
 is_ready_since() { is_active && [ "$(ready_ms)" -ge "$1" ]; }
 told() { journalctl --quiet --no-pager --output=cat --since "@$told_since" -u "$unit" | grep -q -e "$1"; }
 listen() { told_since=$(date +%s); }
+install_broker() {
+    DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends --no-download install mosquitto mosquitto-clients >&2
+}
 installed_version() { readlink /opt/edge-classify/current; }
 install_sh() { /payload/deploy/install.sh --wheel "$(echo /payload/new/*.whl)" "$@"; }
 
