@@ -359,7 +359,7 @@ def test_nothing_is_imported_that_is_not_used(tmp_path: Path) -> None:
         "tempfile",
         "edge.sources.ahead",
         "edge.commands.choice",
-        "edge.commands.summary",
+        "edge.commands.results.summary",
         "edge.classifier.tuned",
         "edge.classifier.trial",
         "statistics",

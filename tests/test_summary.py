@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.classifier.classify import Category, Result
-from edge.commands.summary import Summary
+from edge.commands.results.summary import Summary
 
 
 def result(source: str, index: int, labels: list[str], score: float = 0.9) -> Result:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 import gc
 import math
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.classifier.classify import UNKNOWN, Result, classify
 from edge.classifier.model import Model
 from edge.commands import complain
-from edge.commands.answers import WIDEST_LABEL, Writer, writer
 from edge.commands.arguments import in_pixels, open_model, threshold_of
 from edge.commands.inputs import Inputs, SavedImages, has_time
 from edge.commands.progress import Progress
+from edge.commands.results.selection import Selection
+from edge.commands.results.writer import Output, Writer
+from edge.commands.results.writers import WIDEST_LABEL, resumed, writer
 from edge.commands.terminal import is_terminal, width_of
 from edge.errors import EdgeError, ImageError, SourceError, one_line
 from edge.image.preprocess import InputSpec, Picture, Pixels, Prepared, read_image, seen
@@ -28,6 +32,7 @@ from edge.sources.photos import listed
 
 if TYPE_CHECKING:
     from edge.classifier.classify import Choice
+    from edge.commands.results.resume import EarlierResults
 
 NAME = "edge-classify"
 MOST_LOOKED_AT = 500  # names to align by
@@ -61,18 +66,23 @@ class Faults:
 def classify_all(args: argparse.Namespace) -> int:
     """Classify what the options name, and return the exit status."""
     faults = Faults()
-    inputs = _inputs(args, faults)
     save = SavedImages(args.save_frames, "--save-frames").save_frame if args.save_frames else None
     maps = SavedImages(args.explain, "--explain") if args.explain else None
+    earlier = _earlier(args)
+    inputs = _inputs(args, Selection(args.shard, earlier), faults)
     most = MOST_COUNTED if is_terminal(sys.stderr) else MOST_LOOKED_AT
     names = [*islice(inputs.names(), most)]
-    with open_model(args, NAME, for_many=len(names) >= MANY) as model:
+    with (
+        closing(earlier) if earlier is not None else nullcontext(),
+        open_model(args, NAME, for_many=len(names) >= MANY) as model,
+    ):
         # What is loaded by now stays: it need not be looked through again, at the end least of all.
         gc.freeze()
         gc.enable()
         choice = _choice(args, model)
         threshold = threshold_of(args, model)
-        answers = _writer(args, model, choice, names, threshold)
+        output = _output(args, model, choice, names, threshold)
+        answers = writer(output, sys.stdout) if earlier is None else resumed(earlier)
         frames = _ahead(
             faults.counting(inputs.frames(model.input, faults)), model.input, args, len(names)
         )
@@ -83,6 +93,20 @@ def classify_all(args: argparse.Namespace) -> int:
             if args.summary or args.timeline:
                 return _summed_up(args, outcomes, answers, progress, inputs, model, threshold)
             return 1 if _write_all(outcomes, answers, progress, inputs) else 0
+
+
+def _earlier(args: argparse.Namespace) -> EarlierResults | None:
+    """Return the results of --resume, and report how many there are. Raises: SourceError."""
+    if not args.resume:
+        return None
+    from edge.classifier.model import default_model
+    from edge.commands.results.resume import EarlierResults
+
+    earlier = EarlierResults(args.resume, Path(args.model or default_model()).name)
+    if len(earlier) or earlier.was_cut:
+        cut = "; its last line was incomplete, and is removed" if earlier.was_cut else ""
+        complain(NAME, f"{args.resume}: has {len(earlier)} results, which are skipped{cut}")
+    return earlier
 
 
 def _write_all(
@@ -113,7 +137,7 @@ def _summed_up(
     model: Model,
     threshold: float,
 ) -> int:
-    from edge.commands.summary import Summary
+    from edge.commands.results.summary import Summary
 
     summary = Summary(model.labels, threshold)
     failed = _write_all(summary.counting(outcomes), answers, progress, inputs)
@@ -124,14 +148,16 @@ def _summed_up(
     return 1 if failed else 0
 
 
-def _inputs(args: argparse.Namespace, onerror: Callable[[SourceError], None]) -> Inputs:
+def _inputs(
+    args: argparse.Namespace, selection: Selection, onerror: Callable[[SourceError], None]
+) -> Inputs:
     names: list[str] = []
     for path in args.files_from:
         try:
             names += listed(path)
         except SourceError as error:
             onerror(SourceError(f"--files-from {error.subject}", error.fault, error.remedy))
-    return Inputs(args, names)
+    return Inputs(args, names, selection)
 
 
 def _choice(args: argparse.Namespace, model: Model) -> Choice | None:
@@ -143,14 +169,14 @@ def _choice(args: argparse.Namespace, model: Model) -> Choice | None:
     return choice_of(model.labels, args.allow, args.deny)
 
 
-def _writer(
+def _output(
     args: argparse.Namespace,
     model: Model,
     choice: Choice | None,
     names: list[str],
     threshold: float,
-) -> Writer:
-    """Return the writer, with the width of its columns; one image needs none."""
+) -> Output:
+    """Return what the writer needs to know; the width of columns for text and several images."""
     labels = [name for i, name in enumerate(model.labels) if choice is None or choice.chosen[i]]
     widths = 0, 0
     if args.format == "text" and len(names) > 1:
@@ -159,9 +185,16 @@ def _writer(
             max(width_of(one_line(name)) for name in names[:MOST_LOOKED_AT]),
             max(width_of(one_line(label[: WIDEST_LABEL + 1])) for label in shown),
         )
-    top_k = min(args.top_k, len(labels))
-    timed = has_time(names)
-    return writer(args.format, top_k=top_k, widths=widths, threshold=threshold, timed=timed)
+    return Output(
+        form=args.format,
+        model=model.path.name,
+        labels=model.labels,
+        top_k=min(args.top_k, len(labels)),
+        threshold=threshold,
+        widths=widths,
+        is_timed=has_time(names),
+        folder=args.paths[0] if [*map(os.path.isdir, args.paths)] == [True] else "",
+    )
 
 
 def _ahead(

@@ -7,6 +7,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.commands import Parser, run
 from edge.commands.arguments import (
@@ -20,7 +21,11 @@ from edge.commands.arguments import (
     real,
 )
 
+if TYPE_CHECKING:
+    from edge.commands.results.selection import Shard
+
 NAME = "edge-classify"
+FORMATS = ("text", "json", "jsonl", "csv", "parquet", "timelapse", "timelapse-csv")
 EXAMPLES = """\
 formats:
   text    one line per image: its name, then its labels with their scores
@@ -28,6 +33,9 @@ formats:
   json    one array of objects
   jsonl   the same objects, one per line, each written as soon as it is ready
   csv     one line per image; protected against formula injection by a '
+  parquet one row per image; pip install 'edge-classify[parquet]'
+  timelapse, timelapse-csv
+          for the camera-trap programs Timelapse and AddaxAI
 An object has source, label, score, categories (index, label, score), model,
 runtime, preprocess_ms, invoke_ms and captured_at; or source and error. A
 video's frame also has time_s, its time within the video.
@@ -45,6 +53,9 @@ examples:
   edge-classify --summary clip.mp4             a frame per second, a timeline
   edge-classify --timeline card.csv -r /media/card/DCIM
                                                a card full of clips and photos
+  edge-classify -r --shard 2/4 --resume part2.jsonl archive/
+                                               a quarter of a million images,
+                                               continued after an interruption
   edge-classify --roi 0.25,0.25,0.5,0.5 a.jpg  the center of the image
   edge-classify -- -odd-.jpg                   a name that starts with a dash
 
@@ -92,9 +103,20 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         return args
     if not args.paths and not args.files_from:
         parser.error("a PATH, or --files-from, must be given")
+    _check_resume(parser, args)
+    args.format = args.format or ("jsonl" if args.resume else "text")
     if args.files_from.count("-") + args.paths.count("-") > 1:
         parser.error("stdin can be one thing only: - once, as a PATH or in --files-from")
     return args
+
+
+def _check_resume(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Reject what does not go with --resume."""
+    if args.resume and args.format not in (None, "jsonl"):
+        parser.error(f"--resume writes JSON lines; remove --format {args.format}")
+    if args.resume and (args.summary or args.timeline):
+        option = "--summary" if args.summary else "--timeline"
+        parser.error(f"{option} counts a whole batch; remove it, or --resume")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -152,6 +174,12 @@ def _add_picture_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("-r", "--recursive", action="store_true", help="include sub-folders")
     group.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="classify only the Ith of N shares of the files, which their paths decide",
+    )
+    group.add_argument(
         "--files-from",
         action="append",
         default=[],
@@ -188,6 +216,12 @@ def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="write when each label was seen, to a .csv or .json file",
     )
+
+
+def _shard(text: str) -> Shard:
+    from edge.commands.results.selection import parse_shard  # for batches alone
+
+    return parse_shard(text)
 
 
 def timeline_file(text: str) -> Path:
@@ -232,8 +266,12 @@ def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="LABEL[,LABEL]",
         help="consider all labels but these",
     )
+    group.add_argument("--format", choices=FORMATS, help="(default: text; with --resume jsonl)")
     group.add_argument(
-        "--format", choices=("text", "json", "jsonl", "csv"), default="text", help="(default: text)"
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="append the results to FILE as JSON lines, and skip what is in it",
     )
     group.add_argument(
         "--summary",

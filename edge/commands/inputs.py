@@ -17,6 +17,7 @@ from edge.sources.frame import Frame
 from edge.sources.photos import files, photos
 
 if TYPE_CHECKING:
+    from edge.commands.results.selection import Selection
     from edge.sources.address import Address
     from edge.sources.video.clip import Clip, Sampling
 
@@ -24,23 +25,27 @@ if TYPE_CHECKING:
 class Inputs:
     """The images and videos that the command line names."""
 
-    def __init__(self, args: argparse.Namespace, listed: Sequence[str]) -> None:
-        """Args: the options; the paths of lists."""
-        self._args, self._listed = args, listed
+    def __init__(
+        self, args: argparse.Namespace, listed: Sequence[str], selection: Selection
+    ) -> None:
+        """Args: the options; the paths of lists; which of them to classify."""
+        self._args, self._listed, self._selection = args, listed, selection
         self._files = 0  # of those before the one that is being read
         self._clip: Clip | None = None  # that is being read
         self._at_s = 0.0  # how far
 
     def frames(self, input: InputSpec, onerror: Callable[[SourceError], None]) -> Iterator[Frame]:
         """Yield all of them, in order; a video's are as large as the model's input needs them."""
-        options = {"recursive": self._args.recursive, "onerror": onerror}
+        wanted = self._selection.file
+        options = {"recursive": self._args.recursive, "onerror": onerror, "wanted": wanted}
 
         def video(path: Path) -> Iterator[Frame]:
             return self._video(path, input)
 
         for frame in self._photos(options, video):
             self._files += frame.position_s is None
-            yield frame
+            if self._selection.frame(frame):
+                yield frame
 
     def _photos(
         self, options: dict[str, object], video: Callable[[Path], Iterable[Frame]]
@@ -63,10 +68,10 @@ class Inputs:
                 yield address.name
             else:
                 found = files(path, recursive=recursive, onerror=_nothing, clips=True)
-                yield from map(str, found)
+                yield from filter(self._selection.file, map(str, found))
         for path in self._listed:
             found = files(path, recursive=recursive, literal=True, onerror=_nothing, clips=True)
-            yield from map(str, found)
+            yield from filter(self._selection.file, map(str, found))
 
     @property
     def done(self) -> float:

@@ -30,6 +30,7 @@ def photos(
     literal: bool = False,
     onerror: Callable[[SourceError], None] | None = None,
     video: Callable[[Path], Iterable[Frame]] | None = None,
+    wanted: Callable[[str], bool] | None = None,
 ) -> Iterator[Frame]:
     """Yield a frame for each image; a bad file fails only when it is classified.
 
@@ -39,6 +40,7 @@ def photos(
         literal: take each path as a file's or folder's name, whatever is in it.
         onerror: takes what stands in the way of a path; the others go on.
         video: returns the frames of a video file; None: folders' video files are left out.
+        wanted: whether to read a file, by its path; None reads all.
 
     Raises:
         SourceError: a folder or pattern has no image, or cannot be read, and there is no
@@ -57,6 +59,8 @@ def photos(
             for file in files(
                 path, recursive=recursive, literal=literal, onerror=onerror, clips=with_clips
             ):
+                if wanted and not wanted(str(file)):
+                    continue
                 if video and is_clip_name(file.name):
                     yield from _clip(video(file), onerror)
                 else:

@@ -1,69 +1,56 @@
-"""Output formats of results: text, JSON, JSON lines, CSV."""
+"""Output formats of results: text, JSON, JSON lines, CSV; others in modules of their own."""
 
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from edge.commands.results.writer import Lines, Output, Writer
 from edge.commands.terminal import clock, is_coloured, width_of
 from edge.errors import cell, one_line
 from edge.names import RESULT_SCHEMA
 
 if TYPE_CHECKING:
     from edge.classifier.classify import Result
-    from edge.commands.summary import Summary
+    from edge.commands.results.summary import Summary
 
 WIDEST_SOURCE = 120  # columns; a longer name pushes its own line only
 WIDEST_LABEL = 24
 BOLD, YELLOW, PLAIN = "\x1b[1m", "\x1b[33m", "\x1b[0m"
 
 
-class Writer:
-    """Write results one by one, each at once."""
-
-    def result(self, result: Result) -> None:
-        """Write a result."""
-        raise NotImplementedError
-
-    def failure(self, source: str, error: str) -> None:
-        """Write that an image failed; stderr has the message too."""
-
-    def summary(self, summary: Summary) -> None:
-        """Write what the batch came to."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Write what comes last, interrupted or not."""
+def resumed(lines: Lines) -> Writer:
+    """Return a writer of JSON lines to a file of earlier results."""
+    return _JsonLines(lines)
 
 
-def writer(
-    form: str, *, top_k: int, widths: tuple[int, int], threshold: float, timed: bool = False
-) -> Writer:
-    """Return a writer to stdout.
+def writer(output: Output, stream: TextIO) -> Writer:
+    """Return a writer of a format to a stream. Raises: ConfigurationError."""
+    if output.form == "text":
+        return _Text(output, stream)
+    if output.form == "csv":
+        return _Csv(output, stream)
+    if output.form == "parquet":
+        from edge.commands.results.parquet import Parquet
 
-    Args:
-        form: text, json, jsonl or csv.
-        top_k: maximum number of labels per image.
-        widths: columns of the names and of the labels to come, as far as they are known; for text.
-        threshold: confidence threshold below which the label is unknown.
-        timed: whether there are videos, whose frames have a time.
-    """
-    if form == "csv":
-        return _Csv(top_k, timed)
-    if form == "text":
-        return _Text(widths, threshold)
-    return _Json() if form == "json" else _JsonLines()
+        return Parquet(output, stream)
+    if output.form.startswith("timelapse"):
+        from edge.commands.results import timelapse
+
+        kind = timelapse.Table if output.form == "timelapse-csv" else timelapse.Recognitions
+        return kind(output, stream)
+    return _Json(stream) if output.form == "json" else _JsonLines(stream)
 
 
 class _Text(Writer):
     """`dinner.jpg  hotdog 0.981`, aligned; failures are on stderr alone."""
 
-    def __init__(self, widths: tuple[int, int], threshold: float) -> None:
-        self._source_width = min(widths[0], WIDEST_SOURCE)
-        self._label_width = min(widths[1], WIDEST_LABEL)
-        self._threshold = threshold
-        self._coloured = is_coloured(sys.stdout)
+    def __init__(self, output: Output, stream: TextIO) -> None:
+        self._stream = stream
+        self._source_width = min(output.widths[0], WIDEST_SOURCE)
+        self._label_width = min(output.widths[1], WIDEST_LABEL)
+        self._threshold = output.threshold
+        self._coloured = is_coloured(stream)
 
     def result(self, result: Result) -> None:
         """Print a line: the image, its best label, then the others up to top-k."""
@@ -76,7 +63,7 @@ class _Text(Writer):
         best = self._category(result.label, result.score, colour)
         others = [self._category(c.label, c.score) for c in result.categories[1:]]
         said = ", ".join([best, *others])
-        print(f"{_padded(source, self._source_width)}  {said}", flush=True)
+        print(f"{_padded(source, self._source_width)}  {said}", file=self._stream, flush=True)
 
     def _category(self, label: str, score: float, colour: str = "") -> str:
         shown = one_line(label)
@@ -86,10 +73,13 @@ class _Text(Writer):
         return f"{padded} {score:.3f}"
 
     def summary(self, summary: Summary) -> None:
-        print("", *summary.lines(), sep="\n", flush=True)
+        print("", *summary.lines(), sep="\n", file=self._stream, flush=True)
 
 
 class _JsonLines(Writer):
+    def __init__(self, stream: Lines) -> None:
+        self._stream = stream
+
     def result(self, result: Result) -> None:
         self._write(result.as_dict())
 
@@ -100,34 +90,39 @@ class _JsonLines(Writer):
         self._write({"schema": RESULT_SCHEMA, "summary": summary.as_dict()})
 
     def _write(self, record: dict[str, Any]) -> None:
-        print(json.dumps(record), flush=True)
+        self._stream.write(f"{json.dumps(record)}\n")
+        self._stream.flush()
 
 
 class _Json(_JsonLines):
     """One array, written as it grows, closed even when interrupted."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: Lines) -> None:
+        super().__init__(stream)
         self._before = "["
 
     def _write(self, record: dict[str, Any]) -> None:
-        print(f"{self._before}\n  {json.dumps(record)}", end="", flush=True)
+        self._stream.write(f"{self._before}\n  {json.dumps(record)}")
+        self._stream.flush()
         self._before = ","
 
     def close(self) -> None:
-        print("[]" if self._before == "[" else "\n]", flush=True)
+        self._stream.write("[]\n" if self._before == "[" else "\n]\n")
+        self._stream.flush()
 
 
 class _Csv(Writer):
     """A line an image, whatever is in its name: a spreadsheet, awk and a terminal may read it."""
 
-    def __init__(self, top_k: int, timed: bool) -> None:
+    def __init__(self, output: Output, stream: TextIO) -> None:
         import csv
 
-        columns = ["source", *(["time_s"] if timed else []), "label", "score"]
-        for place in range(2, top_k + 1):
+        self._stream = stream
+        columns = ["source", *(["time_s"] if output.is_timed else []), "label", "score"]
+        for place in range(2, output.top_k + 1):
             columns += [f"label_{place}", f"score_{place}"]
         columns += ["preprocess_ms", "invoke_ms", "model", "runtime", "captured_at", "error"]
-        self._writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        self._writer = csv.DictWriter(stream, columns, lineterminator="\n")
         self._writer.writeheader()
 
     def result(self, result: Result) -> None:
@@ -142,13 +137,10 @@ class _Csv(Writer):
 
     def _write(self, record: dict[str, Any]) -> None:
         self._writer.writerow({name: cell(value) for name, value in record.items()})
-        sys.stdout.flush()
-
-    def summary(self, summary: Summary) -> None:
-        print(*summary.lines(), sep="\n", file=sys.stderr, flush=True)
+        self._stream.flush()
 
     def close(self) -> None:
-        sys.stdout.flush()
+        self._stream.flush()
 
 
 def _padded(text: str, width: int) -> str:

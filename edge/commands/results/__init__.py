@@ -1,0 +1,1 @@
+"""What edge-classify writes: results in several formats, summaries, and files that are resumed."""
