@@ -81,7 +81,11 @@ verdict_after_second_run() {
     verdict
 }
 
-state_verdict() { damage state "$state" "$cache"; }
+# While the service runs it may be writing a file.
+state_verdict() {
+    systemctl stop "$unit"
+    damage state "$state" "$cache"
+}
 
 # The user's own configuration: results and many pictures are written, and the model has its place.
 write_config() {
