@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,13 @@ import pytest
 from brokers import MOSQUITTO, Broker, Listener, publish, required
 from conftest import ROOT, run
 from live import HOTDOG, until
+from sightings import sighting
+from test_metrics import VITALS
 
 from edge.commands import service as commands
 from edge.errors import ConfigurationError
 from edge.image.preprocess import encode_jpeg
+from edge.service.mqtt import messages
 from edge.service.mqtt.client import Client
 from edge.service.mqtt.messages import OFFLINE, entity_state
 from edge.service.mqtt.retained import Retained
@@ -146,6 +150,7 @@ def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:
                 *("availability", "health")
             ]
             assert label["options"] == ["hotdog", "nothotdog", "nothing"]
+            assert parts["score"]["value_template"] == "{{ value_json.state_score }}"
             assert label["expire_after"] >= 30 and parts["score"]["state_class"] == "measurement"
             assert parts["event"]["event_types"] == ["change"]
             # It keeps its state while a service without a camera exits and is started again.
@@ -289,6 +294,14 @@ def test_pictures_fit_every_broker(size: tuple[int, int]) -> None:
 )
 def test_states_as_home_assistant_can_have_them(state: str, entity: str) -> None:
     assert entity_state(state, "nothing") == entity
+
+
+def test_the_score_beside_the_state_is_that_of_the_state(tmp_path: Path) -> None:
+    seen = sighting(state="plate", score=0.6)
+    steady = replace(seen, state="cup", state_score=0.7)
+    told = json.loads(messages.state(steady, "shed", 0, VITALS, "nothing"))
+    assert (told["entity_state"], told["state_score"]) == ("cup", 0.7)
+    assert (told["label"], told["score"]) == ("plate", 0.6)
 
 
 def test_the_name_of_the_device_outlives_the_host_name(tmp_path: Path) -> None:

@@ -117,6 +117,29 @@ def test_it_shows_frames_and_follows_the_state(
         }
 
 
+def test_a_browser_without_abort_signal_timeout_and_a_clock_that_was_set_back(
+    service: Watching, browser: Browser
+) -> None:
+    """Safari 15 lacks it; the chart goes by the time since the start."""
+    with Looked(browser, "desktop") as looked:
+        looked.context.add_init_script("delete AbortSignal.timeout; delete AbortSignal.any")
+        page = looked.open(service.port)
+        until(lambda: page.evaluate("document.getElementById('status').dataset.is === 'live'"))
+        until(lambda: page.evaluate("known.points.length > 3"))
+        across = page.evaluate("""() => {
+            known.points.forEach((point, index) => { point.unix_s -= 86400 * index; });
+            drawChart();
+            const lines = [...document.querySelectorAll("#chart polyline")];
+            return lines.map((line) => [...line.points].map((point) => point.x));
+        }""")
+        assert across and all(line == sorted(line) for line in across)
+        assert min(map(min, across)) >= 0
+        assert max(map(max, across)) <= page.evaluate(
+            "document.getElementById('chart').clientWidth"
+        )
+        assert looked.complaints == []
+
+
 def test_the_first_picture_is_soon_there(service: Watching, browser: Browser) -> None:
     with Looked(browser, "desktop") as looked:
         began = time.monotonic()

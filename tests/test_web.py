@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from edge.image.preprocess import seen
 from edge.service.sinks.dataset import Dataset, LabelError, QuotaError, folder_name
 from edge.service.web.memory import EVENTS, HISTORY_S, POINT_S, Memory
 from edge.service.web.pictures import SHOWN, THUMBNAILS, Pictures
+from edge.service.web.server import try_listen
 from edge.service.web.settings import WebSettings
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
@@ -413,6 +415,44 @@ def test_a_viewer_that_takes_nothing_is_let_go(tmp_path: Path) -> None:
         lazy.close()
 
 
+def test_a_viewer_that_reads_late_finds_few_old_frames(tmp_path: Path) -> None:
+    with watching(tmp_path, HOTDOG, "--fps", 10) as service:
+        service.after(1)
+        length = len(service.get("/frame.jpg")[1])
+        with socket.socket() as late:
+            late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)  # the kernel doubles it
+            late.connect(("127.0.0.1", service.port))
+            late.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(3)  # 30 frames of the camera
+            late.setblocking(False)
+            waiting = 0
+            with contextlib.suppress(BlockingIOError):
+                while found := late.recv(1 << 20):
+                    waiting += len(found)
+    assert 0 < waiting < 2 * length  # not one that is newer than what it has not read
+
+
+def test_a_port_that_is_roots_is_explained() -> None:
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
+        pytest.skip("any user may listen on port 80 here")
+    read, write = os.pipe()
+    process = os.fork()
+    if not process:
+        try:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            try_listen("127.0.0.1", 80)
+        except OSError as error:
+            os.write(write, str(error.strerror).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(process, 0)
+    said = os.read(read, 1000).decode()
+    os.close(read)
+    assert said == "port 80 is reserved for root; use one above 1023, or a proxy in front"
+
+
 def test_a_taken_port_does_not_end_the_loop(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -538,6 +578,17 @@ def test_memory_is_bounded() -> None:
     assert len(points) == round(HISTORY_S / POINT_S) and points[-1].number == 4999
     events = memory.events()
     assert len(events) == EVENTS and events[0].number == 5000
+
+
+def test_the_history_goes_by_a_clock_that_is_never_set() -> None:
+    now = 0.0
+    memory = Memory(lambda: now)
+    for number in range(1, 4):  # the wall clock goes back by a day each time
+        now += POINT_S
+        memory(sighting(number, at=AT - timedelta(days=number)))
+    points = [point.as_dict() for point in memory.points()]
+    assert [point["up_s"] for point in points] == [POINT_S, 2 * POINT_S, 3 * POINT_S]
+    assert points[0]["unix_s"] > points[1]["unix_s"] > points[2]["unix_s"]
 
 
 def test_a_late_sighting_tells_of_its_change_alone() -> None:
