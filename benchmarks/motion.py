@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from edge.classifier.model import default_model
 from edge.commands import run
 from edge.commands.arguments import count
+from edge.image.grey import Grey
 from edge.image.preprocess import encode_jpeg
 from edge.interval import wilson
 from edge.service.intake.motion import Motion, MotionSettings
@@ -54,7 +55,7 @@ def _measure(scenes: int) -> int:
     for seed in range(1000, 1000 + scenes):
         motion = Motion(MotionSettings())
         for number, (frame, has_object) in enumerate(_scene(seed)):
-            moved = motion(frame)
+            moved = motion(Grey.of(frame).cells)
             if has_object:
                 moving, found = moving + 1, found + moved
             elif number:
@@ -108,7 +109,7 @@ def _cost_ms() -> float:
         began = time.process_time()
         for _ in range(rounds):
             for frame, _ in frames:
-                motion(frame)
+                motion(Grey.of(frame).cells)
         best = min(best, (time.process_time() - began) * 1000 / (rounds * len(frames)))
     return best
 

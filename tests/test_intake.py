@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from sightings import AT
 
 from edge.errors import ConfigurationError
+from edge.image.grey import Grey
 from edge.image.preprocess import encode_jpeg
-from edge.service.intake.motion import STILL, Motion, MotionSettings, Moving, grey_of
+from edge.service.intake.motion import STILL, Motion, MotionSettings, Moving
 from edge.service.intake.schedule import Schedule, ScheduleSettings
 from edge.sources.frame import Frame, Source, Waiting
 
@@ -137,20 +139,29 @@ def still(seed: int, frames: int, *, noise: float = 4.0) -> Iterator[NDArray[np.
 def test_a_still_scene_does_not_move_and_what_crosses_it_does() -> None:
     motion = Motion(MotionSettings())
     frames = list(still(7, 40))
-    assert [motion(frame) for frame in frames].count(True) == 1  # the first
+    assert [motion(Grey.of(frame).cells) for frame in frames].count(True) == 1  # the first
     for number, frame in enumerate(frames[:20]):
         crossing = frame.copy()
         left = 10 + 12 * number
         crossing[100:140, left : left + 30] = (30, 40, 60)
-        assert motion(crossing), number
+        assert motion(Grey.of(crossing).cells), number
 
 
 def test_the_small_copy_has_every_shape() -> None:
     for shape in ((1, 1), (2, 3), (48, 64), (480, 640), (1080, 1920), (3, 4000)):
-        grey = grey_of(np.full((*shape, 3), 90, np.uint8))
-        assert grey.size and (grey == 90).all()
+        grey = Grey.of(np.full((*shape, 3), 90, np.uint8))
+        assert grey.cells.size and (grey.cells == 90).all()
+        assert grey.detail.shape == grey.cells.shape and not grey.detail.any()
     motion = Motion(MotionSettings())
-    assert motion(np.zeros((480, 640, 3), np.uint8)) and motion(np.zeros((640, 480, 3), np.uint8))
+    for size in ((480, 640), (640, 480)):
+        assert motion(Grey.of(np.zeros((*size, 3), np.uint8)).cells)
+
+
+def test_the_small_copy_is_made_once_and_of_its_own_pixels() -> None:
+    frame = Frame("camera", np.full((48, 64, 3), 90, np.uint8), AT, 0)
+    assert frame.grey is frame.grey
+    masked = replace(frame, picture=np.zeros((48, 64, 3), np.uint8))
+    assert (frame.grey.cells == 90).all() and not masked.grey.cells.any()
 
 
 class Camera(Source):

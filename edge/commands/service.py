@@ -18,6 +18,7 @@ from edge.service.configuration import Configuration
 from edge.service.control import KEEP, Control
 from edge.service.health import Vital
 from edge.service.intake.gate import Gated, Rest
+from edge.service.intake.health import Examined, Health
 from edge.service.intake.masks import Masked
 from edge.service.intake.motion import Moving
 from edge.service.intake.schedule import Schedule
@@ -175,13 +176,23 @@ def rests(configuration: Configuration, control: Control) -> Callable[[], Rest |
     return rest
 
 
+def camera_health(configuration: Configuration) -> Health | None:
+    """What looks at the camera's view; None where it is not checked."""
+    return Health(configuration.health, say) if configuration.health.on else None
+
+
 def gated(
-    configuration: Configuration, control: Control, rest: Callable[[], Rest | None]
+    configuration: Configuration,
+    control: Control,
+    rest: Callable[[], Rest | None],
+    health: Health | None = None,
 ) -> Source:
     """The source, with all that decides which of its frames are classified."""
 
     def opened() -> Source:
         source = open_source(configuration)
+        if health:  # before the masks: it shows nothing, and a masked part has no pattern
+            source = Examined(source, health)
         if configuration.privacy.masks:
             roi = configuration.camera.roi if configuration.address.is_live else ()
             source = Masked(source, configuration.privacy, roi)

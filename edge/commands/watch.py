@@ -19,6 +19,7 @@ from edge.commands.keys import HELP, printed
 from edge.commands.service import (
     NAME,
     Service,
+    camera_health,
     commands_of,
     forget,
     gated,
@@ -224,9 +225,12 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
             hurry=lambda: control.wants_now,
         )
         rest = rests(configuration, control)
-        source = Watched(gated(configuration, control, rest))
+        view = camera_health(configuration)
+        source = Watched(gated(configuration, control, rest, view))
         zones = make_zones(configuration, models, control)
-        vitals = vital_signs(source, pace, zones, sinks, unreadable, rest)
+        vitals = vital_signs(source, pace, zones, sinks, unreadable, rest, view=view)
+        if view:
+            notifier.besides = lambda: view.problem.reason if view.problem else ""
         service = Service(vitals, zones, control)
         for sink in make_sinks(configuration, service):
             sinks.append(stack.enter_context(closing(Delivery(sink, say))))

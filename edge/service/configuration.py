@@ -21,6 +21,7 @@ from edge.classifier.facts import facts
 from edge.errors import ConfigurationError, EdgeError, checked
 from edge.image.framing import Framing
 from edge.names import RUNTIMES
+from edge.service.intake.health import HealthSettings
 from edge.service.intake.masks import PrivacySettings
 from edge.service.intake.motion import MotionSettings
 from edge.service.intake.schedule import ScheduleSettings
@@ -68,6 +69,7 @@ class Configuration:
     camera: CameraSettings = field(default_factory=CameraSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     steady: SteadySettings = field(default_factory=SteadySettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)

@@ -12,7 +12,7 @@ from edge.board import Throttling
 from edge.service.intake.gate import Rest
 from edge.service.process.pace import Pace
 from edge.service.sighting import Sink
-from edge.service.zones.state import ZoneStatus, zone_status
+from edge.service.zones.state import CameraProblem, ZoneStatus, zone_status
 from edge.service.zones.zone import Zone
 from edge.sources.frame import Frame, Source, Waiting
 
@@ -49,6 +49,8 @@ class Vitals:
     name: str = ""  # of the zone
     threshold: float = 0.0  # of the zone, that holds now
     roi: tuple[float, ...] = ()  # of the zone, as shares of the frame; (): all
+    camera: CameraProblem | None = None  # what is wrong with its view
+    camera_checked: bool = False  # whether it is looked at
 
     @property
     def zone(self) -> ZoneStatus:
@@ -60,6 +62,7 @@ class Vitals:
             waiting=self.waiting,
             idle=self.idle,
             rest=self.rest,
+            camera=self.camera,
         )
 
 
@@ -98,6 +101,12 @@ class Counting(Protocol):
     count: int
 
 
+class Viewing(Protocol):
+    """What looks at the camera's view: `edge.service.intake.health.Health`."""
+
+    problem: CameraProblem | None
+
+
 def vital_signs(
     source: Watched,
     pace: Pace,
@@ -106,6 +115,7 @@ def vital_signs(
     unreadable: Counting,
     rest: Callable[[], Rest | None] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
+    view: Viewing | None = None,
 ) -> Vital:
     """Return a function that reads the health: from any thread, in well below a millisecond.
 
@@ -119,6 +129,7 @@ def vital_signs(
         unreadable: counts images that cannot be read.
         rest: why it is not to look now.
         monotonic: the time to go by.
+        view: what is wrong with the camera's view; None: it is not checked.
     """
     began_s = monotonic()
     named = {"": zones[0]} | {zone.name: zone for zone in zones}
@@ -148,6 +159,8 @@ def vital_signs(
             name=zone.name,
             threshold=zone.threshold,
             roi=zone.settings.box or (),
+            camera=view.problem if view else None,
+            camera_checked=view is not None,
         )
 
     return read

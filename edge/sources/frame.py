@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge.image.preprocess import Picture
+
+if TYPE_CHECKING:
+    from edge.image.grey import Grey
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,13 @@ class Frame:
     dropped: int = 0  # frames that the source let go since the last one it gave
     position_s: float | None = None  # within the clip, of a video file's frame
     unmasked: Picture | None = None  # for classification alone, where `picture` has masks
+
+    @functools.cached_property
+    def grey(self) -> Grey:
+        """A small grey copy, made once for all that look at it. Raises: ImageError."""
+        from edge.image.grey import Grey  # what has no use for it does not load it
+
+        return Grey.of(self.picture)
 
 
 class Waiting(NamedTuple):

@@ -7,19 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.errors import EdgeError, checked
-from edge.image.preprocess import Picture, read_image
+from edge.image.grey import Cells
 from edge.sources.frame import Frame, Source, Waiting
 
-SIDE = 80  # columns of the small grey copy, about
-STRIDE_SIDE = 2 * SIDE  # pixels are taken to this many columns, then pairs are averaged
 LEARN = 0.05  # share of a look in the background: what stays is part of it after a minute or so
 NOISES = 5.0  # a cell has changed beyond this many times the sensor's noise
 STILL = "nothing moves"
-
-Grey = NDArray[np.float32]  # (height, width), 0..255
 
 
 @dataclass(frozen=True)
@@ -48,16 +43,15 @@ class Motion:
     def __init__(self, settings: MotionSettings) -> None:
         """Args: what counts as motion."""
         self._settings = settings
-        self._background: Grey | None = None
+        self._background: Cells | None = None
         self._level = 0.0  # the median of the newest frame
         self._noise = 0.0  # of a cell from look to look, smoothed
 
-    def __call__(self, picture: Picture) -> bool:
+    def __call__(self, grey: Cells) -> bool:
         """Whether something has moved; the first frame and one of another size always have.
 
-        Raises: EdgeError where it cannot be read.
+        Args: grey: a frame's cells, (height, width) of 0..255.
         """
-        grey = grey_of(picture)
         if self._background is None or self._background.shape != grey.shape:
             self._background, self._level = grey, _middle(grey)
             return True
@@ -101,7 +95,7 @@ class Moving(Source):
                 continue
             now = self._monotonic()
             try:
-                moved_s = now if motion(item.picture) else moved_s
+                moved_s = now if motion(item.grey.cells) else moved_s
             except EdgeError:  # a damaged file: the loop reports it
                 moved_s = now
             is_due = settings.every_s and now - passed_s >= settings.every_s
@@ -122,24 +116,6 @@ class Moving(Source):
         self._source.close()
 
 
-def _middle(cells: Grey) -> float:
+def _middle(cells: Cells) -> float:
     """The median of one cell in nine: 0.02 ms instead of 0.1 for all."""
     return float(np.median(cells[::3, ::3]))
-
-
-def grey_of(picture: Picture) -> Grey:
-    """A small grey copy, (height, width) of 0..255: SIDE columns, or a few more.
-
-    It takes the green of some pixels, and the mean of four: 0.03 ms of 640 x 480.
-
-    Raises: EdgeError where the image cannot be read.
-    """
-    pixels = picture if isinstance(picture, np.ndarray) else read_image(picture, (SIDE, SIDE))
-    step = max(1, pixels.shape[1] // STRIDE_SIDE)
-    some = pixels[::step, ::step, 1]
-    height, width = some.shape[0] // 2 * 2, some.shape[1] // 2 * 2
-    if height < 2 or width < 2:
-        return some.astype(np.float32)
-    pairs = some[:height:2, :width].astype(np.uint16) + some[1:height:2, :width]
-    mean: Grey = (pairs[:, ::2] + pairs[:, 1::2]).astype(np.float32) / 4
-    return mean

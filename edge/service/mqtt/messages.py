@@ -118,6 +118,7 @@ def health(status: ZoneStatus, device: str, run: str, zone: str = "") -> bytes:
             "state": status.state,
             "reason": status.reason,
             "problem": status.problem,
+            "camera": status.camera,
             "run": run,
         }
     )

@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edge.errors import one_line
 
@@ -30,6 +30,7 @@ class Notifier:
         self._watchdog_s = int(usec) / 1e6 if usec.isdecimal() else 0.0
         self._ready, self._sent_s, self._told = False, 0.0, ""
         self._socket: socket.socket | None = None
+        self.besides: Callable[[], str] = str  # what else is wrong, for each status
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)  # a systemd that is busy must not hold up frames
@@ -62,6 +63,8 @@ class Notifier:
         if self._ready and what == self._told and now - self._sent_s < LEAST_INTERVAL_S:
             return
         self._told, self._sent_s = what, now
+        besides = self.besides()
+        status = f"{status}; {besides}" if besides else status
         ready = "" if self._ready else "READY=1\n"
         sent = self._send(f"{ready}WATCHDOG=1\nSTATUS={one_line(status)}")
         self._ready = self._ready or sent  # repeated until it arrives, else it never starts

@@ -28,7 +28,7 @@ from edge.board import Throttling
 from edge.classifier.classify import UNKNOWN
 from edge.service.health import Vital, Vitals
 from edge.service.sighting import Sighting
-from edge.service.zones.state import ZoneState
+from edge.service.zones.state import CameraProblem, ZoneState
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Seconds: from a small model on a workstation to a large one on a Pi Zero.
@@ -76,6 +76,8 @@ class Metrics(Collector):
                     known.samples += family.samples
         yield from merged.values()
         yield _counter("frames_dropped", "Frames that the source let go.", self._dropped)
+        if vitals[0].camera_checked:
+            yield _camera(vitals[0])
         yield from _service(vitals[0])
         yield from _board(vitals[0])
         yield from _sinks(vitals[0])
@@ -174,6 +176,14 @@ def _state(vitals: Vitals) -> GaugeMetricFamily:
     family = GaugeMetricFamily("edge_classify_zone_state", text, labels=("state",))
     for state in ZoneState:
         family.add_metric((state,), float(state is vitals.zone.state))
+    return family
+
+
+def _camera(vitals: Vitals) -> GaugeMetricFamily:
+    text = "Whether the camera's view has this problem."
+    family = GaugeMetricFamily("edge_classify_camera_problem", text, labels=("problem",))
+    for problem in CameraProblem:
+        family.add_metric((problem,), float(problem is vitals.camera))
     return family
 
 

@@ -199,6 +199,7 @@ def _health(vitals: Vitals) -> dict[str, Any]:
         "model_problem": vitals.trouble,
         "runtime": vitals.runtime,
         "labels": vitals.labels,
+        "camera": (vitals.camera or "good") if vitals.camera_checked else None,
         "sinks": {name: asdict(sink) for name, sink in vitals.sinks.items()},
     }
 

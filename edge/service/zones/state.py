@@ -21,13 +21,29 @@ class ZoneState(StrEnum):
     LOST = "lost"  # no fresh result, for a reason
 
 
+class CameraProblem(StrEnum):
+    """What is wrong with a camera's view; all zones of the camera have the problem."""
+
+    FROZEN = "frozen"  # it gives the same frame again and again
+    DARK = "dark"  # suddenly; at nightfall there is no problem
+    COVERED = "covered"  # something is before the lens
+    BLURRED = "blurred"  # its fine detail is gone
+    MOVED = "moved"  # it shows another view
+
+    @property
+    def reason(self) -> str:
+        """It in a few words."""
+        return f"the camera is {self}"
+
+
 @dataclass(frozen=True)
 class ZoneStatus:
     """A zone's state at one moment."""
 
     state: ZoneState
-    reason: str = ""  # one line; of LOST alone
+    reason: str = ""  # one line; of LOST, or of a problem with the camera's view
     problem: bool | None = False  # None: too early to know
+    camera: CameraProblem | None = None  # None: nothing, or it is not checked
 
     @property
     def is_available(self) -> bool:
@@ -79,7 +95,14 @@ def fresh_s(fps: float) -> float:
 
 
 def zone_status(
-    silent_s: float, fps: float, *, has_result: bool, waiting: str, idle: bool, rest: str = ""
+    silent_s: float,
+    fps: float,
+    *,
+    has_result: bool,
+    waiting: str,
+    idle: bool,
+    rest: str = "",
+    camera: CameraProblem | None = None,
 ) -> ZoneStatus:
     """Return a zone's state.
 
@@ -90,13 +113,15 @@ def zone_status(
         waiting: why the source gives no frame; "" while it does.
         idle: whether that is because there is nothing new.
         rest: "paused" or "asleep" where it is not to look; "" where it is.
+        camera: what is wrong with the camera's view. The label stands, for it is of what is seen.
     """
     if rest:
         return ZoneStatus(ZoneState(rest))
     is_fresh = silent_s <= fresh_s(fps)
+    reason = camera.reason if camera else ""
     if has_result and is_fresh:
-        return ZoneStatus(ZoneState.LIVE)
+        return ZoneStatus(ZoneState.LIVE, reason, bool(camera), camera)
     if idle:
-        return ZoneStatus(ZoneState.IDLE)
+        return ZoneStatus(ZoneState.IDLE, reason, bool(camera), camera)
     reason = waiting or (f"no result for {silent_s:.0f} s" if has_result else "no frame yet")
     return ZoneStatus(ZoneState.LOST, reason, None if is_fresh else True)

@@ -134,6 +134,7 @@ function showStatus(latest) {
   const failing = Object.entries(latest.health.sinks).filter(([, sink]) => sink.lost);
   let line = "";
   if (zone === "lost") line = `No result for ${lasting(latest.health.silent_s)}.${waiting ? ` ${waiting}` : ""}`;
+  else if (latest.zone.reason) line = `Problem: ${latest.zone.reason}.`;
   else if (problem) line = `The new model failed validation: ${problem}. The previous one is still in use.`;
   else if (failing.length) line = `State changes were lost: ${failing.map(([name]) => name).join(", ")}.`;
   banner(line);
@@ -181,6 +182,7 @@ function showHealth(latest) {
   }
   if (seen) fact("Age of the newest result", lasting(latest.health.silent_s), !latest.fresh);
   fact("Dropped frames", String(latest.dropped));
+  if (health.camera) fact("Camera view", health.camera, health.camera !== "good");
   if (health.reopened) fact("Camera reopened", String(health.reopened), true);
   fact("Temperature", health.temperature_c === null ? "not available" : `${health.temperature_c.toFixed(0)} °C`, health.temperature_c > 80);
   const throttling = health.throttling;

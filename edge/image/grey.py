@@ -1,0 +1,55 @@
+"""A small grey copy of an image, made once for all that watch the camera's view."""
+
+from __future__ import annotations
+
+import functools
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.image.preprocess import Picture, read_image
+
+Cells: TypeAlias = NDArray[np.float32]  # (height, width)
+
+SIDE = 80  # columns of cells, about; each is of 2 x 2 samples
+
+
+class Grey:
+    """Samples of an image's green, in cells of 2 x 2: 0.05 ms of 640 x 480 for both properties."""
+
+    def __init__(self, samples: NDArray[np.uint8]) -> None:
+        """Args: (height, width) uint8, both even, or a single row or column."""
+        self._samples = samples
+
+    @classmethod
+    def of(cls, picture: Picture) -> Grey:
+        """Take every Nth pixel, to 2 * SIDE columns or a few more. Raises: ImageError."""
+        pixels = picture if isinstance(picture, np.ndarray) else read_image(picture, (SIDE, SIDE))
+        step = max(1, pixels.shape[1] // (2 * SIDE))
+        some = pixels[::step, ::step, 1]
+        height, width = some.shape[0] // 2 * 2, some.shape[1] // 2 * 2
+        return cls(some[: height or 1, : width or 1])
+
+    @functools.cached_property
+    def cells(self) -> Cells:
+        """The means of the cells, (height, width) of 0..255."""
+        a, b, c, d = self._corners
+        mean: Cells = (a + b + c + d) / np.float32(4)
+        return mean
+
+    @functools.cached_property
+    def detail(self) -> Cells:
+        """The mean squared difference between the samples of each cell along its diagonals."""
+        a, b, c, d = self._corners
+        square: Cells = (a - d) ** 2 + (b - c) ** 2
+        square /= 2
+        return square
+
+    @functools.cached_property
+    def _corners(self) -> tuple[Cells, Cells, Cells, Cells]:
+        samples = self._samples.astype(np.float32)
+        if min(samples.shape) < 2:
+            return samples, samples, samples, samples
+        rows, others = samples[::2], samples[1::2]
+        return rows[:, ::2], rows[:, 1::2], others[:, ::2], others[:, 1::2]

@@ -1,0 +1,173 @@
+"""Whether a camera shows what it usually shows: its view in tiles, each against its own past.
+
+A tile is judged by what is usual for it, so that leaves, shadows and people, who change some tiles,
+are no fault of the camera; that changes most tiles, and stays. Light changes all of them by a
+factor: patterns are compared without their mean and scale, and detail relative to contrast.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.image.grey import Cells, Grey
+
+TILE = 10  # cells on a side of a tile
+SHORT_S = 1.0  # what is shorter is smoothed away: noise, rain
+USUAL_S = 240.0  # what stays so long becomes usual: light, shadows
+GAP_S = 600.0  # after a longer one, light and shadows are others
+LEARN_S, LEARN_LOOKS = 20.0, 10  # before it judges
+MIN_TILES = 6  # that must have a pattern
+MIN_VARIANCE = 9.0  # of a pattern, in grey levels squared
+
+# Chosen on the generator A of benchmarks/days.py: `python benchmarks/health.py --choose`.
+FLAT = 0.12  # of the usual variance
+SOFT = 0.65  # of the usual detail
+STRANGE = 0.5  # of the usual correlation
+BLACK, DIMMED = 20.0, 0.5  # grey levels of the brighter tiles; and of what they usually have
+
+Tiles = NDArray[np.float32]  # (rows, columns)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What a look at the view has shown. Shares are of the tiles that have a pattern."""
+
+    frozen: bool = False  # the very same cells as before
+    black: bool = False  # which it usually is not
+    flat: float = 0.0  # share without a pattern
+    soft: float = 0.0  # share without fine detail
+    strange: float = 0.0  # share with another pattern
+
+
+class View:
+    """Remembers what a view usually shows."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin to learn."""
+        self._cells: Cells | None = None  # of the newest look
+        self._at_s = self._age_s = 0.0
+        self._looks = 0
+
+    def look(self, grey: Grey, now_s: float) -> Signs | None:
+        """Compare a frame with what is usual; None while too little is known.
+
+        Args:
+            grey: the frame's small copy.
+            now_s: when it was captured, by a clock that does not jump.
+        """
+        cells = grey.cells
+        gap_s = now_s - self._at_s
+        if self._cells is None or self._cells.shape != cells.shape or not 0 <= gap_s <= GAP_S:
+            self._begin(grey)
+            self._at_s = now_s
+            return None
+        self._at_s, self._gap_s = now_s, gap_s
+        change = cells - self._cells
+        self._cells = cells
+        self._note_noise(change)
+        weight = 1 - math.exp(-gap_s / SHORT_S)
+        self._short += weight * (cells - self._short)
+        self._fine += weight * (grey.detail - self._fine)
+        self._measure(weight)
+        frozen = not change.any() and bool(self._variance.max() > MIN_VARIANCE)
+        if self._age_s < LEARN_S or self._looks < LEARN_LOOKS:
+            self.learn()
+            return Signs(frozen=True) if frozen else None
+        return self._signs(frozen)
+
+    def learn(self) -> None:
+        """Take what the newest look has shown for usual."""
+        self._looks += 1
+        self._age_s += self._gap_s
+        weight = max(1 / self._looks, 1 - math.exp(-self._gap_s / USUAL_S))
+        weight = min(weight, 0.5)
+        self._usual += weight * (self._short - self._usual)
+        self._usual_level += weight * (self._level - self._usual_level)
+        self._usual_same += weight * (self._same - self._usual_same)
+        self._usual_detail += weight * (self._detail - self._usual_detail)
+        self._usual_contrast += weight * (self._variance - self._usual_contrast)
+
+    def _begin(self, grey: Grey) -> None:
+        cells = grey.cells
+        self._rows = _pooling(cells.shape[0])
+        self._columns = _pooling(cells.shape[1]).T
+        self._cells, self._short, self._fine = cells, cells.copy(), grey.detail.copy()
+        self._usual = cells.copy()
+        self._noise, self._gap_s, self._age_s, self._looks = 2.0, 0.0, 0.0, 0
+        self._measure(1.0)
+        self._usual_level, self._usual_same = self._level, self._same
+        self._usual_detail, self._usual_contrast = self._detail.copy(), self._variance.copy()
+
+    def _pooled(self, cells: Cells) -> Tiles:
+        tiles: Tiles = self._rows @ cells @ self._columns
+        return tiles
+
+    def _note_noise(self, change: Cells) -> None:
+        """Follow the noise of a cell; what moves is more than noise, and is followed slowly.
+
+        An exposure that changes is no noise: what is linear in the brightness is left out.
+        """
+        some, light = change[::3, ::3].ravel(), self._short[::3, ::3].ravel()
+        light = light - light.mean()
+        slope = float(some @ light) / (float(light @ light) + 1)
+        left = np.abs(some - some.mean() - slope * light)
+        deviation = 1.05 * float(np.median(left))
+        self._noise += (0.02 if deviation > self._noise else 0.2) * (deviation - self._noise)
+
+    def _measure(self, weight: float) -> None:
+        """Measure each tile of the smoothed frame, beside what is usual."""
+        short, usual = self._short, self._usual
+        mean, usual_mean = self._pooled(short), self._pooled(usual)
+        noise = self._noise**2
+        left = noise * weight / (2 - weight)  # of it, in the smoothed frame
+        # One tile in five is brighter: a headlight makes no day.
+        self._level = float(np.partition(mean.ravel(), mean.size * 4 // 5)[mean.size * 4 // 5])
+        variance = self._pooled(short * short) - mean * mean
+        self._variance = np.maximum(variance - left, 0)
+        self._usual_variance = self._pooled(usual * usual) - usual_mean * usual_mean
+        common = self._pooled(short * usual) - mean * usual_mean
+        scale = np.maximum(self._variance * np.maximum(self._usual_variance, 0), 1.0)
+        self._same = np.clip(common / np.sqrt(scale), -1, 1)
+        # A cell is the mean of four samples, and the difference of two has twice their noise.
+        self._detail = np.maximum(self._pooled(self._fine) - 8 * noise, 0)
+
+    def _signs(self, frozen: bool) -> Signs:
+        black = self._level < BLACK < DIMMED * self._usual_level
+        noise = self._noise**2
+        has_pattern = self._usual_variance > max(MIN_VARIANCE, 4 * noise)
+        has_pattern &= self._usual_same > 0.5
+        count = int(np.count_nonzero(has_pattern))
+        if count < MIN_TILES:
+            return Signs(frozen, black)
+        flat = self._variance < FLAT * self._usual_variance
+        strange = self._same < STRANGE * self._usual_same
+        has_detail = has_pattern & (self._usual_detail > max(4.0, 8 * noise))
+        # Of sums, so that dim looks, which know little of detail, count for little.
+        usual_sharp = self._usual_detail / (self._usual_contrast + 1)
+        explained = self._variance * self._same**2  # a glare has none of the contrast of the scene
+        soft = (self._detail < SOFT * usual_sharp * (explained + 1)) & ~flat
+        soft &= self._variance > max(MIN_VARIANCE, 4 * noise)
+        detailed = int(np.count_nonzero(has_detail))
+        return Signs(
+            frozen,
+            black,
+            np.count_nonzero(flat & has_pattern) / count,
+            np.count_nonzero(soft & has_detail) / detailed if detailed >= MIN_TILES else 0.0,
+            np.count_nonzero(strange & has_pattern) / count,
+        )
+
+
+def _pooling(cells: int) -> NDArray[np.float32]:
+    """What takes means of tiles, (tiles, cells); the last ones share what does not divide."""
+    tiles = max(1, cells // TILE)
+    owner = np.minimum(np.arange(cells) * tiles // cells, tiles - 1)
+    pooling = (owner == np.arange(tiles)[:, None]).astype(np.float32)
+    means: NDArray[np.float32] = pooling / pooling.sum(axis=1, keepdims=True)
+    return means
