@@ -49,7 +49,11 @@ def photo(seed: int, part: str) -> Photo:
         large = mosaics.detailed(LARGE, scene, other)
     else:
         large = Image.open(io.BytesIO(mosaics.photo(LARGE, seed)))
-    green = large.getchannel("G")
+    return photo_of(large.getchannel("G"), random)
+
+
+def photo_of(green: Image.Image, random: np.random.RandomState) -> Photo:
+    """Take an image of LARGE in three ways."""
     soft = green.filter(ImageFilter.GaussianBlur(random.uniform(4, 10)))
     away = random.uniform(30, 75, 2) * random.choice([-1, 1], 2)
     turned = green.rotate(random.uniform(-12, 12), Image.Resampling.BICUBIC)

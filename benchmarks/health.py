@@ -3,8 +3,8 @@
     python benchmarks/health.py --choose      on generator A: what thresholds were chosen on
     python benchmarks/health.py               on generator B and other photos: what holds
 
-- False alarms: problems that are reported in whole days without a fault, with dawn and dusk, clouds,
-  rain, leaves, noise, headlights, an exposure that hunts, and people who pass; at --fps.
+- False alarms: problems that are reported in whole days without a fault, with dawn and dusk,
+  clouds, rain, leaves, noise, headlights, an exposure that hunts, and people who pass; at --fps.
 - Found: faults that are planted at any time at which there is light, after ten minutes as usual;
   a fault is found where any problem is reported within 10 s. In a night without light there is
   nothing to judge.
@@ -27,10 +27,10 @@ from days import DAY_S, FAULTS, LitDay, PlainDay, photo
 
 from edge.commands import run
 from edge.commands.arguments import count
-from edge.image.grey import Grey
 from edge.interval import wilson
 from edge.service.intake.health import Health, HealthSettings
 from edge.service.intake.motion import Motion, MotionSettings
+from edge.sources.grey import Grey
 
 NAME = "health"
 WITHIN_S = 10.0  # a fault must be found

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from edge.classifier.model import default_model
 from edge.commands import run
 from edge.commands.arguments import count
-from edge.image.grey import Grey
 from edge.image.preprocess import encode_jpeg
 from edge.interval import wilson
 from edge.service.intake.motion import Motion, MotionSettings
+from edge.sources.grey import Grey
 
 NAME = "motion"
 SIZE = (480, 640)

@@ -22,6 +22,7 @@ from edge.service.configuration import (
     of_text,
     read,
 )
+from edge.service.intake.health import HealthSettings
 from edge.service.intake.masks import PrivacySettings
 from edge.service.intake.motion import MotionSettings
 from edge.service.intake.schedule import ScheduleSettings
@@ -77,6 +78,7 @@ EVERYTHING = Configuration(
     ),
     schedule=ScheduleSettings(("07:00-08:00",), ("mon",), 52.5, -13.4),
     motion=MotionSettings(True, 20.0, 0.5, 0.0, 5.5, 2.0),
+    health=HealthSettings(True, ("dark", "moved"), 2.5, 60.0),
     privacy=PrivacySettings(("0.5 0 0.5 1", "0 0 1 0 0.5 0.5"), True),
     steady=SteadySettings(smoothing=1.0, enter=0.9, leave=0.2, frames=1, hold_s=0.0),
     snapshots=SnapshotSettings("seen", ("label", "low"), ("a", "b"), 0.1, 2.0, 7, 3.5),

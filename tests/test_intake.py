@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from sightings import AT
 
 from edge.errors import ConfigurationError
-from edge.image.grey import Grey
 from edge.image.preprocess import encode_jpeg
 from edge.service.intake.motion import STILL, Motion, MotionSettings, Moving
 from edge.service.intake.schedule import Schedule, ScheduleSettings
 from edge.sources.frame import Frame, Source, Waiting
+from edge.sources.grey import Grey
 
 BERLIN = {"latitude": 52.5, "longitude": 13.4}
 CET = timezone(timedelta(hours=1))

@@ -17,11 +17,6 @@ from edge.errors import ConfigurationError, EdgeError
 from edge.service.configuration import Configuration
 from edge.service.control import KEEP, Control
 from edge.service.health import Vital
-from edge.service.intake.gate import Gated, Rest
-from edge.service.intake.health import Examined, Health
-from edge.service.intake.masks import Masked
-from edge.service.intake.motion import Moving
-from edge.service.intake.schedule import Schedule
 from edge.service.models import ModelStore
 from edge.service.mqtt.settings import INSTANCE_VARIABLE, MqttSettings
 from edge.service.sighting import Sink
@@ -39,9 +34,6 @@ from edge.service.web.settings import WebSettings
 from edge.service.zones.opening import model_paths
 from edge.service.zones.settings import ZoneSettings
 from edge.service.zones.zone import Zone
-from edge.sources.address import CAMERA, CLIP
-from edge.sources.camera_format import CameraSettings, sensor_rate
-from edge.sources.frame import Source
 
 NAME = "edge-watch"
 RETAINED, COMMANDED = "mqtt-retained.json", "commands.json"
@@ -55,36 +47,6 @@ INSTALLED = {
 def say(line: str) -> None:
     """Write a line to the journal."""
     complain(NAME, line)
-
-
-def open_source(configuration: Configuration) -> Source:
-    """Where frames come from. Raises: SourceError."""
-    address = configuration.address
-    if address.is_live:
-        from edge.sources.opening import open_camera
-
-        return open_camera(address, _camera_settings(configuration), say)
-    if address.kind == CLIP:
-        from edge.sources.video.clip import ClipSource, Sampling
-
-        sampling = Sampling(fps=configuration.pace.fps)
-        return ClipSource(Path(address.text), sampling, repeat=configuration.repeat)
-    from edge.sources.follow import Follow
-    from edge.sources.replay import Replay
-
-    path, give_up_s = Path(configuration.source), configuration.give_up_s
-    if configuration.repeat:
-        return Replay(path, repeat=True, give_up_s=give_up_s)
-    return Follow(path, give_up_s=give_up_s) if configuration.follow else Replay(path)
-
-
-def _camera_settings(configuration: Configuration) -> CameraSettings:
-    """The [camera] settings, with the frame rate that its sensor needs."""
-    if configuration.address.kind != CAMERA:
-        return configuration.camera
-    compared = configuration.motion.fps if configuration.motion.on else 0.0
-    fps = configuration.pace.fps
-    return sensor_rate(configuration.camera, max(fps, compared) if fps else 0.0)
 
 
 @dataclass(frozen=True)
@@ -164,43 +126,6 @@ def commands_of(
 
     labels = {zone.name: labels_of(zone) for zone in configuration.zones}
     return Control(path, ask=ask, labels=labels, report=say)
-
-
-def rests(configuration: Configuration, control: Control) -> Callable[[], Rest | None]:
-    """Return what gives the reason for which no frame is to be classified now."""
-    schedule = Schedule(configuration.schedule)
-
-    def rest() -> Rest | None:
-        return Rest("paused", "paused by a command") if control.paused else schedule.rest()
-
-    return rest
-
-
-def camera_health(configuration: Configuration) -> Health | None:
-    """What looks at the camera's view; None where it is not checked."""
-    return Health(configuration.health, say) if configuration.health.on else None
-
-
-def gated(
-    configuration: Configuration,
-    control: Control,
-    rest: Callable[[], Rest | None],
-    health: Health | None = None,
-) -> Source:
-    """The source, with all that decides which of its frames are classified."""
-
-    def opened() -> Source:
-        source = open_source(configuration)
-        if health:  # before the masks: it shows nothing, and a masked part has no pattern
-            source = Examined(source, health)
-        if configuration.privacy.masks:
-            roi = configuration.camera.roi if configuration.address.is_live else ()
-            source = Masked(source, configuration.privacy, roi)
-        if not configuration.motion.on:
-            return source
-        return Moving(source, configuration.motion, control.sleep, lambda: control.wants_now)
-
-    return Gated(opened, rest, control.sleep)
 
 
 def _dataset(settings: WebSettings) -> Dataset:

@@ -19,13 +19,10 @@ from edge.commands.keys import HELP, printed
 from edge.commands.service import (
     NAME,
     Service,
-    camera_health,
     commands_of,
     forget,
-    gated,
     history_reader,
     make_sinks,
-    rests,
     say,
     state_of_service,
     systemd_folder,
@@ -36,6 +33,7 @@ from edge.errors import ConfigurationError
 from edge.service.configuration import KEYS, Configuration, Key, build, of_text, read
 from edge.service.delivery import Delivery
 from edge.service.health import Watched, vital_signs
+from edge.service.intake.chain import camera_health, gated, rests
 from edge.service.models import ModelStore
 from edge.service.process.guard import MemoryGuard
 from edge.service.process.pace import Pace
@@ -225,8 +223,8 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
             hurry=lambda: control.wants_now,
         )
         rest = rests(configuration, control)
-        view = camera_health(configuration)
-        source = Watched(gated(configuration, control, rest, view))
+        view = camera_health(configuration, say)
+        source = Watched(gated(configuration, control, rest, view, say))
         zones = make_zones(configuration, models, control)
         vitals = vital_signs(source, pace, zones, sinks, unreadable, rest, view=view)
         if view:

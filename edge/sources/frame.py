@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edge.image.preprocess import Picture
 
 if TYPE_CHECKING:
-    from edge.image.grey import Grey
+    from edge.sources.grey import Grey
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Frame:
     @functools.cached_property
     def grey(self) -> Grey:
         """A small grey copy, made once for all that look at it. Raises: ImageError."""
-        from edge.image.grey import Grey  # what has no use for it does not load it
+        from edge.sources.grey import Grey  # what has no use for it does not load it
 
         return Grey.of(self.picture)
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edge.errors import ConfigurationError, EdgeError, checked
-from edge.image.grey import Grey
 from edge.service.intake.view import Signs, View
 from edge.service.zones.state import CameraProblem
 from edge.sources.frame import Frame, Source, Waiting
+from edge.sources.grey import Grey
 
 CHECKS = tuple(CameraProblem)
-LOOK_S = 0.2  # between two looks: more tell nothing new
+LOOK_S = 0.2  # between two looks: more show nothing new
 MIN_LOOKS = 3  # that must agree
-# Shares of the tiles at which a problem begins, and below which it ends.
-BEGINS, ENDS = 0.7, 0.5
+# Shares of the tiles at which a problem begins; it ends below ENDS of that.
+FLAT, SOFT, STRANGE, ENDS = 0.75, 0.55, 0.6, 0.7
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class HealthSettings:
 
     on: bool = False  # whether the camera's view is checked
     checks: tuple[str, ...] = CHECKS  # problems to report
-    hold_s: float = 5.0  # for which a problem must last, and its end
+    hold_s: float = 7.0  # for which a problem must last, and its end
     accept_s: float = 600.0  # after which another view is the usual one
 
     def __post_init__(self) -> None:
@@ -92,14 +92,14 @@ class Health:
         self.problem, self._begun_s, self._other_s = problem, now_s, None
 
     def _reason(self, signs: Signs) -> CameraProblem | None:
-        """The most certain problem of those that are checked."""
-        share = ENDS if self.problem else BEGINS
+        """The first problem of those that are checked."""
+        part = ENDS if self.problem else 1.0
         held = {
             CameraProblem.FROZEN: signs.frozen,
             CameraProblem.DARK: signs.black,
-            CameraProblem.COVERED: signs.flat >= share,
-            CameraProblem.BLURRED: signs.soft >= share,
-            CameraProblem.MOVED: signs.strange >= share,
+            CameraProblem.COVERED: signs.flat >= part * FLAT,
+            CameraProblem.BLURRED: signs.soft >= part * SOFT,
+            CameraProblem.MOVED: signs.strange >= part * STRANGE,
         }
         return next((p for p, is_so in held.items() if is_so and p in self._settings.checks), None)
 

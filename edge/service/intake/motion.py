@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.errors import EdgeError, checked
-from edge.image.grey import Cells
 from edge.sources.frame import Frame, Source, Waiting
+from edge.sources.grey import Cells
 
 LEARN = 0.05  # share of a look in the background: what stays is part of it after a minute or so
 NOISES = 5.0  # a cell has changed beyond this many times the sensor's noise

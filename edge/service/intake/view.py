@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.image.grey import Cells, Grey
+from edge.sources.grey import Cells, Grey
 
 TILE = 10  # cells on a side of a tile
 SHORT_S = 1.0  # what is shorter is smoothed away: noise, rain
-USUAL_S = 240.0  # what stays so long becomes usual: light, shadows
+USUAL_S = 240.0  # after which what stays is usual: light, shadows
 GAP_S = 600.0  # after a longer one, light and shadows are others
 LEARN_S, LEARN_LOOKS = 20.0, 10  # before it judges
 MIN_TILES = 6  # that must have a pattern
@@ -27,6 +27,7 @@ MIN_VARIANCE = 9.0  # of a pattern, in grey levels squared
 FLAT = 0.12  # of the usual variance
 SOFT = 0.65  # of the usual detail
 STRANGE = 0.5  # of the usual correlation
+GLARE = 230.0  # grey levels from which a tile is too bright to judge
 BLACK, DIMMED = 20.0, 0.5  # grey levels of the brighter tiles; and of what they usually have
 
 Tiles = NDArray[np.float32]  # (rows, columns)
@@ -119,12 +120,14 @@ class View:
         slope = float(some @ light) / (float(light @ light) + 1)
         left = np.abs(some - some.mean() - slope * light)
         deviation = 1.05 * float(np.median(left))
-        self._noise += (0.02 if deviation > self._noise else 0.2) * (deviation - self._noise)
+        more = deviation - self._noise
+        self._noise += 0.02 * min(more, self._noise + 0.1) if more > 0 else 0.2 * more
 
     def _measure(self, weight: float) -> None:
         """Measure each tile of the smoothed frame, beside what is usual."""
         short, usual = self._short, self._usual
         mean, usual_mean = self._pooled(short), self._pooled(usual)
+        self._mean = mean
         noise = self._noise**2
         left = noise * weight / (2 - weight)  # of it, in the smoothed frame
         # One tile in five is brighter: a headlight makes no day.
@@ -142,7 +145,7 @@ class View:
         black = self._level < BLACK < DIMMED * self._usual_level
         noise = self._noise**2
         has_pattern = self._usual_variance > max(MIN_VARIANCE, 4 * noise)
-        has_pattern &= self._usual_same > 0.5
+        has_pattern &= (self._usual_same > 0.5) & (self._mean < GLARE)
         count = int(np.count_nonzero(has_pattern))
         if count < MIN_TILES:
             return Signs(frozen, black)

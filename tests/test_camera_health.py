@@ -1,0 +1,179 @@
+"""Camera health: planted faults before drawn scenes, days without one, and a real service."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from live import until, watching
+from PIL import Image
+
+from edge.errors import ConfigurationError
+from edge.image.preprocess import encode_jpeg
+from edge.service.configuration import build, read
+from edge.service.intake.health import CHECKS, Health, HealthSettings
+from edge.service.zones.state import CameraProblem, ZoneState, zone_status
+from edge.sources.grey import Grey
+
+SECONDS = 90  # as usual, before a fault
+
+
+@pytest.fixture(scope="module")
+def days() -> Iterator[ModuleType]:
+    """benchmarks/days.py, which draws."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import days
+
+        yield days
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+
+
+def before(days: ModuleType, generator: str, seed: int) -> Any:
+    """A day before a wall of stones of all sizes."""
+    random = np.random.RandomState(seed)
+    wall = Image.new("L", days.LARGE, 90)
+    for size in (200, 80, 30, 12):
+        for _ in range(60 * 200 // size):
+            left, top = random.randint(-size, 800), random.randint(-size, 600)
+            box = (left, top, left + random.randint(2, size), top + random.randint(2, size))
+            wall.paste(int(random.randint(20, 230)), box)
+    return getattr(days, generator)(days.photo_of(wall, random), seed)
+
+
+def seen(
+    day: Any, health: Health, begin_s: float, seconds: float, fault: str = "", fps: float = 2.0
+) -> list[str]:
+    """What is reported at each frame."""
+    told, held = [], None
+    for number in range(int(seconds * fps)):
+        at_s = begin_s + number / fps
+        held = day.frame(at_s, fault) if held is None or fault != "frozen" else held
+        health(Grey(held), at_s)
+        told.append(str(health.problem or ""))
+    return told
+
+
+def settings(**values: object) -> HealthSettings:
+    return HealthSettings(on=True, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fault", CHECKS)
+@pytest.mark.parametrize("generator", ["PlainDay", "LitDay"])
+def test_a_planted_fault_is_found_and_ends(days: ModuleType, generator: str, fault: str) -> None:
+    noon, lines = 12.5 * 3600.0, list[str]()
+    day = before(days, generator, 7)
+    health = Health(settings(), lines.append)
+    assert set(seen(day, health, noon, SECONDS)) == {""}
+    assert seen(day, health, noon + SECONDS, 10, fault)[-1] == fault
+    assert seen(day, health, noon + SECONDS + 10, 15)[-1] == ""
+    assert lines == [f"the camera is {fault}", f"the camera is no longer {fault}"]
+
+
+def test_what_is_not_checked_is_no_problem(days: ModuleType) -> None:
+    day = before(days, "PlainDay", 7)
+    health = Health(settings(checks=("frozen",)), print)
+    seen(day, health, 45000.0, SECONDS)
+    assert set(seen(day, health, 45000.0 + SECONDS, 15, "covered")) == {""}
+
+
+def test_dusk_and_a_passer_by_are_no_problem(days: ModuleType) -> None:
+    day = before(days, "PlainDay", 8)
+    health = Health(settings(), print)
+    dusk = day._noon_s + day._half_s
+    assert set(seen(day, health, dusk - 1000, 3600, fps=0.25)) == {""}
+
+
+def test_another_view_is_the_usual_one_after_a_time(days: ModuleType) -> None:
+    day = before(days, "PlainDay", 9)
+    health = Health(settings(accept_s=30.0), lambda line: None)
+    seen(day, health, 45000.0, SECONDS)
+    told = seen(day, health, 45000.0 + SECONDS, 80, "moved")
+    changes = [reason for reason, _ in itertools.groupby(told)]
+    assert changes == ["", "moved", ""]
+    assert set(seen(day, health, 45170.0, 20, "moved")) == {""}
+
+
+def test_a_gap_and_another_size_begin_anew(days: ModuleType) -> None:
+    day = before(days, "PlainDay", 7)
+    health = Health(settings(), print)
+    seen(day, health, 40000.0, SECONDS)
+    assert set(seen(day, health, 48000.0, 30, "moved")) == {""}  # it was off for two hours
+    for shape in ((2, 2), (20, 30), (200, 100)):
+        for at_s in range(3):
+            health(Grey(np.zeros(shape, np.uint8)), 50000.0 + at_s)
+    assert health.problem is None
+
+
+@pytest.mark.parametrize(
+    "text, key",
+    [
+        ("on = 1", "on"),
+        ('on = "yes"', "on"),
+        ('checks = ["cover"]', "checks"),
+        ('checks = "dark"', "checks"),
+        ("checks = [1]", "checks"),
+        ("hold_s = -1", "hold_s"),
+        ("hold_s = nan", "hold_s"),
+        ("hold_s = 3601.0", "hold_s"),
+        ("hold_s = true", "hold_s"),
+        ("accept_s = 0", "accept_s"),
+        ("accept_s = 1e9", "accept_s"),
+        ("accept_s = []", "accept_s"),
+    ],
+)
+def test_wrong_settings_are_one_line(tmp_path: Path, text: str, key: str) -> None:
+    (tmp_path / "watch.toml").write_text(f"[health]\n{text}\n")
+    with pytest.raises(ConfigurationError, match=rf"^health\.{key}: must be ") as caught:
+        build(read(tmp_path / "watch.toml"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_problem_with_the_view_is_a_problem_of_the_zone() -> None:
+    covered = CameraProblem.COVERED
+    live = zone_status(1, 2.0, has_result=True, waiting="", idle=False, camera=covered)
+    assert (live.state, live.reason, live.problem) == (
+        ZoneState.LIVE,
+        "the camera is covered",
+        True,
+    )
+    assert live.is_available
+    idle = zone_status(90, 2.0, has_result=True, waiting="x", idle=True, camera=covered)
+    assert (idle.state, idle.problem, idle.camera) == (ZoneState.IDLE, True, covered)
+    asleep = zone_status(
+        90, 2.0, has_result=True, waiting="x", idle=True, rest="asleep", camera=covered
+    )
+    assert (asleep.problem, asleep.reason) == (False, "")
+
+
+def test_a_service_shows_it_everywhere(tmp_path: Path) -> None:
+    """Of one photo again and again, the camera is frozen."""
+    photo = tmp_path / "scene.jpg"
+    random = np.random.default_rng(1)
+    scene = random.integers(0, 255, (48, 64, 3), np.uint8).repeat(10, 0).repeat(10, 1)
+    photo.write_bytes(encode_jpeg(scene))
+    options = ("--fps", 10, "--health-on", "--health-hold-s", 0.4)
+    with watching(tmp_path, photo, *options) as service:
+        until(lambda: service.document("/latest.json")["health"]["camera"] == "frozen")
+        zone = service.document("/latest.json")["zone"]
+        assert (zone["state"], zone["reason"]) == ("live", "the camera is frozen")
+        metrics = service.get("/metrics")[1].decode()
+        assert 'edge_classify_camera_problem{problem="frozen"} 1.0' in metrics
+        assert service.get("/healthz")[0].status == 200
+        for number in itertools.count():
+            darker = (scene * (0.8 + 0.1 * (number % 2))).astype(np.uint8)
+            photo.with_suffix(".new").write_bytes(encode_jpeg(darker))
+            photo.with_suffix(".new").rename(photo)
+            if service.document("/latest.json")["health"]["camera"] == "good":
+                break
+            assert number < 2000
+    said = (tmp_path / "stderr").read_text()
+    assert "the camera is frozen" in said and "the camera is no longer frozen" in said
