@@ -127,7 +127,7 @@ def opened(name: str, package: str, code: str, model: Path) -> Iterator[Peer]:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
         command = [python, *"-m pip install --quiet --only-binary :all:".split(), package]
         if subprocess.run(command, stdout=sys.stderr).returncode:
-            raise EdgeError(package, "does not install for this Python", "leave it out")
+            raise EdgeError(package, "does not install for this Python", "remove it from the list")
         (home / "ready").touch()
     process = subprocess.Popen(
         [python, "-c", code, str(model)],

@@ -9,8 +9,6 @@
 `Model().scores("photo.jpg")` gives the scores alone. What can go wrong is an EdgeError.
 """
 
-from edge.names import lazily
-
 # Each name is imported when it is first used: `edge-classify --help` needs no numpy.
 TYPE_CHECKING = False  # as in typing, which takes milliseconds to import
 if TYPE_CHECKING:
@@ -61,4 +59,9 @@ _MODULES = {
     "edge.sources.photos": ("photos",),
 }
 
-__getattr__, __dir__ = lazily(__name__, __all__, _MODULES)
+try:
+    from edge.names import lazily
+except ImportError:  # a power cut has emptied it: each command reports that, if it can be imported
+    pass
+else:
+    __getattr__, __dir__ = lazily(__name__, __all__, _MODULES)

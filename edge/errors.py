@@ -72,13 +72,13 @@ def reason_of(error: BaseException | None) -> str:
 
 
 def checked(name: str, value: float, least: float, most: float) -> None:
-    """Reject a setting that is no number from `least` to `most`. Raises: ConfigurationError."""
+    """Reject a setting that is not a number from `least` to `most`. Raises: ConfigurationError."""
     whole = isinstance(least, int)
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
         kind = "a whole number" if whole else "a number"
         fault = f"must be {kind} from {least:.10g} to {most:.10g}. Received: {value!r}"
-        raise ConfigurationError(name, fault, "change it, or leave it out")
+        raise ConfigurationError(name, fault, "use a number in this range, or remove the key")
 
 
 # Debian's packages of the libraries that wheels and piwheels' builds need.

@@ -40,10 +40,10 @@ def test_a_source_is_known_by_its_text(text: str, kind: str, name: str) -> None:
     [
         ("", "must be camera"),
         ("camera:", "names no camera"),
-        ("rtmp://host/a", "is no kind of source"),
-        ("file:///etc/passwd", "is no kind of source"),
-        ("rtsp://", "is no URL of a host"),
-        ("rtsp://host:99999/a", "is no URL"),
+        ("rtmp://host/a", "is not a supported kind of source"),
+        ("file:///etc/passwd", "is not a supported kind of source"),
+        ("rtsp://", "has no valid host"),
+        ("rtsp://host:99999/a", "is not a URL"),
         ("http://host/live.m3u8", "is a playlist"),
     ],
 )

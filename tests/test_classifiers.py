@@ -96,7 +96,9 @@ def test_the_output_that_fits_the_labels_is_meant(classifiers: Path) -> None:
 def test_a_model_without_labels_answers_with_indices_and_says_so(classifiers: Path) -> None:
     with opened(classifiers, "softmax") as model:
         assert model.labels == ("0", "1", "2")
-        assert model.warnings == ("the model carries no labels; its indices stand for them",)
+        assert model.warnings == (
+            "the model has no labels; output indices are used (0, 1, ...); use --labels FILE",
+        )
     with opened(classifiers, "softmax", labels=ABC) as model:
         assert model.labels == ABC
         assert model.warnings == ()

@@ -140,9 +140,9 @@ def test_what_is_no_video_is_one_line(tmp_path: Path, clip: Path) -> None:
     whole = clip.read_bytes()
     for name, content, words in (
         ("empty.mp4", b"", "0 bytes"),
-        ("noise.mp4", os.urandom(5000), "is no video"),
+        ("noise.mp4", os.urandom(5000), "is not a readable video"),
         ("half.mp4", whole[: len(whole) // 2], "cut off"),
-        ("list.mp4", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n", "is no video"),
+        ("list.mp4", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n", "is not a readable video"),
     ):
         (tmp_path / name).write_bytes(content)
         assert words in fault_of(tmp_path / name)[1], name

@@ -375,7 +375,7 @@ def file_system(*, free: int = 10**9, names: int = 1000, flags: int = 0) -> os.s
         (file_system(), OK, "1000 MB free at /data"),
         (file_system(free=200_000_000), WARNING, "200 MB free"),
         (file_system(free=9_000_000), FAULT, "9 MB free"),
-        (file_system(names=0), FAULT, "takes no further file"),
+        (file_system(names=0), FAULT, "no free inodes at"),
         (file_system(flags=os.ST_RDONLY), FAULT, "is mounted read-only"),
     ],
 )

@@ -36,7 +36,7 @@ REJECTED = {
 # The same without labels; given some, they may be classifiers.
 ASKED = {
     "landmarks": "3 outputs .* one of them a single value, as models of landmarks",
-    "regression": "gives one value that is no probability, as a regression does, and has no labels",
+    "regression": "has a single output that is not a probability, as in a regression",
     "angle": "gives 2 values that do not add up to 1, and has no labels",
     "features": "gives 3 values that do not add up to 1, and has no labels",
     "box": "gives 4 values that do not add up to 1, and has no labels",

@@ -69,7 +69,10 @@ def test_a_few_equal_names_do_not_keep_the_numbers_of_many() -> None:
 
 
 def test_empty_lines_are_left_out_where_the_others_fit() -> None:
-    assert fit(("cup", "", "key"), 2) == (("cup", "key"), "the labels' empty lines are left out")
+    assert fit(("cup", "", "key"), 2) == (
+        ("cup", "key"),
+        "empty lines of the label file are ignored",
+    )
     assert fit(("cup", "", "key"), 3) == (("cup", "", "key"), "")
 
 
@@ -100,11 +103,11 @@ def test_what_is_no_label_file_is_one_line(tmp_path: Path) -> None:
     faults = {
         "missing.txt": "no such label file",
         "empty.txt": "has no label in it",
-        "noise.txt": "is no label file",
+        "noise.txt": "is not a label file",
         "odd.json": "must be a list of labels",
-        "fifo": "is no label file",
+        "fifo": "is not a label file",
         "large.txt": "is too large",
-        "": "is no label file",
+        "": "is not a label file",
     }
     for name, fault in faults.items():
         with pytest.raises(ModelError, match=fault) as caught:
@@ -125,7 +128,7 @@ def test_indices_stand_for_labels_that_are_missing_and_that_is_said(
 ) -> None:
     labels, said = fit((), num_outputs)
     assert labels == tuple("01234"[:count])
-    assert "its indices stand for them" in said
+    assert "output indices are used" in said
 
 
 def test_a_background_that_the_model_does_not_know_is_left_out_and_that_is_said() -> None:

@@ -727,4 +727,6 @@ def test_a_command_that_is_none_is_one_line(words: str) -> None:
         *("-m", "edge", "watch", "--mqtt", "mqtt://127.0.0.1", "--mqtt-commands", words, "--check")
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("edge-watch: mqtt.commands: must be of pause, snapshot,")
+    assert done.stderr.startswith(
+        "edge-watch: mqtt.commands: must be one or more of pause, snapshot,"
+    )

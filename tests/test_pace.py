@@ -127,9 +127,9 @@ def test_heat_halves_the_rate_until_it_is_cool_and_each_time_is_told() -> None:
     while len(weather.lines) < 8:
         frame(pace, clock)
     assert frame(pace, clock) == pytest.approx(0.5)
-    assert weather.lines[0] == "85.0 Celsius, above 80: on at 1/2 of the rate"
-    assert weather.lines[3] == "85.0 Celsius, above 80: on at 1/16 of the rate"
-    assert weather.lines[7] == "70.0 Celsius, below 75: on at the full rate"
+    assert weather.lines[0] == "85.0 Celsius, above 80: frame rate reduced to 1/2"
+    assert weather.lines[3] == "85.0 Celsius, above 80: frame rate reduced to 1/16"
+    assert weather.lines[7] == "70.0 Celsius, below 75: frame rate raised to full"
 
 
 def test_heat_slows_down_what_has_no_limit_by_what_it_costs() -> None:

@@ -103,7 +103,7 @@ def test_a_good_new_file_is_swapped_in_once_it_has_rested(running: Running) -> N
     assert before._opened is None
     assert works(running.models.model)
     (line,) = running.lines
-    assert line.startswith(f"{running.path}: loaded anew (4 golden vectors hold, ")
+    assert line.startswith(f"{running.path}: new model loaded (4 golden vectors hold, ")
     running.turns(60)
     assert len(running.trials) == 1
 
@@ -126,7 +126,7 @@ def test_a_bad_file_is_refused_once_and_the_old_model_goes_on(running: Running) 
     assert works(before)
     (line,) = running.lines
     assert "damaged" in line
-    assert line.endswith("; the model that is loaded goes on")
+    assert line.endswith("; the current model stays in use")
     assert "damaged" in running.models.trouble
     running.turns(60)
     assert len(running.trials) == 1
@@ -171,7 +171,9 @@ def test_it_is_loaded_again_when_asked_changed_or_not(running: Running) -> None:
 def test_a_file_that_is_gone_is_told_once_and_found_again(running: Running) -> None:
     away = running.path.rename(running.path.with_suffix(".away"))
     running.turns(30)
-    gone = f"{running.path}: is gone; put it back; the model that is loaded goes on"
+    gone = (
+        f"{running.path}: no such file; copy the model there again; the current model stays in use"
+    )
     assert running.lines == [gone]
     running.models.ask()
     running.turns(1)
@@ -187,7 +189,7 @@ def test_labels_that_the_configuration_names_must_be_there() -> None:
     ModelRequirements({"cup": "snapshots.labels"}, 20.0).check(Path("m"), trial)
     with pytest.raises(ModelError, match="lacks label 'key', which the configuration names"):
         ModelRequirements(dict.fromkeys(("cup", "key"), "snapshots.labels")).check(Path("m"), trial)
-    with pytest.raises(ModelError, match="takes 20 ms, at most 15 will do"):
+    with pytest.raises(ModelError, match="takes 20 ms per image; the limit at this fps is 15 ms"):
         ModelRequirements({}, 15.0).check(Path("m"), trial)
 
 
@@ -335,4 +337,4 @@ def test_without_room_for_a_copy_the_service_runs(tmp_path: Path) -> None:
     path.write_bytes(SMALL.read_bytes())
     start = Start(path, ModelCopies(tmp_path / "state"))
     assert start.labels == ("hotdog", "nothotdog")
-    assert "cannot be kept" in start.lines[0]
+    assert "cannot be saved as the last valid model" in start.lines[0]

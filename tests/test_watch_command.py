@@ -328,11 +328,11 @@ def test_a_model_is_swapped_without_losing_a_frame_and_a_bad_one_is_refused(
     service.process.send_signal(signal.SIGHUP)
     service.until_said("loaded anew")
     replace(model, damaged())
-    service.until_said("; the model that is loaded goes on")
+    service.until_said("; the current model stays in use")
     replace(model, relabelled(["sausage", "nothing"]))
     service.until(r"^sausage ")
     model.unlink()
-    service.until(rf"^sausage .*; {model}: is gone$")
+    service.until(rf"^sausage .*; {model}: no such file$")
     assert service.ended(signal.SIGTERM) == 0
     records = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     assert [record["frame"] for record in records] == list(range(1, len(records) + 1))

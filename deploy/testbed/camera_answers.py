@@ -78,8 +78,8 @@ def causes(folder: Path) -> Iterator[str]:
     """A camera that cannot be used: why, in a line."""
     for name, cause in {
         "busy": "in use by python3 (",
-        "rights": "no right to open /dev/media0",
-        "heap": "no right to open /dev/dma_heap/linux,cma",
+        "rights": "permission denied: /dev/media0",
+        "heap": "permission denied: /dev/dma_heap/linux,cma",
         "none": "no camera found",
     }.items():
         yield from ended(folder / name, 1)

@@ -181,7 +181,7 @@ good_model() {
     listen
     cp /payload/models/hotdog-small.tflite "$model.new"
     mv "$model.new" "$model"
-    within 30 told 'model.tflite: loaded anew' && works && same "$(pid)" "$was"
+    within 30 told 'model.tflite: new model loaded' && works && same "$(pid)" "$was"
 }
 
 bad_upgrade() {

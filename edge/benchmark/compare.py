@@ -93,9 +93,9 @@ def read_baseline(path: Path) -> Record:
     except OSError as error:
         raise BaselineError(path, f"cannot be read ({error.strerror})", REMEDY) from error
     except ValueError as error:
-        raise BaselineError(path, "is no JSON", REMEDY) from error
+        raise BaselineError(path, "is not JSON", REMEDY) from error
     if not isinstance(baseline, dict) or "schema" not in baseline:
-        raise BaselineError(path, "is no record of a benchmark", REMEDY)
+        raise BaselineError(path, "is not a record of a benchmark", REMEDY)
     if baseline["schema"] != BENCHMARK_SCHEMA:
         fault = f"has schema {baseline['schema']}, and not {BENCHMARK_SCHEMA}"
         raise BaselineError(path, fault, "measure it again with --save")

@@ -223,7 +223,7 @@ def _check_unlabelled(outputs: Outputs, spec: TensorSpec, end: int) -> None:
     """Reject what may be anything as long as it has no labels. Raises: ModelError."""
     output = output_of(spec, end)
     if output.num_outputs == 1 and end != LOGISTIC:
-        fault = "gives one value that is no probability, as a regression does, and has no labels"
+        fault = "has a single output that is not a probability, as in a regression, and no labels"
         raise outputs.rejected(fault, LABEL)
     if output.are_logits and end not in DISTRIBUTIONS:
         raise no_distribution(outputs.path, output.num_outputs)

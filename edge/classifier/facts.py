@@ -35,7 +35,7 @@ def _read(name: str, parse: Callable[[str], T], text: str) -> T:
     try:
         return parse(text)
     except ValueError as error:
-        raise ConfigurationError(name, str(error), "change it, or leave it out") from error
+        raise ConfigurationError(name, str(error), "correct the value, or remove it") from error
 
 
 def reframe(model: Model, given: Mapping[str, Any]) -> None:

@@ -53,7 +53,7 @@ def input_shapes(path: object, graph: Graph, size: Size | None) -> dict[int, tup
             elif size and shape[place] != side:
                 fixed = " x ".join(str(shape[place]) for place in places)
                 fault = f"its input has a fixed size, {fixed}"
-                raise ModelError(path, fault, "leave --input-size out")
+                raise ModelError(path, fault, "omit --input-size")
         if has_dynamic_size(tensor.shape):  # a runtime takes a dynamic batch for 1 itself
             shapes[tensor.number] = tuple(1 if length == -1 else length for length in shape)
     return shapes
@@ -219,5 +219,6 @@ def _framing(path: object, metadata: Metadata) -> Framing:
     try:
         return Framing(resize, said.get("filter", "antialias"))
     except ConfigurationError as error:
+        fault = f"unsupported preprocessing in edge.json: {error}"
         remedy = "update edge-classify, or use --resize and --filter"
-        raise ModelError(path, f"wants of its images: {error}", remedy) from error
+        raise ModelError(path, fault, remedy) from error

@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.errors import ModelError
 
+NO_LABELS = "the model has no labels; output indices are used (0, 1, ...); use --labels FILE"
 MOST_BYTES = 16_000_000  # of a label file
 BACKGROUND = "background"
 IMAGENET = 1000  # labels; models with one more have the background first
@@ -46,10 +47,10 @@ def given_labels(labels: str | os.PathLike[str] | Sequence[str]) -> tuple[str, .
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """Read a label file, one label for each output. Raises: ModelError."""
-    remedy = "use a file with a label a line, `0 label` lines, or JSON"
+    remedy = "use a file with one label per line, `0 label` lines, or JSON"
     try:
         if path.exists() and not path.is_file():  # a FIFO would be waited for, for ever
-            raise ModelError(path, "is no label file", remedy)
+            raise ModelError(path, "is not a label file", remedy)
         if path.stat().st_size > MOST_BYTES:
             raise ModelError(path, "is too large for a label file", remedy)
         labels = parse_labels(path.read_bytes())
@@ -58,7 +59,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror})", remedy) from error
     except ValueError as error:
-        raise ModelError(path, f"is no label file ({error})", remedy) from error
+        raise ModelError(path, f"is not a label file ({error})", remedy) from error
     if not labels:
         raise ModelError(path, "has no label in it", remedy)
     return labels
@@ -151,11 +152,14 @@ def fit(labels: tuple[str, ...], num_outputs: int) -> tuple[tuple[str, ...], str
     num_scores = max(num_outputs, 2)
     if not labels:
         names = tuple(str(index) for index in range(num_scores))
-        return names, "the model carries no labels; its indices stand for them"
+        return (
+            names,
+            NO_LABELS,
+        )
     if len(labels) == num_scores:
         return labels, ""
     if "" in labels and len(filled := tuple(filter(None, labels))) == num_scores:
-        return filled, "the labels' empty lines are left out"
+        return filled, "empty lines of the label file are ignored"
     if (len(labels), num_outputs) == (1, 1):
         return (f"not {labels[0]}", labels[0]), ""
     if num_outputs >= 2 and len(labels) == num_outputs + 1 and _has_background(labels):

@@ -25,7 +25,7 @@ def choice_of(labels: tuple[str, ...], allow: Sequence[str], deny: Sequence[str]
     chosen = np.full(len(labels), not allow)
     chosen[named] = bool(allow)
     if not chosen.any():
-        raise ConfigurationError("--deny", "leaves no label", "name fewer")
+        raise ConfigurationError("--deny", "excludes every label", "name fewer")
     return Choice(labels, chosen)
 
 

@@ -102,11 +102,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.formats:
         return args
     if not args.paths and not args.files_from:
-        parser.error("a PATH, or --files-from, must be given")
+        parser.error("a PATH or --files-from is required")
     _check_resume(parser, args)
     args.format = args.format or ("jsonl" if args.resume else "text")
     if args.files_from.count("-") + args.paths.count("-") > 1:
-        parser.error("stdin can be one thing only: - once, as a PATH or in --files-from")
+        parser.error("stdin can be read only once: use - either as a PATH or in --files-from")
     return args
 
 
@@ -236,8 +236,8 @@ def _add_explain_argument(group: argparse._ArgumentGroup) -> None:
         "--explain",
         type=Path,
         metavar="FOLDER",
-        help="save each image as a JPEG file, red where it speaks for the top label; the model is "
-        "invoked 50 more times per image",
+        help="save each image as a JPEG file with the regions that support the top label in red; "
+        "invokes the model 50 more times per image",
     )
 
 
@@ -257,14 +257,14 @@ def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="LABEL[,LABEL]",
-        help="consider only these labels; can be given several times",
+        help="consider only these labels (may be repeated)",
     )
     which.add_argument(
         "--deny",
         action="append",
         default=[],
         metavar="LABEL[,LABEL]",
-        help="consider all labels but these",
+        help="consider all labels except these (may be repeated)",
     )
     group.add_argument("--format", choices=FORMATS, help="(default: text; with --resume jsonl)")
     group.add_argument(

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in FACTS:
         option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, default="", help="of that model, as in edge-classify")
+        parser.add_argument(option, default="", help=f"same as edge-classify {option}")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     add_version(parser)
     return parser

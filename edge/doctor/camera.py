@@ -62,7 +62,7 @@ def _without_picamera2(context: Context) -> Finding:
         return Finding(context.without_camera, found, venv_remedy())
     if board.is_raspberry_pi(context.root):
         return Finding(FAULT, "is not installed", INSTALL)
-    return Finding(NOT_HERE, "is not installed, and this is no Raspberry Pi")
+    return Finding(NOT_HERE, "is not installed, and this is not a Raspberry Pi")
 
 
 def cameras(context: Context) -> Finding:
@@ -81,7 +81,7 @@ def cameras(context: Context) -> Finding:
     if not models and (found := _switched_off(context)):
         return found
     if not models:
-        remedy = "power off, seat the cable anew at both ends, then: rpicam-hello --list-cameras"
+        remedy = "power off, reseat the cable at both ends, then: rpicam-hello --list-cameras"
         return Finding(context.without_camera, "none seen", remedy)
     return Finding(OK, ", ".join(f"{number}: {model}" for number, model in enumerate(models)))
 

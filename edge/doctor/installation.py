@@ -28,7 +28,7 @@ from edge.names import PACKAGES, RUNTIMES
 
 IMPORT_TIMEOUT_S = 60.0  # a cold SD card is slow, and a busy Pi slower
 OLDEST_PYTHON = (3, 11)
-# Packages, their modules, and the oldest that will do.
+# Packages, their modules, and the oldest version that works.
 NEEDED = (
     ("numpy", "numpy", "1.24"),
     ("Pillow", "PIL", "9.4"),
@@ -41,7 +41,7 @@ def python(context: Context) -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     found = f"Python {version}, {sys.executable}"
     if sys.version_info[:2] < OLDEST_PYTHON:
-        return Finding(FAULT, f"{found}: 3.11 is the oldest that will do", NEW_SYSTEM)
+        return Finding(FAULT, f"{found}: requires Python 3.11 or newer", NEW_SYSTEM)
     return Finding(OK, found)
 
 
@@ -75,7 +75,7 @@ def packages(context: Context) -> Finding:
             remedy = library_remedy(outcome.reason) or remedy
             return Finding(FAULT, f"{package} does not load ({outcome.reason})", remedy)
         if _numbers(outcome.said) < _numbers(oldest):
-            too_old = f"{package} {outcome.said} is too old: {oldest} is the oldest that will do"
+            too_old = f"{package} {outcome.said} is too old: requires {oldest} or newer"
             return Finding(FAULT, too_old, remedy)
         versions.append(f"{package} {outcome.said}")
     return Finding(OK, ", ".join(versions))
@@ -169,7 +169,7 @@ def venv(context: Context) -> Finding:
     if sees_system_packages():
         return Finding(OK, f"{sys.prefix}, with the system's packages")
     if not system_has_picamera2(context):
-        return Finding(OK, f"{sys.prefix}, by itself; there is no picamera2 to miss")
+        return Finding(OK, f"{sys.prefix}, isolated; picamera2 is not installed, so none is needed")
     found = f"{sys.prefix} does not see the system's packages, and so not picamera2"
     return Finding(context.without_camera, found, venv_remedy())
 

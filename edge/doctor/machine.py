@@ -40,7 +40,7 @@ def governor(context: Context) -> Finding:
     """Whether the clock may rise."""
     chosen, driver = board.governor(context.root), board.clock_driver(context.root)
     if not chosen:
-        return Finding(NOT_HERE, "the clock is not Linux's to choose")
+        return Finding(NOT_HERE, "no CPU frequency scaling")
     # Intel's and AMD's drivers let the clock rise under "powersave" too.
     if chosen == "powersave" and not (driver or "").startswith(("intel_pstate", "amd")):
         files = "/sys/devices/system/cpu/cpufreq/policy*/scaling_governor"
@@ -96,7 +96,7 @@ def judge_disk(folder: Path, status: os.statvfs_result) -> Finding:
         remount = f"sudo dmesg | grep -iE 'mmc|ext4'; sudo mount -o remount,rw {folder}"
         return Finding(FAULT, f"{folder} is mounted read-only", remount)
     if status.f_files and not status.f_favail:
-        return Finding(FAULT, f"{folder} takes no further file", remedy)
+        return Finding(FAULT, f"no free inodes at {folder}", remedy)
     if free_mb < TOO_LITTLE_DISK_MB:
         return Finding(FAULT, found, remedy)
     return Finding(WARNING, found, remedy) if free_mb < SCARCE_DISK_MB else Finding(OK, found)

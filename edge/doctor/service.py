@@ -79,7 +79,7 @@ def model(context: Context) -> Finding:
     """Whether the model loads, knows its labels, and gives the scores that it must."""
     told = _tried(context, "auto")
     if "missing" in told:
-        remedy = "mend packages and runtime first, then: edge-doctor"
+        remedy = "repair packages and runtime first, then run edge-doctor"
         return Finding(FAULT, f"{told['path']}: {told['missing']}", remedy)
     if "crash" in told:
         remedy = f"{runtime_remedy(context)}, or copy the file again"
@@ -94,7 +94,7 @@ def model(context: Context) -> Finding:
     if told["warnings"]:
         return Finding(WARNING, f"{found}; {'; '.join(told['warnings'])}", _CONVERT)
     if not told["golden"]:
-        return Finding(WARNING, f"{found}: nothing verifies it on this machine", _CONVERT)
+        return Finding(WARNING, f"{found}: results cannot be verified", _CONVERT)
     return Finding(OK, found)
 
 

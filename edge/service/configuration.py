@@ -218,7 +218,7 @@ def read(path: Path) -> dict[str, Any]:
         fault = f"cannot be read ({error.strerror})"
         raise ConfigurationError(path, fault, "check the path and its permissions") from error
     except (ValueError, RecursionError) as error:  # TOML's own is one of the former
-        raise ConfigurationError(path, f"is not TOML ({error})", "mend that line") from error
+        raise ConfigurationError(path, f"is not TOML ({error})", "correct that line") from error
     return values_of(content, path)
 
 

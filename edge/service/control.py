@@ -126,10 +126,10 @@ class Control:
         self._left = min(BURST, self._left + (now - self._left_s) * PER_SECOND)
         self._left_s = now
         if self._left < 1:
-            raise CommandError(name[:40], f"is one of too many, {PER_SECOND:g} a second", "wait")
+            raise CommandError(name[:40], f"rate limit exceeded ({PER_SECOND:g}/s)", "retry later")
         self._left -= 1
         if name not in COMMANDS:
-            raise CommandError(name[:40], "is no command", f"use {', '.join(COMMANDS)}")
+            raise CommandError(name[:40], "is not a command", f"use {', '.join(COMMANDS)}")
         self._check_zone(name, zone)
         text = _text(name, payload)
         if name == PAUSE:

@@ -40,7 +40,10 @@ class ModelRequirements:
             fault = f"lacks label {lacking[0]!r}, which the configuration names"
             raise ModelError(path, fault, "use a model that has it, or change the configuration")
         if self.slowest_ms is not None and trial.invoke_p50_ms > self.slowest_ms:
-            fault = f"takes {trial.invoke_p50_ms:.0f} ms, at most {self.slowest_ms:.0f} will do"
+            fault = (
+                f"takes {trial.invoke_p50_ms:.0f} ms per image; the limit at this fps is "
+                f"{self.slowest_ms:.0f} ms"
+            )
             raise ModelError(path, fault, "use a smaller model, or lower fps")
 
     def check_labels(self, labels: Collection[str]) -> None:
@@ -143,14 +146,14 @@ class ModelStore:
             self._requirements.check(self._path, trial)
             new, version = self._open(self._path), model_version(self._path)
         except EdgeError as error:
-            self._reject(error, "the model that is loaded goes on")
+            self._reject(error, "the current model stays in use")
             return False
         self.model.close()
         _trim_heap()
         self.model, self.version, self.trouble = new, version, ""
         self._keep()
         golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
-        self._report(f"{self._path}: loaded anew ({golden}, {trial.invoke_p50_ms:.1f} ms)")
+        self._report(f"{self._path}: new model loaded ({golden}, {trial.invoke_p50_ms:.1f} ms)")
         return True
 
     def close(self) -> None:
@@ -192,7 +195,7 @@ class ModelStore:
         try:
             self._copies.add(self.model.path)
         except (OSError, ModelError) as error:
-            self._report(f"{self.model.path}: cannot be kept as the last good model ({error})")
+            self._report(f"{self.model.path}: cannot be saved as the last valid model ({error})")
 
 
 def model_version(path: Path) -> str:

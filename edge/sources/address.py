@@ -75,17 +75,17 @@ def _url(text: str, scheme: str) -> Address:
 
     if scheme not in _SCHEMES:
         remedy = f"use {GRAMMAR}; a local file by its path"
-        raise ConfigurationError(f"{scheme}://", "is no kind of source", remedy)
+        raise ConfigurationError(f"{scheme}://", "is not a supported kind of source", remedy)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ConfigurationError(
-            f"{scheme}://", f"is no URL ({error})", f"use {GRAMMAR}"
+            f"{scheme}://", f"is not a URL ({error})", f"use {GRAMMAR}"
         ) from error
     if not host or not text.isprintable() or " " in text:
         raise ConfigurationError(
-            f"{scheme}://", "is no URL of a host", f"such as {scheme}://cam/path"
+            f"{scheme}://", "has no valid host", f"use an address such as {scheme}://cam/path"
         )
     place = f"[{host}]" if ":" in host else host
     name = one_line(f"{scheme}://{place}{f':{port}' if port else ''}{parts.path}")

@@ -47,7 +47,7 @@ def no_camera(
 
 def no_rights(subject: str, nodes: Iterable[object]) -> SourceError:
     """Return the device nodes that this process may not open."""
-    return SourceError(subject, f"no right to open {_some(map(str, nodes))}", GROUPS)
+    return SourceError(subject, f"permission denied: {_some(map(str, nodes))}", GROUPS)
 
 
 def no_memory(subject: str, dev: Path = Path("/dev")) -> SourceError | None:
@@ -66,13 +66,13 @@ def busy(subject: str, proc: Path = Path("/proc")) -> SourceError:
 
 def frozen(name: str, waited_s: float) -> SourceError:
     """A camera that goes on giving the same frame."""
-    remedy = "check its cable; sudo dmesg | tail shows what the kernel has against it"
-    return SourceError(name, f"gave the same frame for {waited_s:g} s", remedy)
+    remedy = "check the cable; sudo dmesg | tail shows kernel errors"
+    return SourceError(name, f"sent the same frame for {waited_s:g} s", remedy)
 
 
 def silent(subject: str, seconds: float) -> SourceError:
     """Return the error that the sensor responds without frames, nearly always the cable."""
-    return SourceError(subject, f"opened, but no frame came in {seconds:.1f} s", SILENT)
+    return SourceError(subject, f"opened, but sent no frame within {seconds:.1f} s", SILENT)
 
 
 def explain(subject: str, error: BaseException) -> SourceError:

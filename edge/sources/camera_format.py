@@ -257,5 +257,5 @@ def _listed(values: Iterable[object]) -> str:
 
 def _wrong(key: str, rule: str, value: object) -> ConfigurationError:
     return ConfigurationError(
-        f"camera.{key}", f"{rule}. Received: {value!r}", "mend the configuration"
+        f"camera.{key}", f"{rule}. Received: {value!r}", "correct the configuration"
     )

@@ -54,7 +54,7 @@ def open_camera(
 def check_camera(address: Address, settings: CameraSettings) -> None:
     """See whether a live source has what it needs here. Raises: ConfigurationError."""
     if not address.is_live:
-        raise ConfigurationError(address.name, "is no camera", "use a live source")
+        raise ConfigurationError(address.name, "is not a live source", "use a camera")
     if address.kind in (RTSP, HTTP):
         settings.password()
     if address.kind == RTSP:
@@ -65,4 +65,4 @@ def check_camera(address: Address, settings: CameraSettings) -> None:
     for key in ("controls", "zoom", "tuning_file", "frame_rate"):
         if address.kind != CAMERA and getattr(settings, key):
             fault = f"is for a camera by picamera2, not for {address.name}"
-            raise ConfigurationError(f"camera.{key}", fault, "leave it out; camera.roi is for all")
+            raise ConfigurationError(f"camera.{key}", fault, "remove the key, or use camera.roi")

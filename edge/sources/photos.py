@@ -95,7 +95,7 @@ def files(
     name = os.fspath(path)
     found: Iterator[Path | SourceError]
     if not name:
-        _tell(SourceError("''", "is an empty name", "check where it comes from"), onerror)
+        _tell(SourceError("''", "empty path", "check the script or list that supplies it"), onerror)
         return
     if _is_folder(Path(name)):
         found = _pictures(Path(name), recursive, clips)

@@ -49,7 +49,7 @@ def read_options(words: list[str]) -> argparse.Namespace:
     mode = next((name for name in MODES if name in given), None)
     if mode:
         for name in sorted(given - MODES[mode] - {mode}):
-            parser.error(f"{_option(name)}: has no effect with {_option(mode)}; leave one out")
+            parser.error(f"{_option(name)}: has no effect with {_option(mode)}; remove one of them")
     for name, needed in NEEDS.items():
         if name in given and needed not in given:
             parser.error(f"{_option(name)}: has no effect without {_option(needed)}")
@@ -198,8 +198,8 @@ def _add_comparison(group: argparse._ArgumentGroup) -> None:
         "--as",
         dest="role",
         metavar="ROLE",
-        help="name of the model's role, such as current: records of one role are compared, "
-        "whatever file it is (default: the same file, by its content)",
+        help="role of the model, such as current: compare it with the saved record of the same "
+        "role, even if the file differs (default: with that of the same file)",
     )
     group.add_argument(
         "--fail-above",

@@ -38,8 +38,8 @@ class ScheduleSettings:
         """Raises: ConfigurationError."""
         for day in self.days:
             if day not in DAYS:
-                fault = f"must be of {', '.join(DAYS)}. Received: {day!r}"
-                raise ConfigurationError("schedule.days", fault, "change it, or leave it out")
+                fault = f"must be one or more of {', '.join(DAYS)}. Received: {day!r}"
+                raise ConfigurationError("schedule.days", fault, "use these, or remove the key")
         for name, most in (("latitude", 90.0), ("longitude", 180.0)):
             value = getattr(self, name)
             if value is not None and not -most <= value <= most:

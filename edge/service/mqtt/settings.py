@@ -55,12 +55,12 @@ class MqttSettings:
         checked("mqtt.state_every_s", self.state_every_s, 0.1, 86400.0)
         if self.device and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.device):
             fault = f"must be letters, digits, - and _. Received: {self.device!r}"
-            raise ConfigurationError("mqtt.device", fault, "leave it out for the machine's name")
+            raise ConfigurationError("mqtt.device", fault, "remove the key to use the host's name")
         checked("mqtt.pictures_max_px", self.pictures_max_px, 32, 10_000)
         for name in self.commands:
             if name not in COMMANDS:
-                fault = f"must be of {', '.join(COMMANDS)}. Received: {name!r}"
-                raise ConfigurationError("mqtt.commands", fault, "change it, or leave it out")
+                fault = f"must be one or more of {', '.join(COMMANDS)}. Received: {name!r}"
+                raise ConfigurationError("mqtt.commands", fault, "use these, or remove the key")
         if self.unknown.lower() in RESERVED or len(self.unknown) > 100:
             fault = (
                 f"must be a word that Home Assistant does not reserve. Received: {self.unknown!r}"
@@ -80,7 +80,7 @@ class MqttSettings:
             parts = urlsplit(self.url)
             port = parts.port
         except ValueError as error:
-            raise ConfigurationError("mqtt.url", f"is no URL ({error})", remedy) from error
+            raise ConfigurationError("mqtt.url", f"is not a URL ({error})", remedy) from error
         if parts.password is not None:
             fault = "must not hold the password: it would be seen in lists of processes and in logs"
             where = f"put it into a file (mqtt.password_file) or ${PASSWORD_VARIABLE}"

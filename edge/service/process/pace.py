@@ -102,11 +102,11 @@ class Pace:
         if self.celsius is None or not limit:
             return
         if self.celsius > limit and self._share > LEAST_SHARE:
-            self._turn(self._share / 2, f"above {limit:g}")
+            self._turn(self._share / 2, f"above {limit:g}", "reduced")
         elif self.celsius < limit - COOLER_BY and self._share < 1:
-            self._turn(self._share * 2, f"below {limit - COOLER_BY:g}")
+            self._turn(self._share * 2, f"below {limit - COOLER_BY:g}", "raised")
 
-    def _turn(self, share: float, why: str) -> None:
+    def _turn(self, share: float, why: str, how: str) -> None:
         self._share = share
-        rate = "the full rate" if share == 1 else f"1/{1 / share:g} of the rate"
-        self._report(f"{self.celsius:.1f} Celsius, {why}: on at {rate}")
+        rate = "full" if share == 1 else f"1/{1 / share:g}"
+        self._report(f"{self.celsius:.1f} Celsius, {why}: frame rate {how} to {rate}")

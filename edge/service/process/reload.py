@@ -60,7 +60,7 @@ class FileTrials:
         if self._asked or (signature != self._judged and rested):
             self._asked, self._judged = False, signature
             if signature is None:
-                raise ModelError(self._path, "is gone", "put it back")
+                raise ModelError(self._path, "no such file", "copy the model there again")
             self._trying = self._start(self._path)
         return None
 

@@ -29,16 +29,18 @@ class ActionSettings:
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""
         if bool(self.command) == bool(self.gpio):
-            fault = "needs a program, or action.gpio a pin: one of both"
-            raise ConfigurationError("action.command", fault, 'such as ["/usr/local/bin/bell"]')
+            fault = "is set together with action.gpio" if self.gpio else "is missing"
+            remedy = "set either action.command or action.gpio"
+            raise ConfigurationError("action.command", fault, remedy)
         if self.command and not self.command[0].startswith("/"):
             fault = f"must begin with an absolute path. Received: {self.command[0]!r}"
-            raise ConfigurationError("action.command", fault, f"which {self.command[0] or 'NAME'}")
+            remedy = f"use an absolute path; to find it: which {self.command[0] or 'NAME'}"
+            raise ConfigurationError("action.command", fault, remedy)
         if self.gpio and not GPIO.fullmatch(self.gpio):
             fault = f"must be a pin. Received: {self.gpio!r}"
             raise ConfigurationError("action.gpio", fault, 'such as "GPIO17" or "BOARD11"')
         if self.image and not self.command:
-            raise ConfigurationError("action.image", "needs action.command", "leave it out")
+            raise ConfigurationError("action.image", "needs action.command", "remove the key")
         checked("action.every_s", self.every_s, 0.0, MAX_S)
         checked("action.deadline_s", self.deadline_s, 0.1, 3600.0)
         checked("action.gpio_s", self.gpio_s, 0.01, 3600.0)

@@ -47,8 +47,8 @@ class Dataset:
     def _check_room(self, more: int) -> None:
         sizes = [path.stat().st_size for path in self.folder.glob("*/*.jpg")]
         if len(sizes) >= self._max_files or sum(sizes) + more > self._max_bytes:
-            held = f"holds {len(sizes)} photos, {sum(sizes) / 1e6:.0f} MB, which is all that it may"
-            raise QuotaError(self.folder, held, "copy them to the workstation, and empty it")
+            fault = f"quota reached ({len(sizes)} photos, {sum(sizes) / 1e6:.0f} MB)"
+            raise QuotaError(self.folder, fault, "move them to the workstation")
 
 
 def folder_name(label: str) -> str:

@@ -42,8 +42,8 @@ class SnapshotSettings:
         checked("snapshots.max_mb", self.max_mb, 0.1, 1e6)
         for occasion in self.on:
             if occasion not in OCCASIONS[:3]:
-                fault = f"must be of {', '.join(OCCASIONS[:3])}. Received: {occasion!r}"
-                raise ConfigurationError("snapshots.on", fault, "change it, or leave it out")
+                fault = f"must be one or more of {', '.join(OCCASIONS[:3])}. Received: {occasion!r}"
+                raise ConfigurationError("snapshots.on", fault, "use these, or remove the key")
 
 
 @dataclass

@@ -100,7 +100,7 @@ def check_zones(zones: Sequence[ZoneSettings], steady: SteadySettings) -> None:
     """Check tables against each other and the rest. Raises: ConfigurationError."""
     if len(zones) > MAX_ZONES:
         fault = f"must be at most {MAX_ZONES} tables. Received: {len(zones)}"
-        raise ConfigurationError("zone", fault, "leave some out")
+        raise ConfigurationError("zone", fault, "remove some")
     for number, zone in enumerate(zones, 1):
         if not zone.name:
             remedy = 'add one, such as name = "door"'
@@ -116,7 +116,7 @@ def _check_pair(zone: ZoneSettings, other: ZoneSettings) -> None:
         raise ConfigurationError("zone.name", fault, "use a different name")
     if (zone.model, zone.labels, zone.box) == (other.model, other.labels, other.box):
         fault = f"is the region, model and labels of zone {other.name} too"
-        remedy = "use another region, model or labels, or leave one of them out"
+        remedy = "use another region, model or labels, or remove one of the zones"
         raise ConfigurationError(f"zone.roi ({zone.name})", fault, remedy)
 
 

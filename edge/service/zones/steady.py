@@ -38,7 +38,7 @@ class SteadySettings:
                 checked(f"steady.{name}", getattr(self, name), 0.0, 1.0)
         if self.enter is not None and self.leave is not None and self.leave > self.enter:
             fault = f"must not be above steady.enter ({self.enter:g}). Received: {self.leave:g}"
-            raise ConfigurationError("steady.leave", fault, "lower it, or leave it out")
+            raise ConfigurationError("steady.leave", fault, "use a lower value, or remove the key")
 
     def thresholds(self, of_model: float, asked: float | None = None) -> tuple[float, float]:
         """Return enter and leave for a model of this threshold (0: it carries none).

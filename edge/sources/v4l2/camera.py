@@ -175,7 +175,7 @@ class V4l2Camera(Device):
     def silent(self, name: str, seconds: float) -> SourceError:
         """Return why no frame came."""
         remedy = "replug it, at another port or without a hub; sudo dmesg | tail"
-        return SourceError(name, f"opened, but no frame came in {seconds:.1f} s", remedy)
+        return SourceError(name, f"opened, but sent no frame within {seconds:.1f} s", remedy)
 
 
 def devices(dev: Path = Path("/dev")) -> Iterator[Facts]:
@@ -213,8 +213,8 @@ def _facts(path: str, file: int) -> Facts:
         fcntl.ioctl(file, abi.QUERYCAP, capability)
     except OSError as error:
         if error.errno in (errno.ENOTTY, errno.EINVAL):
-            fault = "is no video device"
-            raise SourceError(path, fault, "see edge-doctor for those that are") from error
+            fault = "is not a video device"
+            raise SourceError(path, fault, "run edge-doctor to list the video devices") from error
         raise
     able = capability.capabilities
     if able & abi.CAP_DEVICE_CAPS:

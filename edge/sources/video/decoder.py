@@ -329,7 +329,7 @@ _FILE_FAULTS: list[tuple[type[BaseException], str, str]] = [
     (FileNotFoundError, "no such file", "check the path"),
     (PermissionError, "cannot be read (Permission denied)", "change its permissions"),
     (IsADirectoryError, "is a folder", "use a video file"),
-    (_E.InvalidDataError, "is no video that can be read, or it is cut off", "copy it again"),
+    (_E.InvalidDataError, "is not a readable video, or it is cut off", "copy it again"),
     (EOFError, "holds no frame: it is empty or cut off", "copy it again"),
 ]
 _STREAM_FAULTS: list[tuple[type[BaseException], str, str]] = [

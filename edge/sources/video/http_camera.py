@@ -219,7 +219,7 @@ def _is_boundary_next(response: Any, boundary: bytes) -> bool:
             return False
         if _is_boundary(line, boundary):
             return True
-    raise ValueError("it is no multipart stream")
+    raise ValueError("it is not a multipart stream")
 
 
 def _is_boundary(line: bytes, boundary: bytes) -> bool:
@@ -265,7 +265,9 @@ def _explained(name: str, error: Exception) -> SourceError:
         return SourceError(name, "unknown host", "check the name, or use the IP address")
     if isinstance(reason, ssl.SSLCertVerificationError):
         fault = f"its certificate is not valid ({reason.verify_message})"
-        return SourceError(name, fault, "use http://, or a name and authority that are known")
+        return SourceError(
+            name, fault, "use the host name in the certificate and a trusted CA, or http://"
+        )
     if isinstance(reason, TimeoutError):
         return SourceError(name, "does not respond", "check the address and the network")
     if isinstance(reason, ConnectionRefusedError):

@@ -71,7 +71,8 @@ class RtspCamera(Device):
     def silent(self, name: str, seconds: float) -> SourceError:
         """Return why no frame came: nothing was sent, or nothing that can be decoded."""
         if self._packets:
-            fault = f"sends, but no keyframe that could be decoded in {seconds:.1f} s"
-            return SourceError(name, fault, "set H.264 and a shorter keyframe interval in it")
-        remedy = 'check the camera and the network; transport = "tcp" in [camera], if it is udp'
+            fault = f"no keyframe could be decoded within {seconds:.1f} s"
+            remedy = "in the camera's settings choose H.264 and a shorter keyframe interval"
+            return SourceError(name, fault, remedy)
+        remedy = 'check camera and network; with transport = "udp", try "tcp"'
         return SourceError(name, f"sent nothing for {seconds:.1f} s", remedy)
