@@ -166,16 +166,16 @@ def test_a_slow_frame_within_the_deadline_is_no_fault() -> None:
 
 
 def test_pauses_grow_and_the_loop_hears_why_each_half_second() -> None:
-    stand_in = StandIn([RuntimeError("broken")] * 9)
+    stand_in = StandIn([RuntimeError("broken")] * 22)
     camera = stand_in.camera(give_up_s=40)
     started = stand_in.now
     reasons, error = until_error(camera)
-    assert np.diff(stand_in.opened).tolist() == [0.5, 1, 2, 4, 8, 8, 8, 8]
+    assert np.diff(stand_in.opened).tolist() == [0.5, 1, *[2] * 19]
     assert stand_in.now - started < 40
     assert len(reasons) == 39.5 / SLICE_S
     assert set(reasons) == {"camera 0: failed (broken); try `rpicam-hello`, and look into `dmesg`"}
     assert isinstance(error, SourceError)
-    assert "failed (broken) (attempts: 9, within 40 s); try" in str(error)
+    assert "failed (broken) (attempts: 22, within 40 s); try" in str(error)
 
 
 def test_a_camera_that_stays_silent_is_given_up_in_time() -> None:
@@ -278,6 +278,26 @@ def test_an_opening_that_hangs_is_given_up(hung: Callable[[Any], Any]) -> None:
     assert time.monotonic() - started < 10  # of the 30 that it hangs
     assert isinstance(error, SourceError)
     assert "hangs while being opened" in str(error)
+
+
+@pytest.mark.parametrize("part", ["opened", "closed"])
+def test_a_hang_does_not_hide_the_fault_before_it(hung: Callable[[Any], Any], part: str) -> None:
+    openings = 0
+
+    def open_device(_: object) -> object:
+        nonlocal openings
+        openings += 1
+        if part == "closed":
+            return SimpleNamespace(capture=lambda timeout_s: raised("unplugged"), close=hung)
+        return raised("unplugged") if openings == 1 else hung()
+
+    _, error = until_error(Camera(CameraSettings(give_up_s=2.0), open_device))
+    assert f"failed (unplugged); then it hangs while being {part} (attempts: " in str(error)
+    assert error.remedy.startswith("try `rpicam-hello`")
+
+
+def raised(text: str) -> object:
+    raise OSError(text)
 
 
 def test_close_gives_the_camera_back_once_and_ends_the_iteration() -> None:

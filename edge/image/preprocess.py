@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -117,6 +118,8 @@ def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: in
         )
     if pixels.shape[:2] == size and framing.roi is None and not framing.rotate and channels == 3:
         return pixels
+    if framing.roi and not framing.rotate:
+        return np.asarray(_framed_part(pixels, size, framing, channels))
     decoded = Decoded.all_of(frame_image(pixels))  # what is made of it is another image
     return np.asarray(_framed(decoded, size, framing, channels))
 
@@ -183,6 +186,20 @@ def _framed(decoded: Decoded, size: Size, framing: Framing, channels: int) -> Im
     padded = Image.new(part.mode, size[::-1])
     padded.paste(part, (left, top))
     return padded
+
+
+def _framed_part(pixels: Pixels, size: Size, framing: Framing, channels: int) -> Image.Image:
+    """What the model sees of a region: the same, but the other pixels are not even copied.
+
+    0.16 of 0.68 ms of a quarter of 640 x 480.
+    """
+    height, width = pixels.shape[:2]
+    box = framing.part((0.0, 0.0, width, height), size)
+    left, top = math.floor(box[0]), math.floor(box[1])
+    cut = pixels[top : math.ceil(box[3]), left : math.ceil(box[2])]
+    area = box[0] - left, box[1] - top, box[2] - left, box[3] - top
+    whole = replace(framing, roi=None, resize="pad" if framing.resize == "pad" else "squash")
+    return _framed(Decoded(frame_image(cut), area), size, whole, channels)
 
 
 def _resize(image: Image.Image, box: Box, size: Size, filter: str) -> Image.Image:

@@ -34,7 +34,9 @@ T = TypeVar("T")
 
 FROZEN_S = 0.1  # between two looks at a sensor that gives the same frame
 SLICE_S = 0.5  # nothing is waited for longer without a word to the loop, which serves signals
-PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # before the camera is opened again; then the last one
+# From one opening to the next, then the last one: a camera that is back has waited for no longer.
+PAUSES_S = (0.5, 1.0, 2.0)
+LEAST_PAUSE_S = 0.5  # after an opening that took longer
 CLOSE_S = 1.5  # a service has two seconds to end in; the kernel frees what does not close by then
 
 
@@ -87,13 +89,16 @@ class Camera(Source):
     def _until_frame(self) -> Iterator[Frame | Waiting]:
         """Yield one frame, and Waiting before it while there is none."""
         until = self._monotonic() + self._settings.give_up_s
-        attempts = 0
+        attempts, earlier = 0, None
         while not self._closed:
             attempts += 1
+            began = self._monotonic()
             try:
                 frame = yield from self._attempt(until)
             except ImportError as error:
                 raise no_picamera2(error) from error
+            except _HangError as error:
+                fault = error.after(earlier)
             except SourceError as error:
                 fault = error
             except EdgeError:  # a wrong setting does not mend itself
@@ -105,10 +110,15 @@ class Camera(Source):
                 return
             if self._closed:  # and that is why it failed
                 return
-            pause_s = PAUSES_S[min(attempts, len(PAUSES_S)) - 1]
+            took_s = self._monotonic() - began
+            pause_s = max(LEAST_PAUSE_S, PAUSES_S[min(attempts, len(PAUSES_S)) - 1] - took_s)
+            earlier = fault.fault, fault.remedy
             if self._monotonic() + pause_s >= until:
                 raise self._given_up(fault, attempts) from fault
-            yield from self._shut(until)
+            try:
+                yield from self._shut(until)
+            except _HangError as error:
+                raise self._given_up(error.after(earlier), attempts) from fault
             yield from self._rest(pause_s, fault)
             # Its traceback holds this frame, which holds it: garbage of 0.5 MB for each failure.
             del fault
@@ -188,7 +198,7 @@ class Camera(Source):
         while not wait([work], timeout=SLICE_S).done:
             if self._monotonic() >= until:
                 remedy = "switch the machine off and on, if it stays so"
-                raise SourceError(self._name, f"hangs while {state}", remedy)
+                raise _HangError(self._name, f"hangs while {state}", remedy)
             yield Waiting(f"{self._name}: {state}")
 
     def _rest(self, seconds: float, fault: SourceError) -> Iterator[Waiting]:
@@ -200,6 +210,20 @@ class Camera(Source):
     def _given_up(self, fault: SourceError, attempts: int) -> SourceError:
         tried = f"attempts: {attempts}, within {self._settings.give_up_s:g} s"
         return SourceError(fault.subject, f"{fault.fault} ({tried})", fault.remedy)
+
+
+class _HangError(SourceError):
+    """Opening or closing has not returned."""
+
+    def after(self, earlier: tuple[str, str] | None) -> SourceError:
+        """Return the fault that led to it, which it would hide, if there was one.
+
+        Args: that fault and its remedy.
+        """
+        if earlier is None:
+            return self
+        fault, remedy = earlier
+        return SourceError(self.subject, f"{fault}; then it {self.fault}", remedy)
 
 
 def _in_background(work: Callable[[], T]) -> Future[T]:

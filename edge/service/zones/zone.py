@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,16 @@ from edge.sources.frame import Frame
 
 TOP_K = 5  # categories in a record
 EARLY = 0.1  # of its interval, by which a frame may come before a zone is due
+
+
+class Turn(NamedTuple):
+    """A frame on its way through the zones."""
+
+    number: int
+    shown: Frame  # as the sinks get it
+    seen: Frame  # with what the models see, before the regions are cut out
+    asked: Callable[[], bool]  # whether its image was requested; once for each request
+    clock_is_set: bool | None
 
 
 class Zone:
@@ -92,21 +103,13 @@ class Zone:
         self._due_s = (self._due_s if now_s < self._due_s + period_s else now_s) + period_s
         return True
 
-    def see(
-        self, frame: Frame, picture: Picture, number: int, asked: Callable[[], bool]
-    ) -> Sighting:
-        """Classify its part of a frame. Raises: ImageError.
-
-        Args:
-            frame: as it is shown.
-            picture: what the model sees of it, before its region is cut out.
-            number: of the frame.
-            asked: whether the frame's image was requested.
-        """
+    def see(self, turn: Turn) -> Sighting:
+        """Classify its part of a frame. Raises: ImageError."""
         model, threshold = self.models.model, self.threshold
-        seen = replace(frame, picture=picture)
-        result = classify(model, seen, top_k=TOP_K, threshold=threshold, input=self.input)
-        return self._sighting(number, frame, self._chosen(result, threshold), wanted=asked())
+        result = classify(model, turn.seen, top_k=TOP_K, threshold=threshold, input=self.input)
+        if self._choice:
+            result = self._choice.of(result, TOP_K, threshold)
+        return self._sighting(turn, result)
 
     def forget(self, *, rests: bool) -> None:
         """Let go of the scores before a gap; silence counts anew after a rest."""
@@ -132,15 +135,14 @@ class Zone:
         chosen = np.isin(self._labels, self.settings.labels)
         self._choice = Choice(self._labels, chosen) if self.settings.labels else None
 
-    def _chosen(self, result: Result, threshold: float) -> Result:
-        return self._choice.of(result, TOP_K, threshold) if self._choice else result
-
-    def _sighting(self, number: int, frame: Frame, result: Result, *, wanted: bool) -> Sighting:
-        scores = self._choice.scores(result.scores) if self._choice else result.scores
+    def _sighting(self, turn: Turn, result: Result) -> Sighting:
+        frame, scores = turn.shown, result.scores
+        if self._choice:
+            scores = self._choice.scores(scores)
         change = self._steady.update(scores, frame.captured_ns / 1e9)
         self.freshness.note()
         return Sighting(
-            number=number,
+            number=turn.number,
             frame=frame,
             result=result,
             state=self.state,
@@ -148,8 +150,8 @@ class Zone:
             change=change,
             age_ms=(time.monotonic_ns() - frame.captured_ns) / 1e6,
             dropped=frame.dropped,
-            wanted=wanted,
-            clock_is_set=board.clock_is_set(),
+            wanted=turn.asked(),
+            clock_is_set=turn.clock_is_set,
             zone=self.name,
         )
 
@@ -181,9 +183,11 @@ def look(
     except ImageError as error:
         unreadable(frame.source, str(error))
         return
+    seen = shown if picture is shown.picture else replace(shown, picture=picture)
+    turn = Turn(number, shown, seen, asked, board.clock_is_set())
     for zone in due:
         try:
-            sighting = zone.see(shown, picture, number, asked)
+            sighting = zone.see(turn)
         except ImageError as error:
             unreadable(frame.source, str(error))
         else:
