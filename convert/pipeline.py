@@ -102,7 +102,7 @@ def _augmentation_checked(job: Run, photos: DecodedPhotos) -> Run:
 
 
 def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
-    """Leave mirrored photos out of a training in which they would have another class's label."""
+    """Exclude mirrored photos of a training in which they would have another class's label."""
     recipe = job.config.recipe
     if not recipe.augmentation.horizontal_flip:
         return job

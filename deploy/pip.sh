@@ -3,7 +3,7 @@
 # install than all the rest, and more room. Takes work, here and offline from there.
 
 # pip PYTHON ARGUMENTS...: run by that Python, for packages from where this machine gets its own. Wheels that an earlier
-# installation has kept beside these scripts will do, without a network.
+# installation has kept beside these scripts are enough, without a network.
 pip() {
     of=$1
     shift

@@ -44,7 +44,7 @@ stop_service() {
     step "stopping edge-watch, removing $unit" || return 0
     if systemd_runs; then
         systemctl --quiet disable --now "$unit_name"
-        systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # nothing to clean is no fault
+        systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # nothing to clean is not a fault
     fi
     if ! is_as_recorded "$unit" && ! cmp -s -- "$here/$unit_name" "$unit"; then
         say "$unit: you changed it; it is kept as $unit.bak"

@@ -31,8 +31,8 @@ render_dropins() {
     [ -s "$work/dropins/30-folders.conf" ] || rm -f -- "$work/dropins/30-folders.conf"
 }
 
-# The unit may write below its state folder alone; images elsewhere need a line. A stick that is not plugged in is no reason
-# not to start.
+# The unit may write below its state folder alone; images elsewhere need a line. It starts without a stick that is not
+# plugged in.
 render_folders() {
     pictures=$(candidate_setting snapshots.folder)
     case $pictures in '' | "$state" | "$state"/*) return 0 ;; esac

@@ -188,7 +188,7 @@ for line in lines:
 END
 }
 
-# The package's start scripts are written anew, and recorded: for the environment alone (no user's packages, no current
+# The package's start scripts are written again, and recorded: for the environment alone (no user's packages, no current
 # folder), and with a line for the day on which the system has got another Python.
 write_commands() {
     "$target/bin/python" -I - "$target" "$opt/current/deploy/install.sh" <<'END'

@@ -246,7 +246,7 @@ def memory_controller(root: Path = ROOT) -> bool | None:
 def memory_limit(root: Path = ROOT) -> int | None:
     """Return the smallest memory limit of this process's control groups, in bytes."""
     told = group_files(root, "memory", "memory.max", "memory.limit_in_bytes")
-    limits = [int(text) for text in told if text.isdecimal()]  # "max" is no number
+    limits = [int(text) for text in told if text.isdecimal()]  # "max" is not a number
     return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
 
 

@@ -30,7 +30,7 @@ def cpu_quota(root: Path = ROOT) -> float | None:
         quota, _, period = text.partition(" ")  # "150000 100000", or "max 100000"
         quotas += _cores(quota, period)
     for text in group_files(root, "cpu", "", "cpu.cfs_quota_us", "cpu.cfs_period_us"):
-        quota, _, period = text.partition(" ")  # -1 is no quota
+        quota, _, period = text.partition(" ")  # -1 means none
         quotas += _cores(quota, period)
     return min(quotas, default=None)
 

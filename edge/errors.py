@@ -15,7 +15,7 @@ import re
 
 
 class EdgeError(Exception):
-    """Anything that a user can mend; its text is one line: `subject: fault; remedy`."""
+    """Anything that a user can correct; its text is one line: `subject: fault; remedy`."""
 
     def __init__(self, subject: object, fault: str, remedy: str) -> None:
         """Args: what it is about (usually a path), what is wrong with it, what to do."""
@@ -42,7 +42,7 @@ class ScoresError(ModelError):
 
 
 class ConfigurationError(EdgeError):
-    """A setting is wrong: nothing will mend itself, and no one should try again."""
+    """A setting is wrong: it stays wrong until someone corrects it, so a retry is of no use."""
 
 
 class RuntimeMissingError(EdgeError):

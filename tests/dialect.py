@@ -45,6 +45,13 @@ WORDS = {
     r"pictures?": "image",
     r"(?:its|the user.s) rights": "permissions",
     r"which is asked for": "requested",
+    r"(?<!there\s)is no (?!longer|better|more)\w+": "is not a ...",
+    r"mend(?:s|ed|ing)?": "correct, repair, fix",
+    r"anew": "again",
+    r"leave \S+(?: \S+)? out": "omit, remove",
+    r"must be of": "must be one of",
+    r"will do": "is enough, works",
+    r"links? to nowhere": "broken symbolic link",
 }
 _WORDS = "|".join(f"({word})" for word in WORDS).replace(" ", r"[\s#]+")
 _WORD = re.compile(rf"(?<![\w.`/-])(?:{_WORDS})(?![\w/(=]|-\w|\.\w)", re.IGNORECASE)

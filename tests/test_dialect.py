@@ -26,6 +26,10 @@ def test_nothing_that_people_read_is_in_dialect() -> None:
         ("a.sh", "say 'nobody here'\nsays x\n", ["1:nobody"]),
         ("a.md", "largest\npicture, `say`, [ask](say.md)\n", ["1:largest", "2:picture", "2:ask"]),
         ("a.js", "const told = 1; // not quiet\n", ["1:not quiet"]),
+        ("a.py", 'f"{x} is no file; leave it out"\n"is no longer; there is no file"\n',
+         ["1:is no file", "1:leave it out"]),
+        ("a.py", '"must be of a, b"  # made anew, or mended\n"a link to nowhere will do"\n',
+         ["1:must be of", "1:anew", "1:mended", "2:link to nowhere", "2:will do"]),
         ("a.toml", "pictures = false  # nobody\n", ["1:nobody"]),
     ],
 )  # fmt: skip

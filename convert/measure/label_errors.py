@@ -69,7 +69,7 @@ def out_of_fold(
     """
     fold = folds_of(labels, groups, seed=seed)
     if fold.max() == 0:
-        raise ValueError("photos must be of two or more groups. Received: one")
+        raise ValueError("photos must belong to two or more groups. Received: one")
     components = _components(features)
     weights = np.ones(len(labels), np.float32)
     scores = np.empty((len(labels), num_labels), np.float32)

@@ -228,8 +228,8 @@ def fit_temperature(logits: NDArray[Any], labels: Labels) -> float:
 def choose_threshold(scores: Scores, labels: Labels, precision: float) -> Threshold:
     """Find the smallest threshold at which every label reaches the requested precision.
 
-    A label that is ever predicted must remain so: silence is no precision. If no threshold
-    suffices, the one with the best lowest precision is returned; see `Threshold.reached`.
+    A label that is ever predicted must remain so: without predictions it has no precision. If no
+    threshold suffices, the one with the best lowest precision is returned; see `Threshold.reached`.
 
     It is never 0: if all predictions are correct, nothing is known about other photos. Then it
     rejects scores lower than those of nearly all correct predictions (`_least_threshold`).

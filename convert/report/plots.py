@@ -222,7 +222,7 @@ def _figure(width: float, height: float) -> Iterator[tuple[Any, io.BytesIO]]:
     from matplotlib.figure import Figure  # no pyplot: it wants a display and keeps every figure
 
     stream = io.BytesIO()
-    # A dollar in a label is no formula.
+    # A dollar in a label does not begin a formula.
     with rc_context({"text.parse_math": False, "font.size": 10}), warnings.catch_warnings():
         # A letter that the font lacks is drawn as a box, which is warning enough.
         warnings.filterwarnings("ignore", "Glyph .* missing from")

@@ -72,7 +72,7 @@ class Report:
     val_names: tuple[str, ...] = ()  # of the val photos, label/file; in report.html only
     augmentation_png: bytes | None = None
     worth: str = ""  # what the held-out photos are, in words
-    left_out: tuple[str, ...] = ()  # a line for each reason to leave photos out
+    left_out: tuple[str, ...] = ()  # a line for each reason to exclude photos
     original: str = "the Keras model"  # what the files were made of; "" compares with nothing
     heat: NDArray[np.float32] | None = None  # (num_val, rows, columns): evidence for the prediction
     suspects: SuspectPhotos | None = None  # whose label is probably wrong

@@ -15,7 +15,7 @@ from convert.errors import ConversionError
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "deploy" / "testbed" / "test-arm.sh"
 OPTION = "--verify-arm"
-DIFFERS = 1  # the script's exit status if scores differ on ARM; another is no verdict
+DIFFERS = 1  # the script's exit status if scores differ on ARM; another means that it failed
 
 
 def check_tools() -> None:

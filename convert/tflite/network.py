@@ -154,7 +154,7 @@ def _rescales(summary: str) -> bool:
 
 
 def _size(path: Path, shape: tuple[int | None, ...], given: Size | None) -> Size:
-    """The size of an input. Raises: ConversionError if it is no RGB image."""
+    """The size of an input. Raises: ConversionError if it is not an RGB image."""
     if len(shape) != 4 or shape[3] not in (3, None):
         fault = f"takes no RGB images: {shape}"
         raise ConversionError(path, fault, "use one with an input of (batch, height, width, 3)")

@@ -187,7 +187,7 @@ def _diagnosed(basis: Basis, variant: Variant, folder: Path) -> tuple[str, ...]:
     pixels = np.load(folder / "calibration.npy", mmap_mode="r")[:DIAGNOSIS_PHOTOS]
     try:
         return worst_layers(reference, folder / variant.name, pixels)
-    except EdgeError as error:  # the model is no worse for it
+    except EdgeError as error:  # the model is as good without it
         say(str(error))
         return ()
 

@@ -228,7 +228,7 @@ def _line(half: float, angle: float) -> NDArray[np.float32]:
 
 
 def _noisy(pixels: Pixels, deviation: float, random: np.random.Generator) -> Pixels:
-    """Add normal noise: a stretch of a fixed supply, as drawing it anew costs 15 times as much."""
+    """Add normal noise: a stretch of a fixed supply, as drawing it again costs 15 times as much."""
     supply = _noise_supply(pixels.size)
     start = random.integers(len(supply) - pixels.size)
     noise = supply[start : start + pixels.size].reshape(pixels.shape)

@@ -31,7 +31,7 @@ class Checkpoint:
     """The epochs of one training that are done; the one owner of its folder."""
 
     def __init__(self, folder: Path, about: dict[str, Any], *, resume: bool) -> None:
-        """Begin anew, or go on where the folder stands.
+        """Begin again, or go on where the folder stands.
 
         Args:
             folder: holds the checkpoint and nothing else.

@@ -67,7 +67,7 @@ def drift(rounds: Sequence[Samples]) -> float:
 def ratio(of: Sequence[Samples], to: Sequence[Samples], percent: float = 50.0) -> Ratio:
     """Compare two latencies by their p50, or another percentile, each measured in rounds.
 
-    Whole rounds are drawn anew, then runs within each: what disturbs a machine lasts longer than a
+    Whole rounds are drawn again, then runs within each: what disturbs a machine lasts longer than a
     run, so that neighbours are not independent.
     """
     now, then = (float(np.percentile(np.concatenate(each), percent)) for each in (of, to))
@@ -104,7 +104,7 @@ def paired_ratio(of: Sequence[Sequence[int]], to: Sequence[Sequence[int]]) -> Ra
 def _resampled(
     rounds: Sequence[Samples], random: np.random.Generator, percent: float
 ) -> NDArray[np.float64]:
-    """Return (RESAMPLINGS,) percentiles of rounds that are drawn anew, and runs within each."""
+    """Return (RESAMPLINGS,) percentiles of rounds that are drawn again, and runs within each."""
     lengths = np.array([len(samples) for samples in rounds])
     firsts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     samples, most = np.concatenate(rounds), int(lengths.max())

@@ -240,7 +240,7 @@ class _Bench:
     def __init__(self, combination: Combination, picture: Path | bytes, verbose: bool) -> None:
         self._combination, self._picture, self._verbose = combination, picture, verbose
         self._model: Model | None = None
-        self._fault: ModelError | None = None  # why it is no classifier
+        self._fault: ModelError | None = None  # why it is not a classifier
 
     def open(self, warmup_runs: int) -> Facts:
         """Load the model and warm it up, in the child. Raises: EdgeError."""
@@ -271,7 +271,7 @@ class _Bench:
         )
 
     def _open_any(self, warmup_runs: int, reason: str) -> Facts:
-        """Open what is no image classifier, or lacks what makes it one: invoke is the same."""
+        """Open what is not an image classifier, or lacks what makes it one: invoke is the same."""
         asked = self._combination
         opened, labels = open_on_noise(
             asked.path, asked.runtime, asked.threads, dict(asked.options)

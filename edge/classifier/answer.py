@@ -66,7 +66,7 @@ class Outputs(NamedTuple):
         return ", ".join(parts) + (", ..." if len(self.specs) > 5 else "")
 
     def rejected(self, fault: str, remedy: str = REMEDY) -> ModelError:
-        """Return the error of a model that is no image classifier."""
+        """Return the error of a model that is not an image classifier."""
         return ModelError(self.path, fault, remedy)
 
 

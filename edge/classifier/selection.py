@@ -132,7 +132,7 @@ def _chosen(given: ModelChoice, found: Measured) -> ModelChoice:
 
 
 def _valid(found: Measured | None) -> Measured | None:
-    """Another version of a runtime is to be measured anew, and so is one that came or went."""
+    """Another version of a runtime is to be measured again, and so is one that came or went."""
     return found if found and found.versions == versions() else None
 
 

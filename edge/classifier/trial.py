@@ -46,7 +46,7 @@ TIMING_S = 5.0  # after which no more threads are added
 TIMEOUT_S = 60.0  # a model of hundreds of megabytes loads in less, from an SD card too
 MOST_MEMORY_BYTES = 1 << 30
 WATCH_S = 0.005  # in which a process takes some 10 MB more at most
-COPIES = 4  # of the weights: the file's content, and what a runtime packs anew
+COPIES = 4  # of the weights: the file's content, and what a runtime packs again
 REMEDY = "copy the file again, or use another runtime"
 
 

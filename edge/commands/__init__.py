@@ -54,7 +54,7 @@ def version() -> str:
 
 
 def run(command: Callable[[], int], name: str) -> int:
-    """Run a command to its exit status: no error that a user can mend shows a traceback."""
+    """Run a command to its exit status: no error that a user can correct shows a traceback."""
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by the caller: no one is to hear of it
             setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115

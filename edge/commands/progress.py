@@ -15,7 +15,7 @@ BAR_COLUMNS = 20
 
 
 class Progress:
-    """A line that is redrawn in place; nothing at all where stderr is no terminal."""
+    """A line that is redrawn in place; nothing at all where stderr is not a terminal."""
 
     def __init__(self, total: int | None, *, has_videos: bool = False) -> None:
         """Args: how many files there are, None where that is not known; if some are videos."""

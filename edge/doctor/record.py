@@ -68,7 +68,7 @@ def examined(site: Path) -> Damage:
             count += 1
             damaged.append(f"{name}/RECORD is empty")
         for file, digest, size in rows:
-            # RECORD itself has no digest; compiled files, numpy 1.26 ships some, are made anew.
+            # RECORD itself has no digest; compiled files, numpy 1.26 ships some, are made again.
             if not digest or file.endswith(".pyc"):
                 continue
             count += 1

@@ -361,7 +361,7 @@ def _check_coefficients(image: Image.Image, subject: object) -> int:
     return count
 
 
-# What ends the entropy-coded data of a scan: a marker that is no escaped 0xFF, restart or fill.
+# What ends the entropy-coded data of a scan: a marker other than an escaped 0xFF, restart or fill.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SCAN, _END = 0xDA, 0xD9
 

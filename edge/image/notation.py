@@ -92,7 +92,7 @@ def input_size(text: str) -> tuple[int, int]:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Read numbers between commas; none where one of them is no finite number."""
+    """Read numbers between commas; none where one of them is not a finite number."""
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -41,7 +41,7 @@ CLOSE_S = 1.5  # a service has two seconds to end in; the kernel frees what does
 
 
 class Camera(Source):
-    """A source of frames that opens its camera again when it fails, and ends when that is no use.
+    """A source of frames that reopens its camera when it fails, and ends after `give_up_s`.
 
     Iterating yields the frame that the camera makes next, never one that has waited: what it made
     meanwhile is counted in `Frame.dropped`. While there is none it yields Waiting, at least once a
@@ -101,7 +101,7 @@ class Camera(Source):
                 fault = error.after(earlier)
             except SourceError as error:
                 fault = error
-            except EdgeError:  # a wrong setting does not mend itself
+            except EdgeError:  # a wrong setting stays wrong
                 raise
             except Exception as error:  # picamera2 and libcamera raise what they like
                 fault = explain(self._name, error)
@@ -145,7 +145,7 @@ class Camera(Source):
                 self._sleep(min(FROZEN_S, left_s))
 
     def _is_again(self, shot: Shot) -> bool:
-        """Whether it is the last frame: a sensor that is stuck is no source of fresh ones."""
+        """Whether it is the last frame: a sensor that is stuck has no fresh ones."""
         stamp = shot.metadata.get("SensorTimestamp")
         if stamp is not None:
             return bool(stamp == self._stamp)

@@ -58,7 +58,7 @@ def follow(
     """Yield a folder's, pattern's or file's images once each, and again when they change.
 
     An image that is still being written waits until its size and time stay the same. A restart
-    begins anew: which images were seen is kept in memory, 20 MB for 100,000.
+    begins again: which images were seen is kept in memory, 20 MB for 100,000.
 
     Args:
         path: a folder (the images in it, but not in its sub-folders), a glob pattern or a file.

@@ -90,7 +90,7 @@ class Picamera(Device):
             picam2.close()
             del picam2, job
             # picamera2's objects hold each other, and with them libcamera's manager: only when that
-            # has gone are the devices looked for anew.
+            # has gone are the devices looked for again.
             gc.collect()
 
 

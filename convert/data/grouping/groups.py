@@ -89,7 +89,7 @@ def _reasons(photos: Sequence[Photo], alike: Array, by: str) -> Iterable[tuple[s
     if by == "auto":
         yield "near-duplicates", _equal(alike.tolist())
     if by in ("auto", "name"):
-        # Cameras begin to count anew: the same name in another folder is another photo.
+        # Cameras begin to count again: the same name in another folder is another photo.
         places = [str(photo.path.parent) for photo in photos]
         yield "names of copies", _within(photos, places, _stems)
     labels = [photo.label for photo in photos]

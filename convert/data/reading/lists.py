@@ -46,7 +46,7 @@ class PhotoList:
 
 
 def read_list(path: Path, pictures: Sequence[Path]) -> PhotoList | None:
-    """Read a list of labels; None for a CSV file that is no such list.
+    """Read a list of labels; None for a CSV file of another kind.
 
     Args:
         path: a CSV file; names in it are relative to its folder, or bare.

@@ -28,7 +28,7 @@ def set_of(name: str) -> str:
     *rest, last = re.split(r"[-_. ]+", label_of(name).casefold()) or [""]
     while rest and last in _FILLERS:
         *rest, last = rest
-    if rest and " " in name.strip():  # a bullet train is no set
+    if rest and " " in name.strip():  # a bullet train is not a set
         return ""
     return _SET_OF.get(last, "")
 

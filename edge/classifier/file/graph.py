@@ -260,7 +260,7 @@ def _constants(subgraph: _Subgraph, buffers: list[Table], index: int) -> tuple[f
 def _composed(
     done: tuple[list[float], list[float]], code: int, constants: tuple[float, ...], place: int
 ) -> tuple[list[float], list[float]] | None:
-    """What was done to pixels, and then this operator; None where that is no multiple and sum."""
+    """What was done to pixels, and then this operator; None if not a multiple and a sum."""
     length = max(len(done[0]), len(constants))
     if {len(done[0]), len(constants)} - {1, length}:
         return None

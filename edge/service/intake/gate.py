@@ -65,5 +65,5 @@ class Gated(Source):
 
     @property
     def openings(self) -> int:  # type: ignore[override]
-        """How often it was opened; once more after a rest is no other opening."""
+        """How often it was opened; once more after a rest does not count."""
         return self._earlier + (self._source.openings if self._source else 1)

@@ -33,8 +33,8 @@ class HealthSettings:
         """Raises: ConfigurationError."""
         for check in self.checks:
             if check not in CHECKS:
-                fault = f"must be of {', '.join(CHECKS)}. Received: {check!r}"
-                raise ConfigurationError("health.checks", fault, "change it, or leave it out")
+                fault = f"must be one or more of {', '.join(CHECKS)}. Received: {check!r}"
+                raise ConfigurationError("health.checks", fault, "use these, or remove the key")
         checked("health.hold_s", self.hold_s, 0.0, 3600.0)
         checked("health.accept_s", self.accept_s, 1.0, 86400.0)
 

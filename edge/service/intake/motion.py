@@ -55,7 +55,7 @@ class Motion:
         if self._background is None or self._background.shape != grey.shape:
             self._background, self._level = grey, _middle(grey)
             return True
-        # Exposure and clouds change all of it by one factor: that is no motion.
+        # Exposure and clouds change all of it by one factor: that is not motion.
         level, expected = _middle(grey), self._background
         if self._level and abs(level - self._level) > 0.25:
             expected = expected * ((level + 1.0) / (self._level + 1.0))
@@ -63,7 +63,7 @@ class Motion:
         change = np.abs(grey - expected)
         limit = max(self._settings.threshold, NOISES * self._noise)
         moved = np.count_nonzero(change > limit) >= max(2.0, self._settings.area * change.size)
-        # What is new everywhere is no noise; but a night's noise must not be motion for ever.
+        # What is new everywhere is not noise; but a night's noise must not be motion for ever.
         self._noise += (0.01 if moved else 0.1) * (_middle(change) - self._noise)
         self._background = expected + LEARN * (grey - expected)
         return bool(moved)

@@ -163,7 +163,7 @@ def _span(text: str) -> tuple[Edge, Edge]:
 
 
 def _edge(groups: tuple[str | None, ...]) -> Edge | None:
-    """An edge of the groups that EDGE matches; None where it is no time."""
+    """An edge of the groups that EDGE matches; None where it is not a time."""
     hour, minute, sun, sign, offset = groups
     if sun:
         return Edge(int(f"{sign or ''}{offset or 0}"), sun)

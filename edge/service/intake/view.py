@@ -113,7 +113,7 @@ class View:
     def _note_noise(self, change: Cells) -> None:
         """Follow the noise of a cell; what moves is more than noise, and is followed slowly.
 
-        An exposure that changes is no noise: what is linear in the brightness is left out.
+        An exposure that changes is not noise: what is linear in the brightness is left out.
         """
         some, light = change[::3, ::3].ravel(), self._short[::3, ::3].ravel()
         light = light - light.mean()

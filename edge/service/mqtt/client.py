@@ -253,7 +253,7 @@ class Client:
         self._wake.set()
 
     def _on_message(self, client: Any, data: Any, message: Any) -> None:
-        if not message.retain and not self._closing:  # what is kept from before is no news
+        if not message.retain and not self._closing:  # a retained message is an old one
             self.heard(message.topic, message.payload)
 
     def _failed(self, why: str) -> None:

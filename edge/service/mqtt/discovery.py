@@ -14,7 +14,7 @@ from edge.service.control import CLASSIFY, COMMANDS, KEEP, PAUSE, SNAPSHOT, THRE
 from edge.service.health import Vitals
 from edge.service.mqtt.messages import Topics, encoded, entity_state
 
-MAX_OPTIONS = 200  # labels that Home Assistant lists; a model of more is no list to choose from
+MAX_OPTIONS = 200  # labels that Home Assistant lists; more are too many to choose from
 DIAGNOSTIC = {"entity_category": "diagnostic"}
 
 Entity = dict[str, Any]

@@ -20,7 +20,7 @@ class ResultsSettings:
     """The configuration's [results] section."""
 
     file: str = ""  # JSON lines; "": none
-    max_mb: float = 10.0  # when to begin anew
+    max_mb: float = 10.0  # when to begin again
     keep: int = 3  # older files beside it: FILE.1 is the newest of them
 
     def __post_init__(self) -> None:

@@ -156,7 +156,7 @@ class Snapshots(Sink):
         try:
             self._put(made)
         except OSError:
-            self._kept = None  # the folder may be another one now: it is looked at anew
+            self._kept = None  # the folder may be another one now: it is looked at again
             raise
         self._last_s[made.of[1]], self._written = self._monotonic(), made.of
 

@@ -61,7 +61,7 @@ def _follow(station: Station, name: str, value: str, zone: str = "") -> Command:
 
 
 def _fields(body: bytes) -> dict[str, Any]:
-    """The fields of a body. Raises: RefusedError where it is no JSON."""
+    """The fields of a body. Raises: RefusedError where it is not JSON."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:

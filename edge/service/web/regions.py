@@ -64,7 +64,7 @@ class Regions:
             content = tomllib.loads(text)
         except (ValueError, RecursionError) as error:
             fault = f"are not TOML ({error})"
-            raise ConfigurationError(subject, fault, "mend that line") from error
+            raise ConfigurationError(subject, fault, "correct that line") from error
         if set(content) - {"zone"}:
             raise ConfigurationError(subject, "must be [[zone]] alone", "leave out the rest")
         zones = values_of(content, Path("watch.toml")).get("zone", ())

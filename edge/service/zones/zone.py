@@ -112,7 +112,7 @@ class Zone:
         return self._sighting(turn, result)
 
     def forget(self, *, rests: bool) -> None:
-        """Let go of the scores before a gap; silence counts anew after a rest."""
+        """Let go of the scores before a gap; silence counts again after a rest."""
         self._steady.forget()
         if rests:
             self.freshness.start_over()

@@ -134,7 +134,7 @@ class Batch:
         self._events.append(event)
 
     def take(self) -> Rows:
-        """Return what is to be written, and begin anew."""
+        """Return what is to be written, and begin again."""
         shares = tuple(
             Share(*hour, seconds=seconds, frames=int(frames))
             for hour, (seconds, frames) in self._shares.items()
