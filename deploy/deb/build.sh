@@ -39,13 +39,15 @@ fetch() {
     cp -- "$fetched"/* "$root/$place/wheels/"
 }
 
-# For 32 bits there is tflite-runtime alone, and no tornado.
+# For 32 bits there is tflite-runtime alone, and no tornado. bookworm has numpy 1, for which not every ml_dtypes is.
 fetch_all() {
     case $1 in amd64) machine=x86_64 ;; arm64) machine=aarch64 ;; armhf) machine=armv7l ;; esac
     fetch 311 tflite-runtime==2.14.0 'numpy<2'
     fetch 311 'paho-mqtt>=2.0'
     [ "$1" != armhf ] || return 0
-    for of in 311 313; do fetch "$of" 'ai-edge-litert>=2.1' 'tornado>=6.4' 'prometheus-client>=0.20'; done
+    set -- 'ai-edge-litert>=2.1' 'tornado>=6.4' 'prometheus-client>=0.20'
+    fetch 311 'numpy<2' "$@"
+    fetch 313 "$@"
 }
 
 # Root owns all of it; dates are the last commit's, so that the same checkout makes the same package.
