@@ -226,17 +226,33 @@ def test_the_tables_are_copied(service: Watching, browser: Browser) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", list(SIZES))
 def test_everybody_can_use_the_editor(
-    service: Watching, browser: Browser, size: str, scheme: str, tmp_path: Path
+    service: Watching, browser: Browser, size: str, scheme: str
 ) -> None:
-    """EDGE_REGIONS_PICTURES names a folder for pictures of it."""
     with Looked(browser, size, scheme) as looked:
         page = editing(looked, service)
         drag(page, (0.6, 0.6), (0.8, 0.9))
         assert page.evaluate(CHECKS.read_text()) == []
         assert page.evaluate("regions.scrollWidth - regions.clientWidth") <= 0
-        folder = Path(os.environ.get("EDGE_REGIONS_PICTURES") or tmp_path)
-        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        shot.save(folder / f"regions-{size}-{scheme}.jpg", quality=85)
+
+
+def test_the_docs_picture_of_the_editor(
+    service: Watching, browser: Browser, tmp_path: Path
+) -> None:
+    """A desktop and a phone side by side; EDGE_REGIONS_PICTURE names the file that is written."""
+    shots = []
+    for size, scheme in (("desktop", "light"), ("phone", "dark")):
+        with Looked(browser, size, scheme) as looked:
+            page = editing(looked, service)
+            drag(page, (0.6, 0.6), (0.8, 0.9))
+            shots.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
+    desktop, phone = shots
+    phone = phone.resize((round(phone.width * desktop.height / phone.height), desktop.height))
+    both = Image.new("RGB", (desktop.width + 24 + phone.width, desktop.height), "white")
+    both.paste(desktop, (0, 0))
+    both.paste(phone, (desktop.width + 24, 0))
+    path = Path(os.environ.get("EDGE_REGIONS_PICTURE") or tmp_path / "regions.jpg")
+    both.save(path, quality=85)
+    assert path.stat().st_size < 300_000
 
 
 def test_commands_of_a_zone_go_to_it(service: Watching, browser: Browser) -> None:
