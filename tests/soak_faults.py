@@ -220,7 +220,10 @@ class ModelFile:
 
     def heard(self, line: str) -> None:
         """Take a line that the service has said."""
-        loaded, refused = "loaded anew" in line, line.endswith("the current model stays in use")
+        loaded, refused = (
+            "new model loaded" in line,
+            line.endswith("the current model stays in use"),
+        )
         if not loaded and not refused:
             return
         self._counted["models loaded"] += loaded

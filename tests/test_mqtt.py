@@ -730,3 +730,65 @@ def test_a_command_that_is_none_is_one_line(words: str) -> None:
     assert done.stderr.startswith(
         "edge-watch: mqtt.commands: must be one or more of pause, snapshot,"
     )
+
+
+ZONES = """
+[[zone]]
+name = "all"
+[[zone]]
+name = "corner"
+roi = [0.0, 0.0, 0.25, 0.25]
+"""
+
+
+def test_each_zone_has_topics_commands_and_a_device_of_its_own(
+    tmp_path: Path, source: Path
+) -> None:
+    path, state = tmp_path / "watch.toml", tmp_path / "state"
+    path.write_text(ZONES)
+    state.mkdir()
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        named = "pause,threshold"
+        options = ("--mqtt-device", "shed", "--mqtt-commands", named, "--fps", 5, *JUMPY)
+        more = ("--config", path, "--mqtt-state-every-s", 0.2)
+        env = {"STATE_DIRECTORY": str(state)}
+        with service(tmp_path / "s", source, broker.url, *options, *more, **env) as one:
+            until(lambda: len(listener.messages("all/event")) > 2)
+            until(lambda: listener.messages("corner/state"))
+            for zone in ("all", "corner"):
+                assert listener.messages(f"shed/{zone}/health")[-1][1]["state"] == "live"
+                assert listener.messages(f"shed/{zone}/state")[-1][1]["zone"] == zone
+            assert not listener.messages("shed/state")
+            cards = {topic: told for topic, told in listener.messages("/config") if told}
+            prefix = "homeassistant/device/shed"
+            assert set(cards) == {f"{prefix}/{part}config" for part in ("", "all/", "corner/")}
+            corner, device = cards[f"{prefix}/corner/config"], cards[f"{prefix}/config"]
+            assert corner["device"]["via_device"] == device["device"]["identifiers"][0]
+            label = corner["components"]["label"]
+            assert label["state_topic"] == "edge-classify/shed/corner/state"
+            assert label["availability"][1]["topic"] == "edge-classify/shed/corner/health"
+            assert set(device["components"]["label"]) == {"platform"}  # of a service before
+            pause, limit = "pause_command", "threshold_command"
+            assert "command_topic" in device["components"][pause]
+            assert pause not in corner["components"]
+            topic = corner["components"][limit]["command_topic"]
+            assert topic == "edge-classify/shed/corner/command/threshold"
+            publish(broker, topic, "0.75")
+            publish(broker, "edge-classify/shed/command/threshold", "0.5")  # of no zone
+            until(lambda: listener.messages("corner/controls")[-1][1]["threshold"] == 0.75)
+            assert listener.messages("all/controls")[-1][1]["threshold"] != 0.75
+            publish(broker, "edge-classify/shed/command/pause", "OFF")
+            until(lambda: listener.messages("shed/controls")[-1][1]["ignored"] == 1)
+            until(lambda: '"command": "pause"' in one.out.read_text())
+            one.end()
+        lines = [json.loads(line) for line in one.out.read_text().splitlines()]
+        told = [line for line in lines if "command" in line]
+        assert [(line["command"], line.get("zone")) for line in told] == [
+            *(("threshold", "corner"), ("pause", None)),
+        ]
+        # A zone that is left out goes, with its device; the threshold of the other stays.
+        path.write_text(ZONES.replace('"all"', '"other"'))
+        with service(tmp_path / "t", source, broker.url, *options, *more, **env):
+            until(lambda: listener.messages("other/state"))
+            until(lambda: (f"{prefix}/all/config", "") in listener.messages(f"{prefix}/all/config"))
+            assert listener.messages("corner/controls")[-1][1]["threshold"] == 0.75

@@ -326,7 +326,7 @@ def test_a_model_is_swapped_without_losing_a_frame_and_a_bad_one_is_refused(
     services.append(service := Service(tmp_path, *options, stdout=os.open(tmp_path / "out", 65)))
     assert service.told()["READY"] == "1"
     service.process.send_signal(signal.SIGHUP)
-    service.until_said("loaded anew")
+    service.until_said("new model loaded")
     replace(model, damaged())
     service.until_said("; the current model stays in use")
     replace(model, relabelled(["sausage", "nothing"]))
@@ -338,7 +338,7 @@ def test_a_model_is_swapped_without_losing_a_frame_and_a_bad_one_is_refused(
     assert [record["frame"] for record in records] == list(range(1, len(records) + 1))
     events = [record["event"]["to"] for record in records if "event" in record]
     assert events == ["hotdog", "sausage"]
-    assert service.said.count("loaded anew") == 2
+    assert service.said.count("new model loaded") == 2
     assert len(service.said.splitlines()) == 4
 
 
