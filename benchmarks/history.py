@@ -36,14 +36,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 
-from edge.service.steady import Change  # noqa: E402
-
 from edge.service.sinks.history import rows, store  # noqa: E402
 from edge.service.sinks.history.reader import Query, Reader  # noqa: E402
 from edge.service.sinks.history.rows import Batch  # noqa: E402
 from edge.service.sinks.history.settings import HistorySettings  # noqa: E402
 from edge.service.sinks.history.sink import History  # noqa: E402
 from edge.service.sinks.history.store import Store  # noqa: E402
+from edge.service.zones.steady import Change  # noqa: E402
 from edge.sources.frame import Frame  # noqa: E402
 
 PARTS = ("replay", "modes", "page", "writes", "kill", "power")
