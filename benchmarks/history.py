@@ -83,7 +83,7 @@ def replay(path: Path, frames: int, events: int) -> None:
     store.SYNCHRONOUS = "OFF"  # the size is the same, and the card's time is measured elsewhere
     seconds, drawn, batch = frames / FPS, Drawn(), Batch()
     kept = Store(path, HistorySettings(on=True))
-    every = max(1, round(frames * len(ACTIVE_HOURS) / 24 / events))
+    every = max(1, int(0.95 * frames * len(ACTIVE_HOURS) / 24 / events))
     writes: dict[int, int] = {}
     active: set[int] = set()
     planned = changed = 0

@@ -21,8 +21,10 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/sandbox.sh"
 # shellcheck source-path=SCRIPTDIR source=switch.sh
 . "$here/switch.sh"
+# shellcheck source-path=SCRIPTDIR source=instance.sh
+. "$here/instance.sh"
 
-model='' new_config='' wheel='' extras='' offline='' source='' snapshots='' no_service='' packaged='' dry_run='' back='' versions=''
+model='' new_config='' wheel='' extras='' offline='' source='' snapshots='' no_service='' packaged='' dry_run='' back='' versions='' wanted_instance=''
 new_unit=$here/$unit_name
 at='' unfinished='' changed='' first=''
 
@@ -30,6 +32,7 @@ usage() {
     cat <<END
 usage: sudo deploy/install.sh [--source SOURCE] [--model FILE] [--config FILE] [--snapshots DIR] [--with NAMES]
                               [--wheel FILE] [--offline DIR] [--no-service] [--packaged] [--dry-run]
+       sudo deploy/install.sh --instance NAME [--source SOURCE] [--model FILE] [--config FILE] [--snapshots DIR] [--dry-run]
        sudo deploy/install.sh --back | --versions
 
 Installs edge-watch as a service, or a new version of it, and starts it.
@@ -44,6 +47,8 @@ Installs edge-watch as a service, or a new version of it, and starts it.
   --wheel FILE    the package (default: the newest edge_classify-*.whl in the --offline folder or beside this script; else
                   it is built from this checkout)
   --offline DIR   no network: pip takes its packages from this folder, apt from what it has fetched already
+  --instance NAME another service beside the installed one, edge-watch@NAME, for another camera or folder: its settings
+                  are /etc/edge-classify/NAME.toml; later versions and --back are for all services
   --no-service    install the commands only, for a system without systemd (a container, WSL)
   --packaged      what apt has installed will do: apt cannot be called from within a .deb's own installation
   --back          go back to the version before the last upgrade; a second time goes forward again
@@ -61,6 +66,7 @@ What you changed in $config is kept. Run it again at any time.
   sudo deploy/install.sh --model out/model-int8.tflite     your own model
   sudo deploy/install.sh --with web,mqtt                   with a live page and MQTT, which $config switches on
   deploy/push.sh pi@raspberrypi.local                      from a workstation, over ssh
+  sudo deploy/install.sh --instance door --source /dev/video1     a second camera, as edge-watch@door
   journalctl -u edge-watch -f                              what it sees
   sudo $opt/current/deploy/uninstall.sh    remove it
 
@@ -76,7 +82,7 @@ wrong() {
 read_options() {
     while [ $# -gt 0 ]; do
         case $1 in
-        --model | --config | --wheel | --with | --offline | --source | --snapshots)
+        --model | --config | --wheel | --with | --offline | --source | --snapshots | --instance)
             [ -n "${2-}" ] || wrong "$1 must be followed by a value"
             ;;
         esac
@@ -88,6 +94,7 @@ read_options() {
         --offline) offline=$2 && shift ;;
         --source) source=$2 && shift ;;
         --snapshots) snapshots=$2 && shift ;;
+        --instance) wanted_instance=$2 && shift ;;
         --no-service) no_service=yes ;;
         --packaged) packaged=yes ;;
         --back) back=yes ;;
@@ -118,6 +125,11 @@ check_options() {
     case $snapshots in '' | /*) ;; *) wrong "--snapshots must be an absolute path. Received: $snapshots" ;; esac
     [ -z "$back$versions" ] || [ -z "$model$new_config$wheel$source$snapshots$extras" ] ||
         wrong '--back and --versions take no other options'
+    if [ -n "${wanted_instance-}" ]; then
+        check_instance_name "$wanted_instance"
+        [ -z "$back$versions$wheel$extras$no_service" ] ||
+            wrong '--instance takes --source, --model, --config and --snapshots; the version and its parts are for all services'
+    fi
     choose_parts "$extras"
 }
 
@@ -149,6 +161,7 @@ ask_source() {
 clean_up() {
     status=$?
     trap - EXIT
+    # shellcheck disable=SC2031  # a subshell has one of its own
     rm -rf -- "$work"
     [ -z "$unfinished" ] || rm -rf -- "$unfinished"
     [ -n "$dry_run" ] || [ -n "$no_service" ] || remove_check_unit
@@ -164,7 +177,7 @@ begin() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    if [ ! -d "$pending" ]; then return 0; fi
+    if [ ! -d "$pending" ] || [ -n "$wanted_instance" ]; then return 0; fi
     say 'the last installation was cut short; this one finishes it'
     changed=yes
 }
@@ -190,6 +203,7 @@ prepare() {
     make_snapshots_folder
     render_dropins
     check_version "$target"
+    [ -n "$no_service" ] || check_instances "$target"
     unfinished=''
 }
 
@@ -229,6 +243,10 @@ if [ -n "$versions" ]; then
 fi
 check_machine
 begin
+if [ -n "$wanted_instance" ]; then
+    add_instance "$wanted_instance"
+    exit
+fi
 find_out_whether_first
 ask_source
 if [ -n "$back" ]; then

@@ -16,7 +16,7 @@ render_config() {
     elif user_changed_config; then
         cp -- "$config" "$candidate"
     else
-        cp -- "$here/watch.toml" "$candidate"
+        default_config >"$candidate"
         for key in model source snapshots.folder results.file; do keep_setting "$key"; done
     fi
     [ -z "$model" ] || set_setting model "$model_place"

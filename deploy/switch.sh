@@ -26,7 +26,7 @@ kept_files() {
 }
 
 keep_last() {
-    if [ -d "$pending" ]; then return 0; fi
+    if [ -d "$pending" ] || [ -n "$instance" ]; then return 0; fi
     rm -rf -- "$pending.new"
     mkdir -p "$record" "$pending.new"
     cp -r -- "$record" "$pending.new/record"
@@ -52,8 +52,9 @@ restore() {
     rmdir -- "$dropins" 2>/dev/null || :
     rm -rf -- "$record.new"
     cp -r -- "$1/record" "$record.new"
-    for name in apt groups; do # what was brought since is there still
-        [ ! -e "$record/$name" ] || cp -- "$record/$name" "$record.new/"
+    rm -rf -- "$record.new/instances"
+    for name in apt groups instances; do # what was brought since is there still
+        [ ! -e "$record/$name" ] || cp -r -- "$record/$name" "$record.new/"
     done
     sync -f "$record.new"
     rm -rf -- "$record"
@@ -132,12 +133,13 @@ start_or_go_back() {
     fi
     if ! is_wanted; then
         [ -n "$dry_run" ] || [ -n "$no_service" ] || systemctl daemon-reload
+        [ -n "$no_service" ] || start_instances || say 'an instance did not start, see above'
         settle
         return
     fi
     step 'starting it' || return 0
     [ -z "$first" ] || systemctl --quiet enable "$unit_name"
-    if start; then
+    if start && start_instances; then
         in_place >"$record/worked"
         settle
     elif [ -e "$pending/was-active" ]; then
@@ -157,6 +159,7 @@ undo() {
     restore "$pending"
     switch_link "$back"
     start || fail 'the last version did not start either; see journalctl -u edge-watch'
+    start_instances || say 'an instance did not start, see above'
     rm -rf -- "$pending"
     fail "${back##*/} runs again; see journalctl -u edge-watch for the fault of the new one"
 }

@@ -5,19 +5,22 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=places.sh
 . "$here/places.sh"
+# shellcheck source-path=SCRIPTDIR source=instance.sh
+. "$here/instance.sh"
 
-dry_run='' purge=''
+dry_run='' purge='' only=''
 
 usage() {
     cat <<END
-usage: sudo uninstall.sh [--purge] [--dry-run]
+usage: sudo uninstall.sh [--instance NAME] [--purge] [--dry-run]
 
-Removes the service: the unit, $opt, the model that --model brought, caches, and $config if
+Removes the services: the units, $opt, the model that --model brought, caches, and $config if
 it is as it was installed.
 
 What you wrote stays, and so do the pictures and results that you had it keep in $state; it is told
 what that is.
 
+  --instance NAME  remove this one of install.sh --instance alone
   --purge      remove that too
   --dry-run    say what would be done, and change nothing
 
@@ -25,16 +28,26 @@ Exit status: 0 done, 1 something failed, 2 wrong usage.
 END
 }
 
+wrong() {
+    say "$*; uninstall.sh --help shows how"
+    exit 2
+}
+
 read_options() {
-    for option; do
+    while [ $# -gt 0 ]; do
+        option=$1
+        shift
         case $option in
+        --instance)
+            [ -n "${1-}" ] || wrong '--instance must be followed by a name'
+            check_instance_name "$1"
+            only=$1
+            shift
+            ;;
         --purge) purge=yes ;;
         --dry-run) dry_run=yes ;;
         -h | --help) usage && exit ;;
-        *)
-            say "unknown option $option; uninstall.sh --help shows how"
-            exit 2
-            ;;
+        *) wrong "unknown option $option" ;;
         esac
     done
 }
@@ -62,7 +75,7 @@ stop_service() {
 forget_device() {
     grep -qs '^url = ' "$config" && [ -x "$opt/current/bin/edge-watch" ] || return 0
     step "removing this device from the MQTT broker" || return 0
-    timeout 30 "$opt/current/bin/edge-watch" --config "$config" --forget >&2 </dev/null ||
+    EDGE_INSTANCE=$instance timeout 30 "$opt/current/bin/edge-watch" --config "$config" --forget >&2 </dev/null ||
         say 'the broker may still hold messages of this device, see above'
 }
 
@@ -138,9 +151,45 @@ tell_what_stays() {
     done
 }
 
+# remove_instance NAME: as the main service, but for what all share. In a subshell.
+remove_instance() {
+    use_instance "$1"
+    if step "stopping $unit_name"; then
+        if systemd_runs; then
+            systemctl --quiet disable --now "$unit_name"
+            systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # nothing to clean is no fault
+            systemctl reset-failed "$unit_name" 2>/dev/null || :
+        fi
+        for name in $our_dropins; do rm -f -- "$dropins/$name"; done
+        rmdir -- "$dropins" 2>/dev/null || : # it may hold the user's own
+    fi
+    forget_device
+    for file in "$config" "$config.dist" "$camera_password"; do remove_as_recorded "$file"; done
+    remove_model
+    [ -z "$purge" ] || remove_as_recorded "$config.bak"
+    remove_state
+    [ -n "$dry_run" ] || rm -rf -- "$record"
+    for place in "$config" "$state"; do
+        [ ! -e "$place" ] || say "$place stays: it is yours"
+    done
+}
+
+remove_template() {
+    if [ ! -e "$template" ] || [ -n "$(instances)" ]; then return 0; fi
+    step "removing $template" || return 0
+    rm -f -- "$template" "$template.d/20-network.conf"
+    rmdir -- "$template.d" 2>/dev/null || : # it may hold the user's own
+    ! systemd_runs || systemctl daemon-reload
+}
+
 read_options "$@"
 require_root
 one_at_a_time
+for name in $(instances); do
+    if [ -z "$only" ] || [ "$only" = "$name" ]; then (remove_instance "$name"); fi
+done
+remove_template
+if [ -n "$only" ]; then exit; fi
 [ -e "$opt" ] || [ -e "$unit" ] || say 'nothing is installed'
 
 stop_service

@@ -24,7 +24,7 @@ render_dropins() {
     mkdir -p "$work/dropins"
     case ,$extras, in *,web,* | *,mqtt,*) cp -- "$here/network.conf" "$work/dropins/20-network.conf" ;; esac
     case $(candidate_setting source) in rtsp://* | rtsps://* | http://* | https://*)
-        cp -- "$here/network-camera.conf" "$work/dropins/25-camera.conf"
+        sed "s|/etc/edge-classify/camera-password|$camera_password|" "$here/network-camera.conf" >"$work/dropins/25-camera.conf"
         ;;
     esac
     render_folders >"$work/dropins/30-folders.conf"

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def test_help_names_every_option(name: str) -> None:
         ("install.sh", "--source", "no-such-folder"),
         ("install.sh", "--snapshots", "relative"),
         ("install.sh", "--back", "--model", __file__),
+        ("install.sh", "--instance"),
+        ("install.sh", "--instance", "watch"),
+        ("install.sh", "--instance", "Door"),
+        ("install.sh", "--instance", "../door"),
+        ("install.sh", "--instance", "a-name-of-17-chars"),
+        ("install.sh", "--instance", "door", "--with", "web"),
+        ("install.sh", "--instance", "door", "--back"),
+        ("uninstall.sh", "--instance"),
+        ("uninstall.sh", "--instance", "a b"),
         ("uninstall.sh", "--nonsense"),
         ("push.sh",),
         ("push.sh", "--hosts", "no-such-file"),
@@ -100,6 +110,18 @@ def shell(code: str, *words: str, **environment: str) -> subprocess.CompletedPro
     command = ["sh", "-euc", f"here={DEPLOY}; {sourced}{code}", "install.sh", *words]
     environment = dict(os.environ) | environment
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+
+def test_the_configuration_of_an_instance_names_its_own_places() -> None:
+    code = f'here={DEPLOY}; . "$here/places.sh"; . "$here/instance.sh"; '
+    command = ["sh", "-euc", f"{code} use_instance door; default_config", "install.sh"]
+    text = subprocess.run(command, capture_output=True, text=True).stdout
+    shipped = (DEPLOY / "watch.toml").read_text()
+    assert tomllib.loads(text) == tomllib.loads(shipped)
+    assert text.count("\n") == shipped.count("\n")
+    assert "sudo systemctl restart edge-watch@door\n" in text and "watch.toml" not in text
+    assert len(re.findall(r"/var/lib/edge-classify\b(?!-door)", text)) == 0
+    assert "/etc/edge-classify/door-camera-password" in text
 
 
 def pack(wheel: Path, **changes: bytes | None) -> None:

@@ -97,10 +97,14 @@ def service(file: Path = UNIT) -> dict[str, list[str]]:
     ids=["alone", "network", "camera"],
 )
 def test_its_exposure_is_low(tmp_path: Path, dropin: str) -> None:
+    check_exposure(UNIT.read_text() + dropin, tmp_path)  # systemd-analyze reads one file
+
+
+def check_exposure(content: str, folder: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed (Debian: apt install systemd)")
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text() + dropin)  # it reads one file
+    unit = folder / UNIT.name
+    unit.write_text(content)
     options = ("--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager")
     done = subprocess.run(
         ["systemd-analyze", "security", *options, str(unit)],
@@ -132,6 +136,35 @@ def test_a_damaged_installation_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "install.sh" in done.stderr
+
+
+def instance_of(name: str) -> str:
+    """The unit of an instance, as install.sh makes it of the main one."""
+    code = f'here={ROOT}/deploy; . "$here/places.sh"; . "$here/instance.sh"; unit_of "$1" "$2"'
+    command = ["sh", "-euc", code, "install.sh", name, str(UNIT)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_an_instance_is_the_same_unit_with_places_of_its_own(tmp_path: Path) -> None:
+    template = tmp_path / "edge-watch@.service"
+    template.write_text(instance_of("%i"))
+    own, of_main = service(template), service()
+    changed = {key for key in own if own[key] != of_main.get(key)}
+    folders = {"StateDirectory", "RuntimeDirectory", "CacheDirectory"}
+    assert changed == {"ExecStart", "User", "Environment"} | folders
+    assert {own[key][0] for key in folders} == {"edge-classify-%i"}
+    assert own["ExecStart"][0].endswith(" --config /etc/edge-classify/%i.toml")
+    assert own["User"] == ["edge-watch-%i"] and "EDGE_INSTANCE=%i" in own["Environment"]
+    assert set(of_main["Environment"]) < set(own["Environment"])
+
+
+def test_systemd_accepts_an_instance_without_a_word(tmp_path: Path) -> None:
+    done = verify(instance_of("door"), tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_exposure_of_an_instance_is_low(tmp_path: Path) -> None:
+    check_exposure(instance_of("door"), tmp_path)
 
 
 def test_it_is_restarted_for_ever_but_not_with_a_wrong_configuration() -> None:

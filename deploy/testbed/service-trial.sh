@@ -481,6 +481,12 @@ cp /payload/frames/* $frames/
 listen
 case $parts in *service*) try_service ;; *) install_broker ;; esac
 case $parts in
+*instances*)
+    # shellcheck source-path=SCRIPTDIR source=instance-trial.sh
+    . /payload/instance-trial.sh
+    ;;
+esac
+case $parts in
 *faults*)
     # shellcheck source-path=SCRIPTDIR source=faults-trial.sh
     . /payload/faults-trial.sh

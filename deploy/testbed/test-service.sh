@@ -1,9 +1,9 @@
 #!/bin/sh
-# Does the service keep its promises under a real systemd? test-service.sh [service] [faults]
+# Does the service keep its promises under a real systemd? test-service.sh [service] [instances] [faults]
 # A Debian bookworm as on a fresh card boots in a container without a network; install.sh is run in it, and the service is
 # killed, frozen, starved, misled, upgraded and removed. Then a Debian trixie boots with what was installed on bookworm, as
-# after an upgrade in place. One line a check; "service" is what is tried in service-trial.sh, "faults" in faults-trial.sh and
-# trixie-trial.sh. Both, where nothing is named.
+# after an upgrade in place. One line a check; "service" is what is tried in service-trial.sh, "instances" in instance-trial.sh,
+# "faults" in faults-trial.sh and trixie-trial.sh. All, where nothing is named.
 # Run as root, from the root of the repository; PYTHON names an interpreter whose pip builds the wheel. FULL=1 tries the
 # unit's own times and ten minutes without a source, instead of shorter ones.
 set -eu
@@ -38,7 +38,8 @@ make_payload() {
     other_version 9.9.3 hang
     other_version 9.9.4 exit
     other_version 9.9.5 none
-    cp -- "$here/trial.sh" "$here/service-trial.sh" "$here/faults-trial.sh" "$here/trixie-trial.sh" "$payload/"
+    cp -- "$here/trial.sh" "$here/service-trial.sh" "$here/faults-trial.sh" "$here/trixie-trial.sh" \
+        "$here/instance-trial.sh" "$payload/"
     echo "full='$full' parts='$parts'" >"$payload/settings"
 }
 
@@ -106,7 +107,7 @@ stop_attending() {
     attendant=''
 }
 
-parts=${*:-service faults}
+parts=${*:-service instances faults}
 for part in $parts; do
     case $part in service | faults) ;; *) say "unknown: $part; service or faults, or nothing for both" && exit 2 ;; esac
 done

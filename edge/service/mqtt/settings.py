@@ -107,7 +107,8 @@ class MqttSettings:
     @property
     def name(self) -> str:
         """The device as people call it."""
-        return self.device or socket.gethostname()
+        own = f"{socket.gethostname()} {os.environ.get(INSTANCE_VARIABLE, '')}"
+        return self.device or own.strip()
 
     def password(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return the password; "" for none. Raises: ConfigurationError."""
