@@ -109,7 +109,7 @@ stop_attending() {
 
 parts=${*:-service instances faults}
 for part in $parts; do
-    case $part in service | faults) ;; *) say "unknown: $part; service or faults, or nothing for both" && exit 2 ;; esac
+    case $part in service | instances | faults) ;; *) say "unknown: $part; service, instances, faults, or nothing for all" && exit 2 ;; esac
 done
 attendant=''
 check_prerequisites || exit 1
