@@ -157,7 +157,7 @@ remove_instance() {
     if step "stopping $unit_name"; then
         if systemd_runs; then
             systemctl --quiet disable --now "$unit_name"
-            systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # nothing to clean is no fault
+            systemctl clean --what=cache --what=runtime "$unit_name" 2>/dev/null || : # there may be nothing to clean
             systemctl reset-failed "$unit_name" 2>/dev/null || :
         fi
         for name in $our_dropins; do rm -f -- "$dropins/$name"; done
