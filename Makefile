@@ -54,7 +54,7 @@ test-power: $(VENV)/ready  ## 40 power cuts and 40 kills of install.sh, MOMENTS=
 test-card: $(VENV)/ready  ## the README's commands from a blank card to a live service, bookworm and trixie (root; as above, and a network)
 	$(TESTBED)test-card.sh
 
-test-deb: $(VENV)/ready  ## the Debian package under apt, in bookworm and trixie, amd64 and emulated arm64 (root; as test-service and test-arm, and Debian's lintian)
+test-deb: $(VENV)/ready  ## the Debian package under apt, in bookworm and trixie, amd64 and emulated arm64 (root; as test-service and test-arm, and Debian's lintian, piuparts)
 	$(TESTBED)test-deb.sh
 
 test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)

@@ -25,7 +25,7 @@ case $architecture in
 arm64) kernel=linux-image-arm64 platforms='manylinux_2_34_aarch64 manylinux_2_27_aarch64 manylinux2014_aarch64' ;;
 armhf) kernel=linux-image-armmp platforms=manylinux_2_34_armv7l ;;
 esac
-packages=systemd,systemd-sysv,udev,dbus,python3,python3-venv,python3-numpy,python3-pil,$kernel
+packages=systemd,systemd-sysv,udev,dbus,passwd,python3,python3-venv,python3-numpy,python3-pil,$kernel
 # An initrd of three modules is made and unpacked in a fraction of the time of the usual one.
 # shellcheck disable=SC2016  # mmdebstrap's shell fills it in
 small_initrd='mkdir -p "$1/etc/initramfs-tools/conf.d"

@@ -217,7 +217,7 @@ back_and_forth() {
     install || return 1
     old=$(installed_version)
     upgrade && new=$(installed_version) && [ "$old" != "$new" ] || return 1
-    in_words $opt/current/bin/edge-watch --version && said ' 9.9.5' || return 1
+    in_words $opt/current/bin/edge-watch --version && said "from $opt/versions/9.9.5-" || return 1
     in_words /payload/deploy/install.sh --versions && said "${old##*/} .*previous" && said "${new##*/} .*current running" || return 1
     $opt/current/deploy/install.sh --back && same "$(installed_version)" "$old" && runs_what_is_in_place && config_has '^every = 7' &&
         $opt/current/deploy/install.sh --back && same "$(installed_version)" "$new" && runs_what_is_in_place

@@ -29,7 +29,7 @@ unpack 900 bookworm "$new/root" --variant=apt --architectures=amd64 --skip=clean
 say 'building trixie with systemd (a minute)'
 # shellcheck disable=SC2016  # mmdebstrap's shell fills it in
 unpack 900 trixie "$new/trixie" --variant=apt --architectures=amd64 \
-    --include=systemd,systemd-sysv,udev,dbus,python3-venv,python3-numpy,python3-pil \
+    --include=systemd,systemd-sysv,udev,dbus,passwd,python3-venv,python3-numpy,python3-pil \
     --customize-hook='systemctl --root="$1" --quiet mask systemd-networkd.service systemd-resolved.service'
 
 say 'fetching the wheels'

@@ -3,7 +3,7 @@
 # Packages of this checkout, of a version that follows it and of one that does not start are built. Debian of each suite boots
 # in a container without a network, or for arm64 on an emulated machine, and apt does the rest: bookworm, trixie,
 # bookworm-arm64 and trixie-arm64, where none is named. One line a check; what is tried is in deb-trial.sh, where an emulated
-# machine leaves out what takes long. lintian must be silent.
+# machine leaves out what takes long. lintian must be silent, and piuparts pass, for which apt needs a network.
 # Run as root, from the root of the repository; PYTHON names an interpreter whose pip builds the wheel.
 set -eu
 
@@ -25,6 +25,7 @@ check_prerequisites() {
     need_x86_64 'boots an x86-64 system'
     need_pip
     need_command lintian '--no-install-recommends lintian'
+    need_command piuparts '--no-install-recommends piuparts'
     case " $* " in *-arm64*) need_command qemu-system-aarch64 qemu-system-arm ;; esac
     nothing_is_missing
 }
@@ -45,12 +46,26 @@ package_all() {
     dpkg-deb -x "$payload"/this/*.deb "$work/unpacked"
     package next "$1" "$work/unpacked/usr/lib/edge-classify/wheels" "$payload"/edge_classify-9.9.5-*.whl
     package faulty "$1" "$work/unpacked/usr/lib/edge-classify/wheels" "$payload"/edge_classify-9.9.4-*.whl
-    if run 300 lintian --fail-on warning,error "$payload"/this/*.deb >&2; then
-        echo "ok   $1: lintian is silent"
+    judge "$1: lintian is silent" run 300 lintian --fail-on warning,error "$payload"/this/*.deb
+}
+
+# judge SENTENCE COMMAND...
+judge() {
+    sentence=$1
+    shift
+    if "$@" >"$work/judged" 2>&1; then
+        echo "ok   $sentence"
     else
-        echo "FAIL $1: lintian is silent"
+        echo "FAIL $sentence"
+        tail -n 50 "$work/judged" >&2
         failed=yes
     fi
+}
+
+# The cached root without systemd running: install.sh --no-service, and what is left after a purge.
+piuparts_passes() {
+    run 1200 piuparts --existing-chroot="$cache/$root" --distribution="$1" --keep-sources-list \
+        --no-check-valid-until --no-upgrade-test --skip-logrotatefiles-test --tmpdir="$work" "$payload"/this/*.deb
 }
 
 make_payload() {
@@ -67,6 +82,7 @@ try_container_of() {
     add_trial "$work/$1" deb-trial.sh
     : >"$payload/settings"
     try_container "$1" "$limit" "$work/$1" --private-network || failed=yes
+    judge "$1: piuparts passes" piuparts_passes "$1"
 }
 
 try_machine_of() {
