@@ -117,7 +117,7 @@ def _made(out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(out, f"cannot be made ({error.strerror})", "use another -o") from error
+        raise OutputError(out, f"cannot be created ({error.strerror})", "use another -o") from error
     return out
 
 

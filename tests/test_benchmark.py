@@ -205,7 +205,7 @@ def test_a_fresh_process_tells_its_parts_and_its_memory(combination: Combination
     assert start.peak_bytes is not None
     assert start.model_bytes is not None
     assert 0 < start.model_bytes < start.peak_bytes
-    with pytest.raises(ModelError, match="gives no first result"):
+    with pytest.raises(ModelError, match="stopped before its first result"):
         cold_start(replace(combination, path=Path("absent.tflite")), drawn_picture())
 
 

@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 from conftest import run
 
-from edge.commands.service import _camera_settings
 from edge.errors import ConfigurationError, EdgeError, SourceError
 from edge.service.configuration import build
+from edge.service.intake.chain import _camera_settings
 from edge.sources.address import parse
 from edge.sources.camera import SLICE_S, Camera, CameraSettings
 from edge.sources.camera_faults import busy, closed_nodes, explain, holders, no_camera, no_memory
@@ -579,7 +579,7 @@ def test_no_camera_is_the_cable() -> None:
 
 
 def test_another_number_than_there_are_is_told(tmp_path: Path) -> None:
-    assert "there are 1, counted from 0" in str(no_camera("camera 1", 1, dev=tmp_path))
+    assert "1 found, numbered from 0" in str(no_camera("camera 1", 1, dev=tmp_path))
 
 
 @pytest.fixture
@@ -651,7 +651,7 @@ def test_a_camera_that_is_not_listed_may_be_in_use(tmp_path: Path) -> None:
     process(tmp_path, 4711, "rpicam-vid", "/dev/media0")
     error = no_camera("camera 0", 0, dev=tmp_path / "dev", proc=tmp_path)
     assert error.fault == "no camera found, or it is in use by rpicam-vid (4711)"
-    assert "end that process, or reseat the cable" in error.remedy
+    assert "stop that process, or reseat the cable" in error.remedy
 
 
 def test_many_holders_stay_one_short_line(tmp_path: Path) -> None:
@@ -956,7 +956,7 @@ def test_a_tuning_file_that_is_not_there_is_one_line_at_the_check() -> None:
 def test_what_is_for_picamera2_alone_is_rejected_elsewhere(key: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").touch()
     value = {"tuning_file": str(tmp_path / "a.json"), "frame_rate": 5.0}[key]
-    with pytest.raises(ConfigurationError, match=f"camera.{key}: is for a camera by picamera2"):
+    with pytest.raises(ConfigurationError, match=f"camera.{key}: works only with a picamera2"):
         check_camera(parse("/dev/video0"), CameraSettings(**{key: value}))
 
 
@@ -975,18 +975,18 @@ def test_a_camera_is_chosen_by_number_id_or_model(
     monkeypatch.setattr("edge.sources.picamera.no_memory", lambda name: None)
     device = open_device(parse(source), CameraSettings())
     assert isinstance(device, Picamera) and device._picam2.number == number
-    with pytest.raises(SourceError, match="no such camera: there are imx219, imx708"):
+    with pytest.raises(SourceError, match="no such camera; found: imx219, imx708"):
         open_device(parse("camera:imx500"), CameraSettings())
 
 
 def test_a_number_beyond_what_is_there(picamera2: Any) -> None:
-    with pytest.raises(SourceError, match=r"there are 1, counted from 0|permission denied:"):
+    with pytest.raises(SourceError, match=r"1 found, numbered from 0|permission denied:"):
         open_picamera(CameraSettings(number=1))
 
 
 def test_other_colours_than_rgb_are_refused(picamera2: Any) -> None:
     picamera2.Picamera2.format = "YUYV"
-    with pytest.raises(EdgeError, match="gives YUYV, not BGR888"):
+    with pytest.raises(EdgeError, match="provides YUYV, not BGR888"):
         open_picamera(CameraSettings())
 
 

@@ -22,9 +22,9 @@ PIXELS_0_TO_1 = Normalization(0.0, 255.0)
 ABC = ("a", "b", "c")
 
 REFUSED = {
-    "a-map": r"gives a map or a matrix of values, .*: \(1, 10, 10, 3\)",
+    "a-map": r"outputs a map or a matrix of values, .*: \(1, 10, 10, 3\)",
     "two-linear": r"has 2 outputs .*none is marked as the scores; choose one: --output NAME",
-    "no-number": r"gives NaN, or infinity, for every image",
+    "no-number": r"outputs NaN, or infinity, for every image",
 }
 LOGITS = "logits one-logit log-softmax average-of-logits four-axes-logits logits-int8".split()
 

@@ -346,7 +346,7 @@ def test_a_wrong_value_is_named_with_what_it_must_be(
             "zone.steady.frame ([[zone]] 1)",
             "mean frames?",
         ),
-        ("[[zone]]\nname = 'a'\n[[zone]]\nname = 'b'", "zone.roi (b)", "is the region, model and"),
+        ("[[zone]]\nname = 'a'\n[[zone]]\nname = 'b'", "zone.roi (b)", "has the same region"),
     ],
 )
 def test_zones_that_do_not_go_together_are_named(

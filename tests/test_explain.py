@@ -90,5 +90,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     out = tmp_path / "file" / "out"
     said = run("-m", "edge", "classify", "-m", str(SMALL), "--explain", str(out), str(PHOTO))
     assert said.returncode == 1
-    assert f"--explain {out}: cannot be made (Not a directory); use another folder" in said.stderr
+    assert (
+        f"--explain {out}: cannot be created (Not a directory); use another folder" in said.stderr
+    )
     assert "Traceback" not in said.stderr

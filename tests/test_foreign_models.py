@@ -25,22 +25,22 @@ REJECTED = {
     "detector": "is an object detector: .* boxes; use an image classifier",
     "anchors": "is an object detector: .* boxes; use an image classifier",
     "one-box-and-count": "is an object detector: .* boxes; use an image classifier",
-    "yolo": "gives 84 boxes with 6 values each, as object detectors do",
-    "segmentation": "gives a map or a matrix of values, as models of segmentation, FOMO or depth",
-    "tanh": r"gives values from -1 to 1 \(TANH\)",
-    "embedding": "gives an embedding",
-    "argmax": r"gives the best label's index \(ARG_MAX\) and no scores; convert it again",
-    "top-k": r"gives the best labels' scores and indices \(TOPK_V2\)",
+    "yolo": "outputs 84 boxes with 6 values each, as object detectors do",
+    "segmentation": "outputs a map or a matrix of values, as models of segmentation, FOMO or depth",
+    "tanh": r"outputs values from -1 to 1 \(TANH\)",
+    "embedding": "outputs an embedding",
+    "argmax": r"outputs the best label's index \(ARG_MAX\) and no scores; convert it again",
+    "top-k": r"outputs the best labels' scores and indices \(TOPK_V2\)",
     "batch": r"takes 8 images at a time.*convert it again with a batch of 1",
 }
 # The same without labels; given some, they may be classifiers.
 ASKED = {
     "landmarks": "3 outputs .* one of them a single value, as models of landmarks",
     "regression": "has a single output that is not a probability, as in a regression",
-    "angle": "gives 2 values that do not add up to 1, and has no labels",
-    "features": "gives 3 values that do not add up to 1, and has no labels",
-    "box": "gives 4 values that do not add up to 1, and has no labels",
-    "features-and-logits": "gives 5 values that do not add up to 1, and has no labels",
+    "angle": "outputs 2 values that do not add up to 1, and has no labels",
+    "features": "outputs 3 values that do not add up to 1, and has no labels",
+    "box": "outputs 4 values that do not add up to 1, and has no labels",
+    "features-and-logits": "outputs 5 values that do not add up to 1, and has no labels",
 }
 SCORES = """
 import json, sys
@@ -190,7 +190,7 @@ def test_a_picture_without_scores_is_named_and_the_others_go_on(tmp_path: Path) 
     assert made.returncode == 0, made.stderr
     with (
         Model(tmp_path / "root.tflite", normalization=Normalization(0.0, 127.5)) as model,
-        pytest.raises(ScoresError, match=r"root.tflite: gives no probabilities \(NaN\)"),
+        pytest.raises(ScoresError, match=r"root.tflite: outputs no probabilities \(NaN\)"),
     ):
         model.scores(tmp_path / "b-bright.png")
     model = str(tmp_path / "root.tflite")
@@ -198,7 +198,7 @@ def test_a_picture_without_scores_is_named_and_the_others_go_on(tmp_path: Path) 
     assert done.returncode == 1
     names = [line.split()[0][-10:] for line in done.stdout.splitlines()]
     assert names == ["a-dark.png", "c-dark.png"]
-    assert "b-bright.png: has no scores: the model gives no probabilities (NaN)" in done.stderr
+    assert "b-bright.png: has no scores: the model outputs no probabilities (NaN)" in done.stderr
 
 
 ROOT_MODEL = """

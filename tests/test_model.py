@@ -134,7 +134,7 @@ def test_a_model_without_golden_vectors_verifies_none(foreign: Path) -> None:
     [
         ("labels-missing", r"labels and outputs disagree \(2 labels, 3 outputs\)"),
         ("two-inputs", "must have one input. Received: 2"),
-        ("four-dimensions", "gives a map or a matrix of values"),
+        ("four-dimensions", "outputs a map or a matrix of values"),
     ],
 )
 def test_a_model_that_is_no_image_classifier_is_one_line(

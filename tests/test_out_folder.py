@@ -45,7 +45,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(OutputError, match="file; use a folder for -o"), claimed(tmp_path / "out"):
         pass
-    told = r"cannot be made \(Not a directory\)"
+    told = r"cannot be created \(Not a directory\)"
     with pytest.raises(OutputError, match=told), claimed(tmp_path / "out" / "inner"):
         pass
 

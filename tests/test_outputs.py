@@ -58,8 +58,8 @@ def test_a_list_may_have_axes_of_one(shape: tuple[int, ...]) -> None:
         ((1, 0), r"must be \(1, labels\)"),
         ((1, 2, 5), "a map or a matrix"),
         ((1, 96, 96, 2), "a map or a matrix of values, as models of segmentation, FOMO"),
-        ((1, 2100, 85), "gives 2100 boxes with 85 values each, as object detectors do"),
-        ((1, 84, 8400), "gives 8400 boxes with 84 values each"),
+        ((1, 2100, 85), "outputs 2100 boxes with 85 values each, as object detectors do"),
+        ((1, 84, 8400), "outputs 8400 boxes with 84 values each"),
     ],
 )
 def test_what_is_no_list_is_one_line(shape: tuple[int, ...], fault: str) -> None:
@@ -207,7 +207,7 @@ def test_of_several_outputs_names_labels_and_the_file_say_which_is_meant() -> No
 @pytest.mark.parametrize(
     "end, fault",
     [
-        (11, "gives an embedding"),
+        (11, "outputs an embedding"),
         (28, "TANH"),
         (56, "ARG_MAX"),
         (48, "TOPK_V2"),

@@ -130,7 +130,7 @@ def test_bad_input_is_one_line_and_leaves_no_file(photo: Path, tmp_path: Path) -
     assert "no image in it" in failing((tmp_path / "empty", "-o", out), DatasetError)
     assert not out.exists()
     out.write_text("a file")
-    assert "cannot be made" in failing((photo, "-o", out), OutputError)
+    assert "cannot be created" in failing((photo, "-o", out), OutputError)
 
 
 def test_variations_never_land_among_the_photos(drawn: Path, photo: Path) -> None:

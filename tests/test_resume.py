@@ -183,7 +183,10 @@ def test_many_results_are_known_by_path_and_time(tmp_path: Path) -> None:
         ),
         (("--shard", "1"), "--shard: must be I/N, with I from 1 to N, such as 1/4. Received: 1"),
         (("--resume", "r", "--format", "csv"), "--resume writes JSON lines; remove --format csv"),
-        (("--resume", "r", "--summary"), "--summary counts a whole batch; remove it, or --resume"),
+        (
+            ("--resume", "r", "--summary"),
+            "--summary cannot be combined with --resume",
+        ),
     ],
 )
 def test_wrong_options_are_one_line(options: tuple[str, ...], said: str) -> None:

@@ -38,7 +38,7 @@ def test_a_port_that_another_program_has(capsys: pytest.CaptureFixture[str]) -> 
         port = other.getsockname()[1]
         assert of_settings(web__listen=str(port)) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"edge-watch: web.listen {port}: cannot be listened on (")
+    assert said.startswith(f"edge-watch: web.listen {port}: is not available (")
     assert "Address already in use" in said and said.count("\n") == 1
 
 
@@ -53,7 +53,7 @@ def test_a_port_that_an_edge_watch_has_is_no_fault(tmp_path: Path) -> None:
     with watching(tmp_path, HOTDOG, "--fps", 2, "-m", SMALL) as running:
         done = checked("--source", HOTDOG, "--web", running.port)
     assert done.returncode == 0 and done.stdout.startswith("configuration: good\n")
-    line = f"edge-watch: web.listen {running.port}: an edge-watch that runs has this port\n"
+    line = f"edge-watch: web.listen {running.port}: a running edge-watch uses this port\n"
     assert done.stderr == line
 
 
@@ -65,7 +65,7 @@ def test_a_host_that_is_not_this_machine(
 ) -> None:
     assert of_settings(web__listen=f"{host}:8080") == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"edge-watch: web.listen {host}:8080: cannot be listened on (")
+    assert said.startswith(f"edge-watch: web.listen {host}:8080: is not available (")
     assert said.count("\n") == 1
     assert why in said or "name resolution" in said  # where there is no DNS at all
 

@@ -305,7 +305,7 @@ def test_without_a_token_there_are_no_controls(tmp_path: Path) -> None:
         assert not latest["controls"]
         assert running.control("/keep", {"label": "x"}) == (
             404,
-            "there are no controls; start with --web-token FILE",
+            "controls are off; start edge-watch with --web-token FILE",
         )
     finally:
         running.process.kill()

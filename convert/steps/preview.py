@@ -187,5 +187,5 @@ def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        fault = f"cannot be made ({error.strerror})"
+        fault = f"cannot be created ({error.strerror})"
         raise OutputError(out, fault, "use another -o") from error

@@ -118,7 +118,7 @@ def quantize(args: argparse.Namespace) -> Report:
     val = LazyPixels(job.dataset.val, network.size, job.framing)
     reference = network.scores(val)
     if reference.shape[1] != len(labels):
-        fault = f"gives {reference.shape[1]} scores for {len(labels)} labels"
+        fault = f"outputs {reference.shape[1]} scores for {len(labels)} labels"
         raise ConversionError(args.model, fault, "pass its labels: --labels FILE")
     with tempfile.TemporaryDirectory(dir=args.out, prefix=".work-") as folder:
         made, failures = _converted(job, network, reference, Path(folder))

@@ -68,7 +68,7 @@ class Network:
         if outside:
             self._ends_in = "sigmoid" if alone else "softmax"
         elif uneven:
-            fault = "gives values that do not add up to 1: several labels may hold at once"
+            fault = "outputs values that do not add up to 1: several labels may hold at once"
             raise ConversionError("the network", fault, "use one that ends in a softmax")
         values = self._ended(tf.constant(values)).numpy()
         return np.concatenate([1 - values, values], axis=1) if alone else values

@@ -58,7 +58,9 @@ def cold_start(combination: Combination, picture: Picture) -> ColdStart:
     if done.returncode or not said:
         how = done.returncode
         end = signal.Signals(-how).name if how < 0 else f"status {how}"
-        raise ModelError(combination.path, f"gives no first result ({end})", "try edge-classify")
+        raise ModelError(
+            combination.path, f"stopped before its first result ({end})", "try edge-classify"
+        )
     return ColdStart(**said)
 
 

@@ -143,7 +143,7 @@ def _judged(own: Sequence[Interval], fps: float) -> tuple[bool, str]:
         rate = np.mean([i.frames_per_second for i in own])
         return (
             False,
-            f"the source is the limit: it gave {rate:.1f} of {fps:g} frames a second; {cost}",
+            f"the source is the limit: it supplied {rate:.1f} of {fps:g} frames a second; {cost}",
         )
     if late > MOST_LATE:
         return False, f"does not hold {fps:g} fps: {late:.0%} late{at}, {cost}"

@@ -122,13 +122,13 @@ def _check_kind(outputs: Outputs, spec: TensorSpec) -> None:
     """Reject a model by its only output. Raises: ModelError."""
     end, axes = outputs.end(spec), _axes(spec)
     if end in _NO_SCORES:
-        raise outputs.rejected(f"gives {_NO_SCORES[end]}", _without(end))
+        raise outputs.rejected(f"outputs {_NO_SCORES[end]}", _without(end))
     of_boxes = len(axes) == 2 and max(axes) >= MIN_ANCHORS and min(axes) >= BOX_SIDES
     if of_boxes and len(spec.shape) <= 3:
-        fault = f"gives {max(axes)} boxes with {min(axes)} values each, as object detectors do"
+        fault = f"outputs {max(axes)} boxes with {min(axes)} values each, as object detectors do"
         raise outputs.rejected(f"{fault}: {spec.shape}")
     if len(axes) >= 2:
-        fault = "gives a map or a matrix of values, as models of segmentation, FOMO or depth do"
+        fault = "outputs a map or a matrix of values, as models of segmentation, FOMO or depth do"
         raise outputs.rejected(f"{fault}: {spec.shape}")
     if not _is_list(spec):
         fault = "its output must be (1, labels), float32, uint8 or int8"
@@ -148,7 +148,7 @@ def _check_kinds(outputs: Outputs) -> None:
     ends = {outputs.end(spec) for spec in specs}
     for end in (48, 56):
         if end in ends and not any(outputs.end(spec) in (ACTIVATIONS | LINEAR) for spec in specs):
-            raise outputs.rejected(f"gives {_NO_SCORES[end]}", _without(end))
+            raise outputs.rejected(f"outputs {_NO_SCORES[end]}", _without(end))
     if not any(_holds_scores(outputs, spec) for spec in specs):
         fault = f"has {len(specs)} outputs ({outputs.shown()}), none with one score for each label"
         raise outputs.rejected(f"{fault}, as models of boxes, landmarks or maps do")
@@ -237,7 +237,7 @@ def must_sum_to_1(output: OutputSpec, end: int) -> bool:
 def no_distribution(path: object, num_outputs: int) -> ModelError:
     """Return the error of values without labels that do not behave like probabilities."""
     fault = (
-        f"gives {num_outputs} values that do not add up to 1, and has no labels: they may be a "
+        f"outputs {num_outputs} values that do not add up to 1, and has no labels: they may be a "
         "classifier's logits or scores, or a regression, an embedding, a box or landmarks"
     )
     return ModelError(path, fault, LABEL)

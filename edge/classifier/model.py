@@ -197,7 +197,7 @@ class Model:
         values += [self._drawn(picture, output) for picture in draws]
         numbers = [value for value in values if np.isfinite(value).all()]
         if not numbers:
-            fault = "gives NaN, or infinity, for every image"
+            fault = "outputs NaN, or infinity, for every image"
             raise ModelError(self.path, fault, "convert it again, or check its weights")
         outside = any(map(are_outside, numbers))
         if must_sum and (outside or any(abs(value.sum() - 1) > SUM_SLACK for value in numbers)):
@@ -234,7 +234,7 @@ class Model:
         try:
             return self.output.probabilities(values)
         except ValueError as error:
-            fault = f"gives no probabilities ({error})"
+            fault = f"outputs no probabilities ({error})"
             raise ScoresError(self.path, fault, "check how its pixels are normalized") from error
 
     def scores(self, picture: Picture) -> NDArray[np.float32]:
@@ -317,7 +317,7 @@ def _notes(output: OutputSpec, outputs: Outputs) -> tuple[str, ...]:
         found.append(f"of {len(outputs.specs)} outputs, {called} holds the scores (--output)")
     if output.are_logits:
         function = "a softmax" if output.num_outputs > 1 else "a sigmoid"
-        found.append(f"the model gives logits; {function} makes them probabilities")
+        found.append(f"the model outputs logits; {function} makes them probabilities")
     return tuple(found)
 
 

@@ -264,5 +264,5 @@ def _cut(frame: Frame, roi: tuple[float, float, float, float]) -> Frame:
     left, top, width, height = map(int, roi)
     if top + height > pixels.shape[0] or left + width > pixels.shape[1]:
         fault = f"is {pixels.shape[1]} x {pixels.shape[0]} pixels, smaller than --roi requires"
-        raise ImageError(frame.source, fault, "use a region within it, or shares")
+        raise ImageError(frame.source, fault, "use a region within it, or shares from 0 to 1")
     return replace(frame, picture=pixels[top : top + height, left : left + width])

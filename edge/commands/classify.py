@@ -116,7 +116,7 @@ def _check_resume(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         parser.error(f"--resume writes JSON lines; remove --format {args.format}")
     if args.resume and (args.summary or args.timeline):
         option = "--summary" if args.summary else "--timeline"
-        parser.error(f"{option} counts a whole batch; remove it, or --resume")
+        parser.error(f"{option} cannot be combined with --resume; remove one of them")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -266,7 +266,9 @@ def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="LABEL[,LABEL]",
         help="consider all labels except these (may be repeated)",
     )
-    group.add_argument("--format", choices=FORMATS, help="(default: text; with --resume jsonl)")
+    group.add_argument(
+        "--format", choices=FORMATS, help="output format (default: text; with --resume jsonl)"
+    )
     group.add_argument(
         "--resume",
         type=Path,

@@ -148,7 +148,7 @@ class SavedImages:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            fault = f"cannot be made ({error.strerror})"
+            fault = f"cannot be created ({error.strerror})"
             raise SourceError(f"{option} {folder}", fault, "use another folder") from error
         self._folder = folder
         self._names: dict[str, str] = {}  # of videos: videos of one name lie in several folders

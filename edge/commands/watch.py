@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="verify configuration, model, folders, port and broker and exit; needs no camera",
+        help="verify configuration, model, folders, port and broker, then exit; needs no camera",
     )
     parser.add_argument(
         "--forget",
@@ -162,7 +162,7 @@ def _watch(args: dict[str, Any]) -> int:
         print(printed(configuration), end="")
         return 0
     if "format" in args and "history" not in args:
-        raise ConfigurationError("--format", "is for --history alone", "add --history")
+        raise ConfigurationError("--format", "is only for --history", "add --history")
     if "history" in args:
         return _history(configuration, args["history"], args.get("format", "text"))
     if args.get("forget"):
@@ -175,7 +175,7 @@ def _watch(args: dict[str, Any]) -> int:
 def _forget(configuration: Configuration) -> int:
     """Take back what the broker keeps; as root after the service was stopped, or in its place."""
     if not configuration.mqtt.url:
-        say("no broker: mqtt.url is not set")
+        say("nothing to remove: no broker is configured (mqtt.url)")
         return 0
     count = forget(configuration.mqtt)
     say(f"{count} retained messages were removed from {configuration.mqtt.broker.host}")
@@ -188,7 +188,7 @@ def _history(configuration: Configuration, time_: str, form: str) -> int:
         from_s, to_s = span(time_, time.time())
     except (ValueError, OverflowError) as error:
         fault = f"must be 12h, 7d, DAY or DAY..DAY. Received: {time_!r}"
-        raise ConfigurationError("--history", fault, "such as --history 2026-11-30") from error
+        raise ConfigurationError("--history", fault, "for example --history 2026-11-30") from error
     reader = history_reader(configuration, state_of_service())
     reader.check()
     for part in printed_history(

@@ -148,10 +148,10 @@ def _address_fault(settings: WebSettings) -> AddressError | None:
         try_listen(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE and _is_ours(host, port):
-            say(f"web.listen {settings.listen}: an edge-watch that runs has this port")
+            say(f"web.listen {settings.listen}: a running edge-watch uses this port")
             return None
         remedy = f"choose another address or port; sudo ss -ltnp 'sport = :{port}' names a program"
-        fault = f"cannot be listened on ({reason_of(error)})"
+        fault = f"is not available ({reason_of(error)})"
         return AddressError(f"web.listen {settings.listen}", fault, remedy)
     return None
 
@@ -186,7 +186,7 @@ def _broker_fault(settings: MqttSettings) -> BrokerError | None:
         remedy = "check the user in mqtt.url, and the password (mqtt.password_file)"
         return BrokerError(subject, f"rejects the login ({reason_of(error)})", remedy)
     except SSLCertVerificationError as error:
-        remedy = "name the authority that signed its certificate (mqtt.ca_file)"
+        remedy = "set mqtt.ca_file to the CA certificate that signed the broker's"
         return BrokerError(subject, f"cannot be trusted ({error.verify_message})", remedy)
     except OSError as error:
         say(f"{subject}: cannot be reached ({reason_of(error)}); the service will try again")

@@ -58,7 +58,7 @@ def picamera2(context: Context) -> Finding:
 
 def _without_picamera2(context: Context) -> Finding:
     if system_has_picamera2(context) and in_venv() and not sees_system_packages():
-        found = "is in the system, where this virtual environment does not look"
+        found = "is installed for the system's Python, which this virtual environment does not use"
         return Finding(context.without_camera, found, venv_remedy())
     if board.is_raspberry_pi(context.root):
         return Finding(FAULT, "is not installed", INSTALL)

@@ -62,5 +62,5 @@ def _checked(check: Check, context: Context) -> Finding:
         finding = Finding(FAULT, f"the check itself failed ({reason})", REPORT)
     remedy = finding.remedy
     if TIMED_OUT in finding.found:  # a machine that is too busy breaks nothing
-        remedy = f"top -o %CPU, and edge-doctor again when it is idle; if it stays so: {remedy}"
+        remedy = f"top -o %CPU, and edge-doctor again when it is idle; if it remains: {remedy}"
     return Finding(finding.status, one_line(finding.found), one_line(remedy))

@@ -51,7 +51,7 @@ class ModelRequirements:
         for label, key in self.labels.items():
             if label not in labels:
                 fault = f"the model has no label {label!r}, only {', '.join(list(labels)[:5])}"
-                raise ConfigurationError(key, fault, "change it, or the model")
+                raise ConfigurationError(key, fault, "change the label, or the model")
 
 
 class ModelCopies:

@@ -74,7 +74,7 @@ def _url(text: str, scheme: str) -> Address:
     from urllib.parse import urlsplit  # for URLs alone
 
     if scheme not in _SCHEMES:
-        remedy = f"use {GRAMMAR}; a local file by its path"
+        remedy = f"use {GRAMMAR}"
         raise ConfigurationError(f"{scheme}://", "is not a supported kind of source", remedy)
     try:
         parts = urlsplit(text)

@@ -160,7 +160,7 @@ class Camera(Source):
             return
         height, width = pixels.shape[:2]
         if not pixels.size or self._size not in (None, (height, width)):
-            fault = f"gave a frame of {width} x {height} pixels"
+            fault = f"sent a frame of {width} x {height} pixels"
             raise SourceError(self._name, fault, "update its software: sudo apt full-upgrade")
         self._size = (height, width)
 

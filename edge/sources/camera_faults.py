@@ -36,12 +36,12 @@ def no_camera(
     if closed := list(closed_nodes(dev)):
         return no_rights(subject, closed)
     if found:
-        fault = f"no such camera: there are {found}, counted from 0"
-        return SourceError(subject, fault, "choose by `rpicam-hello --list-cameras`")
+        fault = f"no such camera: {found} found, numbered from 0"
+        return SourceError(subject, fault, "list them with `rpicam-hello --list-cameras`")
     # Some drivers' cameras are not even listed while another process streams from them.
     if names := list(holders(proc)):
         fault = f"no camera found, or it is in use by {_some(names)}"
-        return SourceError(subject, fault, f"end that process, or {LOOSE}")
+        return SourceError(subject, fault, f"stop that process, or {LOOSE}")
     return SourceError(subject, "no camera found", LOOSE)
 
 
@@ -59,8 +59,8 @@ def no_memory(subject: str, dev: Path = Path("/dev")) -> SourceError | None:
 def busy(subject: str, proc: Path = Path("/proc")) -> SourceError:
     """Return the error that another process has the camera, and which, if that is visible."""
     if names := list(holders(proc)):
-        return SourceError(subject, f"busy: in use by {_some(names)}", "end that process")
-    remedy = "find it by `sudo fuser -v /dev/media* /dev/video*` and end it"
+        return SourceError(subject, f"busy: in use by {_some(names)}", "stop that process")
+    remedy = "find it with `sudo fuser -v /dev/media* /dev/video*` and stop it"
     return SourceError(subject, "busy: in use by another process", remedy)
 
 

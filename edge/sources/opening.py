@@ -64,5 +64,5 @@ def check_camera(address: Address, settings: CameraSettings) -> None:
     settings.check_tuning_file()
     for key in ("controls", "zoom", "tuning_file", "frame_rate"):
         if address.kind != CAMERA and getattr(settings, key):
-            fault = f"is for a camera by picamera2, not for {address.name}"
+            fault = f"works only with a picamera2 camera, not with {address.name}"
             raise ConfigurationError(f"camera.{key}", fault, "remove the key, or use camera.roi")

@@ -132,7 +132,7 @@ def _number(found: Sequence[Mapping[str, Any]], settings: CameraSettings, identi
     if not found:
         raise no_camera(f"camera {identity}", 0)
     names = ", ".join(str(camera.get("Model", camera.get("Id"))) for camera in found)
-    fault = f"no such camera: there are {names}"
+    fault = f"no such camera; found: {names}"
     raise SourceError(f"camera {identity}", fault, "choose by `rpicam-hello --list-cameras`")
 
 
@@ -212,7 +212,10 @@ def _layout(configuration: Mapping[str, Any], settings: CameraSettings) -> Layou
     """
     main = configuration["main"]
     if main["format"] != FORMAT:
-        fault, remedy = f"gives {main['format']}, not {FORMAT}", "use one with an image processor"
+        fault, remedy = (
+            f"provides {main['format']}, not {FORMAT}",
+            "use one with an image processor",
+        )
         raise ConfigurationError(f"camera {settings.number}", fault, remedy)
     width, height = main["size"]
     wanted, made = turn_of(settings), configuration["transform"]

@@ -108,7 +108,7 @@ def layout_of_lists(root: Node, lists: Sequence[tuple[Node, PhotoList, Sequence[
 def _of_list(root: Node, listed: PhotoList) -> Iterable[Fields]:
     """Report that a list was used, and which of its rows were not."""
     name = str(listed.path.relative_to(root.path))
-    fault = f"gives the labels of {len(listed.photos)} photos"
+    fault = f"has the labels of {len(listed.photos)} photos"
     yield ("note", "list", name, fault, "nothing to do")
     for rows, what, remedy in (
         (listed.missing, "rows name no photo that is there", "add the photos, or remove the rows"),

@@ -139,7 +139,7 @@ def _check_writable(path: Path | None) -> None:
         raise EdgeError(path, "is not a regular file", "use another name; its old file may stay")
     folder = path.resolve().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise EdgeError(path, "cannot be written there", "check the folder and its permissions")
+        raise EdgeError(path, "cannot be written", "check the folder and its permissions")
 
 
 def _measure(args: argparse.Namespace, combinations: tuple[Combination, ...]) -> int:

@@ -119,7 +119,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         "--config",
         type=Path,
         metavar="FILE.toml",
-        help="take model, camera and what else they need from edge-watch's configuration",
+        help="read model, camera and related settings from a configuration of edge-watch",
     )
 
 
@@ -143,7 +143,7 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
         "--warmup-runs",
         type=count,
         metavar="N",
-        help="minimum number of untimed runs first (default: 10)",
+        help="minimum number of untimed runs before the timed ones (default: 10)",
     )
     group.add_argument(
         "--cold-starts",
@@ -177,7 +177,7 @@ def _add_frames(group: argparse._ArgumentGroup) -> None:
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     formats = ("text", "json", "csv", "markdown")
-    group.add_argument("--format", choices=formats, help="(default: text)")
+    group.add_argument("--format", choices=formats, help="output format (default: text)")
     group.add_argument("--raw", action="store_true", help="include every sample in JSON")
     group.add_argument(
         "--plot",
@@ -225,7 +225,7 @@ def _add_use(group: argparse._ArgumentGroup) -> None:
         help="make edge-classify use the recommended settings; as root, edge-watch too",
     )
     group.add_argument(
-        "--force", action="store_true", help="apply them even if the figures are unreliable"
+        "--force", action="store_true", help="apply the settings even if the figures are unreliable"
     )
     group.add_argument(
         "--max-loss",

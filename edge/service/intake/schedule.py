@@ -50,7 +50,7 @@ class ScheduleSettings:
             raise ConfigurationError("schedule.hours", fault, "set both, in degrees")
         if self.days and not self.hours:
             fault = "needs schedule.hours"
-            raise ConfigurationError("schedule.days", fault, 'such as hours = ["00:00-24:00"]')
+            raise ConfigurationError("schedule.days", fault, 'for example hours = ["00:00-24:00"]')
 
     @property
     def has_sun(self) -> bool:
@@ -158,7 +158,7 @@ def _span(text: str) -> tuple[Edge, Edge]:
         if begin and end and begin != end:
             return begin, end
     fault = f"must be spans of a day. Received: {text!r}"
-    remedy = 'such as "07:00-19:30", "22:00-06:00", "sunrise-30-sunset+30" (minutes)'
+    remedy = 'for example "07:00-19:30", "22:00-06:00", "sunrise-30-sunset+30" (minutes)'
     raise ConfigurationError("schedule.hours", fault, remedy)
 
 

@@ -281,7 +281,7 @@ def trusting(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ValueError) as error:  # ssl's own is the former
-        remedy = "use the certificate of the authority that signed the broker's, as PEM"
+        remedy = "use the CA certificate that signed the broker's, in PEM format"
         raise ConfigurationError(f"mqtt.ca_file {ca_file}", _told(error), remedy) from error
 
 

@@ -49,7 +49,7 @@ def forget(settings: MqttSettings, remembered: Path, password: str) -> int:
         )
     except (OSError, MQTTException, ValueError) as error:
         fault = f"{len(topics)} retained messages cannot be removed ({error})"
-        remedy = "run edge-watch --forget again when it is there"
+        remedy = "run edge-watch --forget again when the broker is reachable"
         raise ForgetError(f"mqtt {broker.host}:{broker.port}", fault, remedy) from error
     for topic in topics:
         retained.discard(topic)

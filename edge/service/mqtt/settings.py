@@ -65,7 +65,7 @@ class MqttSettings:
             fault = (
                 f"must be a word that Home Assistant does not reserve. Received: {self.unknown!r}"
             )
-            raise ConfigurationError("mqtt.unknown", fault, 'such as "nothing"')
+            raise ConfigurationError("mqtt.unknown", fault, 'for example "nothing"')
         if self.discovery and not _is_topic(self.prefix):
             fault = f"must be a topic without + and #. Received: {self.discovery!r}"
             raise ConfigurationError("mqtt.discovery", fault, 'homeassistant is usual; "" is none')
@@ -75,7 +75,7 @@ class MqttSettings:
     @property
     def broker(self) -> Broker:
         """Parse the URL. Raises: ConfigurationError, which does not show a password."""
-        remedy = "such as mqtt://pi@broker.local/edge-classify, mqtts:// for TLS"
+        remedy = "for example mqtt://pi@broker.local/edge-classify, mqtts:// for TLS"
         try:
             parts = urlsplit(self.url)
             port = parts.port

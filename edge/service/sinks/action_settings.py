@@ -38,7 +38,7 @@ class ActionSettings:
             raise ConfigurationError("action.command", fault, remedy)
         if self.gpio and not GPIO.fullmatch(self.gpio):
             fault = f"must be a pin. Received: {self.gpio!r}"
-            raise ConfigurationError("action.gpio", fault, 'such as "GPIO17" or "BOARD11"')
+            raise ConfigurationError("action.gpio", fault, 'for example "GPIO17" or "BOARD11"')
         if self.image and not self.command:
             raise ConfigurationError("action.image", "needs action.command", "remove the key")
         checked("action.every_s", self.every_s, 0.0, MAX_S)

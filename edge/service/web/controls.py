@@ -22,7 +22,7 @@ class Control(Handler):
         if self.request.method != "POST":
             return
         if not self.station.has_controls:
-            raise RefusedError(404, "there are no controls; start with --web-token FILE")
+            raise RefusedError(404, "controls are off; start edge-watch with --web-token FILE")
         kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not self.station.admits(token.strip()):
             raise RefusedError(401, "wrong token", "Bearer")

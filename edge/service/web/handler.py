@@ -85,8 +85,8 @@ class Handler(RequestHandler):
         self.application.settings["busy"].add(self.stream)
         host = self.request.host_name.lower()
         if not _is_address(host) and not self.station.is_called(host):
-            name = host if re.fullmatch(r"[a-z0-9._-]{1,100}", host) else "that"
-            line = f'not called {name}; add it to the configuration: [web] hosts = ["{name}"]'
+            name = host if re.fullmatch(r"[a-z0-9._-]{1,100}", host) else "name"
+            line = f'unknown host {name}; add it to the configuration: [web] hosts = ["{name}"]'
             raise RefusedError(421, line)
         given = self.request.headers.get("Authorization", "")
         if not self.is_open and not self.station.may_view(given):

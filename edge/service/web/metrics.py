@@ -190,7 +190,7 @@ def _camera(vitals: Vitals) -> GaugeMetricFamily:
 def _service(vitals: Vitals) -> Iterator[Metric]:
     yield _gauge("up_seconds", "Since the service began.", vitals.up_s)
     waiting = float(bool(vitals.waiting) and not vitals.idle)
-    yield _gauge("source_waiting", "Whether the source gives no frame.", waiting)
+    yield _gauge("source_waiting", "Whether the source has no frame.", waiting)
     text = "Images that could not be read."
     yield _counter("unreadable_pictures", text, vitals.unreadable)
     yield _counter("camera_reopened", "Times the camera was opened again.", vitals.reopened)

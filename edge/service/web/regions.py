@@ -66,7 +66,9 @@ class Regions:
             fault = f"are not TOML ({error})"
             raise ConfigurationError(subject, fault, "correct that line") from error
         if set(content) - {"zone"}:
-            raise ConfigurationError(subject, "must be [[zone]] alone", "leave out the rest")
+            raise ConfigurationError(
+                subject, "must contain only [[zone]] tables", "remove everything else"
+            )
         zones = values_of(content, Path("watch.toml")).get("zone", ())
         return dataclasses.replace(self._configuration, zone=zones)
 

@@ -41,10 +41,10 @@ class WebSettings:
         for name in self.hosts:
             if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", name):
                 fault = f"must be host names without scheme and port. Received: {name!r}"
-                raise ConfigurationError("web.hosts", fault, 'such as ["cam.example.org"]')
+                raise ConfigurationError("web.hosts", fault, 'for example ["cam.example.org"]')
         if self.url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.url):
             fault = f"must be a URL of http or https. Received: {self.url!r}"
-            raise ConfigurationError("web.url", fault, 'such as "https://cam.example.org/"')
+            raise ConfigurationError("web.url", fault, 'for example "https://cam.example.org/"')
         if self.listen:
             self.address  # noqa: B018  (it is looked at, and rejected where it is none)
 
@@ -61,7 +61,7 @@ class WebSettings:
             or (":" in inner) != bracketed
         ):
             fault = f"must be [HOST:]PORT. Received: {self.listen!r}"
-            remedy = "such as 8080 (this machine alone), 0.0.0.0:8080 (IPv4), *:8080 (all)"
+            remedy = "for example 8080 (this machine alone), 0.0.0.0:8080 (IPv4), *:8080 (all)"
             raise ConfigurationError("web.listen", fault, remedy)
         return inner or LOCAL, int(port)
 

@@ -39,7 +39,7 @@ class ZoneSettings:
             fault += (
                 f", not {self.name!r}" if self.name in RESERVED else f". Received: {self.name!r}"
             )
-            raise ConfigurationError("zone.name", fault, 'such as name = "door"')
+            raise ConfigurationError("zone.name", fault, 'for example name = "door"')
         if self.threshold is not None:
             checked("zone.threshold", self.threshold, 0.0, 1.0)
         if self.fps is not None:
@@ -115,7 +115,7 @@ def _check_pair(zone: ZoneSettings, other: ZoneSettings) -> None:
         fault = f"{zone.name!r} is the name of two zones"
         raise ConfigurationError("zone.name", fault, "use a different name")
     if (zone.model, zone.labels, zone.box) == (other.model, other.labels, other.box):
-        fault = f"is the region, model and labels of zone {other.name} too"
+        fault = f"has the same region, model and labels as zone {other.name}"
         remedy = "use another region, model or labels, or remove one of the zones"
         raise ConfigurationError(f"zone.roi ({zone.name})", fault, remedy)
 

@@ -70,7 +70,7 @@ class V4l2Camera(Device):
     def _agree(self, facts: Facts) -> abi.PixelFormat:
         """Request a format and size; the driver takes the nearest that it has."""
         if not facts.formats:
-            fault = f"{facts.card} gives neither MJPEG nor YUYV"
+            fault = f"{facts.card} supports neither MJPEG nor YUYV"
             remedy = "choose a device that edge-doctor lists; a ribbon cable's: --source camera"
             raise SourceError(self._path, fault, remedy)
         asked = abi.Format(type=abi.CAPTURE)
@@ -79,7 +79,7 @@ class V4l2Camera(Device):
         asked.fmt.pix.field = abi.FIELD_ANY
         fcntl.ioctl(self._file, abi.S_FMT, asked)
         if asked.fmt.pix.pixelformat not in NAMES:
-            raise SourceError(self._path, "gives another format than was agreed", "replug it")
+            raise SourceError(self._path, "changed its format while it was opened", "replug it")
         agreed: abi.PixelFormat = asked.fmt.pix
         return agreed
 
@@ -221,8 +221,8 @@ def _facts(path: str, file: int) -> Facts:
         able = capability.device_caps
     card = one_line(bytes(capability.card).split(b"\0")[0].decode(errors="replace"))
     if not (able & abi.CAP_VIDEO_CAPTURE and able & abi.CAP_STREAMING):
-        fault = f"{card} cannot capture: it is another of its device's nodes"
-        raise SourceError(path, fault, "see edge-doctor for those that can")
+        fault = f"this node of {card} cannot capture"
+        raise SourceError(path, fault, "run edge-doctor to list the video devices")
     offered = list(_formats(file))
     return Facts(path, card, tuple(kind for kind in NAMES if kind in offered))
 

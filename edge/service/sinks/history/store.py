@@ -112,7 +112,7 @@ class Store:
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
-                fault = f"is of a newer version of edge-classify (format {version})"
+                fault = f"was written by a newer version of edge-classify (format {version})"
                 raise HistoryError(self.path, fault, "install that, or name another history.file")
             if version == 0:  # before there is a table, else it would have no effect
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
