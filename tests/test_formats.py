@@ -36,8 +36,10 @@ from edge.classifier import tuned
 from edge.classifier.metadata import read_metadata
 from edge.classifier.model import shipped_models
 from edge.commands.doctor import _record
+from edge.commands.keys import toml
 from edge.doctor.finding import Finding
 from edge.names import BENCHMARK_SCHEMA, TUNED_SCHEMA
+from edge.service.configuration import Configuration
 from edge.service.control import Command, Control
 from edge.service.health import Failures, Vitals
 from edge.service.mqtt import messages
@@ -46,7 +48,9 @@ from edge.service.sinks.history.reader import Query, Reader
 from edge.service.sinks.history.rows import Event, Rows, Share
 from edge.service.sinks.history.settings import HistorySettings
 from edge.service.sinks.history.store import Store
+from edge.service.web.regions import Regions
 from edge.service.web.station import _health
+from edge.service.zones.settings import ZoneSettings
 from edge.service.zones.state import ZoneState, ZoneStatus
 
 PAGE = ROOT / "docs" / "formats.md"
@@ -155,6 +159,11 @@ def test_edge_watch_and_its_page(tmp_path: Path) -> None:
         until(lambda: list(kept.glob("*.json")) and service.document("/events.json")["events"])
         page = {n: service.document(f"/{n}.json") for n in ("latest", "events", "history")}
         page["frame"] = service.document("/frame.json?after=0")
+        regions = [service.document("/zones.json")]
+        zone = ZoneSettings("door", (0.0, 0.0, 1.0, 0.5), threshold=0.5)
+        regions.append(Regions(Configuration(zone=(zone,)), (), toml).document())
+        regions += [json.loads(service.get("/zones/check", "POST", "[[zone]]")[1])]
+    check_page("Regions of the live page", from_documents(*regions))
     records = [json.loads(line) for line in (tmp_path / "stdout").read_text().splitlines()]
     records += [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     records += [json.loads(path.read_text()) for path in (latest, *kept.glob("*.json"))]

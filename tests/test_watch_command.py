@@ -223,6 +223,32 @@ def test_a_check_tells_a_bad_model_from_a_wrong_configuration(tmp_path: Path) ->
     assert "snapshots.labels" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "text, fault",
+    [
+        ('labels = ["fish"]', "zone.labels (door): the model has no label 'fish'"),
+        (
+            'model = "OTHER"\nlabels = ["hotdog"]',
+            "zone.labels (door): the model has no label 'hotdog'",
+        ),
+        (
+            'model = "OTHER"\n[snapshots]\nlabels = ["fish"]',
+            "snapshots.labels: no model has label 'fish'",
+        ),
+        ("roi = [0.9, 0.0, 0.2, 1.0]", "zone.roi ([[zone]] 1): must be x, y, width, height"),
+    ],
+)
+def test_a_check_of_zones_names_the_key(tmp_path: Path, text: str, fault: str) -> None:
+    (tmp_path / "other.tflite").write_bytes(relabelled(["open", "shut"]))
+    text = text.replace("OTHER", str(tmp_path / "other.tflite"))
+    path = tmp_path / "watch.toml"
+    path.write_text(f'[[zone]]\nname = "door"\n{text}\n[[zone]]\nname = "all"\n')
+    done = watch("--config", path, "--check", "-m", SMALL)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert fault in line
+
+
 def test_without_picamera2_the_line_says_how_to_get_it() -> None:
     if importlib.util.find_spec("picamera2"):
         pytest.skip("picamera2 is installed")

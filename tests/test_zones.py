@@ -128,6 +128,26 @@ def test_a_region_is_classified_as_its_pixels_are_by_themselves(model: Model) ->
     assert np.array_equal(found.result.scores, alone)
 
 
+def test_real_photos_are_right_in_each_place(hotdog_photos: Path, model: Model) -> None:
+    """Photos of the test set, two to a frame: each zone has the label of its photo by itself."""
+    hot, other = (sorted((hotdog_photos / name).iterdir())[:40] for name in ("hotdog", "nothotdog"))
+    size = (SIZE[0] // 2, SIZE[1] // 2)
+    right = photos = 0
+    for one, two in zip(hot, other, strict=True):
+        pixels = [resize(read_image(path), size) for path in (one, two)]
+        frame = scene()
+        for place, each in zip((LEFT, RIGHT), pixels, strict=True):
+            part(frame, place)[:] = each
+        found = seen(frames(frame), THREE[:2], model)
+        for sighting, each in zip(found, pixels, strict=True):
+            assert np.array_equal(sighting.result.scores, model.scores(each))
+        best = [sighting.result.categories[0].label for sighting in found]
+        right += sum(a == b for a, b in zip(best, ("hotdog", "nothotdog"), strict=True))
+        photos += 2
+    print(f"{right} of {photos} photos right in their zone, and all as by themselves")
+    assert right >= 0.85 * photos
+
+
 def test_a_frame_is_decoded_once_at_the_scale_that_suffices(model: Model) -> None:
     """What the sinks get stays as it came."""
     jpeg = encode_jpeg(resize(scene(LEFT), (1920, 2560)))

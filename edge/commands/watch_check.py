@@ -25,6 +25,7 @@ from edge.service.mqtt.settings import MqttSettings
 from edge.service.sinks.folders import is_hidden
 from edge.service.web.settings import WebSettings
 from edge.service.zones.opening import (
+    check_snapshots,
     model_choice,
     model_options,
     model_paths,
@@ -67,6 +68,7 @@ def check(configuration: Configuration) -> int:
 
 def _checked_models(configuration: Configuration) -> Iterator[str]:
     """Validate each model, and yield a line about it. Raises: EdgeError."""
+    labels = set[str]()
     for name in model_paths(configuration):
         how = model_choice(configuration, name)
         trial = try_model(
@@ -76,10 +78,12 @@ def _checked_models(configuration: Configuration) -> Iterator[str]:
             options=model_options(configuration, name),
         )
         model_requirements(configuration, name).check_labels(trial.labels)
+        labels |= set(trial.labels)
         golden = f"{trial.golden} golden vectors hold" if trial.golden else "no golden vectors"
-        labels = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
+        shown = ", ".join(trial.labels[:5]) + (", ..." if len(trial.labels) > 5 else "")
         invoke = f"{trial.runtime}; {trial.invoke_p50_ms:.1f} ms"
-        yield f"{how.path}: good ({labels}; {golden}; {invoke})"
+        yield f"{how.path}: good ({shown}; {golden}; {invoke})"
+    check_snapshots(configuration, labels)
 
 
 def check_source(configuration: Configuration) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from edge.classifier.facts import reframe
 from edge.classifier.model import Model
 from edge.classifier.selection import ModelChoice, choose_model
 from edge.classifier.trial import Trying
+from edge.errors import ConfigurationError
 from edge.service.configuration import Configuration
 from edge.service.control import Control
 from edge.service.models import ModelCopies, ModelRequirements, ModelStore
@@ -31,6 +32,17 @@ def model_requirements(configuration: Configuration, path: str) -> ModelRequirem
     fps = configuration.pace.fps * len(zones)
     # Twice the time that there is: during its trial the running model takes its share.
     return ModelRequirements(named, 2 * 1000 / fps if fps else None)
+
+
+def check_snapshots(configuration: Configuration, labels: Collection[str]) -> None:
+    """Check the labels of which snapshots are saved. Raises: ConfigurationError.
+
+    Args: the configuration; the labels of all models together.
+    """
+    for label in configuration.snapshots.labels:
+        if label not in labels:
+            remedy = "change it, or a model"
+            raise ConfigurationError("snapshots.labels", f"no model has label {label!r}", remedy)
 
 
 def model_paths(configuration: Configuration) -> list[str]:
@@ -102,6 +114,7 @@ def make_zones(
 ) -> tuple[Zone, ...]:
     """Return the zones; the models are those of `load_models`."""
     by_path = dict(zip(model_paths(configuration), models, strict=True))
+    check_snapshots(configuration, {label for store in models for label in store.model.labels})
     return tuple(
         Zone(zone, by_path[zone.model], control, steady=zone.steady_within(configuration.steady))
         for zone in configuration.zones
