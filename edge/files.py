@@ -48,7 +48,18 @@ def settings_places(name: str, root: Path = Path("/")) -> tuple[Path, Path]:
 def secret(
     subject: str, file: str, variable: str, credential: str, environment: Mapping[str, str]
 ) -> str:
-    """Read a secret, which has no place on a command line: the first line of a file, stripped.
+    """Read a secret of one line: the first line of `secret_text`, stripped.
+
+    The arguments are its own. Raises: ConfigurationError.
+    """
+    text = secret_text(subject, file, variable, credential, environment)
+    return text.partition("\n")[0].strip()
+
+
+def secret_text(
+    subject: str, file: str, variable: str, credential: str, environment: Mapping[str, str]
+) -> str:
+    """Read what has no place on a command line: the content of a file.
 
     Args:
         subject: the setting that names the file.
@@ -68,7 +79,7 @@ def secret(
             return ""
         file = str(handed)
     try:
-        return Path(file).read_text().partition("\n")[0].strip()
+        return Path(file).read_text()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         fault = f"cannot be read ({why})"

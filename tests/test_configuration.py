@@ -30,6 +30,7 @@ from edge.service.mqtt.settings import MqttSettings
 from edge.service.process.pace import PaceSettings
 from edge.service.sinks.action_settings import ActionSettings
 from edge.service.sinks.history.settings import HistorySettings
+from edge.service.sinks.notify_settings import NotifySettings
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
 from edge.service.web.settings import WebSettings
@@ -109,8 +110,9 @@ EVERYTHING = Configuration(
         ("pause", "keep"),
         "none seen",
     ),
+    notify=NotifySettings(True, "urls", ("a",), 1.5, ("22:00-07:00",), False),
     action=(
-        ActionSettings(("a", "b"), ("c",), "gate", 2.5, ("/bin/x", "-v"), 0.5, True),
+        ActionSettings(("a", "b"), ("c",), "door", 2.5, ("/bin/x", "-v"), 0.5, True),
         ActionSettings(gpio="GPIO17", gpio_s=0.5, active_low=True),
     ),
     zone=(

@@ -43,6 +43,8 @@ from edge.service.configuration import Configuration
 from edge.service.control import Command, Control
 from edge.service.health import Failures, Vitals
 from edge.service.mqtt import messages
+from edge.service.sinks.action_settings import ActionSettings
+from edge.service.sinks.actions import Program
 from edge.service.sinks.history.export import EVENT_COLUMNS, HOUR_COLUMNS, printed
 from edge.service.sinks.history.reader import Query, Reader
 from edge.service.sinks.history.rows import Event, Rows, Share
@@ -198,6 +200,13 @@ def test_mqtt() -> None:
             json.loads(messages.controls(Control(), "device", 0.5)),
         ),
     )
+
+
+def test_input_of_an_action(tmp_path: Path) -> None:
+    change = replace(sighting(changed=True), clock_is_set=False, zone="door")
+    settings = ActionSettings(command=("/bin/true",), image=True)
+    given = json.loads(Program(settings, "action", print)._input(change, tmp_path))
+    check_page("Input of an action", paths(given), also=["edge-watch", "edge-classify"])
 
 
 def test_a_command_in_the_record() -> None:

@@ -54,6 +54,8 @@ ROOMS = {
     "tornado": {"edge.service.web"},
     "prometheus_client": {"edge.service.web"},
     "paho": {"edge.service.mqtt"},
+    "apprise": {"edge.service.sinks.notify"},
+    "gpiozero": {"edge.service.sinks.pin"},
     ANY: {
         *("edge.__main__", "edge.names"),  # modules of edge
         *("edge.image.formats", "edge.image.decode"),  # Pillow's plugins

@@ -6,14 +6,17 @@ import base64
 import io
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from brokers import MOSQUITTO, Broker, Listener
-from conftest import run
+from conftest import ROOT, run
 from live import HOTDOG, TOKEN, Watching, until, watching
+from notify_target import Target
 from numpy.typing import NDArray
 from PIL import Image
 from sightings import AT
@@ -43,16 +46,24 @@ def is_masked(jpeg: bytes) -> bool:
 
 
 @NO_BROKER
+@pytest.mark.skipif(not find_spec("apprise"), reason="pip install apprise")
 def test_masks_are_on_every_way_out(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "0.jpg").write_bytes(HOTDOG.read_bytes())
     (source / "1.jpg").write_bytes(encode_jpeg(np.full((240, 320, 3), (170, 200, 150), np.uint8)))
+    program = ROOT / "tests" / "programs" / "act.sh"
+    action = f'[[action]]\ncommand = ["{program}", "{tmp_path}"]\nimage = true\n'
+    (tmp_path / "watch.toml").write_text(action)
     with (
         Broker(tmp_path / "broker") as broker,
         Listener(broker, "edge-classify/+/snapshot", "-F", "%r %t %x") as listener,
+        closing(Target()) as target,
     ):
+        (tmp_path / "urls").write_text(target.url)
         options = ("--privacy-masks", HALF, "--fps", 10, *JUMPY, "--mqtt", broker.url)
+        options += ("--config", tmp_path / "watch.toml")
+        options += ("--notify-on", "--notify-urls-file", tmp_path / "urls")
         options += ("--mqtt-pictures", "--mqtt-commands", "keep")
         options += ("--snapshots-folder", tmp_path / "snapshots", "--mqtt-device", "shed")
         options += ("--history-on",)
@@ -70,7 +81,9 @@ def test_masks_are_on_every_way_out(tmp_path: Path) -> None:
             events = until(lambda: kept_events(service))
             ways["history"] = service.get(f"/{events[0]['image']}")[1]
             ways["mqtt"] = bytes.fromhex(until(listener.messages)[0][1])
-    assert len(ways) == 10
+            ways["notification"] = until(target.images)[0]
+            ways["action"] = until(lambda: list(tmp_path.glob("image.*.jpg")))[0].read_bytes()
+    assert len(ways) == 12
     assert [way for way, jpeg in ways.items() if not is_masked(jpeg)] == []
 
 

@@ -101,6 +101,12 @@ HELP = {
     "mqtt.pictures_max_px": "longer side of these images in pixels; each is at most 100 kB",
     "mqtt.commands": "commands to accept: pause, snapshot, classify, keep, threshold",
     "mqtt.unknown": "state for unknown in Home Assistant, which reserves that word",
+    "notify.on": "notify people of state changes (pip install 'edge-classify[notify]')",
+    "notify.urls_file": "file with Apprise URLs, one a line (default: $EDGE_NOTIFY_URLS)",
+    "notify.labels": "labels to notify of (empty = all)",
+    "notify.every_min": "minimum minutes between two notifications of one label",
+    "notify.quiet": "hours without notifications: 22:00-07:00",
+    "notify.image": "send the frame as well (people may be in it)",
     "zone.name": "name of the zone in topics, file names and on the page: letters, digits, - and _",
     "zone.roi": "x, y, width, height as shares of the frame, or a polygon's corners, whose box it "
     "is (empty = all)",

@@ -20,6 +20,7 @@ from edge.service.health import Vital
 from edge.service.models import ModelStore
 from edge.service.mqtt.settings import INSTANCE_VARIABLE, MqttSettings
 from edge.service.sighting import Sink
+from edge.service.sinks.actions import Action
 from edge.service.sinks.dataset import Dataset
 from edge.service.sinks.folders import FolderError
 from edge.service.sinks.history.reader import Reader
@@ -28,6 +29,7 @@ from edge.service.sinks.history.store import Store
 from edge.service.sinks.jsonlines import JsonLines
 from edge.service.sinks.kept import Kept
 from edge.service.sinks.latest import Latest
+from edge.service.sinks.notify_settings import NotifySettings
 from edge.service.sinks.results import Results
 from edge.service.sinks.snapshots import Snapshots, SnapshotSettings
 from edge.service.web.settings import WebSettings
@@ -81,6 +83,10 @@ def make_sinks(configuration: Configuration, service: Service) -> Iterator[Sink]
         yield _web(configuration, service, dataset, reader)
     if configuration.mqtt.url:
         yield _mqtt(configuration.mqtt, service, configuration.web.page)
+    if configuration.notify.on:
+        yield _notify(configuration.notify)
+    for action in configuration.action:  # closed first: a program must end before we do
+        yield Action(action, say)
 
 
 def unwritable(configuration: Configuration) -> Iterator[EdgeError]:
@@ -174,6 +180,13 @@ def _mqtt(settings: MqttSettings, service: Service, page: str) -> Sink:
         zones=[zone.name for zone in service.zones],
         url=page,
     )
+
+
+def _notify(settings: NotifySettings) -> Sink:
+    with needing("notify"):
+        from edge.service.sinks.notify import Notify
+
+    return Notify(settings, say)
 
 
 def remembered() -> Path | None:

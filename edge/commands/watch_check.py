@@ -19,10 +19,11 @@ from edge.commands.service import (
     say,
     unwritable,
 )
-from edge.errors import EdgeError, SourceError, reason_of
+from edge.errors import ConfigurationError, EdgeError, SourceError, reason_of
 from edge.service.configuration import Configuration
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sinks.folders import is_hidden
+from edge.service.sinks.pin import needed
 from edge.service.web.settings import WebSettings
 from edge.service.zones.opening import (
     check_snapshots,
@@ -129,6 +130,16 @@ def check_extras(configuration: Configuration) -> None:
     if configuration.schedule.has_sun:
         with needing("sun"):
             import_module("astral")
+    if configuration.notify.on:
+        with needing("notify"):
+            from edge.service.sinks.notify import services_of
+        services_of(configuration.notify)
+    if any(action.gpio for action in configuration.action):
+        needed()
+    for program in {action.command[0] for action in configuration.action if action.command}:
+        if not os.access(program, os.X_OK):
+            fault = f"{program} cannot be run"
+            raise ConfigurationError("action.command", fault, f"ls -l {program}")
     if configuration.mqtt.url:
         configuration.mqtt.password()
         with needing("mqtt"):

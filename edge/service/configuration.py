@@ -27,9 +27,10 @@ from edge.service.intake.motion import MotionSettings
 from edge.service.intake.schedule import ScheduleSettings
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.process.pace import PaceSettings
-from edge.service.sinks.action_settings import ActionSettings
+from edge.service.sinks.action_settings import ActionSettings, check_actions
 from edge.service.sinks.folders import Folder
 from edge.service.sinks.history.settings import HistorySettings
+from edge.service.sinks.notify_settings import NotifySettings
 from edge.service.sinks.results import ResultsSettings
 from edge.service.sinks.snapshots import SnapshotSettings
 from edge.service.web.settings import WebSettings
@@ -77,6 +78,7 @@ class Configuration:
     history: HistorySettings = field(default_factory=HistorySettings)
     web: WebSettings = field(default_factory=WebSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     zone: tuple[ZoneSettings, ...] = field(default=(), metadata={"table": ZoneSettings})
     action: tuple[ActionSettings, ...] = field(default=(), metadata={"table": ActionSettings})
 
@@ -89,13 +91,11 @@ class Configuration:
         if self.privacy.masks and "ScalerCrop" in self.camera.controls:
             fault = "must not be set with privacy.masks: it moves the view below the masks"
             raise ConfigurationError("camera.controls ScalerCrop", fault, "use camera.roi")
-        if self.threads is not None:
-            checked("threads", self.threads, 1, 256)
-        if self.threshold is not None:
-            checked("threshold", self.threshold, 0.0, 1.0)
-        if self.fps is not None:
-            checked("fps", self.fps, 0.0, 1000.0)
+        for name, least, most in (("threads", 1, 256), ("threshold", 0.0, 1.0), ("fps", 0.0, 1e3)):
+            if getattr(self, name) is not None:
+                checked(name, getattr(self, name), least, most)
         check_zones(self.zone, self.steady)
+        check_actions(self.action, [zone.name for zone in self.zone])
         checked("every", self.every, 0, 1_000_000)
         checked("give_up_s", self.give_up_s, 0.0, 86400.0)
         checked("max_temperature", self.max_temperature, 0.0, 200.0)
@@ -199,8 +199,7 @@ def _keys_of(section: str, kind: Any) -> Iterator[Key]:
         yield Key(section, each.name.rstrip("_"), str(each.type), default)  # `from_` is from
 
 
-# What may be there several times, [[name]], and what becomes of each. It is in the file alone.
-TABLES: dict[str, Any] = {
+TABLES: dict[str, Any] = {  # [[name]], any number of them, in the file alone
     each.name: each.metadata["table"]
     for each in dataclasses.fields(Configuration)
     if "table" in each.metadata

@@ -49,10 +49,17 @@ class Delivery(Sink):
             self._failed(error)
             self._keep(sighting)
             return
-        if self._pause_s and wrote:
-            self._pause_s = 0.0
-            counts = f"{self.failures} failures in all, {self.lost} changes lost"
-            self._report(f"{self.name}: works again ({counts})")
+        self._works(wrote)
+
+    def retry(self) -> None:
+        """Deliver what waits, once it is due; for what waits in a thread of its own."""
+        if self._late and self._monotonic() >= self._retry_s:
+            try:
+                wrote = self._catch_up()
+            except Exception as error:
+                self._failed(error)
+            else:
+                self._works(wrote)
 
     def note(self, command: Command) -> None:
         """Hand a command on for the record. Raises: ReaderGoneError, when stdout's reader left."""
@@ -99,6 +106,12 @@ class Delivery(Sink):
     def trouble(self) -> str:
         """What is the matter with it now; "" for nothing."""
         return f"{self.name} fails" if self._pause_s else self._sink.trouble
+
+    def _works(self, wrote: bool) -> None:
+        if self._pause_s and wrote:
+            self._pause_s = 0.0
+            counts = f"{self.failures} failures in all, {self.lost} changes lost"
+            self._report(f"{self.name}: works again ({counts})")
 
     def _keep(self, sighting: Sighting) -> None:
         if not sighting.change:

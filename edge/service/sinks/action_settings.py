@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from edge.errors import ConfigurationError, checked
@@ -49,3 +50,12 @@ class ActionSettings:
     def name(self) -> str:
         """What it does, in a few words."""
         return f"action {self.gpio or self.command[0].rpartition('/')[2]}"
+
+
+def check_actions(actions: Sequence[ActionSettings], zones: Collection[str]) -> None:
+    """Check that the zones that actions name exist. Raises: ConfigurationError."""
+    for action in actions:
+        if action.zone and action.zone not in zones:
+            named = ", ".join(zones) or "none"
+            fault = f"must be a zone's name ({named}). Received: {action.zone!r}"
+            raise ConfigurationError("action.zone", fault, "change or remove it")

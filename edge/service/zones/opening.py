@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge.classifier.classify import UNKNOWN
 from edge.classifier.facts import reframe
 from edge.classifier.model import Model
 from edge.classifier.selection import ModelChoice, choose_model
@@ -29,6 +30,11 @@ def model_requirements(configuration: Configuration, path: str) -> ModelRequirem
     named = {label: f"zone.labels ({zone.name})" for zone in zones for label in zone.labels}
     if len(model_paths(configuration)) == 1:
         named |= dict.fromkeys(configuration.snapshots.labels, "snapshots.labels")
+        named |= dict.fromkeys(configuration.notify.labels, "notify.labels")
+        for action in configuration.action:
+            named |= dict.fromkeys(action.to, "action.to")
+            named |= dict.fromkeys(action.from_, "action.from")
+        named.pop(UNKNOWN, None)  # a state, and no label
     fps = configuration.pace.fps * len(zones)
     # Twice the time that there is: during its trial the running model takes its share.
     return ModelRequirements(named, 2 * 1000 / fps if fps else None)

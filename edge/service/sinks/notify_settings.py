@@ -1,0 +1,66 @@
+"""The [notify] settings: who is notified of a change of state, and how often."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from edge.errors import ConfigurationError, checked
+from edge.files import secret_text
+
+VARIABLE, CREDENTIAL = "EDGE_NOTIFY_URLS", "notify-urls"
+SPAN = re.compile(r"\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*")
+
+
+@dataclass(frozen=True)
+class NotifySettings:
+    """The configuration's [notify] section."""
+
+    on: bool = False  # whether state changes are sent to people
+    urls_file: str = ""  # Apprise URLs, one a line; "": $EDGE_NOTIFY_URLS
+    labels: tuple[str, ...] = ()  # states whose beginning is sent; (): all labels, not "unknown"
+    every_min: float = 5.0  # minutes at least between two notifications of one label
+    quiet: tuple[str, ...] = ()  # hours without notifications, such as "22:00-07:00"
+    image: bool = True  # whether the frame is sent as well
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError."""
+        checked("notify.every_min", self.every_min, 0.0, 10_000.0)
+        _ = self.spans
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """The hours without notifications, in minutes of the day. Raises: ConfigurationError."""
+        return tuple(map(_span, self.quiet))
+
+    def is_quiet(self, at: datetime) -> bool:
+        """Whether a local time is in the hours without notifications."""
+        minute = at.hour * 60 + at.minute
+        return any(
+            begin <= minute < end if begin < end else minute >= begin or minute < end
+            for begin, end in self.spans
+        )
+
+    def urls(self, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+        """Return the URLs, which are secrets. Raises: ConfigurationError."""
+        named = ("notify.urls_file", self.urls_file)
+        text = secret_text(*named, VARIABLE, CREDENTIAL, environment)
+        lines = (line.strip() for line in text.splitlines())
+        urls = tuple(line for line in lines if line and not line.startswith("#"))
+        if not urls:
+            remedy = f"write Apprise URLs into a file (notify.urls_file) or ${VARIABLE}"
+            raise ConfigurationError("notify.urls_file", "has no URL", remedy)
+        return urls
+
+
+def _span(text: str) -> tuple[int, int]:
+    if found := SPAN.fullmatch(text):
+        hour, minute, to_hour, to_minute = map(int, found.groups())
+        begin, end = hour * 60 + minute, to_hour * 60 + to_minute
+        if max(minute, to_minute) < 60 and max(begin, end) <= 24 * 60 and begin != end:
+            return begin, end
+    fault = f"must be spans of a day. Received: {text!r}"
+    raise ConfigurationError("notify.quiet", fault, 'such as ["22:00-07:00"]')
