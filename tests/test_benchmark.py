@@ -545,6 +545,20 @@ def test_output_that_cannot_be_written_is_known_before_measuring(tmp_path: Path)
         done = benchmark(MODEL, option, tmp_path / "absent" / "file")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.count("\n") == 1
+    if not os.geteuid():  # whom no permission stops, but /proc does
+        assert "cannot be written" in benchmark(MODEL, "--save", "/proc/record.json").stderr
+
+
+def test_nothing_but_an_older_result_is_replaced(tmp_path: Path) -> None:
+    for option, what in (("--save", "record"), ("--plot", "PNG file")):
+        mine = Path(shutil.copy(MODEL, tmp_path / "mine.tflite"))
+        done = benchmark(MODEL, option, mine)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"is no {what}, and would be replaced" in done.stderr
+        assert mine.read_bytes() == MODEL.read_bytes()
+    for content in (b"", b'{"schema": 0}'):
+        (tmp_path / "old.json").write_bytes(content)
+        assert benchmark(MODEL, "--save", tmp_path / "old.json").returncode == 0
 
 
 def test_plots_are_pictures(tmp_path: Path) -> None:

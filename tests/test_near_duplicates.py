@@ -63,12 +63,16 @@ CHANGES: dict[str, Change] = {
     "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "cropped by 3 %": crop(0.03),
     "cropped by 20 %": crop(0.2),
+    "cropped by 30 %": crop(0.3),
     "upside down": lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
     "turned by 90 degrees": lambda image: image.transpose(Image.Transpose.ROTATE_90),
     "rotated by 15 degrees": lambda image: image.rotate(15, Image.Resampling.BICUBIC),
     "mirrored and rotated": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).rotate(
         -20, Image.Resampling.BICUBIC
     ),
+    "mirrored, rotated, brighter": lambda image: ImageEnhance.Brightness(
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).rotate(25, Image.Resampling.BICUBIC)
+    ).enhance(1.3),
     "sheared": lambda image: image.transform(
         image.size, Image.Transform.AFFINE, (1, 0.2, -24, 0, 1, 0), Image.Resampling.BICUBIC
     ),

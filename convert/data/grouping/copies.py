@@ -3,7 +3,9 @@
 Each photo gets ORB features (Rublee et al. 2011, https://doi.org/10.1109/ICCV.2011.6126544) of the
 photo and of its mirror image. Features vote for a few candidates by the words they share (a bag of
 words, Sivic and Zisserman 2003). A candidate counts as a copy if one affine transform maps enough
-features of the one onto the other, and the pixels agree where the two then overlap.
+features of the one onto the other, and the pixels agree where the two then overlap. A transform
+that is about right is refined by the pixels (Evangelidis and Psarakis 2008,
+https://doi.org/10.1109/TPAMI.2008.113).
 
 The limits were chosen on flowers and hot dogs; benchmarks/near_duplicates.py prints recall, false
 joins and cost.
@@ -37,12 +39,17 @@ REPROJECTION_PX = 4.0
 MAX_BIT_DISTANCE = 70  # of 256 bits, between features that match
 MIN_SCALE, MAX_SCALE = 0.5, 2.0  # of the transform, in any direction
 MIN_OVERLAP = 0.35  # of the smaller photo
-MIN_CORRELATION = 0.75  # of the pixels in the overlap
+MIN_ROUGH_CORRELATION = 0.6  # of the pixels in the overlap, for the transform to be refined
+MIN_CORRELATION = 0.75  # of these pixels, for a copy
 # Two dandelions, or two photos of one cup, agree in their shape alone: a copy does all over.
 CELL = 8  # pixels, a side of the cells that are compared by themselves
 MIN_CELL_CORRELATION = 0.3  # of the detail in a cell
-MIN_CELLS = 0.75  # share of the cells that agree in detail
-MIN_MEANS_CORRELATION = 0.96  # of the cells' brightness
+# Share of the cells that agree in detail, and the correlation of the cells' brightness, which light
+# that was cut off at white lowers. A refined transform must fit nearly everywhere: it was fitted.
+Limits = tuple[float, float]
+MOST: Limits = (0.75, 0.96)
+NEARLY_ALL: Limits = (0.9, 0.93)
+REFINEMENT = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)  # steps, least gain
 DETAIL_SIGMA = 2.5  # pixels of the blur that is subtracted
 BLOCK = 512  # photos compared with all others at once
 BITS = 256
@@ -223,32 +230,55 @@ def _matcher() -> cv2.BFMatcher:
 
 
 def _agree(one: Array, other: Array, matrix: Array) -> bool:
-    """Whether the pixels of one photo, transformed, correlate with the other's."""
+    """Whether the pixels of one photo, transformed, are the other's."""
+    one = np.ascontiguousarray(one)
     matrix = matrix * (1, 1, 0.5)  # the shift is in pixels
-    size = (other.shape[1], other.shape[0])
-    warped = cv2.warpAffine(np.ascontiguousarray(one), matrix, size, flags=cv2.INTER_AREA)
-    inside = cv2.warpAffine(np.full(one.shape, 255, np.uint8), matrix, size) == 255
+    warped, inside = _warped(one, matrix, other)
     if inside.sum() < MIN_OVERLAP * min(one.size, other.size):
         return False
-    if _correlation(warped[inside], other[inside]) < MIN_CORRELATION:
+    if _correlation(warped[inside], other[inside]) < MIN_ROUGH_CORRELATION:
         return False
-    return _cells_agree(warped, other, inside)
+    if _cells_agree(warped, other, inside, MOST, NEARLY_ALL):
+        return True
+    refined = _refined(one, other, matrix)
+    if refined is None:
+        return False
+    warped, inside = _warped(one, refined, other)
+    return _cells_agree(warped, other, inside, NEARLY_ALL)
 
 
-def _cells_agree(one: Array, other: Array, inside: Array) -> bool:
-    """Whether two photos agree in most cells of their overlap."""
+def _warped(one: Array, matrix: Array, other: Array) -> tuple[Array, Array]:
+    """Transform one photo; return also which pixels of the other it covers."""
+    size = (other.shape[1], other.shape[0])
+    inside = cv2.warpAffine(np.full(one.shape, 255, np.uint8), matrix, size) == 255
+    return cv2.warpAffine(one, matrix, size, flags=cv2.INTER_AREA), inside
+
+
+def _refined(one: Array, other: Array, matrix: Array) -> Array | None:
+    """Improve a transform by the pixels; None where that fails."""
+    back = cv2.invertAffineTransform(matrix).astype(np.float32)
+    try:
+        cv2.findTransformECC(  # type: ignore[call-overload]
+            other, one, back, cv2.MOTION_AFFINE, REFINEMENT, None, 3
+        )
+    except cv2.error:  # it does not converge
+        return None
+    forth: Array = cv2.invertAffineTransform(back)
+    return forth
+
+
+def _cells_agree(one: Array, other: Array, inside: Array, *limits: Limits) -> bool:
+    """Whether two photos agree in the cells of their overlap, by one of the limits."""
     whole = _cells(inside).all(axis=1)
-    if not whole.any():
+    if not whole.any() or _correlation(one[inside], other[inside]) < MIN_CORRELATION:
         return False
     ours, theirs = (_cells(_detail(grey))[whole] for grey in (one, other))
     ours -= ours.mean(axis=1, keepdims=True)
     theirs -= theirs.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    agree = (ours * theirs).sum(axis=1) > MIN_CELL_CORRELATION * lengths
-    if float(agree.mean()) < MIN_CELLS:
-        return False
-    means = [_cells(grey)[whole].mean(axis=1) for grey in (one, other)]
-    return _correlation(*means) >= MIN_MEANS_CORRELATION
+    agree = float(((ours * theirs).sum(axis=1) > MIN_CELL_CORRELATION * lengths).mean())
+    alike = _correlation(*(_cells(grey)[whole].mean(axis=1) for grey in (one, other)))
+    return any(agree >= cells and alike >= means for cells, means in limits)
 
 
 def _cells(image: Array) -> Array:

@@ -32,7 +32,7 @@ from edge.image.preprocess import PREPROCESSING_VERSION, Pixels, read_image, res
 
 Array = NDArray[Any]
 
-VERSION = f"{PREPROCESSING_VERSION}.1"  # of what is kept in a cache
+VERSION = f"{PREPROCESSING_VERSION}.2"  # of what is kept in a cache
 SIDE = 32  # what is hashed, in pixels
 FREQUENCIES = 16  # in both directions, the mean left out
 SAME_BITS = 51  # maximum number of 255 bits that differ; colours are not compared

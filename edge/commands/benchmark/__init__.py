@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -53,8 +53,9 @@ def _benchmark(args: argparse.Namespace) -> int:
     if args.mode == "tune":
         return _tune(args, configuration)
     combinations = _combinations(args, configuration)
-    for path in (args.plot, args.save):
-        _check_writable(path)
+    for path, head, what in ((args.plot, b"\x89PNG", "PNG file"), (args.save, b"{", "record")):
+        if path:
+            _ensure_writable(path, head, what)
     if args.plot:
         plot.require()
     if args.image:
@@ -131,15 +132,29 @@ def _ways(path: Path, runtime: str, threads: Sequence[int] | None) -> Iterator[t
         yield name, how.num_threads or default_num_threads()
 
 
-def _check_writable(path: Path | None) -> None:
-    """Check before an hour of measuring that the result can be saved. Raises: EdgeError."""
-    if path is None:
-        return
+def _ensure_writable(path: Path, head: bytes, what: str) -> None:
+    """Check before an hour of measuring that the result can be saved, over nothing else.
+
+    Args:
+        path: a file that may be there.
+        head: how a file begins that may be replaced.
+        what: that file in words.
+
+    Raises: EdgeError.
+    """
     if path.exists() and not path.is_file():
         raise EdgeError(path, "is not a regular file", "use another name; its old file may stay")
-    folder = path.resolve().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise EdgeError(path, "cannot be written", "check the folder and its permissions")
+    try:
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            begins = b""
+        if path.exists():
+            with path.open("rb") as file:
+                begins = file.read(len(head))
+    except OSError as error:
+        fault = f"cannot be written ({error.strerror})"
+        raise EdgeError(path, fault, "check the folder and its permissions") from error
+    if begins not in (b"", head):
+        raise EdgeError(path, f"is no {what}, and would be replaced", "use another name")
 
 
 def _measure(args: argparse.Namespace, combinations: tuple[Combination, ...]) -> int:

@@ -85,7 +85,7 @@ def _streamed(
 def _print_rows(rows: Sequence[Mapping[str, Any]], format_name: str, status: int) -> int:
     if format_name == "json":
         print(json.dumps(rows, indent=1))
-    else:
+    elif rows:
         for line in tables.stream_lines(rows, format_name):
             print(line)
     return status

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from edge.commands import Parser, add_version
-from edge.commands.arguments import add_fact_arguments, count, real, threads_list, whole
+from edge.commands.arguments import add_fact_arguments, count, real, score, threads_list, whole
 from edge.names import RUNTIMES
 
 NAME = "edge-benchmark"
@@ -59,6 +59,10 @@ def read_options(words: list[str]) -> argparse.Namespace:
         parser.error("--soak: takes one model; with --rate several take turns")
     if args.role and len(args.models) != 1:
         parser.error("--as: names one model; pass one")
+    for name in ("compare", "plot"):
+        other = getattr(args, name)
+        if args.save and other and args.save.resolve() == other.resolve():
+            parser.error(f"--save: is the file of {_option(name)}; use another")
     for name, value in DEFAULTS.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
@@ -229,7 +233,7 @@ def _add_use(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--max-loss",
-        type=real(0.0, 1000.0),
+        type=score,
         metavar="SHARE",
         help="maximum loss of accuracy that a faster model may have (default: 0.01)",
     )
