@@ -307,6 +307,8 @@ class Writing:
         at = time.monotonic()
         self.process.wait()
         self._reading.join(5)
+        assert self.process.stdout
+        self.process.stdout.close()
         return at
 
 
@@ -359,7 +361,8 @@ class Judged:
 
     def holds(self) -> bool:
         """Whether all could be read, and lost no more than the time between two writes."""
-        return self.readable == self.tried and max(self.lost_s) <= MINUTE_S + GRACE_S
+        is_readable = self.readable == self.tried
+        return is_readable and max(self.lost_s, default=0.0) <= MINUTE_S + GRACE_S
 
     def text(self, what: str) -> str:
         """Return the result in a line; seconds of a minute, which was shortened."""
@@ -389,6 +392,10 @@ def kills(path: Path, count: int, seed: int = 1) -> Judged:
     return judged
 
 
+class RigError(RuntimeError):
+    """This machine cannot cut the power of a disk."""
+
+
 class Disk:
     """An ext4 disk that can be cloned as a power cut would leave it: deploy/testbed/disk.sh."""
 
@@ -402,7 +409,7 @@ class Disk:
         script += f'mounted="$work/disk"; {command}'
         done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True)
         if check and done.returncode:
-            raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
+            raise RigError(f"{command}: {done.stdout}{done.stderr}")
         return done.stdout
 
     @contextlib.contextmanager
@@ -417,7 +424,7 @@ class Disk:
 
 @contextlib.contextmanager
 def disk() -> Iterator[Disk]:
-    """Make a disk named `main`, on a rig that loses what was not synced. Raises: RuntimeError."""
+    """Make a disk named `main`, on a rig that loses what was not synced. Raises: RigError."""
     with tempfile.TemporaryDirectory() as folder:
         made = Disk(Path(folder))
         try:

@@ -96,7 +96,7 @@ add_instance() {
     mkdir -p "$record"
     put_model
     put_config
-    put_secrets
+    [ ! -e "$work/dropins/25-camera.conf" ] || put_secret "$camera_password" ''
     put_dropins
     start_instance
 }
