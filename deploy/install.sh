@@ -43,7 +43,8 @@ Installs edge-watch as a service, or a new version of it, and starts it.
   --config FILE   take this file as $config; what was there is kept as ${config##*/}.bak
   --snapshots DIR save a picture of each state change in this folder; members of the group $shared_group can read them
   --with NAMES    optional parts, such as web,mqtt: web (the live page, metrics), mqtt, video (rtsp:// and video files;
-                  --source adds it), sun (hours by sunrise and sunset); added to those of before, until --with none
+                  --source adds it), sun (hours by sunrise and sunset), notify
+                  (notifications); added to those of before, until --with none
   --wheel FILE    the package (default: the newest edge_classify-*.whl in the --offline folder or beside this script; else
                   it is built from this checkout)
   --offline DIR   no network: pip takes its packages from this folder, apt from what it has fetched already
@@ -139,8 +140,8 @@ choose_parts() {
     if [ "$1" = none ] || [ "$extras" = none ]; then extras=''; fi
     if [ "$1" != none ]; then
         for part in $(echo "$1" | tr , ' '); do
-            case $part in web | mqtt | video | sun) add_part "$part" ;;
-            *) wrong "--with must be web, mqtt, video or sun, with commas between, or none. Received: $1" ;;
+            case $part in web | mqtt | video | sun | notify) add_part "$part" ;;
+            *) wrong "--with must be web, mqtt, video, sun or notify, with commas between, or none. Received: $1" ;;
             esac
         done
     fi

@@ -32,7 +32,7 @@ use_instance() {
     private_state=/var/lib/private/edge-classify-$1
     model_place=$state/models/model.tflite
     dropins=/etc/systemd/system/$unit_name.d
-    our_dropins='25-camera.conf 30-folders.conf' # 20-network.conf is the template's, for all
+    our_dropins='25-camera.conf 30-folders.conf 35-gpio.conf' # 20-network.conf is the template's, for all
     camera_password=/etc/edge-classify/$1-camera-password
     record=$opt/record/instances/$1
 }

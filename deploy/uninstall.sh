@@ -195,7 +195,7 @@ if [ -n "$only" ]; then exit; fi
 stop_service
 forget_device
 remove_rule
-for file in "$config" "$config.dist" "$web_token" "$mqtt_password" "$camera_password"; do remove_as_recorded "$file"; done
+for file in "$config" "$config.dist" "$web_token" "$mqtt_password" "$notify_urls" "$camera_password"; do remove_as_recorded "$file"; done
 remove_model
 [ -z "$purge" ] || for file in "$unit.bak" "$config.bak"; do remove_as_recorded "$file"; done
 if [ -z "$dry_run" ]; then rm -f -- "${config%/*}/tuned.json"; fi # what was measured here

@@ -22,7 +22,11 @@ user_changed_unit() {
 # What install.sh adds to the unit is rendered first, so that the check runs with it.
 render_dropins() {
     mkdir -p "$work/dropins"
-    case ,$extras, in *,web,* | *,mqtt,*) cp -- "$here/network.conf" "$work/dropins/20-network.conf" ;; esac
+    case ,$extras, in *,web,* | *,mqtt,* | *,notify,*) cp -- "$here/network.conf" "$work/dropins/20-network.conf" ;; esac
+    if grep -qs '^[[:space:]]*gpio[[:space:]]*=' "$work/watch.toml"; then
+        [ -n "$no_service" ] || make_groups gpio # it must exist, or nothing starts
+        cp -- "$here/gpio.conf" "$work/dropins/35-gpio.conf"
+    fi
     case $(candidate_setting source) in rtsp://* | rtsps://* | http://* | https://*)
         sed "s|/etc/edge-classify/camera-password|$camera_password|" "$here/network-camera.conf" >"$work/dropins/25-camera.conf"
         ;;
@@ -62,9 +66,10 @@ put_dropin() {
 
 put_secrets() {
     case ,$extras, in
-    *,web,* | *,mqtt,*)
+    *,web,* | *,mqtt,* | *,notify,*)
         put_secret "$web_token" "$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')"
         put_secret "$mqtt_password" ''
+        put_secret "$notify_urls" ''
         ;;
     esac
     [ ! -e "$work/dropins/25-camera.conf" ] || put_secret "$camera_password" ''
@@ -96,6 +101,11 @@ tell_parts() {
     case ,$extras, in *,mqtt,*)
         grep -q '^url = ' "$config" ||
             say "MQTT is off: set url under [mqtt] in $config (its password: $mqtt_password), then sudo systemctl restart edge-watch"
+        ;;
+    esac
+    case ,$extras, in *,notify,*)
+        [ -n "$(cat "$notify_urls" 2>/dev/null)" ] ||
+            say "notifications are off: write Apprise URLs into $notify_urls, set on = true under [notify] in $config, then sudo systemctl restart edge-watch"
         ;;
     esac
 }

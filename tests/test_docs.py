@@ -20,6 +20,8 @@ from typing import NamedTuple
 import pytest
 from conftest import ROOT
 
+from edge.service.configuration import build, read
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<why>[^\n]+) -->\n+)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S
@@ -90,3 +92,11 @@ def test_the_commands_of_a_page_print_what_it_shows(
             assert done.returncode == 0, f"{at}: exit status {done.returncode}\n{done.stderr}"
             same = MATCH.check_output(shown, done.stdout, doctest.ELLIPSIS)
             assert same, f"{at}\n--- the page shows\n{shown}--- it prints\n{done.stdout}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_toml_block_is_a_configuration(page: Path, tmp_path: Path) -> None:
+    for number, text in enumerate(re.findall(r"(?ms)^```toml\n(.*?)^```", page.read_text())):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(text)
+        build(read(path))

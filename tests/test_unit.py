@@ -13,6 +13,7 @@ from conftest import ROOT
 UNIT = ROOT / "deploy" / "edge-watch.service"
 NETWORK = ROOT / "deploy" / "network.conf"
 CAMERA = ROOT / "deploy" / "network-camera.conf"
+GPIO = ROOT / "deploy" / "gpio.conf"
 MOST_EXPOSED = 17  # tenths, as systemd-analyze's threshold has it
 
 
@@ -57,7 +58,7 @@ def test_the_check_sees_a_fault(tmp_path: Path, line: str) -> None:
     assert UNIT.name in done.stderr
 
 
-@pytest.mark.parametrize("dropin", [NETWORK, CAMERA], ids=["network", "camera"])
+@pytest.mark.parametrize("dropin", [NETWORK, CAMERA, GPIO], ids=["network", "camera", "gpio"])
 def test_systemd_accepts_its_network_without_a_word(tmp_path: Path, dropin: Path) -> None:
     done = verify(UNIT.read_text(), tmp_path, dropin.read_text())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -76,7 +77,7 @@ def test_by_itself_it_has_no_network() -> None:
 
 def test_a_secret_that_is_gone_is_no_reason_not_to_start() -> None:
     loaded = [line.partition(":")[0] for line in service(NETWORK)["LoadCredential"]]
-    assert loaded == ["web-token", "mqtt-password"]
+    assert loaded == ["web-token", "mqtt-password", "notify-urls"]
     assert service(NETWORK)["SetCredential"] == [rf"{name}:\n" for name in loaded]
     assert service(CAMERA)["SetCredential"] == [r"camera-password:\n"]
 
@@ -93,8 +94,13 @@ def service(file: Path = UNIT) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(
     "dropin",
-    ["", NETWORK.read_text(), CAMERA.read_text()],
-    ids=["alone", "network", "camera"],
+    [
+        "",
+        NETWORK.read_text(),
+        CAMERA.read_text(),
+        "".join(p.read_text() for p in (NETWORK, CAMERA, GPIO)),
+    ],
+    ids=["alone", "network", "camera", "all"],
 )
 def test_its_exposure_is_low(tmp_path: Path, dropin: str) -> None:
     check_exposure(UNIT.read_text() + dropin, tmp_path)  # systemd-analyze reads one file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from pathlib import Path
@@ -97,3 +98,24 @@ def test_a_broker_that_takes_it_and_one_that_is_not_there(
     assert of_settings(mqtt__url=url) == 0  # it may come later, as the service's start does
     said = capsys.readouterr().err
     assert "cannot be reached (Connection refused); the service will try again" in said
+
+
+def test_the_exposure_of_the_unit_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "Overall exposure level for edge-watch.service: 1.4 OK"
+    for content, printed in ((f"echo '{line}'", True), ("exit 1", False)):
+        program = tmp_path / "systemd-analyze"
+        program.write_text(f"#!/bin/sh\n{content}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        assert of_settings() == 0
+        said = capsys.readouterr().out
+        assert ("exposure 1.4 of 10" in said) is printed
+
+
+def test_a_program_that_cannot_be_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / "watch.toml").write_text('[[action]]\ncommand = ["/nowhere/bell"]\n')
+    done = checked("--config", tmp_path / "watch.toml", "--source", HOTDOG)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("edge-watch: action.command: /nowhere/bell cannot be run; ")

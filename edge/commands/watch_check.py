@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import re
 import stat
+import subprocess
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from importlib import import_module
@@ -23,6 +25,7 @@ from edge.errors import ConfigurationError, EdgeError, SourceError, reason_of
 from edge.service.configuration import Configuration
 from edge.service.mqtt.settings import MqttSettings
 from edge.service.sinks.folders import is_hidden
+from edge.service.sinks.notify_settings import CREDENTIAL
 from edge.service.sinks.pin import needed
 from edge.service.web.settings import WebSettings
 from edge.service.zones.opening import (
@@ -35,6 +38,7 @@ from edge.service.zones.opening import (
 from edge.service.zones.settings import overlaps
 from edge.sources.address import CLIP
 
+UNIT = "edge-watch.service"
 ANSWER_S = 5.0  # of a broker, or of who has our port
 SECRETS = Path("/etc/edge-classify")  # for root alone to read; systemd hands them over
 
@@ -63,8 +67,19 @@ def check(configuration: Configuration) -> int:
         return 1
     for overlap in overlaps(configuration.zone):
         say(overlap)
-    print("configuration: good", *models, sep="\n")
+    print("configuration: good", *models, *_exposure(), sep="\n")
     return 0
+
+
+def _exposure() -> Iterator[str]:
+    """Yield how exposed the installed unit is, with what install.sh and others have added to it."""
+    try:
+        command = ["systemd-analyze", "security", "--no-pager", UNIT]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    if found := re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout):
+        yield f"{UNIT}: exposure {found[1]} of 10 (systemd-analyze security)"
 
 
 def _checked_models(configuration: Configuration) -> Iterator[str]:
@@ -133,7 +148,10 @@ def check_extras(configuration: Configuration) -> None:
     if configuration.notify.on:
         with needing("notify"):
             from edge.service.sinks.notify import services_of
-        services_of(configuration.notify)
+        if configuration.notify.reads_file or not (SECRETS / CREDENTIAL).exists():
+            services_of(configuration.notify)
+        else:
+            say("notify: not checked, its URLs are readable by root alone")
     if any(action.gpio for action in configuration.action):
         needed()
     for program in {action.command[0] for action in configuration.action if action.command}:

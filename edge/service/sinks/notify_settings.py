@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from edge.errors import ConfigurationError, checked
 from edge.files import secret_text
@@ -43,6 +44,12 @@ class NotifySettings:
             begin <= minute < end if begin < end else minute >= begin or minute < end
             for begin, end in self.spans
         )
+
+    @property
+    def reads_file(self) -> bool:
+        """Whether the URLs are elsewhere than in the file that systemd hands over."""
+        has_credential = (Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / CREDENTIAL).is_file()
+        return bool(self.urls_file or os.environ.get(VARIABLE) or has_credential)
 
     def urls(self, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
         """Return the URLs, which are secrets. Raises: ConfigurationError."""
