@@ -4,7 +4,7 @@ Of the same photos, in one run, one round after the other, an epoch each of:
 
 - the tutorial's own way: ImageDataGenerator.flow_from_directory, and fit;
 - ours, in float32 and in bfloat16: convert.training.batches over the decoded photos, the tutorial's
-  augmentation;
+  augmentation; the same from photos that are kept as JPEG images, as a large data set's are;
 - computing alone, in both: one batch that stays in memory, the least that any input can cost.
 
 Every round trains for two epochs, of which the second counts. ImageDataGenerator needs scipy.
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
 
-from convert.data.photo import Photo, sha256_of
+from convert.data.photo import Photo, PixelRows, sha256_of
 from convert.errors import ConversionError, DatasetError
 from edge.commands import complain, run
 from edge.commands.arguments import count
@@ -157,10 +157,13 @@ def _ways(job: Job, photos: list[Photo], folder: Path) -> list[Way]:
     from convert.training.augment import Augmentation
 
     num_labels = len({photo.label for photo in photos})
-    pixels = decode(photos, job.size, folder / "cache", "train")
+    caches = {
+        name: decode(photos, job.size, folder / "cache", "train", as_jpegs=as_jpegs)
+        for name, as_jpegs in (("ours", False), ("ours, from JPEG images", True))
+    }
     labels = np.array([photo.label for photo in photos], np.int64)
 
-    def ours() -> tf.data.Dataset:
+    def ours(pixels: PixelRows) -> tf.data.Dataset:
         """Our batches, with the tutorial's augmentation."""
         return batches.augmented(
             pixels,
@@ -171,9 +174,9 @@ def _ways(job: Job, photos: list[Photo], folder: Path) -> list[Way]:
             seed=0,
         ).map(lambda x, y, w: (x, y[:, None], w))  # as the loss of one sigmoid wants them
 
-    fixed = next(iter(ours()))
+    fixed = next(iter(ours(caches["ours"])))
     sources = {
-        "ours": ours(),
+        **{name: ours(pixels) for name, pixels in caches.items()},
         "computing alone": tf.data.Dataset.from_tensors(fixed).repeat(),
     }
     own, generator = _tutorials(job, folder / "photos", num_labels)

@@ -22,6 +22,7 @@ class TrainOptions(TypedDict, total=False):
     seed: int
     group_by: str
     strict: bool
+    pixel_cache_gb: float
     network: str
     alpha: float | None
     weights: FilePath
@@ -48,6 +49,7 @@ class ExportOptions(TypedDict, total=False):
 
     name: str
     strict: bool
+    pixel_cache_gb: float
     variants: Sequence[str]
     calibration_photos: int
     threshold_precision: float
@@ -62,6 +64,7 @@ DEFAULTS: RunOptions = {
     "seed": 0,
     "group_by": "auto",
     "strict": False,
+    "pixel_cache_gb": 20.0,
     "network": "mobilenet_v2",
     "weights": "auto",
     "start_from": "",
@@ -104,6 +107,14 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
         help="random seed of split, order and weights (default: 0)",
     )
     add_reading(parser)
+    parser.add_argument(
+        "--pixel-cache-gb",
+        type=real(0.0, 1e6),
+        default=DEFAULTS["pixel_cache_gb"],
+        metavar="GB",
+        help="keep decoded photos as pixels up to this size in all, and as JPEG images of a tenth "
+        "above it (default: 20)",
+    )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:

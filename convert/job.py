@@ -43,6 +43,7 @@ class Run:
     weighed: tuple[tuple[Path, float], ...]  # lists of training photos that count more
     group_by: str  # of convert.names.GROUP_BY
     strict: bool  # stop at photos that would be left out
+    pixel_cache_gb: float  # of decoded photos; above, they are kept as JPEG images
     resume: bool
     variants: tuple[str, ...]
     calibration_photos: int
@@ -138,7 +139,7 @@ def _run(
         **{
             name: options[name]
             for name in (
-                "name group_by strict resume calibration_photos threshold_precision"
+                "name group_by strict pixel_cache_gb resume calibration_photos threshold_precision"
             ).split()
         },
     )

@@ -166,7 +166,10 @@ def _scanned(job: Run, as_before: Mapping[str, str] | None) -> DecodedPhotos:
     say(f"{job.photos}: {len(dataset.labels)} classes; photos {json.dumps(counts)}")
     for line in told(dataset):
         say(line)
-    photos = DecodedPhotos(dataset, job.config.image_size, job.cache)
+    photos = DecodedPhotos(dataset, job.config.image_size, job.cache, job.pixel_cache_gb)
+    if photos.are_jpegs:
+        gb = f"{photos.pixels_gb:.1f} GB as pixels"
+        say(f"decoded photos: {gb}, above --pixel-cache-gb; they are kept as JPEG images")
     _ = photos.test  # decoded now: an unreadable one shows before the training, not after
     return photos
 

@@ -197,10 +197,11 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     many = draw_colours(folder / "many", [f"class-{n:02}" for n in range(40)], 5)
     few = ["--batch-size", 8, "--epochs", 6, "--augmentation", "none", "--learning-rate", 0.01]
     export = ["export", photos, "-o", out, "--quantize"]
+    as_jpegs = ["--pixel-cache-gb", 0]
     spoil = ["@", PROGRAMS / "spoil_int8.py", out / "training"]
     lines = {  # nothing is trained once files were measured
         "train": ["train", photos, "-o", out, *QUICK, *few],
-        "train forty": ["train", many, "-o", forty, *QUICK, "--epochs", 1],
+        "train forty": ["train", many, "-o", forty, *QUICK, "--epochs", 1, *as_jpegs],
         "whole": [*export, "float32", "--name", 'odd, "name"'],
         "whole card": ["!", "cat", out / "card.json"],
         "spoil": [*spoil, 300],
@@ -211,6 +212,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "crashing card": ["!", "cat", out / "card.json"],
         "forty": [
             *("export", many, "-o", forty, "--quantize", "float32", "--calibration-photos", 100),
+            *as_jpegs,
         ],
     }
     found: dict[str, Any] = {"out": out, "photos": photos, "many": many}
@@ -219,6 +221,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         assert found[name].status == 0, found[name].stderr
     for name in ("whole", "spoiled", "crashing"):
         found[f"{name} card"] = json.loads(found[f"{name} card"].stdout)
+    assert [*(forty / "cache").glob("jpeg-*.data")], "of a large data set"
     found["accuracy"] = found["whole card"]["keras_val_accuracy"]["accuracy"]
     return found
 

@@ -29,64 +29,88 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.data.dataset import Dataset
+from convert.data.jpegs import JPEG_BYTES, encode
 from convert.data.parallel import each
-from convert.data.photo import Photo, content_of
-from convert.errors import DatasetError, OutputError
+from convert.data.photo import Photo, PixelRows, content_of, unreadable
+from convert.errors import OutputError
 from edge.errors import EdgeError
 from edge.image.preprocess import PREPROCESSING_VERSION, Pixels, Size, resized
 
 RECORD = np.dtype([("sha256", "V32"), ("row", "<u4"), ("crc32", "<u4")])
-MOST_NAMED = 20  # photos in one error line
 
 
 @dataclass(frozen=True)
 class DecodedPhotos:
     """A data set's photos at one size; each set is decoded when it is first needed.
 
-    train, val, test: (num_photos, *size, 3) uint8, mapped from a file in `cache`; see `decode`.
+    train, val, test: (num_photos, *size, 3) uint8, of a file in `cache`; see `decode`.
     """
 
     dataset: Dataset
     size: Size
     cache: Path
+    max_gb: float  # of all pixels; above, the photos are kept as JPEG images
+
+    @property
+    def pixels_gb(self) -> float:
+        """What the pixels of all photos take."""
+        dataset = self.dataset
+        number = len(dataset.train) + len(dataset.val) + len(dataset.test)
+        return number * _row_bytes(self.size) / 1e9
+
+    @property
+    def are_jpegs(self) -> bool:
+        """Whether the photos are kept as JPEG images."""
+        return self.pixels_gb > self.max_gb
 
     @functools.cached_property
-    def train(self) -> Pixels:
+    def train(self) -> PixelRows:
         """Those of the training set."""
-        return decode(self.dataset.train, self.size, self.cache, "train")
+        return self._decoded(self.dataset.train, "train")
 
     @functools.cached_property
-    def val(self) -> Pixels:
+    def val(self) -> PixelRows:
         """Those of the validation set."""
-        return decode(self.dataset.val, self.size, self.cache, "val")
+        return self._decoded(self.dataset.val, "val")
 
     @functools.cached_property
-    def test(self) -> Pixels:
+    def test(self) -> PixelRows:
         """Those of the test set."""
-        return decode(self.dataset.test, self.size, self.cache, "test")
+        return self._decoded(self.dataset.test, "test")
+
+    def _decoded(self, photos: Sequence[Photo], name: str) -> PixelRows:
+        return decode(photos, self.size, self.cache, name, as_jpegs=self.are_jpegs)
 
 
-def decode(photos: Sequence[Photo], size: Size, cache: Path, name: str) -> Pixels:
+def decode(
+    photos: Sequence[Photo], size: Size, cache: Path, name: str, *, as_jpegs: bool = False
+) -> PixelRows:
     """Decode photos once, by edge's preprocessing, into a file in `cache`.
 
-    Returns: (num_photos, *size, 3) uint8, mapped from the file: memory use does not grow with it.
+    Returns: (num_photos, *size, 3) uint8: mapped from the file, so that memory use does not grow
+        with it, or JPEG images that are decoded when they are read.
     Raises: DatasetError, which names the photos that cannot be read; OutputError on a full disk.
     What is decoded is kept in both cases.
     """
-    key = hashlib.sha256("".join(photo.sha256 for photo in photos).encode()).hexdigest()[:16]
-    path = cache / f"{name}{_kind(size)}{key}.npy"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(cache):
-            if not path.exists():
-                _complete(path, photos, size, name)
-                _remove_older(path, f"{name}{_kind(size)}")
-            pixels: Pixels = np.load(path, mmap_mode="r")
-            return pixels
+            return (encode if as_jpegs else _mapped)(photos, size, cache, name)
     except OSError as error:
-        megabytes = (len(photos) * _row_bytes(size) >> 20) + 1
+        megabytes = (len(photos) * (JPEG_BYTES if as_jpegs else _row_bytes(size)) >> 20) + 1
         remedy = f"free {megabytes} MB, or use another -o; what is done is kept"
-        raise OutputError(path, f"cannot be written ({error.strerror})", remedy) from error
+        raise OutputError(cache, f"cannot be written ({error.strerror})", remedy) from error
+
+
+def _mapped(photos: Sequence[Photo], size: Size, cache: Path, name: str) -> Pixels:
+    """Complete the file of a set's pixels, and map it."""
+    key = hashlib.sha256("".join(photo.sha256 for photo in photos).encode()).hexdigest()[:16]
+    path = cache / f"{name}{_kind(size)}{key}.npy"
+    if not path.exists():
+        _complete(path, photos, size, name)
+        _remove_older(path, f"{name}{_kind(size)}")
+    pixels: Pixels = np.load(path, mmap_mode="r")
+    return pixels
 
 
 def _kind(size: Size) -> str:
@@ -130,13 +154,7 @@ def _complete(path: Path, photos: Sequence[Photo], size: Size, name: str) -> Non
         with contextlib.closing(outcomes):
             faults = [fault for fault in outcomes if fault]
         if faults:
-            raise DatasetError(
-                f"{len(faults)} photo{'s' if len(faults) > 1 else ''} of {name}",
-                "cannot be read: "
-                + ", ".join(faults[:MOST_NAMED])
-                + (", ..." if len(faults) > MOST_NAMED else ""),
-                "remove or replace them; what could be read is kept",
-            )
+            raise unreadable(faults, name)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.data.photo import PixelRows
 from edge.image.preprocess import Pixels
 
 Array = NDArray[Any]
@@ -35,7 +36,7 @@ SIZES = frozenset(
 )
 
 
-def mirror_images(names: Sequence[str], pixels: Pixels, labels: Array) -> list[tuple[str, str]]:
+def mirror_images(names: Sequence[str], pixels: PixelRows, labels: Array) -> list[tuple[str, str]]:
     """Return pairs of labels that are each other's mirror image, by their names or their photos.
 
     Args:
@@ -76,7 +77,7 @@ def _differing(one: str, other: str) -> set[frozenset[str]]:
     return {frozenset(pair) for pair in zip(*words, strict=True) if pair[0] != pair[1]}
 
 
-def _handedness(pixels: Pixels, indices: Array) -> tuple[Array, float]:
+def _handedness(pixels: PixelRows, indices: Array) -> tuple[Array, float]:
     """How edges differ from those of the mirror image, (BINS,), and how surely: times chance."""
     chosen = indices[:: max(1, -(-len(indices) // MOST_PHOTOS))]
     each = np.array([_edges(pixels[i]) - _edges(pixels[i][:, ::-1]) for i in chosen])

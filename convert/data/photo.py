@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from convert.errors import DatasetError
+
+MAX_NAMED = 20  # photos in one error line
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,20 @@ class Photo:
     label: int  # index into the labels
     sha256: str  # of the file's content
     folder: str = ""  # inside the class's folder: a day, an animal
+
+
+class PixelRows(Protocol):
+    """(num_photos, h, w, 3) uint8 that is read by rows: an array, or images decoded when read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(num_photos, h, w, 3)."""
+
+    def __len__(self) -> int:
+        """Return the number of photos."""
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return (h, w, 3) of a number, or (n, h, w, 3) of a slice or several numbers."""
 
 
 def sha256_of(path: Path) -> str:
@@ -35,6 +52,16 @@ def content_of(photo: Photo) -> bytes:
     if hashlib.sha256(content).hexdigest() != photo.sha256:
         raise DatasetError(photo.path, "changed while the photos were being read", "run again")
     return content
+
+
+def unreadable(faults: Sequence[str], name: str) -> DatasetError:
+    """Make the error of photos of a set that cannot be read. Args: a line for each; the set."""
+    more = ", ..." if len(faults) > MAX_NAMED else ""
+    return DatasetError(
+        f"{len(faults)} photo{'s' if len(faults) > 1 else ''} of {name}",
+        f"cannot be read: {', '.join(faults[:MAX_NAMED])}{more}",
+        "remove or replace them; what could be read is kept",
+    )
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.data.photo import PixelRows
 from convert.measure.scores import Labels, Scores, answers
 from convert.report.sheet import sheet
 from edge.image.heat import heated
-from edge.image.preprocess import Pixels
 
 MOST_PHOTOS = 20  # the tutorial's
 MOST_RIGHT = 10  # of them correct, where evidence is shown
@@ -35,7 +35,7 @@ def mistakes(scores: Scores, labels: Labels, count: int = MOST_PHOTOS) -> NDArra
 
 
 def evidence_png(
-    pixels: Pixels | Sequence[Pixels],
+    pixels: PixelRows,
     scores: Scores,
     labels: Labels,
     names: Sequence[str],
@@ -53,12 +53,12 @@ def evidence_png(
     right = np.flatnonzero(answers(scores) == labels)
     few = right[sample(labels[right], count=MOST_RIGHT)] if len(right) else right
     shown = np.concatenate([mistakes(scores, labels, MOST_PHOTOS - MOST_RIGHT), few])
-    over = [heated(pixels[index], heat[index]) for index in shown.tolist()]
+    over = np.stack([heated(pixels[index], heat[index]) for index in shown.tolist()])
     return answers_png(over, scores[shown], labels[shown], names, np.arange(len(shown)))
 
 
 def answers_png(
-    pixels: Pixels | Sequence[Pixels],
+    pixels: PixelRows,
     scores: Scores,
     labels: Labels,
     names: Sequence[str],

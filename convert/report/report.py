@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.data.photo import PixelRows
 from convert.measure.evaluate import Evaluation
 from convert.measure.scores import (
     Accuracy,
@@ -26,7 +27,6 @@ from convert.measure.scores import (
 )
 from convert.report.suspects import SuspectPhotos
 from convert.report.verdict import SHIP, Verdict, judge
-from edge.image.preprocess import Pixels
 from edge.names import CARD_SCHEMA
 
 MOST_LOST = 0.01  # of validation accuracy, for a smaller file
@@ -68,7 +68,7 @@ class Report:
     chosen: Variant
     reason: str
     threshold: Threshold  # of the chosen variant's scores on val
-    val_pixels: Pixels | Sequence[Pixels]  # (num_val, h, w, 3), in the order of val
+    val_pixels: PixelRows  # (num_val, h, w, 3), in the order of val
     val_names: tuple[str, ...] = ()  # of the val photos, label/file; in report.html only
     augmentation_png: bytes | None = None
     worth: str = ""  # what the held-out photos are, in words

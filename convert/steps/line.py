@@ -52,6 +52,8 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         group_by: what a split keeps in one set: auto (default), folder, name, time or none.
         strict: stop at photos that cannot be read or lie in two classes, instead of leaving them
             out.
+        pixel_cache_gb: keep decoded photos as pixels up to this size in all, and as JPEG images
+            above it (default: 20).
         network: mobilenet_v2 (default), efficientnet_lite0, efficientnet_lite1, efficientnet_lite2,
             mobilenet, mobilenet_v3_small, efficientnet_v2_b0, vgg16, small or tutorial.
         alpha: width of a backbone (default: 1).
@@ -96,6 +98,7 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
         out: the folder that `train` wrote.
         name: of the model and its files (default: model).
         strict: as in `train`.
+        pixel_cache_gb: as in `train`.
         variants: of float32, float16, dynamic, int8 and int8-float (default: float32 and int8).
         calibration_photos: training photos that set the ranges of int8, 100 or more (default: 200).
         threshold_precision: the threshold below which the label is unknown is chosen so that every

@@ -283,6 +283,7 @@ class LazyPixels(Sequence[Pixels]):
     def __init__(self, photos: Sequence[Photo], size: Size, framing: Framing) -> None:
         """Args: the photos; (height, width) of the input; which part of them it sees."""
         self._photos, self._size, self._framing = photos, size, framing
+        self.shape = (len(photos), *size, 3)
 
     def __len__(self) -> int:
         """Return the number of photos."""

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from convert.data.photo import PixelRows
 from convert.training.augment import Augmentation, augment
 from edge.cores import usable_cores
 from edge.image.preprocess import Pixels
@@ -34,7 +35,7 @@ Tensors = tuple[tf.Tensor, ...]
 
 
 def augmented(
-    pixels: Pixels,
+    pixels: PixelRows,
     labels: NDArray[np.int64],
     weights: NDArray[np.float32],
     *,
@@ -48,7 +49,7 @@ def augmented(
     The batch of a step depends on seed and step only: not on the threads, nor on where it started.
 
     Args:
-        pixels: (num_photos, h, w, 3) uint8, best mapped from a file.
+        pixels: (num_photos, h, w, 3) uint8, of a file best.
         labels: (num_photos,) integers.
         weights: (num_photos,) of the samples.
         first_step: where to go on: 0, or how many batches an earlier run has had.
@@ -77,7 +78,7 @@ def augmented(
     return _made(steps, batch, (tf.uint8, tf.int64, tf.float32), batch_size, pixels.shape[1:])
 
 
-def plain(pixels: Pixels, labels: NDArray[np.int64], batch_size: int) -> tf.data.Dataset:
+def plain(pixels: PixelRows, labels: NDArray[np.int64], batch_size: int) -> tf.data.Dataset:
     """Yield (n, h, w, 3) uint8 and (n,) int64 labels once, in order; the last batch may be smaller.
 
     Its length is known, so that no one warns of data that ran out.

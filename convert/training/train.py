@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset, labels_of
+from convert.data.photo import PixelRows
 from convert.measure.evidence import Maps
 from convert.measure.head import Features, fit_head
 from convert.measure.label_errors import out_of_fold
@@ -32,13 +33,13 @@ from convert.training.recipes import Recipe
 from convert.training.start import find_start
 from convert.training.teacher import Teacher
 from convert.training.weights import load_weights
-from edge.image.preprocess import Pixels, Size
+from edge.image.preprocess import Size
 
 # Of batch normalization's moving statistics, which look back on 1 / (1 - momentum) steps.
 MIN_MOMENTUM, MAX_MOMENTUM = 0.9, 0.99
 MOMENTUM_WINDOWS = 100  # in a training
 
-TrainSet = tuple[Pixels, Labels, NDArray[np.float32]]  # with each photo's weight
+TrainSet = tuple[PixelRows, Labels, NDArray[np.float32]]  # with each photo's weight
 
 
 @dataclass(frozen=True)
@@ -295,13 +296,15 @@ def _out_of_fold(dataset: Dataset, features: Features, seed: int) -> dict[str, l
     return {photo.sha256: row for photo, row in zip(known, rows, strict=True)}
 
 
-def _features(body: keras.Model, pixels: Pixels, name: str) -> NDArray[np.float32]:
+def _features(body: keras.Model, pixels: PixelRows, name: str) -> NDArray[np.float32]:
     """Compute (n, num_features) float32 of (n, h, w, 3) pixels."""
     print(f"convert: features of {name}", file=sys.stderr, flush=True)
     return _predicted(body, pixels, "auto" if sys.stderr.isatty() else 0)
 
 
-def _predicted(model: keras.Model, pixels: Pixels, verbose: str | int = 0) -> NDArray[np.float32]:
+def _predicted(
+    model: keras.Model, pixels: PixelRows, verbose: str | int = 0
+) -> NDArray[np.float32]:
     nothing = np.zeros(len(pixels), np.int64)
     batches = plain(pixels, nothing, 32).map(lambda x, _: x)
     with between_batches() as interrupt:
@@ -309,13 +312,13 @@ def _predicted(model: keras.Model, pixels: Pixels, verbose: str | int = 0) -> ND
     return np.asarray(found, np.float32)
 
 
-def scores_of(model: keras.Model, pixels: Pixels) -> Scores:
+def scores_of(model: keras.Model, pixels: PixelRows) -> Scores:
     """Score (n, h, w, 3) pixels with the Keras model: (n, num_labels) float32."""
     scores = _predicted(model, pixels)
     return np.concatenate([1 - scores, scores], 1) if scores.shape[1] == 1 else scores
 
 
-def maps_of(model: keras.Model, pixels: Pixels) -> Maps | None:
+def maps_of(model: keras.Model, pixels: PixelRows) -> Maps | None:
     """Compute the class activation maps of (n, h, w, 3) pixels; None if the network has none."""
     found = networks.mapper(model)
     return None if found is None else _predicted(found, pixels)
