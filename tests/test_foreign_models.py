@@ -161,7 +161,7 @@ def test_a_dynamic_input_has_the_size_that_is_given(others: Path) -> None:
         assert model.input.shape == (1, 20, 30, 3)
         assert any("it is 20 x 30 here" in note for note in model.notes)
         assert model.scores(golden.draw(0, (40, 40))).sum() == pytest.approx(1)
-    with pytest.raises(ModelError, match="its input has a fixed size, 12 x 12; leave --input-size"):
+    with pytest.raises(ModelError, match="its input has a fixed size, 12 x 12; omit --input-size"):
         opened(others, "rgba", input_size=(20, 30))
 
 
