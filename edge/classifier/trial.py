@@ -1,7 +1,7 @@
 """Validate a model in its own process: one that crashes its runtime must not crash the command.
 
-The process may take MOST_MEMORY_BYTES beyond what the runtime itself takes, and a few times the
-model's size: wrong offsets can allocate any amount. A second process ends it above that. A limit
+The process may take MOST_MEMORY_BYTES, and a few times the model's size: wrong offsets can
+allocate any amount. A second process ends it above that. A limit
 of the system (RLIMIT_AS) would change what is validated: XNNPACK rejects a model for which it gets
 too little memory, so that it works without XNNPACK there, and takes gigabytes elsewhere.
 """
@@ -31,7 +31,6 @@ from edge.classifier.metadata import read_metadata
 from edge.classifier.model import Model, read_model
 from edge.classifier.runtime import (
     OpenInterpreter,
-    chosen_runtime,
     default_num_threads,
     installed_runtimes,
     native_chatter,
@@ -205,7 +204,6 @@ def main(how: str, path: str, runtime: str, num_threads: str, options: str) -> N
     """Be the process: print the result as JSON."""
     given = pickle.loads(bytes.fromhex(options))  # ours, by the command line
     try:
-        chosen_runtime(runtime)  # imports it: what that takes is not the model's
         _watch_memory(Path(path))
         tried = {"once": _invoked, "verify": _verified, "time": _timed}[how]
         said = asdict(tried(Path(path), runtime, int(num_threads) or None, given))
@@ -225,7 +223,8 @@ def _watch_memory(path: Path) -> None:
     """Have a process end this one, and report why, once it takes too much memory; on Linux only."""
     watched = os.getpid()
     try:
-        most = _memory_bytes(watched) + MOST_MEMORY_BYTES + COPIES * path.stat().st_size
+        _memory_bytes(watched)  # whether the system reports it
+        most = MOST_MEMORY_BYTES + COPIES * path.stat().st_size
     except OSError:  # no /proc, or no such file
         return
     if os.fork():
