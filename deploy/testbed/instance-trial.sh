@@ -31,7 +31,8 @@ door_again_changes_nothing() {
 }
 
 door_keeps_what_is_mine() {
-    sed -i 's|^#fps = .*|fps = 5.0|; s|^#repeat = .*|repeat = true|; s|^#on = false|on = true|' "$door_config"
+    sed -i 's|^#fps = .*|fps = 5.0|; s|^#repeat = .*|repeat = true|' "$door_config"
+    sed -i '/^\[history\]/,/^#file/ s|^#on = false|on = true|' "$door_config"
     systemctl restart "$door_unit" && within 30 door_moves
 }
 door_moves() {
