@@ -109,8 +109,9 @@ def test_each_zone_has_a_tab_with_its_own_frame_and_state(
 
 def test_a_zone_that_is_gone_leads_to_the_first(service: Watching, browser: Browser) -> None:
     with Looked(browser, "phone") as looked:
-        shown(looked, service, "?zone=attic")
-        assert looked.page.url.endswith("/")
+        looked.page.goto(f"http://127.0.0.1:{service.port}/?zone=attic")
+        looked.page.wait_for_url(lambda url: url.endswith("/"))
+        looked.page.locator("#zones [aria-current]").get_by_text("left").wait_for()
 
 
 def test_a_region_is_drawn_moved_resized_and_named_by_mouse(
