@@ -24,7 +24,9 @@ is_installed() {
     apt_get install /payload/this/*.deb && is_whole && same "$(systemctl is-enabled $unit)" enabled && edge-classify --version &&
         edge-classify "$frames"/00-photo.jpg
 }
+# In emulation a frame takes the default model seconds, and on a busy host its check a minute.
 classifies_a_folder() {
+    [ -z "$emulated" ] || sed -i 's|^#model = .*|model = "/payload/models/hotdog-small.tflite"|' "$config"
     sed -i "s|^source = .*|source = \"$frames\"|; s|^every = .*|every = 7|" "$config" && systemctl restart $unit && within 30 works
 }
 is_upgraded() {
