@@ -355,5 +355,5 @@ def test_install_takes_each_part_that_an_error_names(tmp_path: Path) -> None:
     text = "".join(path.read_text() for path in (DEPLOY.parent / "edge").rglob("*.py"))
     named = set(re.findall(r"""needing\("(\w+)"\)|install\.sh --with (\w+)""", text))
     parts = ",".join(sorted(one or other for one, other in named))
-    assert parts == "mqtt,sun,video,web"
+    assert parts == "mqtt,notify,sun,video,web"
     assert parts_after(tmp_path, "", "--with", parts) == f"{parts}\n"
