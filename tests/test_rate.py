@@ -41,7 +41,7 @@ def test_a_rate_is_held_where_frames_are_in_time() -> None:
     assert judged(throttling=None)[0]  # unknown
     assert judged(load_of_others=1.5)[1].endswith("other processes used 1.50 cores")
     holds, words = judged(source_is_limit=True, frames_per_second=5.2, frames=52)
-    assert not holds and words.startswith("the source is the limit: it gave 5.2 of 10 frames")
+    assert not holds and words.startswith("the source is the limit: it supplied 5.2 of 10")
 
 
 def test_each_model_has_a_verdict_of_its_own() -> None:
