@@ -81,7 +81,7 @@ def main() -> None:
         command += ["--weights", args.weights, "--alpha", args.alpha]
         subprocess.run(list(map(str, command)), check=True)
         card = json.loads((out / "card.json").read_text())
-        chosen = next(v for v in card["variants"] if v["file"] == card["recommended"])
+        chosen = next(v for v in card["variants"] if v["file"] == card["chosen"])
         promised = chosen["test_accuracy"]
         true = evaluate(folder / "fresh", out / chosen["file"]).accuracy
     report(promised, true)

@@ -1,4 +1,4 @@
-"""python -m convert: see convert.command_line."""
+"""python -m convert: see convert.steps.command_line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge.child import forget_current_folder
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a step of convert, or all of the line; argv defaults to the process's arguments."""
     forget_current_folder()
-    from convert.command_line import main as run
+    from convert.steps.command_line import main as run
 
     return run(sys.argv[1:] if argv is None else argv)
 

@@ -23,6 +23,7 @@ class TrainOptions(TypedDict, total=False):
     group_by: str
     strict: bool
     pixel_cache_gb: float
+    negatives: FilePath
     network: str
     alpha: float | None
     weights: FilePath
@@ -41,6 +42,8 @@ class TrainOptions(TypedDict, total=False):
     weigh: Sequence[tuple[FilePath, float]]
     teacher: FilePath
     precision: str
+    folds: int
+    final: bool
     resume: bool
 
 
@@ -50,9 +53,11 @@ class ExportOptions(TypedDict, total=False):
     name: str
     strict: bool
     pixel_cache_gb: float
+    negatives: FilePath
     variants: Sequence[str]
     calibration_photos: int
     threshold_precision: float
+    against: FilePath
 
 
 class RunOptions(TrainOptions, ExportOptions, total=False):
@@ -65,6 +70,7 @@ DEFAULTS: RunOptions = {
     "group_by": "auto",
     "strict": False,
     "pixel_cache_gb": 20.0,
+    "negatives": "",
     "network": "mobilenet_v2",
     "weights": "auto",
     "start_from": "",
@@ -72,15 +78,19 @@ DEFAULTS: RunOptions = {
     "weigh": (),
     "teacher": "",
     "precision": "auto",
+    "folds": 0,
+    "final": False,
     "resume": False,
     "variants": ("float32", "int8"),
     "calibration_photos": 200,
-    "threshold_precision": 0.98,
+    "threshold_precision": 0.95,
+    "against": "",
 }
 LIMITS: dict[str, tuple[int, int]] = {  # of whole numbers
     "seed": (0, 2**32 - 1),
     **dict.fromkeys(("epochs", "steps_per_epoch", "batch_size"), (1, MOST_COUNT)),
     "patience": (1, MOST_COUNT),
+    "folds": (0, 20),
     "calibration_photos": (100, MOST_COUNT),  # fewer give poor ranges
 }
 FLAGS = {"variants": "quantize", "start_from": "from"}  # where an option's name is not its flag
@@ -125,6 +135,13 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         default=DEFAULTS["group_by"],
         help="photos that stay in the same set: auto (near-duplicates, copies by name, folders of "
         "a class, bursts), folder, name or time alone, or none (equal files only) (default: auto)",
+    )
+    parser.add_argument(
+        "--negatives",
+        default=DEFAULTS["negatives"],
+        metavar="DIR",
+        help="folder of photos that show none of the classes: the device reports what looks like "
+        "them as unknown; the same as a class folder named none, background or other",
     )
     parser.add_argument(
         "--strict",
@@ -179,7 +196,8 @@ def _add_recipe(training: argparse._ArgumentGroup) -> None:
     training.add_argument(
         "--recipe",
         choices=RECIPE_NAMES,
-        help="scratch, fine-tune (head first), or tutorial (5 epochs of 50 steps, RMSprop) "
+        help="scratch, fine-tune (head first), head (the last layer alone), or tutorial (5 epochs "
+        "of 50 steps, RMSprop) "
         "(default: depends on the network)",
     )
     for flag, what in (
@@ -228,15 +246,30 @@ def _add_lessons(training: argparse._ArgumentGroup) -> None:
     training.add_argument(
         "--teacher",
         default="",
-        metavar="MODEL",
+        metavar="MODEL|NETWORK",
         help="a .tflite file of the same classes, usually a larger network, whose scores the "
-        "network learns as well as the labels (distillation)",
+        "network learns as well as the labels (distillation); or the name of a network, which is "
+        "trained first, into OUT/teacher",
     )
     training.add_argument(
         "--precision",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
         help="precision of the training (default: auto, the faster one as measured here)",
+    )
+    training.add_argument(
+        "--folds",
+        type=whole(*LIMITS["folds"]),
+        metavar="K",
+        default=DEFAULTS["folds"],
+        help="cross-validation: measure K trainings, each without a K-th of the photos, and choose "
+        "recipe, temperature and thresholds by it (default: 0, none)",
+    )
+    training.add_argument(
+        "--final",
+        action="store_true",
+        help="train again on the photos of train and val, and make the files of this training "
+        "(default: below 30 photos a class)",
     )
     training.add_argument("--resume", action="store_true", help="continue the training in OUT")
 
@@ -269,8 +302,15 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         type=score,
         default=DEFAULTS["threshold_precision"],
         metavar="P",
-        help="precision that every label must reach on the validation set above the threshold; "
-        "below it the label is unknown (default: 0.98)",
+        help="precision that each label's threshold must promise of other photos, with 90 %% "
+        "confidence; below it the label is unknown (default: 0.95)",
+    )
+    export.add_argument(
+        "--against",
+        default=DEFAULTS["against"],
+        metavar="OUT",
+        help="compare with the earlier run in this folder, in the report: on the photos that "
+        "neither trained on",
     )
     export.add_argument(
         "--require",
@@ -341,7 +381,7 @@ def _texts(name: str, value: Any, shown: Callable[[FilePath], str]) -> list[str]
         return [",".join(value)]
     if name == "weigh":
         return [f"{shown(path)}:{factor:g}" for path, factor in value]
-    if name in ("weights", "teacher", "start_from"):
+    if name in ("weights", "teacher", "start_from", "negatives", "against"):
         return [shown(value)]
     return [str(value)]
 

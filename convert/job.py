@@ -20,11 +20,11 @@ from convert.arguments import (
 from convert.errors import TrainingError, WeightsError
 from convert.names import GROUP_BY, VARIANTS
 from convert.training.augment import Augmentation
+from convert.training.backbones.weights_file import AUTO, IMAGENET, NONE
 from convert.training.checkpoint import Checkpoint
 from convert.training.networks import NETWORKS
 from convert.training.recipes import FINE_TUNE, PLAIN_RATE, RECIPES, Recipe, recipe_for
 from convert.training.train import TrainConfig
-from convert.training.weights_file import AUTO, IMAGENET, NONE
 from edge.errors import ConfigurationError, checked
 
 OF_RECIPE = {field.name for field in dataclasses.fields(Recipe)} - {"augmentation"}
@@ -42,12 +42,23 @@ class Run:
     config: TrainConfig
     weighed: tuple[tuple[Path, float], ...]  # lists of training photos that count more
     group_by: str  # of convert.names.GROUP_BY
+    negatives: Path | None  # a folder of photos of none of the classes
+    folds: int  # of a cross-validation of whole trainings; 0: there is none
+    final: bool  # train on train and val for the files
+    against: Path | None  # the OUT of an earlier run to compare with
     strict: bool  # stop at photos that would be left out
     pixel_cache_gb: float  # of decoded photos; above, they are kept as JPEG images
     resume: bool
     variants: tuple[str, ...]
     calibration_photos: int
     threshold_precision: float
+
+    @property
+    def chooses_recipe(self) -> bool:
+        """Whether a cross-validation may choose the recipe: fine-tuning, and none was given."""
+        is_backbone = NETWORKS[self.config.network].is_backbone
+        free = not self.given.get("recipe") and not self.given.get("epochs")
+        return is_backbone and self.config.recipe.head_first and free and not self.config.start
 
     @property
     def command(self) -> str:
@@ -84,6 +95,8 @@ class Run:
 def training_run(photos: Path, out: Path, step: str, given: RunOptions) -> Run:
     """Make a run that trains, of the options. Raises: WeightsError, ConfigurationError."""
     options = _complete(given)
+    if options.get("folds") == 1:
+        raise ConfigurationError("--folds", "must be 0, or 2 or more. Received: 1", "give 5")
     if options["start_from"]:
         options |= _like_start(given)
     return _run(photos, out, step, given, options, _config(options))
@@ -136,10 +149,13 @@ def _run(
         config=config,
         weighed=tuple((Path(path), factor) for path, factor in options["weigh"]),
         variants=tuple(options["variants"]),
+        against=Path(options["against"]) if options["against"] else None,
+        negatives=Path(options["negatives"]) if options["negatives"] else None,
         **{
             name: options[name]
             for name in (
-                "name group_by strict pixel_cache_gb resume calibration_photos threshold_precision"
+                "name group_by folds final strict pixel_cache_gb resume calibration_photos "
+                "threshold_precision"
             ).split()
         },
     )

@@ -14,7 +14,7 @@ NETWORK_NAMES = (
     "small",
     "tutorial",
 )
-RECIPE_NAMES = ("scratch", "fine-tune", "tutorial")
+RECIPE_NAMES = ("scratch", "fine-tune", "head", "tutorial")
 AUGMENTATIONS = ("camera", "scratch", "tutorial", "none")
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")
 GROUP_BY = ("auto", "folder", "name", "time", "none")  # what a split keeps in one set

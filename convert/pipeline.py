@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import tempfile
@@ -13,36 +12,50 @@ from typing import Any, cast
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from convert.arguments import ExportOptions, RunOptions, TrainOptions
 from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
-from convert.data.mirrored import COLOURS, SIZES, mirror_images, named_after
 from convert.data.overview import told
-from convert.data.photo import sha256_of
 from convert.data.splits import FILE as SPLITS
 from convert.data.splits import Prediction, read_splits, write_predictions, write_splits
 from convert.errors import ConversionError, TrainingError, interruptible
-from convert.files import earlier_runs, move_aside, put_back, write
-from convert.job import Run, export_run, say, training_run, without_mirror
+from convert.files import write
+from convert.fit import cross_validation_of, final_training, fit, suited, way_of, with_teacher
+from convert.job import Run, export_run, say, training_run
 from convert.measure.evaluate import Evaluation
 from convert.measure.evidence import evidence
-from convert.measure.scores import answers, choose_threshold, fit_temperature, log_scores
+from convert.measure.scores import (
+    Labels,
+    Scores,
+    accuracy,
+    answers,
+    fit_temperature,
+    log_scores,
+    tempered,
+)
 from convert.names import VARIANTS
+from convert.report.against import Against, Earlier, compare
 from convert.report.page import pictures, report_html
-from convert.report.report import Report, card_json, recommend
+from convert.report.report import CrossValidated, Report, card_json, recommend
 from convert.report.sheet import sheet
 from convert.report.suspects import FILE as SUSPECTS
 from convert.report.suspects import find_suspects
-from convert.tflite.variants import Basis, convert_all, finish, for_converter
+from convert.tflite.variants import (
+    Basis,
+    OutOfFold,
+    convert_all,
+    finalized,
+    finish,
+    for_converter,
+    thresholds_of,
+)
 from convert.training.augment import variations
 from convert.training.checkpoint import Checkpoint
+from convert.training.folds import CrossValidation
 from convert.training.start import find_start, started_from
-from convert.training.teacher import Teacher
-from convert.training.train import history_csv, maps_of, network_of, scores_of
-from convert.training.train import train as train_network
+from convert.training.train import grouped, history_csv, maps_of, network_of, scores_of
 from convert.training.weights import find_weights
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
@@ -51,8 +64,9 @@ SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
     """Train, and leave the weights in OUT/training; see `convert.train`. OUT is claimed."""
     job = _with_weights(training_run(folder, out, "train", cast(RunOptions, options)))
+    job = with_teacher(job)
     photos = _scan(job)
-    checkpoint = _fit(_suited(job, photos), photos)
+    _, checkpoint = fit(suited(job, photos), photos)
     write(job.out / "history.csv", history_csv(checkpoint.history).encode())
     write_splits(job.out, job.photos, photos.dataset, {})
     return checkpoint
@@ -61,59 +75,23 @@ def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
 def export(folder: Path, out: Path, options: ExportOptions) -> Report:
     """Make the files of what OUT/training holds; see `convert.export`. OUT is claimed."""
     job, checkpoint = export_run(folder, out, cast(RunOptions, options))
+    earlier = Earlier.read(job.against) if job.against else None
     photos = _scan(job, read_splits(job.out / SPLITS))
     if checkpoint.about["photos"] != photos.dataset.fingerprint:
         fault = "are not those that OUT was trained on"
         raise TrainingError(job.photos, fault, "use the same photos, or train again")
-    return _export(_with_earlier_variants(job, photos.dataset), photos, checkpoint)
+    job = _with_earlier_variants(job, photos.dataset)
+    return _export(job, photos, checkpoint, earlier)
 
 
 def run(folder: Path, out: Path, options: RunOptions) -> Report:
     """Train, then make the files; see `convert.run`. OUT is claimed."""
     job = _with_weights(training_run(folder, out, "", options))
+    earlier = Earlier.read(job.against) if job.against else None  # before it is moved aside
+    job = with_teacher(job)
     photos = _scan(job)
-    job = _suited(job, photos)
-    return _export(job, photos, _fit(job, photos))
-
-
-def _suited(job: Run, photos: DecodedPhotos) -> Run:
-    """Make the recipe suit the photos: the number of epochs, and what may be augmented."""
-    recipe = job.config.recipe.for_photos(len(photos.dataset.train))
-    config = dataclasses.replace(job.config, recipe=recipe)
-    return _augmentation_checked(dataclasses.replace(job, config=config), photos)
-
-
-def _augmentation_checked(job: Run, photos: DecodedPhotos) -> Run:
-    """Change no photo in a way that gives it another class's label."""
-    job = _mirroring_checked(job, photos)
-    augmentation = job.config.recipe.augmentation
-    for words, what, less in (
-        (COLOURS, "colour", augmentation.with_true_colours()),
-        (SIZES, "size", augmentation.with_true_sizes()),
-    ):
-        pairs = named_after(words, photos.dataset.labels)
-        if pairs and less != augmentation:
-            names = ", ".join(" and ".join(pair) for pair in pairs[:5])
-            say(f"warning: {names} may differ in {what}: the training does not change it")
-            recipe = dataclasses.replace(job.config.recipe, augmentation=less)
-            job = dataclasses.replace(job, config=dataclasses.replace(job.config, recipe=recipe))
-            augmentation = less
-    return job
-
-
-def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
-    """Exclude mirrored photos of a training in which they would have another class's label."""
-    recipe = job.config.recipe
-    if not recipe.augmentation.horizontal_flip:
-        return job
-    labels = datasets.labels_of(photos.dataset.train)
-    pairs = mirror_images(photos.dataset.labels, photos.train, labels)
-    if not pairs:
-        return job
-    names = ", ".join(" and ".join(pair) for pair in pairs[:5])
-    say(f"warning: {names} are each other's mirror image: no photo is mirrored in the training")
-    config = dataclasses.replace(job.config, recipe=without_mirror(recipe))
-    return dataclasses.replace(job, config=config)
+    job, checkpoint = fit(suited(job, photos), photos)
+    return _export(job, photos, checkpoint, earlier)
 
 
 def _with_weights(job: Run) -> Run:
@@ -161,6 +139,7 @@ def _scanned(job: Run, as_before: Mapping[str, str] | None) -> DecodedPhotos:
         group_by=job.group_by,
         strict=job.strict,
         as_before=as_before,
+        negatives=job.negatives,
     )
     counts = {name: sum(per_label.values()) for name, per_label in dataset.counts().items()}
     say(f"{job.photos}: {len(dataset.labels)} classes; photos {json.dumps(counts)}")
@@ -174,75 +153,23 @@ def _scanned(job: Run, as_before: Mapping[str, str] | None) -> DecodedPhotos:
     return photos
 
 
-def _fit(job: Run, photos: DecodedPhotos) -> Checkpoint:
-    """Train, or go on with a training; its weights are kept in OUT/training."""
-    dataset = photos.dataset
-    drawn = [photo for name in dataset.drawn for photo in getattr(dataset, name)]
-    weights = datasets.weigh(dataset.train, job.photos, job.weighed, drawn)
-    about = _about(job, dataset, weights)
-    if job.config.teacher:  # one that cannot be used shows before the earlier run is moved aside
-        Teacher(Path(job.config.teacher), dataset.labels)
-    earlier = _put_back(job, about) if job.resume else move_aside(job.out)
-    if earlier:
-        say(f"{job.out} held another run, which is kept in {earlier}")
-    checkpoint = Checkpoint(job.training, about, resume=job.resume)
-    with interruptible(lambda: _kept_of_training(job, checkpoint)):
-        train_network(photos, job.config, weights, checkpoint)
-    return checkpoint
-
-
-def _kept_of_training(job: Run, checkpoint: Checkpoint) -> str:
-    if not checkpoint.history:
-        return f"no epoch is done; decoded photos are kept; start again: {job.command_again}"
-    return (
-        f"epoch {checkpoint.kept_epoch} of {len(checkpoint.history)} is kept; make "
-        f"files of it: {job.command_export} ; or continue: {job.command_resume}"
-    )
-
-
-def _put_back(job: Run, about: dict[str, Any]) -> Path | None:
-    """Let --resume find an earlier run that has its options and photos, where OUT's is another.
-
-    Returns: where OUT's is then; None where nothing was moved.
-    """
-    about = Checkpoint.as_kept(about)
-    if Checkpoint.about_of(job.training) == about:
-        return None
-    for earlier in earlier_runs(job.out):
-        if Checkpoint.about_of(earlier / job.training.name) == about:
-            say(f"go on with the run in {earlier}, which has the same options and photos")
-            return put_back(earlier)
-    return None
-
-
-def _about(job: Run, dataset: Dataset, weights: NDArray[np.float32]) -> dict[str, Any]:
-    """What makes one training equal to another."""
-    config = dataclasses.asdict(job.config)
-    config["weights"] = Path(job.config.weights).name  # no path in what may be published
-    if job.config.teacher:
-        config["teacher"] = f"SHA-256 {sha256_of(Path(job.config.teacher))}"
-    start = config.pop("start")
-    if start:
-        config["start"] = find_start(Path(start)).sha256
-    return {
-        "labels": list(dataset.labels),
-        "photos": dataset.fingerprint,
-        "weigh": hashlib.sha256(weights.tobytes()).hexdigest(),
-        "group_by": job.group_by,
-        **config,
-    }
-
-
 def _config(job: Run, checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the options of the training and of its files; labels and photos are elsewhere."""
     told = {k: v for k, v in checkpoint.about.items() if k not in ("labels", "photos")}
     return told | {"threshold_precision": job.threshold_precision}
 
 
-def _export(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
+def _export(
+    job: Run, photos: DecodedPhotos, checkpoint: Checkpoint, earlier: Earlier | None
+) -> Report:
     """Make the files; the training is kept whatever ends this."""
     with interruptible(lambda: f"the training is kept; make files of it: {job.command_export}"):
-        return _exported(job, photos, checkpoint)
+        report = _exported(job, photos, checkpoint)
+        if earlier:
+            report = dataclasses.replace(report, against=_against(earlier, report, photos.dataset))
+        _write_report(job, report)
+        _write_lists(job, photos.dataset, report)
+        return report
 
 
 def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report:
@@ -252,18 +179,25 @@ def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report
     checkpoint.restore_best(model)
     keras_val = scores_of(model, photos.val)
     val_labels = datasets.labels_of(dataset.val)
-    temperature = fit_temperature(log_scores(keras_val), val_labels)
-    basis = Basis(job, photos, keras_val, temperature)
+    validated = cross_validation_of(job, photos, checkpoint)
+    basis = Basis(job, photos, keras_val, *_choosing(job, keras_val, val_labels, validated))
     with tempfile.TemporaryDirectory(dir=job.out, prefix=".work-") as folder:
         saved_model, calibration = for_converter(basis, model, Path(folder))
         drafts, failures = convert_all(basis, saved_model, calibration, Path(folder))
         if not drafts:
             raise ConversionError(job.name, "no variant could be made", failures[-1])
         chosen, reason = recommend([draft.variant for draft in drafts])
-        drafts = [finish(basis, draft, chosen.name, Path(folder)) for draft in drafts]
+        work = Path(folder)
+        if final := final_training(job):
+            work = work / "final"
+            work.mkdir()
+            final.restore_best(model)
+            drafts = finalized(basis, drafts, model, work)
+            checkpoint.restore_best(model)
+        drafts = [finish(basis, draft, chosen.name, work) for draft in drafts]
     variants = tuple(draft.variant for draft in drafts)
     chosen = next(variant for variant in variants if variant.name == chosen.name)
-    report = Report(
+    return Report(
         name=job.name,
         command=job.command,
         labels=dataset.labels,
@@ -273,12 +207,12 @@ def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report
         history=tuple(checkpoint.history),
         summary=_summary(model),
         keras_val=keras_val,
-        temperature=temperature,
+        temperature=basis.temperature,
         variants=variants,
         failures=tuple(failures),
         chosen=chosen,
         reason=reason,
-        threshold=choose_threshold(chosen.val.scores, val_labels, job.threshold_precision),
+        thresholds=thresholds_of(basis, chosen.val),
         val_pixels=photos.val,
         val_names=tuple(os.path.relpath(photo.path, job.photos) for photo in dataset.val),
         augmentation_png=_augmentation_sheet(job, photos),
@@ -286,12 +220,41 @@ def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report
         left_out=tuple(map(str, dataset.left_out)),
         **_evidence(model, photos, chosen.val),
         suspects=find_suspects(photos, job.photos, checkpoint.out_of_fold),
+        validated=_validated(job, photos, validated),
+        is_final=bool(final),
     )
-    _write_report(job, report)
-    if report.suspects:
-        write(job.out / SUSPECTS, report.suspects.csv)
-    _write_lists(job, dataset, report)
-    return report
+
+
+def _against(earlier: Earlier, report: Report, dataset: Dataset) -> Against:
+    """Compare with an earlier run on the photos of val and test."""
+    given = {
+        photo.sha256: (report.labels[photo.label], report.labels[top])
+        for name, found in report.sets.items()
+        for photo, top in zip(getattr(dataset, name), answers(found.scores).tolist(), strict=True)
+    }
+    return compare(earlier, card_json(report), given)
+
+
+def _choosing(
+    job: Run, keras_val: Scores, val_labels: Labels, validated: CrossValidation | None
+) -> tuple[float, OutOfFold | None]:
+    """Fit the temperature; and return what thresholds are chosen on, None for each file's val."""
+    if validated is None:
+        return fit_temperature(log_scores(keras_val), val_labels), None
+    scores, labels = validated.by[way_of(job)], validated.labels
+    temperature = fit_temperature(log_scores(scores), labels)
+    return temperature, OutOfFold(tempered(scores, temperature), labels)
+
+
+def _validated(
+    job: Run, photos: DecodedPhotos, found: CrossValidation | None
+) -> CrossValidated | None:
+    """Sum up the cross-validation for the report."""
+    if found is None:
+        return None
+    groups = grouped(photos.dataset) if photos.dataset.grouping.numbers else None
+    ways = {way: accuracy(scores, found.labels, groups) for way, scores in found.by.items()}
+    return CrossValidated(found.folds, way_of(job), ways)
 
 
 def _evidence(model: keras.Model, photos: DecodedPhotos, val: Evaluation) -> dict[str, Any]:
@@ -303,7 +266,9 @@ def _evidence(model: keras.Model, photos: DecodedPhotos, val: Evaluation) -> dic
 
 
 def _write_lists(job: Run, dataset: Dataset, report: Report) -> None:
-    """Write the set of each photo, and the chosen file's predictions for val and test."""
+    """Write the set of each photo, the chosen file's predictions, and suspected label errors."""
+    if report.suspects:
+        write(job.out / SUSPECTS, report.suspects.csv)
     predictions = {
         photo.sha256: Prediction(tuple(scores))
         for name, found in report.sets.items()

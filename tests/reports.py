@@ -12,12 +12,12 @@ import numpy as np
 from convert.data.drawn import SHAPES, draw_photo
 from convert.measure.evaluate import Evaluation
 from convert.measure.scores import (
-    choose_threshold,
     compare,
     fit_temperature,
     log_scores,
     tempered,
 )
+from convert.measure.thresholds import choose_thresholds
 from convert.report.report import Report, Variant
 
 # What a folder may be called, to the harm of CSV, Markdown, HTML, mathtext and legends.
@@ -106,7 +106,7 @@ def report(labels: tuple[str, ...] = ("hotdog", "nothotdog"), n: int = 60, **mor
         "failures": ("dynamic: cannot be converted (it rains); omit dynamic",),
         "chosen": int8,
         "reason": "ship model-int8.tflite: it is small",
-        "threshold": choose_threshold(rough, own, 0.9),
+        "thresholds": choose_thresholds(rough, own, 0.9),
         "val_pixels": photos(12)[np.arange(n) % 12],
         "val_names": tuple(f"{labels[label]}/{i:04d}.jpg" for i, label in enumerate(own)),
     } | more

@@ -11,8 +11,8 @@ import pytest
 from conftest import PROGRAMS, run
 
 from convert import arguments
-from convert.command_line import STEPS, main
 from convert.names import NETWORK_NAMES, RECIPE_NAMES, VARIANTS
+from convert.steps.command_line import STEPS, main
 
 
 def parser() -> argparse.ArgumentParser:

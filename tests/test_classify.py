@@ -61,6 +61,14 @@ def test_below_the_threshold_the_label_is_unknown_and_the_categories_stay(
     assert unsure.score == sure.score
 
 
+def test_each_label_has_a_threshold_of_its_own(model: Model, frame: Frame) -> None:
+    sure = classify(model, frame)
+    limits = np.zeros(len(model.labels))
+    assert classify(model, frame, threshold=limits).label == sure.label
+    limits[sure.categories[0].index] = np.nextafter(sure.score, 2)
+    assert classify(model, frame, threshold=limits).label == UNKNOWN
+
+
 def test_a_result_as_a_dict_has_the_agreed_keys_and_is_json(model: Model, frame: Frame) -> None:
     result = classify(model, frame, top_k=2)
     found = json.loads(json.dumps(result.as_dict()))

@@ -17,10 +17,10 @@ import pytest
 from conftest import PROGRAMS, ROOT, SMALL, Said, commands, run
 from PIL import Image
 
-from convert.command_line import STEPS
 from convert.data.dataset import Dataset, load
 from convert.errors import ConversionError
 from convert.report.verdict import CARE, NO, SHIP
+from convert.steps.command_line import STEPS
 from convert.tflite.quantize import VARIANTS
 from convert.tflite.quantize import convert as quantize
 from edge.classifier.metadata import read_metadata
@@ -95,7 +95,7 @@ def test_the_card_says_what_the_files_are(out: Path) -> None:
 def test_the_accuracies_are_of_all_held_out_photos(out: Path) -> None:
     card = card_of(out)
     for variant in card["variants"]:
-        measured_on_test = variant["file"] in ("model-float32.tflite", card["recommended"])
+        measured_on_test = variant["file"] in ("model-float32.tflite", card["chosen"])
         for name in ("val", "test") if measured_on_test else ("val",):
             measured = variant[f"{name}_accuracy"]
             assert measured["total"] == sum(card["data"]["photos"][name].values())
@@ -107,7 +107,7 @@ def test_the_accuracies_are_of_all_held_out_photos(out: Path) -> None:
 def test_the_report_names_every_variant_and_the_recommended_file(out: Path) -> None:
     report, card = (out / "report.html").read_text(), card_of(out)
     assert all(f">{variant}</th>" in report for variant in VARIANTS)
-    assert card["recommended"] in report and card["verdict"] in (SHIP, CARE, NO)
+    assert card["chosen"] in report and card["verdict"] in (SHIP, CARE, NO)
     assert card["data"]["fingerprint"] in report
 
 
@@ -126,7 +126,7 @@ def test_the_history_has_a_row_for_each_epoch(out: Path) -> None:
 
 def test_test_is_measured_for_what_was_chosen_and_its_reference_alone(out: Path) -> None:
     card = card_of(out)
-    chosen = {"model-float32.tflite", card["recommended"]}
+    chosen = {"model-float32.tflite", card["chosen"]}
     measured = {v["file"] for v in card["variants"] if v.get("test_accuracy")}
     assert measured == chosen
     for variant in card["variants"]:
@@ -149,7 +149,7 @@ def test_a_file_says_what_it_is(out: Path) -> None:
         assert set(said["runtimes"]) <= set(card["runtimes"])
         assert len(said["golden"]["scores"][0]) == len(card["labels"])
         assert 0 <= said["threshold"] <= 1
-    chosen = edge_json(out / card["recommended"])
+    chosen = edge_json(out / card["chosen"])
     assert chosen["threshold"] == card["threshold"]["value"]
 
 
@@ -217,7 +217,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     found: dict[str, Any] = {"out": out, "photos": photos, "many": many}
     found |= zip(lines, commands(folder, *lines.values()), strict=True)
-    for name in ("train", "train forty", "spoil", "spoil more"):
+    for name in ("train", "spoil", "spoil more"):
         assert found[name].status == 0, found[name].stderr
     for name in ("whole", "spoiled", "crashing"):
         found[f"{name} card"] = json.loads(found[f"{name} card"].stdout)
@@ -260,9 +260,21 @@ def test_a_file_on_which_a_runtime_crashes_is_left_out_and_the_rest_goes_on(
     assert " crashes (SIG" in line
 
 
+def test_a_model_that_learned_nothing_exits_with_1_and_is_not_recommended(
+    odd: dict[str, Any],
+) -> None:
+    said: Said = odd["forty"]
+    assert said.status == 1
+    (line,) = [line for line in said.lines if "is not fit for use" in line]
+    assert "no better than guessing" in line and "give more photos" in line
+    card = card_of(odd["out"].parent / "forty")
+    assert card["recommended"] is None and card["chosen"] == "model-float32.tflite"
+    assert card["recommendation"].startswith("do not ship: ")
+
+
 def test_many_classes_are_calibrated_evenly(odd: dict[str, Any]) -> None:
     said: Said = odd["forty"]
-    assert said.status == 0, said.stderr
+    assert said.status == 1  # after one epoch
     out = odd["out"].parent / "forty"
     assert len(card_of(out)["labels"]) == 40
     names = [line.split("  ")[1] for line in (out / "calibration.txt").read_text().splitlines()]

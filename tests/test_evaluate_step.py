@@ -47,7 +47,7 @@ def test_the_accuracy_is_the_cards(held_out: Path, converted: Path) -> None:
         for model, variant in zip(models, variants, strict=True)
     ]
     at_threshold = card["threshold"]["test"]
-    chosen = done.stdout.split(f"{converted / card['recommended']}: ")[1]
+    chosen = done.stdout.split(f"{converted / card['chosen']}: ")[1]
     assert f"coverage {100 * at_threshold['coverage']:.1f} %" in chosen
     assert f"precision {100 * at_threshold['precision']:.1f} %" in chosen
     for label, share in at_threshold["false_positives"].items():
@@ -133,5 +133,5 @@ def test_splits_and_predictions_name_every_photo(drawn: Path, converted: Path) -
         assert float(row[row["prediction"]]) == float(row["score"])
     right = [row["right"] for row in held_out if row["set"] == "test"].count("yes")
     card = json.loads((converted / "card.json").read_text())
-    (chosen,) = [v for v in card["variants"] if v["file"] == card["recommended"]]
+    (chosen,) = [v for v in card["variants"] if v["file"] == card["chosen"]]
     assert right == chosen["test_accuracy"]["correct"]

@@ -21,7 +21,8 @@ from sightings import AT, sighting
 from videos import write_video
 
 from convert.data import splits
-from convert.report.report import card_json
+from convert.measure.scores import Accuracy
+from convert.report.report import CrossValidated, card_json
 from convert.steps import check
 from edge.benchmark import drawn_picture
 from edge.benchmark.compare import compare, record
@@ -249,7 +250,9 @@ def test_check(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_card() -> None:
-    check_page("card.json", from_documents(card_json(report())))
+    few = CrossValidated(5, "the whole training", {"the whole training": Accuracy(40, 50)})
+    documents = [card_json(report(**more)) for more in ({}, {"validated": few})]
+    check_page("card.json", from_documents(*documents))
 
 
 def test_edge_json(converted: Path) -> None:

@@ -125,8 +125,9 @@ def test_suspects_are_listed_with_photo_and_set(drawn: Path, tmp_path: Path) -> 
 def test_few_photos_are_reported_with_a_cross_validated_accuracy() -> None:
     found = SuspectPhotos(Accuracy(48, 60), (), 0, None, b"")
     few = few_photos_words(reports.report(suspects=found))
-    assert few.startswith("30 photos of hotdog are few. In cross-validation over the 60 photos of ")
-    assert "is right on 0.800 (0.682 to 0.882) of them; 240 photos would halve that" in few
+    assert few.startswith("30 photos of hotdog are few. Cross-validation over the 60 photos of ")
+    assert "is right on 0.800 (0.682 to 0.882). That is what to expect" in few
+    assert "240 photos would halve this interval" in few
     many = {name: {"hotdog": 20, "nothotdog": 500} for name in ("train", "val", "test")}
     assert few_photos_words(reports.report(suspects=found, counts=many)) == ""
     assert few_photos_words(reports.report()) == ""  # nothing was cross-validated

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.classifier.metadata import Metadata, read_metadata
+from edge.classifier.model import NEVER, Model
 from edge.errors import ModelError
 from edge.image.preprocess import PREPROCESSING_VERSION, Normalization
 
@@ -129,7 +130,15 @@ def with_edge_json(path: Path, edge: object) -> bytes:
 
 @pytest.mark.parametrize(
     "edge",
-    [[1, 2], {"labels": "ab"}, {"labels": [1, 2, 3]}, {"preprocessing": "x"}, {"threshold": "x"}],
+    [
+        [1, 2],
+        {"labels": "ab"},
+        {"labels": [1, 2, 3]},
+        {"preprocessing": "x"},
+        {"threshold": "x"},
+        {"thresholds": {"x": 2}},
+        {"unknown_labels": "x"},
+    ],
 )
 def test_an_odd_edge_json_is_one_line(model_path: Path, edge: object) -> None:
     with pytest.raises(ModelError, match="is truncated or damaged"):
@@ -139,3 +148,16 @@ def test_an_odd_edge_json_is_one_line(model_path: Path, edge: object) -> None:
 def test_another_edge_json_of_the_right_kinds_is_read(model_path: Path) -> None:
     content = with_edge_json(model_path, {"labels": ["x", "y", "z"], "threshold": 0.5})
     assert read_metadata(content, model_path).labels == ("x", "y", "z")
+
+
+def test_a_file_has_a_threshold_for_each_label_and_those_of_other_things_none(
+    model_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tflite"
+    edge = read_metadata(model_path.read_bytes(), model_path).edge
+    labels = edge["labels"]
+    edge |= {"threshold": 0.7, "thresholds": {labels[0]: 0.6}, "unknown_labels": [labels[2]]}
+    path.write_bytes(with_edge_json(model_path, edge))
+    with Model(path) as model:
+        assert model.thresholds().tolist() == [0.6, 0.7, NEVER]
+        assert model.thresholds(0.2).tolist() == [0.2, 0.2, NEVER]

@@ -122,7 +122,7 @@ def test_pictures_have_words_and_sizes(page: Page) -> None:
 
 
 def test_tables_have_headers_and_captions(page: Page) -> None:
-    assert len(page.all("table")) == len(page.all("caption")) == 5
+    assert len(page.all("table")) == len(page.all("caption")) == 6
     assert {attributes["scope"] for attributes in page.all("th")} == {"col", "row"}
 
 

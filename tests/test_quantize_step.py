@@ -36,7 +36,7 @@ def test_a_keras_model_becomes_measured_files(own: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     card = json.loads((out / "card.json").read_text())
     assert [variant["variant"] for variant in card["variants"]] == ["float32", "int8"]
-    recommended = next(v for v in card["variants"] if v["file"] == card["recommended"])
+    recommended = next(v for v in card["variants"] if v["file"] == card["chosen"])
     for name in ("float32", "int8"):
         with Model(out / f"model-{name}.tflite") as model:
             assert model.labels == LABELS
@@ -46,7 +46,7 @@ def test_a_keras_model_becomes_measured_files(own: Path, tmp_path: Path) -> None
             assert model.input.size == (32, 32)
             facts = model.metadata.edge
             assert facts["accuracy"]["val"]["total"] > 0
-            if f"model-{name}.tflite" == card["recommended"]:
+            if f"model-{name}.tflite" == card["chosen"]:
                 assert facts["accuracy"]["test"] == recommended["test_accuracy"]
     page = (out / "report.html").read_text()
     assert "conv2d" in page

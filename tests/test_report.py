@@ -141,9 +141,10 @@ def test_the_card_is_json_and_says_what_was_chosen() -> None:
     card = json.loads(json.dumps(card_json(found)))
     assert card["recommended"] == "model-int8.tflite"
     assert card["temperature"] == round(found.temperature, 4)
-    assert card["threshold"]["value"] == found.threshold.value
-    assert card["threshold"]["reached_on_val"] is found.threshold.reached
-    assert card["threshold"]["val"]["coverage"] == round(found.threshold.coverage, 4)
+    assert card["threshold"]["value"] == found.thresholds.highest
+    assert card["threshold"]["reached"] is found.thresholds.reached
+    first = found.thresholds.of_labels[0]
+    assert card["threshold"]["labels"]["hotdog"]["accepted"] == first.accepted
     assert set(card["threshold"]["test"]["false_positives"]) == {"hotdog", "nothotdog"}
     assert card["test_against_float32"]["agreement"] == 1.0
 

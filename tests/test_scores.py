@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import numpy as np
@@ -11,8 +10,6 @@ import pytest
 from convert.measure.scores import (
     Accuracy,
     accuracy,
-    at_threshold,
-    choose_threshold,
     compare,
     confusion,
     effective_size,
@@ -205,101 +202,6 @@ def test_scores_of_zero_stay_finite() -> None:
     scores = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], np.float32)
     assert np.isfinite(fit_temperature(log_scores(scores), np.array([0, 1, 1])))
     assert np.isfinite(tempered(scores, 0.05)).all()
-
-
-# --- threshold
-
-
-def lowest_precision(scores: np.ndarray, labels: np.ndarray, value: float) -> float:
-    """By counting, of every label that is ever answered."""
-    given, answered = scores.argmax(1), scores.max(1) >= value
-    shares = []
-    for label in set(given.tolist()):
-        mine = (given == label) & answered
-        shares.append(float((labels[mine] == label).mean()) if mine.any() else 0.0)
-    return min(shares)
-
-
-@pytest.mark.parametrize("num_labels, precision", [(2, 0.9), (3, 0.8), (5, 0.7)])
-def test_no_smaller_threshold_reaches_the_precision(num_labels: int, precision: float) -> None:
-    logits, labels = synthetic(num_labels, n=400, seed=num_labels)
-    scores = softmax(logits)
-    found = choose_threshold(scores, labels, precision)
-    assert found.reached
-    assert found.precision == lowest_precision(scores, labels, found.value) >= precision
-    assert found.coverage == (scores.max(1) >= found.value).mean()
-    smaller = [value for value in scores.max(1).tolist() if value < found.value]
-    assert smaller
-    assert all(lowest_precision(scores, labels, value) < precision for value in smaller)
-
-
-def test_a_threshold_is_never_zero() -> None:
-    random = np.random.default_rng(0)
-    labels = np.arange(400) % 2
-    sure = random.uniform(0.9, 1.0, 400).astype(np.float32)
-    scores = np.stack([np.where(labels == 0, sure, 1 - sure), np.where(labels, sure, 1 - sure)], 1)
-    found = choose_threshold(scores, labels, 0.98)
-    assert 0.9 < found.value < 0.91
-    assert 0.96 <= found.coverage < 1.0
-    assert (found.precision, found.reached) == (1.0, True)
-    assert 0.97 < found.promise < 1.0
-
-
-def test_a_threshold_is_above_what_chance_scores() -> None:
-    scores = np.full((8, 4), 0.24, np.float32)
-    scores[:, 0] = 0.28
-    scores[0, 0], scores[0, 1:] = 0.4, 0.2
-    assert choose_threshold(scores, np.zeros(8, np.int64), 0.98).value == pytest.approx(0.325)
-
-
-def test_few_photos_promise_less_than_many() -> None:
-    promises = [
-        choose_threshold(np.tile(np.eye(2, dtype=np.float32), (n, 1)), np.arange(2 * n) % 2, 0.98)
-        for n in (5, 500)
-    ]
-    assert promises[0].promise < 0.6 < 0.99 < promises[1].promise
-
-
-def test_a_threshold_by_hand() -> None:
-    # Label 0 is answered at 0.45 (wrong) and 0.90, label 1 at 0.60 (wrong), 0.70 and 0.80.
-    found = choose_threshold(SCORES, LABELS, 1.0)
-    assert found.value == pytest.approx(0.70)
-    assert found.coverage == pytest.approx(4 / 6)
-    assert found.reached
-
-
-def test_an_unreachable_precision_gives_the_best_there_is_and_says_so() -> None:
-    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.2, 0.8]], np.float32)
-    labels = np.array([1, 0, 0, 1])  # the surest answer is wrong
-    found = choose_threshold(scores, labels, 0.95)
-    assert not found.reached
-    assert found.wanted == 0.95
-    assert found.precision == pytest.approx(2 / 3)
-    assert found.coverage == 1.0
-
-
-def test_a_label_may_not_fall_silent_to_seem_precise() -> None:
-    scores = np.array([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9]], np.float32)
-    found = choose_threshold(scores, np.array([0, 1, 1]), 0.9)
-    assert not found.reached  # above 0.6 label 0 is answered no more
-    assert (found.value, found.precision) == (pytest.approx(0.6), 0.5)
-
-
-def test_figures_at_a_threshold_by_hand() -> None:
-    found = at_threshold(SCORES, LABELS, 0.60)
-    assert found.coverage == pytest.approx(5 / 6)
-    assert found.precision == pytest.approx(4 / 5)
-    assert found.false_positives == (0.0, 1 / 4, 0.0)
-
-
-def test_a_threshold_that_refuses_all_is_no_precision() -> None:
-    found = at_threshold(SCORES, LABELS, 0.99)
-    assert (found.coverage, found.precision, sum(found.false_positives)) == (0.0, 0.0, 0.0)
-
-
-def test_a_chosen_threshold_survives_json() -> None:
-    value = choose_threshold(SCORES, LABELS, 1.0).value
-    assert at_threshold(SCORES, LABELS, json.loads(json.dumps(value))).coverage == 4 / 6
 
 
 def test_copies_widen_the_interval() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from edge.classifier.model import NEVER
 from edge.errors import ConfigurationError
 from edge.service.zones.steady import Change, Steady, SteadySettings
 
@@ -94,6 +97,18 @@ def test_what_is_left_open_comes_from_the_model(
     settings: SteadySettings, of_model: float, thresholds: tuple[float, float]
 ) -> None:
     assert settings.thresholds(of_model) == pytest.approx(thresholds)
+
+
+def test_each_label_enters_and_leaves_at_its_own_threshold() -> None:
+    steady = Steady(LABELS, AT_ONCE, np.array([0.8, 0.3, NEVER]))
+    frames = ((0.7, 0.2, 0.1), (0.3, 0.4, 0.3), (0.1, 0.21, 0.69), (0.0, 0.1, 0.9))
+    assert changes(steady, *frames) == [(1, "fish"), (3, "unknown")]
+
+
+def test_a_label_of_other_things_is_unknown_whatever_is_configured() -> None:
+    settings = dataclasses.replace(AT_ONCE, enter=0.5)
+    steady = Steady(LABELS, settings, np.array([0.8, 0.8, NEVER]))
+    assert changes(steady, (0.6, 0.2, 0.2), (0.1, 0.0, 0.9)) == [(0, "cup"), (1, "unknown")]
 
 
 def test_after_a_gap_the_state_stays_and_old_scores_are_gone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def result(source: str, index: int, labels: list[str], score: float = 0.9) -> Re
 
 def test_many_labels_give_the_most_common_mistakes_instead_of_a_matrix() -> None:
     labels = [f"label {number}" for number in range(30)]
-    summary = Summary(labels, 0.0)
+    summary = Summary(labels)
     for truth, said in [*((n, n) for n in range(30)), (3, 4), (3, 4), (1, 2)]:
         summary.result(result(f"photos/{labels[truth]}/x.jpg", said, labels))
     lines = list(summary.lines())
@@ -42,10 +43,10 @@ def test_many_labels_give_the_most_common_mistakes_instead_of_a_matrix() -> None
 
 
 def test_other_folders_and_stdin_are_not_judged() -> None:
-    summary = Summary(["cup", "key"], 0.5)
+    summary = Summary(["cup", "key"])
     for source in ("-", "photos/cups/a.jpg", "/a.jpg", "cup/deep/a.jpg"):
         summary.result(result(source, 0, ["cup", "key"]))
-    summary.result(result("x.jpg", 0, ["cup", "key"], score=0.4))
+    summary.result(replace(result("x.jpg", 0, ["cup", "key"]), label="unknown"))
     summary.failure()
     assert "accuracy" not in summary.as_dict()
     assert (summary.classified, summary.failed, summary.unknown) == (5, 1, 1)
@@ -57,6 +58,6 @@ def test_the_folder_is_found_from_inside_it(
 ) -> None:
     (tmp_path / "key").mkdir()
     monkeypatch.chdir(tmp_path / "key")
-    summary = Summary(["cup", "key"], 0.0)
+    summary = Summary(["cup", "key"])
     summary.result(result("a.jpg", 1, ["cup", "key"]))
     assert summary.as_dict()["accuracy"]["correct"] == 1

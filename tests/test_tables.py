@@ -6,8 +6,9 @@ import dataclasses
 
 from reports import report
 
-from convert.measure.scores import Threshold
+from convert.measure.thresholds import LabelThreshold, Thresholds, at_threshold
 from convert.report import tables
+from edge.classifier.model import NEVER
 
 MANY = tuple(f"label {i:03d}" for i in range(100))
 
@@ -64,24 +65,41 @@ def test_accuracy_and_the_thresholds_figures_stand_apart() -> None:
     assert header[1] == "accuracy, no threshold (95 %)"
     assert (val[0], test[0]) == ("val", "test")
     assert val[1] == str(found.chosen.val.accuracy)
-    assert val[2] == f"{found.threshold.coverage:.3f}"
+    of_val = found.chosen.val
+    at = at_threshold(of_val.scores, of_val.labels, found.thresholds.values)
+    assert val[2] == f"{at.coverage:.3f}"
 
 
-def test_a_threshold_that_keeps_its_promise_and_one_that_does_not() -> None:
-    kept = tables.threshold_words(Threshold(0.8, 0.96, 0.7, 0.95))
-    broken = tables.threshold_words(Threshold(0.8, 0.9, 0.7, 0.95))
-    assert "Below a score of 0.8 " in kept and "95 % or more of each label" in kept
-    assert (
-        "No threshold reaches a precision of 95 %" in broken
-        and "90.0 % for the worst label" in broken
+def thresholds(*counts: tuple[int, int]) -> Thresholds:
+    return Thresholds(0.95, tuple(LabelThreshold(0.8, *each) for each in counts))
+
+
+def test_thresholds_say_what_they_promise() -> None:
+    kept = report(thresholds=thresholds((99, 100), (45, 45)))
+    assert "Every label promises 95 % or more." in tables.threshold_words(kept)
+    short = report(thresholds=thresholds((10, 10), (45, 45)))
+    words = tables.threshold_words(short)
+    assert "For hotdog these photos allow no promise of 95 %" in words
+    assert "(79 % for hotdog). 45 accepted photos without an error" in words
+    assert tables.label_threshold_rows(short)[1] == ("hotdog", "0.800", "10", "10", "79.4 %")
+
+
+def test_of_many_labels_the_lowest_promises_are_shown() -> None:
+    found = report(MANY, n=300)
+    rows = tables.label_threshold_rows(found)
+    assert len(rows) == 21
+    lowest = min(label.promise for label in found.thresholds.of_labels)
+    assert rows[1][4] == f"{100 * lowest:.1f} %"
+
+
+def test_a_label_of_other_things_is_always_unknown() -> None:
+    found = report(("cup", "none"))
+    labels = (found.thresholds.of_labels[0], LabelThreshold(NEVER, 0, 0))
+    found = dataclasses.replace(
+        found, thresholds=dataclasses.replace(found.thresholds, of_labels=labels)
     )
-
-
-def test_a_threshold_from_few_photos_promises_less() -> None:
-    few = tables.threshold_words(Threshold(0.8, 1.0, 1.0, 0.95, photos=10))
-    many = tables.threshold_words(Threshold(0.8, 1.0, 1.0, 0.95, photos=1000))
-    assert "expect at least 72 %" in few
-    assert "expect at least 100 %" in many
+    assert tables.label_threshold_rows(found)[2][:2] == ("none", 'always "unknown"')
+    assert tables.caution_words(found) == []
 
 
 def test_a_model_without_a_class_of_other_things_is_a_caution() -> None:

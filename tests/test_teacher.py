@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROGRAMS, SMALL, Said, commands
+from test_convert import draw_colours
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,11 @@ def said(
         "classes": [*pair, three],
         "broken": [*train, folder / "broken.tflite"],
         "absent": [*train, folder / "absent.tflite"],
+        "named": [
+            *("train", draw_colours(folder / "colours", ("red", "green", "blue"), 20)),
+            *("-o", folder / "named", *SMALL, "--image-size", 32, "--batch-size", 8, "--epochs", 6),
+            *("--augmentation", "none", "--learning-rate", 0.01, "--teacher", "small"),
+        ],
         "targets": ["@", PROGRAMS / "ask_teacher.py", three, folder / "made.npz"],
     }
     outcomes = commands(folder, *argvs.values())
@@ -60,6 +67,13 @@ def test_a_network_is_trained_with_a_teacher(said: dict, name: str) -> None:
     assert said[name].status == 0, said[name].stderr
     history = (said["folder"] / name / "history.csv").read_text()
     assert len(history.splitlines()) == 3
+
+
+def test_a_teacher_is_trained_first_where_it_is_given_by_name(said: dict) -> None:
+    assert said["named"].status == 0, said["named"].stderr
+    teacher = said["folder"] / "named" / "teacher" / "model-float32.tflite"
+    about = json.loads((said["folder"] / "named" / "training" / "state.json").read_text())["about"]
+    assert about["teacher"] == f"SHA-256 {hashlib.sha256(teacher.read_bytes()).hexdigest()}"
 
 
 def test_the_teacher_is_known_by_its_content_and_not_by_its_path(

@@ -246,6 +246,11 @@ def cut(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
     return said
 
 
+def made_files(said: Said) -> bool:
+    """Whether files were made; after a few epochs they may not be fit for use."""
+    return said.status == ("is not fit for use" in said.stderr)
+
+
 def test_ctrl_c_keeps_the_best_so_far_and_says_how_to_go_on(
     cut: dict[str, Any], drawn: Path
 ) -> None:
@@ -262,7 +267,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_how_to_go_on(
 
 
 def test_files_are_made_of_what_an_interrupted_training_left(cut: dict[str, Any]) -> None:
-    assert cut["export"].status == 0, cut["export"].stderr
+    assert made_files(cut["export"]), cut["export"].stderr
     assert {"model-float32.tflite", "report.html", "card.json"} <= set(cut["made"])
 
 
@@ -281,7 +286,7 @@ def test_a_killed_training_goes_on_to_the_same_end(cut: dict[str, Any], converte
 
 
 def test_train_and_export_equal_the_whole_line(cut: dict[str, Any], converted: Path) -> None:
-    assert cut["last"].status == 0, cut["last"].stderr
+    assert made_files(cut["last"]), cut["last"].stderr
     cards = [json.loads((out / "card.json").read_text()) for out in (cut["out"], converted)]
     for name in ("labels", "data", "config", "keras_val_accuracy"):
         assert cards[0][name] == cards[1][name], name
@@ -343,7 +348,7 @@ def test_a_full_disk_is_one_line_and_what_is_whole_is_gone_on_with(
     assert "Epoch 1/3" not in rest.stderr
     assert_one_line(no_room, "(No space left on device); free some space")
     assert not [path for path in unchanged.stdout.split() if ".tflite" in path or ".work" in path]
-    assert made.status == 0, made.stderr
+    assert made_files(made), made.stderr
     assert (out / "model-float32.tflite").exists()
 
 

@@ -32,7 +32,7 @@ WRONG = {
         {"--nope": "--nope", "extra": "extra", "--format xml": "--format"},
     ),
     "python -m convert": (
-        "convert.command_line",
+        "convert.steps.command_line",
         {
             "": "PHOTOS",
             "x --nope": "--nope",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convert.measure.scores import Accuracy, balanced_accuracy
-from convert.report.verdict import CARE, NO, SHIP, judge
+from convert.report.verdict import CARE, DIVERGED, NO, NOTHING_LEARNED, SHIP, judge
 
 KERAS = Accuracy(95, 100)
 
@@ -36,6 +36,8 @@ def test_one_answer_for_all_does_not_ship() -> None:
     level, words = judged(labels, np.zeros(208, np.int64))
     assert level == NO
     assert "it predicts class0 for 208 of 208 photos" in words
+    found = judge(scores_of(np.zeros(208, np.int64), 2), labels, ["a", "b"], KERAS)
+    assert found.remedy == NOTHING_LEARNED
 
 
 def test_chance_does_not_ship() -> None:
@@ -55,7 +57,7 @@ def test_a_class_that_is_never_found_does_not_ship() -> None:
 def test_scores_that_are_no_numbers_do_not_ship() -> None:
     found = judge(np.full((10, 2), np.nan, np.float32), np.arange(10) % 2, ["a", "b"], KERAS)
     assert found.level == NO
-    assert "--learning-rate" in str(found)
+    assert found.remedy == DIVERGED
 
 
 @pytest.mark.parametrize(("wrong", "level"), [(0, SHIP), (10, CARE), (30, NO)])
@@ -92,3 +94,12 @@ def test_a_class_that_is_found_too_rarely_is_used_with_care() -> None:
 def test_a_rare_class_counts_as_any_other_in_balanced_accuracy() -> None:
     labels = np.array([0] * 90 + [1] * 10)
     assert balanced_accuracy(scores_of(np.zeros(100, np.int64), 2), labels) == 0.5
+
+
+def test_of_many_classes_that_are_not_found_the_worst_are_named() -> None:
+    labels = np.repeat(np.arange(300), 4)
+    given = np.where(labels < 60, 299, labels)
+    level, words = judged(labels, given)
+    assert level == NO
+    assert "it finds 10 % or fewer of the photos of 60 of 300 classes, such as class0, " in words
+    assert len(words) < 300

@@ -19,6 +19,7 @@ from convert.data.grouping.groups import SAME_SCENE, Grouping, grouped
 from convert.data.grouping.near_duplicates import Overview, look_over
 from convert.data.parallel import each
 from convert.data.photo import Photo, sha256_of
+from convert.data.reading.negatives import refuse_shared, with_negatives
 from convert.data.reading.set_names import SETS
 from convert.data.split import split
 from convert.data.walk import PhotoTree, walk_photos
@@ -93,6 +94,7 @@ def load(
     group_by: str = "auto",
     strict: bool = False,
     as_before: Mapping[str, str] | None = None,
+    negatives: Path | None = None,
 ) -> Dataset:
     """Scan a folder of classes, or of train/ (val/, test/) with classes, and split what is whole.
 
@@ -107,12 +109,17 @@ def load(
         strict: raise an error instead of leaving photos out.
         as_before: the set of each photo by its SHA-256, as an earlier run split them; photos that
             it did not have are left out. None: they are split.
+        negatives: a folder of photos that show none of the classes; None: there is none.
 
     Raises: DatasetError.
     """
     tree = walk_photos(folder)
+    if negatives:
+        tree = with_negatives(tree, negatives)
     labels = labels_of_tree(tree)
     sets, faults = _hashed(tree, labels)
+    if negatives:
+        refuse_shared(sets["train"], labels, negatives)
     overview = look_over([photo for of_set in sets.values() for photo in of_set], cache)
     left_out = [
         *_unreadable(sets, overview, faults, folder, strict),

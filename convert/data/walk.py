@@ -75,6 +75,14 @@ def walk_photos(path: Path) -> PhotoTree:
     return _sorted_out(path, found, layout)
 
 
+def walk_all(path: Path) -> tuple[Path, ...]:
+    """Return all images in a folder and its folders, in order. Raises: DatasetError."""
+    found = _collect(path)
+    for error in found.closed:
+        raise DatasetError(error.subject, error.fault, error.remedy)
+    return tuple(picture for picture, _ in _pictures(found.root))
+
+
 @dataclass(frozen=True)
 class _Collected:
     """All that was met, before it is understood."""

@@ -22,8 +22,6 @@ Labels = NDArray[np.int64]
 Groups = NDArray[np.int64]
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
-RIGHT_BELOW = 0.03  # share of the correct predictions that a threshold may always cost
-ABOVE_CHANCE = 0.1  # of the way from chance to certainty: no threshold is lower
 LEAST_SCORE = 1e-7  # an int8 score of 0 is not certain, and has no logarithm
 
 
@@ -73,38 +71,6 @@ class ClassScores:
     f1: float  # harmonic mean of the two
     count: int  # photos of this label
     predicted: int  # photos predicted as this label
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A score below which the label is "unknown"."""
-
-    value: float
-    precision: float  # of the label with the lowest, among the photos above the threshold
-    coverage: float  # share of photos above the threshold
-    wanted: float  # the requested precision
-    photos: int = 0  # of the label with the lowest precision, above the threshold
-
-    @property
-    def promise(self) -> float:
-        """The precision that can be expected of other photos: the end of its 95 % interval."""
-        if not self.photos:
-            return 0.0
-        return Accuracy(round(self.precision * self.photos), self.photos).interval[0]
-
-    @property
-    def reached(self) -> bool:
-        """Whether every label has the wanted precision."""
-        return self.precision >= self.wanted
-
-
-@dataclass(frozen=True)
-class AtThreshold:
-    """A model's predictions when those below a threshold count as "unknown"."""
-
-    coverage: float  # share of photos above the threshold
-    precision: float  # share of these predictions that are correct; 0 if there are none
-    false_positives: tuple[float, ...]  # per label: share of other labels' photos predicted as it
 
 
 def answers(scores: Scores) -> Labels:
@@ -179,8 +145,8 @@ def per_class(scores: Scores, labels: Labels) -> tuple[ClassScores, ...]:
     """Return each label's precision, recall and F1, one against the rest."""
     table = confusion(scores, labels)
     right, counts, given = np.diag(table), table.sum(axis=1), table.sum(axis=0)
-    precision, recall = _ratio(right, given), _ratio(right, counts)
-    f1 = _ratio(2 * right, given + counts)
+    precision, recall = ratio(right, given), ratio(right, counts)
+    f1 = ratio(2 * right, given + counts)
     columns = zip(precision, recall, f1, counts, given, strict=True)
     return tuple(
         ClassScores(float(p), float(r), float(f), int(c), int(g)) for p, r, f, c, g in columns
@@ -225,62 +191,7 @@ def fit_temperature(logits: NDArray[Any], labels: Labels) -> float:
     return math.exp(_golden_section(loss, low, high))
 
 
-def choose_threshold(scores: Scores, labels: Labels, precision: float) -> Threshold:
-    """Find the smallest threshold at which every label reaches the requested precision.
-
-    A label that is ever predicted must remain so: without predictions it has no precision. If no
-    threshold suffices, the one with the best lowest precision is returned; see `Threshold.reached`.
-
-    It is never 0: if all predictions are correct, nothing is known about other photos. Then it
-    rejects scores lower than those of nearly all correct predictions (`_least_threshold`).
-    """
-    given, top = answers(scores), scores.max(axis=1)
-    least = _least_threshold(scores, labels)
-    levels = np.unique(np.append(top[top >= least], least))  # nothing changes between them
-    lowest = np.ones(len(levels))
-    photos = np.zeros(len(levels), np.int64)
-    for label in np.unique(given):
-        own = np.sort(top[given == label])
-        right = np.sort(top[(given == label) & (labels == label)])
-        answered = len(own) - np.searchsorted(own, levels)
-        correct = len(right) - np.searchsorted(right, levels)
-        precision_of = _ratio(correct, answered)
-        worse = (precision_of < lowest) | ((precision_of == lowest) & (answered < photos))
-        photos = np.where(worse | (photos == 0), answered, photos)
-        lowest = np.minimum(lowest, precision_of)
-    enough = np.flatnonzero(lowest >= precision)
-    best = int(enough[0]) if len(enough) else int(np.argmax(lowest))
-    coverage = float((top >= levels[best]).mean())
-    return Threshold(
-        float(levels[best]), float(lowest[best]), coverage, precision, int(photos[best])
-    )
-
-
-def _least_threshold(scores: Scores, labels: Labels) -> np.float32:
-    """Return a threshold below few correct predictions, and above the score of chance."""
-    given, top = answers(scores), scores.max(axis=1)
-    right = top[given == labels]
-    chance = 1 / scores.shape[1]
-    least = chance + ABOVE_CHANCE * (1 - chance)
-    if len(right):
-        least = max(least, float(np.quantile(right, RIGHT_BELOW, method="lower")))
-    silent = min(float(top[given == label].max()) for label in np.unique(given))
-    return np.float32(min(least, silent))  # no label may fall silent
-
-
-def at_threshold(scores: Scores, labels: Labels, value: float) -> AtThreshold:
-    """Measure the predictions at or above a threshold."""
-    given, answered = answers(scores), scores.max(axis=1) >= value
-    false = np.bincount(given[answered & (given != labels)], minlength=scores.shape[1])
-    others = len(labels) - np.bincount(labels, minlength=scores.shape[1])
-    return AtThreshold(
-        coverage=float(answered.mean()),
-        precision=float(_ratio((answered & (given == labels)).sum(), answered.sum())),
-        false_positives=tuple(_ratio(false, others).tolist()),
-    )
-
-
-def _ratio(part: Any, whole: Any) -> NDArray[np.float64]:
+def ratio(part: Any, whole: Any) -> NDArray[np.float64]:
     """Divide; 0 where there is nothing to divide by."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0), np.float64)

@@ -58,8 +58,11 @@ def report_html(report: Report, pictures: Mapping[str, bytes]) -> bytes:
 
     sections = {
         "Variants": _table("The variants", tables.variant_rows(report.variants)) + _notes(report),
-        "Threshold": _paragraph(tables.threshold_words(report.threshold))
+        "Threshold": _paragraph(tables.threshold_words(report))
+        + _paragraph(tables.few_labels(report, "with the lowest promised precision"))
+        + _table("The threshold of each label", tables.label_threshold_rows(report))
         + _table("With and without the threshold", tables.threshold_rows(report)),
+        "Against the earlier run": _against(report),
         "Training": picture("history.png", _history_alt),
         "Confusion": picture("confusion.png", _confusion_alt) + _pairs(report),
         "ROC and precision": picture("roc.png", _roc_alt),
@@ -110,7 +113,7 @@ def _verdict(report: Report) -> str:
         "photos": ", ".join(f"{name} {sum(n.values()):,}" for name, n in report.counts.items()),
         "size": f"{chosen.size_bytes / 1000:,.0f} kB",
         "invoke p50, on this workstation": f"{chosen.val.invoke_p50_ms:.2f} ms",
-        f"at threshold {report.threshold.value:.4g}, on the validation set": (
+        "at the thresholds, on the validation set": (
             f"coverage {100 * at.coverage:.1f} %, precision {100 * at.precision:.1f} %"
         ),
     }
@@ -153,12 +156,20 @@ def _notes(report: Report) -> str:
     return "".join(_paragraph(note) for note in notes)
 
 
+def _against(report: Report) -> str:
+    found = report.against
+    if found is None:
+        return ""
+    return _paragraph(found.words) + _table("The recommended files of both runs", found.rows)
+
+
 def _pairs(report: Report) -> str:
     found = tables.confused_pairs(report, 10)
     if not found:
         return _paragraph("No prediction on the validation set is wrong.")
     rows = [("label", "answer", "photos"), *((a, b, str(count)) for a, b, count in found)]
-    return _table("The commonest mistakes", rows)
+    table = _table("The commonest mistakes", rows)
+    return f"<details><summary>The commonest mistakes as a table</summary>{table}</details>"
 
 
 def _mistakes(report: Report, picture: str) -> str:

@@ -27,7 +27,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#666666"
 DPI = 120
 
-MOST_CELLS = 15  # labels of a confusion matrix; of more, the commonest mistakes are shown
+MOST_NUMBERS = 15  # labels of a confusion matrix with numbers in it
+MOST_CELLS = 40  # labels of a confusion matrix; of more, the commonest mistakes are shown
 MOST_PAIRS = 20
 MOST_CURVES = 6  # labels with a curve of their own
 MOST_POINTS = 1000  # of a drawn curve
@@ -46,7 +47,9 @@ def history_png(history: Sequence[Mapping[str, Any]]) -> bytes:
             train, val = ([row[name] for row in history] for name in (metric, f"val_{metric}"))
             axes.plot(epochs, train, "--", color=ORANGE, marker=".", label="train, augmented")
             axes.plot(epochs, val, "-", color=BLUE, marker=".", label="val")
-            axes.axvline(best, color=GREY, linestyle=":", label=f"kept: epoch {best:g}")
+            axes.axvline(
+                best, color=GREY, linestyle=":", label=f"lowest loss on val: epoch {best:g}"
+            )
             for before, after in itertools.pairwise(history):
                 if before.get("stage") != after.get("stage"):
                     start = (before["epoch"] + after["epoch"]) / 2
@@ -76,7 +79,8 @@ def _matrix(table: NDArray[np.int64], names: Sequence[str]) -> bytes:
     longest = max(map(len, ticks))
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     turned = longest * count > 24  # or they run into each other
-    cells, text = max(2.4, 0.5 * count), 0.5 + 0.09 * longest  # inches
+    size = 0.5 if count <= MOST_NUMBERS else 0.22
+    cells, text = max(2.4, size * count), 0.5 + 0.09 * longest  # inches
     with _figure(cells + text + 0.5, cells + (text if turned else 0.5) + 0.7) as (figure, stream):
         axes = figure.subplots()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -85,7 +89,7 @@ def _matrix(table: NDArray[np.int64], names: Sequence[str]) -> bytes:
         axes.set(xlabel="answer", ylabel="label")
         axes.set_title("darker: more of the label's photos", fontsize=9)
         for row, column in np.ndindex(table.shape):
-            if table[row, column]:
+            if table[row, column] and count <= MOST_NUMBERS:
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 number = f"{table[row, column]}"
                 axes.text(column, row, number, ha="center", va="center", color=colour)

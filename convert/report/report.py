@@ -14,19 +14,19 @@ from convert.data.photo import PixelRows
 from convert.measure.evaluate import Evaluation
 from convert.measure.scores import (
     Accuracy,
-    AtThreshold,
     ClassScores,
     Comparison,
     Scores,
-    Threshold,
     accuracy,
-    at_threshold,
     balanced_accuracy,
     compare,
     per_class,
 )
+from convert.measure.thresholds import CONFIDENCE, AtThreshold, Thresholds, at_threshold
+from convert.report.against import Against
 from convert.report.suspects import SuspectPhotos
-from convert.report.verdict import SHIP, Verdict, judge
+from convert.report.verdict import NO, SHIP, Verdict, judge
+from edge.classifier.model import NEVER
 from edge.names import CARD_SCHEMA
 
 MOST_LOST = 0.01  # of validation accuracy, for a smaller file
@@ -49,6 +49,20 @@ class Variant:
     worst_layers: tuple[str, ...] = ()  # of its quantization, where it lost more than a point
 
 
+@dataclass(frozen=True)
+class CrossValidated:
+    """Accuracy over all photos of train and val, each classified by a network without its fold."""
+
+    folds: int
+    way: str  # of those in `ways`: the one that ships
+    ways: Mapping[str, Accuracy]
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """That of what ships."""
+        return self.ways[self.way]
+
+
 @dataclass(frozen=True, eq=False)
 class Report:
     """The content of report.html and card.json."""
@@ -67,7 +81,7 @@ class Report:
     failures: tuple[str, ...]  # a line for each variant that could not be made
     chosen: Variant
     reason: str
-    threshold: Threshold  # of the chosen variant's scores on val
+    thresholds: Thresholds  # of the chosen variant
     val_pixels: PixelRows  # (num_val, h, w, 3), in the order of val
     val_names: tuple[str, ...] = ()  # of the val photos, label/file; in report.html only
     augmentation_png: bytes | None = None
@@ -76,6 +90,9 @@ class Report:
     original: str = "the Keras model"  # what the files were made of; "" compares with nothing
     heat: NDArray[np.float32] | None = None  # (num_val, rows, columns): evidence for the prediction
     suspects: SuspectPhotos | None = None  # whose label is probably wrong
+    validated: CrossValidated | None = None  # where the photos are few, or on request
+    against: Against | None = None  # an earlier run
+    is_final: bool = False  # the files are of a training on train and val
 
     @property
     def verdict(self) -> Verdict:
@@ -92,7 +109,14 @@ class Report:
         """The verdict, then which file it is about."""
         if self.verdict.level == SHIP:
             return self.reason
-        return f"{self.verdict}. Of the files, {self.reason.removeprefix('ship ')}"
+        verdict = self.verdict
+        advice = f"; to try: {verdict.remedy}" if verdict.remedy else ""
+        return f"{verdict}{advice}. Of the files, {self.reason.removeprefix('ship ')}"
+
+    @property
+    def recommended(self) -> str | None:
+        """The file to ship; None if none is fit for use."""
+        return None if self.verdict.level == NO else self.chosen.file
 
     @property
     def keras_accuracy(self) -> Accuracy:
@@ -108,7 +132,7 @@ class Report:
     def at_threshold(self, name: str) -> AtThreshold:
         """Return the chosen variant's figures at the threshold, on "val" or "test"."""
         found = self.sets[name]
-        return at_threshold(found.scores, found.labels, self.threshold.value)
+        return at_threshold(found.scores, found.labels, self.thresholds.values)
 
     def per_class(self, name: str) -> tuple[ClassScores, ...]:
         """Return the chosen variant's figures of each label, on "val" or "test"."""
@@ -193,7 +217,8 @@ def card_json(report: Report) -> dict[str, Any]:
         "labels": list(report.labels),
         "data": {"fingerprint": report.fingerprint, "photos": plain(report.counts)},
         "config": plain(report.config),
-        "recommended": report.chosen.file,
+        "chosen": report.chosen.file,
+        "recommended": report.recommended,
         "recommendation": report.sentence,
         "verdict": report.verdict.level,
         "verdict_reasons": list(report.verdict.reasons),
@@ -201,6 +226,16 @@ def card_json(report: Report) -> dict[str, Any]:
         "frozen_features_out_of_fold": (
             accuracy_json(report.suspects.accuracy) if report.suspects else None
         ),
+        "cross_validation": (
+            {
+                "folds": report.validated.folds,
+                "ships": report.validated.way,
+                "accuracy": {w: accuracy_json(a) for w, a in report.validated.ways.items()},
+            }
+            if report.validated
+            else None
+        ),
+        "trained_on": ["train", "val"] if report.is_final else ["train"],
         "balanced_accuracy": {
             name: round(balanced_accuracy(found.scores, found.labels), 4)
             for name, found in report.sets.items()
@@ -247,7 +282,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
 
 
 def _threshold(report: Report) -> dict[str, Any]:
-    measured = {}
+    measured, thresholds = {}, report.thresholds
     for name in report.sets:
         found = report.at_threshold(name)
         alarms = [round(share, 4) for share in found.false_positives]
@@ -257,10 +292,18 @@ def _threshold(report: Report) -> dict[str, Any]:
             "false_positives": dict(zip(report.labels, alarms, strict=True)),
         }
     return {
-        "value": report.threshold.value,
-        "requested_precision": report.threshold.wanted,
-        "reached_on_val": report.threshold.reached,
-        "precision_to_expect": round(report.threshold.promise, 4),
+        "value": thresholds.highest,
+        "requested_precision": thresholds.wanted,
+        "reached": thresholds.reached,
+        "precision_to_expect": round(thresholds.promise, 4),
+        "confidence": CONFIDENCE,
+        "chosen_on": thresholds.photos,
+        "labels": {
+            name: asdict(label) | {"precision_to_expect": round(label.promise, 4)}
+            for name, label in zip(report.labels, thresholds.of_labels, strict=True)
+            if label.value < NEVER
+        },
+        "unknown_labels": thresholds.facts(report.labels)["unknown_labels"],
         **measured,
     }
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convert.measure.scores import ClassScores, Comparison, Threshold, confusion
+from convert.measure.scores import ClassScores, Comparison, confusion
+from convert.measure.thresholds import CONFIDENCE, LabelThreshold, photos_needed
 from convert.report.report import Report, Variant, p_words
+from edge.classifier.model import NEVER
 
 FEW_PHOTOS = 50  # of a label, below which a single split shows little
 MOST_LABELS = 20  # in a table; of more, the worst are listed
@@ -130,19 +132,47 @@ def few_labels(report: Report, how: str) -> str:
     return f"Of {len(report.labels)} labels, the {MOST_LABELS} {how}; card.json has all."
 
 
-def threshold_words(threshold: Threshold) -> str:
-    """Return a sentence about the threshold, and whether it reaches its precision."""
-    wanted = f"{100 * threshold.wanted:g} %"
-    unknown = f'Below a score of {threshold.value:.4g} the label is "unknown"'
-    if threshold.reached:
-        return (
-            f"{unknown}. On the validation set, {wanted} or more of each label's predictions above "
-            f"it are right; of other photos like these, expect at least "
-            f"{100 * threshold.promise:.0f} %, which more validation photos would raise."
-        )
+def label_threshold_rows(report: Report) -> Rows:
+    """Return each label's threshold and its promise; of many labels, the lowest promises."""
+    named = [*zip(report.labels, report.thresholds.of_labels, strict=True)]
+    if len(named) > MOST_LABELS:
+        named = sorted(named, key=lambda each: each[1].promise)[:MOST_LABELS]
+    header = ("label", "threshold", "accepted", "correct", "promised precision")
+    rows = [
+        (name, f"{found.value:.3f}", str(found.accepted), str(found.correct), _percent(found))
+        if found.value < NEVER
+        else (name, 'always "unknown"', NONE, NONE, NONE)
+        for name, found in named
+    ]
+    return [header, *rows]
+
+
+def _percent(found: LabelThreshold) -> str:
+    return f"{100 * found.promise:.1f} %"
+
+
+def threshold_words(report: Report) -> str:
+    """Return sentences about the thresholds, and what they promise."""
+    found = report.thresholds
+    wanted = f"{100 * found.wanted:g} %"
+    words = (
+        'Below its threshold a label is "unknown". The thresholds were chosen on '
+        f"{found.photos}. A promise of precision holds for other photos like these "
+        f"{100 * CONFIDENCE:g} times in 100 (Clopper-Pearson)."
+    )
+    short = [
+        (label.promise, name)
+        for name, label in zip(report.labels, found.of_labels, strict=True)
+        if label.value < NEVER and label.promise < found.wanted
+    ]
+    if not short:
+        return f"{words} Every label promises {wanted} or more."
+    promise, name = min(short)
+    count = f"{len(short)} of {len(report.labels)} labels" if len(short) > 1 else short[0][1]
     return (
-        f"{unknown}. No threshold reaches a precision of {wanted} for every label on validation; "
-        f"this one comes closest: {100 * threshold.precision:.1f} % for the worst label."
+        f"{words} For {count} these photos allow no promise of {wanted}, so that the highest "
+        f"possible one is made ({100 * promise:.0f} % for {name}). {photos_needed(found.wanted)} "
+        f"accepted photos without an error, of each label, promise {wanted}."
     )
 
 
@@ -154,16 +184,33 @@ def few_photos_words(report: Report) -> str:
 
     A single split of 20 photos a class holds out 3 of each for the test.
     """
-    found = report.suspects
     counts = {label: sum(of[label] for of in report.counts.values()) for label in report.labels}
     fewest = min(counts, key=lambda label: counts[label])
-    if found is None or counts[fewest] >= FEW_PHOTOS:
+    few = f"{counts[fewest]} photos of {fewest} are few. " if counts[fewest] < FEW_PHOTOS else ""
+    if report.validated:
+        way, found = report.validated.way, report.validated.accuracy
+        how = f"Cross-validation in {report.validated.folds} folds"
+    elif report.suspects and few:
+        way, found = "a last layer on the frozen backbone", report.suspects.accuracy
+        how = "Cross-validation"
+    else:
         return ""
-    total = found.accuracy.total
+    low, high = found.interval
     return (
-        f"{counts[fewest]} photos of {fewest} are few. In cross-validation over the {total} photos "
-        "of the training and validation sets, a last layer on the frozen backbone is right on "
-        f"{found.accuracy} of them; {4 * total} photos would halve that interval."
+        f"{few}{how} over the {found.total} photos of the training and validation "
+        f"sets: {way} is right on {found}. "
+        f"That is what to expect of other photos like these, within {100 * (high - low) / 2:.0f} "
+        f"points or so, and nothing finer; {4 * found.total} photos would halve this interval."
+    )
+
+
+def final_words(report: Report) -> str:
+    """Return what the figures of val are worth where the files were trained on it as well."""
+    if not report.is_final:
+        return ""
+    return (
+        "The files were trained on the photos of train and val. The figures of val are of the "
+        "training before, on those of train alone; those of test are of the files."
     )
 
 
@@ -171,8 +218,7 @@ def caution_words(report: Report) -> list[str]:
     """Return the limits of the figures: which photos they are from, and what was never seen."""
     words = [f"Figures are of {report.worth}."] if report.worth else []
     words += [f"Left out: {line}." for line in report.left_out]
-    if few := few_photos_words(report):
-        words.append(few)
+    words += [found for found in (few_photos_words(report), final_words(report)) if found]
     if not any(label.casefold().split("_")[0] in OTHERS for label in report.labels):
         words.append(
             "It predicts one of its labels for every image, even of other things; the threshold "

@@ -27,7 +27,13 @@ ABOVE_CHANCE = 0.1  # of balanced accuracy, below which nothing was learned
 FEW_FOUND = 0.1  # recall of a class that is not found
 HALF_FOUND = 0.5  # recall of a class that is found too rarely
 WIDE = 0.2  # width of a 95 % interval that is too wide to decide
+MOST_NAMED = 5  # classes in a sentence
 MUCH_LOST, SOME_LOST = 10.0, 3.0  # points, by quantization
+DIVERGED = "give a lower --learning-rate, or --precision float32"
+NOTHING_LEARNED = (
+    "look at a few photos of each class and at suspects.csv; then give more photos, a lower "
+    "--learning-rate or more --epochs"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Verdict:
 
     level: str
     reasons: tuple[str, ...] = ()
+    remedy: str = ""  # of NO: what to try
 
     def __str__(self) -> str:
         """`do not ship: it answers many to everything`."""
@@ -60,57 +67,66 @@ def judge(
     """
     refusals = _refusals(scores, labels, names, keras)
     if refusals:
-        return Verdict(NO, tuple(refusals))
+        remedies = dict.fromkeys(remedy for _, remedy in refusals)
+        return Verdict(NO, tuple(reason for reason, _ in refusals), "; ".join(remedies))
     right = accuracy(scores, labels, groups)
     cautions = _cautions(scores, labels, names, keras, right)
     return Verdict(CARE, tuple(cautions)) if cautions else Verdict(SHIP)
 
 
-def _refusals(scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy) -> list[str]:
+def _refusals(
+    scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy
+) -> list[tuple[str, str]]:
+    """Return each reason not to ship, and what to try."""
     if not np.isfinite(scores).all():
-        return ["its scores are NaN: the training diverged; use a lower --learning-rate"]
-    given = np.bincount(answers(scores), minlength=len(names))
-    most = int(given.argmax())
-    share = np.bincount(labels, minlength=len(names)).max() / len(labels)
+        return [("its scores are NaN: the training diverged", DIVERGED)]
     right = accuracy(scores, labels)
-    balanced = balanced_accuracy(scores, labels)
-    if given[most] >= ONE_ANSWER * len(labels):
-        return [
-            f"it predicts {names[most]} for {given[most]} of {len(labels)} photos; its accuracy of "
-            f"{right.value:.3f} is the share of that class"
-        ]
-    present = len(np.unique(labels))
-    if balanced < 1 / present + ABOVE_CHANCE:
-        return [
-            f"it is no better than guessing: balanced accuracy {balanced:.3f}, by chance "
-            f"{1 / present:.3f}"
-        ]
+    if nothing := _nothing_learned(scores, labels, names, right):
+        return [(nothing, NOTHING_LEARNED)]
+    share = np.bincount(labels, minlength=len(names)).max() / len(labels)
     found = []
     if right.value <= share and right.value < 1:
-        found.append(
+        reason = (
             f"it is no better than always predicting the most common label, which is right on "
             f"{share:.3f}; its accuracy is {right.value:.3f}"
         )
+        found.append((reason, NOTHING_LEARNED))
     found += [
-        f"it finds {round(of.recall * of.count)} of {of.count} photos of {name}"
-        for name, of in zip(names, per_class(scores, labels), strict=True)
-        if of.count and of.recall <= FEW_FOUND
+        (reason, "add photos of these classes, or look whether their folders are right")
+        for reason in _not_found(scores, labels, names, FEW_FOUND, "it finds")
     ]
     lost = 100 * (keras.value - right.value)
     if lost > MUCH_LOST:
-        found.append(_lost(lost, keras))
+        found.append((_lost(lost, keras), "ship float32"))
     return found
+
+
+def _nothing_learned(
+    scores: Scores, labels: Labels, names: Sequence[str], right: Accuracy
+) -> str | None:
+    """Return how a model shows that it has learned nothing; None if it does not."""
+    given = np.bincount(answers(scores), minlength=len(names))
+    most = int(given.argmax())
+    if given[most] >= ONE_ANSWER * len(labels):
+        return (
+            f"it predicts {names[most]} for {given[most]} of {len(labels)} photos; its accuracy of "
+            f"{right.value:.3f} is the share of that class"
+        )
+    balanced, present = balanced_accuracy(scores, labels), len(np.unique(labels))
+    if balanced < 1 / present + ABOVE_CHANCE:
+        return (
+            f"it is no better than guessing: balanced accuracy {balanced:.3f}, by chance "
+            f"{1 / present:.3f}"
+        )
+    return None
 
 
 def _cautions(
     scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy, right: Accuracy
 ) -> list[str]:
     low, high = right.interval
-    found = [
-        f"it finds only {round(of.recall * of.count)} of {of.count} photos of {name}"
-        for name, of in zip(names, per_class(scores, labels), strict=True)
-        if of.count and of.recall < HALF_FOUND
-    ]
+    below = float(np.nextafter(HALF_FOUND, 0))
+    found = _not_found(scores, labels, names, below, "it finds only")
     if high - low > WIDE:
         photos = f"{right.total} photos"
         if right.independent:
@@ -118,12 +134,36 @@ def _cautions(
         found.append(f"{photos} are too few: its accuracy lies between {low:.2f} and {high:.2f}")
     lost = 100 * (keras.value - right.value)
     if lost > SOME_LOST:
-        found.append(_lost(lost, keras))
+        found.append(f"{_lost(lost, keras)}; ship float32")
     return found
+
+
+def _not_found(
+    scores: Scores,
+    labels: Labels,
+    names: Sequence[str],
+    most: float,
+    words: str,
+) -> list[str]:
+    """Name the classes of which at most a share is found; of more than a few, the worst."""
+    missed = sorted(
+        (of.recall, name, of.count)
+        for name, of in zip(names, per_class(scores, labels), strict=True)
+        if of.count and of.recall <= most
+    )
+    if len(missed) <= MOST_NAMED:
+        return [
+            f"{words} {round(r * count)} of {count} photos of {name}" for r, name, count in missed
+        ]
+    worst = ", ".join(name for _, name, _ in missed[:MOST_NAMED])
+    share = f"{100 * most:.0f} % or fewer"
+    return [
+        f"{words} {share} of the photos of {len(missed)} of {len(names)} classes, such as {worst}"
+    ]
 
 
 def _lost(points: float, keras: Accuracy) -> str:
     return (
         f"the file is {points:.1f} points worse than the network that was trained "
-        f"({keras.value:.3f}); ship float32"
+        f"({keras.value:.3f})"
     )

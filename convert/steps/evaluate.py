@@ -21,12 +21,11 @@ from convert.measure.evaluate import Evaluation
 from convert.measure.evaluate import evaluate as measure
 from convert.measure.scores import (
     Accuracy,
-    AtThreshold,
-    at_threshold,
     balanced_accuracy,
     confusion,
 )
-from edge.classifier.model import Model
+from convert.measure.thresholds import AtThreshold, at_threshold
+from edge.classifier.model import NEVER, Model
 from edge.commands import complain
 from edge.errors import ModelError
 
@@ -47,7 +46,7 @@ class ModelEvaluation:
     """What a .tflite file is worth on a set of photos."""
 
     labels: tuple[str, ...]  # the model's
-    threshold: float  # the model's own, below which the label is unknown
+    thresholds: NDArray[np.float64]  # (num_labels,), the model's own, below which it is unknown
     measured: Evaluation
 
     @property
@@ -62,8 +61,8 @@ class ModelEvaluation:
 
     @property
     def at_threshold(self) -> AtThreshold:
-        """Coverage, precision and false positives at the model's threshold."""
-        return at_threshold(self.measured.scores, self.measured.labels, self.threshold)
+        """Coverage, precision and false positives at the model's thresholds."""
+        return at_threshold(self.measured.scores, self.measured.labels, self.thresholds)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -101,14 +100,14 @@ def evaluate(
     if of_set not in tree.labels:
         raise DatasetError(tree.path, f"has no {of_set}", "use another --set")
     path = Path(model)
-    labels, threshold = _facts(path)
+    labels, thresholds = _facts(path)
     found = _photos(tree, of_set, labels)
     sets = read_splits(path.with_name(FILE))
     if not tree.split:
         found = _of_set(found, sets, split, path, anyway)
     if not anyway:
         _refuse_trained(found, sets, path)
-    return ModelEvaluation(labels, threshold, measure(path, found, path.name))
+    return ModelEvaluation(labels, thresholds, measure(path, found, path.name))
 
 
 def _of_set(
@@ -173,7 +172,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"{path}: accuracy {found.accuracy} on {found.accuracy.total} photos")
         print(f"  balanced accuracy: {found.balanced_accuracy:.3f}")
         print(
-            f"  at its threshold {found.threshold:.3f}: coverage {100 * answered.coverage:.1f} %, "
+            f"  at its {_shown(found.thresholds)}: coverage {100 * answered.coverage:.1f} %, "
             f"precision {100 * answered.precision:.1f} %"
         )
         for label, share in zip(found.labels, answered.false_positives, strict=True):
@@ -183,11 +182,18 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _facts(path: Path) -> tuple[tuple[str, ...], float]:
-    """Return a model's labels and threshold. Raises: ModelError, RuntimeMissingError."""
+def _shown(thresholds: NDArray[np.float64]) -> str:
+    """`threshold 0.812`, or `thresholds 0.640 to 0.812`."""
+    real = thresholds[thresholds < NEVER]
+    low, high = (real.min(), real.max()) if len(real) else (0.0, 0.0)
+    return f"threshold {high:.3f}" if low == high else f"thresholds {low:.3f} to {high:.3f}"
+
+
+def _facts(path: Path) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Return a model's labels and thresholds. Raises: ModelError, RuntimeMissingError."""
     try:
         with Model(path) as opened:
-            return opened.labels, float(opened.metadata.edge.get("threshold") or 0.0)
+            return opened.labels, opened.thresholds()
     except ModelError as error:
         if "--" not in error.remedy:
             raise

@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from convert import arguments as options
 from convert.arguments import ExportOptions, RunOptions, TrainOptions
-from convert.errors import ConversionError, DatasetError, interruptible, not_installed
+from convert.errors import (
+    ConversionError,
+    DatasetError,
+    TrainingError,
+    interruptible,
+    not_installed,
+)
 from convert.files import claimed
 from convert.tflite.arm import check_tools, verify_on_arm
+from convert.training.backbones.weights_file import AUTO, IMAGENET, NONE, check_file
 from convert.training.noise import import_tensorflow
-from convert.training.weights_file import AUTO, IMAGENET, NONE, check_file
 from edge.commands import complain
 
 if TYPE_CHECKING:
@@ -54,6 +60,8 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
             out.
         pixel_cache_gb: keep decoded photos as pixels up to this size in all, and as JPEG images
             above it (default: 20).
+        negatives: a folder of photos that show none of the classes, which are reported as unknown;
+            the same as a class folder named none, background or other.
         network: mobilenet_v2 (default), efficientnet_lite0, efficientnet_lite1, efficientnet_lite2,
             mobilenet, mobilenet_v3_small, efficientnet_v2_b0, vgg16, small or tutorial.
         alpha: width of a backbone (default: 1).
@@ -72,10 +80,13 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         fine_tune: share of the backbone's layers, from the top, that is trained, 0 to 1.
         label_smoothing: 0 to 1.
         augmentation: camera, scratch, tutorial or none.
+        folds: trainings of a cross-validation, which chooses the recipe; 0 (default): none.
+        final: train once more, on train and val, and make the files of this training.
         no_mirror: show no mirrored photos, where left and right matter.
         weigh: (file, factor) pairs: the training photos that a file lists, one path a line,
             relative to `photos`, count by the factor.
-        teacher: a .tflite file of the same classes, from whose scores the network learns as well.
+        teacher: a .tflite file of the same classes, from whose scores the network learns as well;
+            or the name of a network, which is trained first, into OUT/teacher.
         precision: to compute in while training: auto (default: the faster here), float32, bfloat16.
         resume: continue the training in OUT.
 
@@ -99,10 +110,12 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
         name: of the model and its files (default: model).
         strict: as in `train`.
         pixel_cache_gb: as in `train`.
+        negatives: as in `train`.
         variants: of float32, float16, dynamic, int8 and int8-float (default: float32 and int8).
         calibration_photos: training photos that set the ranges of int8, 100 or more (default: 200).
-        threshold_precision: the threshold below which the label is unknown is chosen so that every
-            label reaches this precision on the validation set, 0 to 1 (default: 0.98).
+        against: the `out` of an earlier run, which the report compares this one with.
+        threshold_precision: each label's threshold, below which it is unknown, is chosen so that it
+            promises this precision of other photos, with 90 % confidence, 0 to 1 (default: 0.95).
 
     Returns:
         What was measured: `chosen` is the variant to ship, `reason` is why, `variants` are
@@ -151,6 +164,7 @@ def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[P
     from convert.data.dataset import labels_of_tree
     from convert.data.overview import understood
     from convert.data.reading.archive import unpacked
+    from convert.data.reading.negatives import with_negatives
     from convert.data.walk import walk_photos
 
     with claimed(out), interruptible(lambda: "nothing was started; run the command again"):
@@ -159,6 +173,8 @@ def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[P
             check_file(Path(weights))
         folder = unpacked(photos, out / "cache")
         tree = walk_photos(folder)
+        if given.get("negatives"):
+            tree = with_negatives(tree, Path(given["negatives"]))
         for line in understood(tree):
             complain("convert", line)
         labels_of_tree(tree)
@@ -203,6 +219,7 @@ def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -
         print(note)
     print(f"look at {args.out / 'report.html'}", flush=True)
     faults = [
+        *_unfit(report),
         *_too_much_lost(report, args.max_drop),
         *_too_inaccurate(report, args.require),
         *_wrong_on_arm(report, args),
@@ -210,6 +227,17 @@ def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -
     for fault in faults:
         complain("convert", fault)
     return 1 if faults or report.failures else 0
+
+
+def _unfit(report: Report) -> list[str]:
+    """Name what a model that must not ship lacks, and what to try; nothing of any other."""
+    from convert.report.verdict import NO
+
+    verdict = report.verdict
+    if verdict.level != NO:
+        return []
+    fault = f"is not fit for use: {'; '.join(verdict.reasons)}"
+    return [str(TrainingError(report.chosen.file, fault, verdict.remedy))]
 
 
 def _too_much_lost(report: Report, max_drop: float | None) -> list[str]:

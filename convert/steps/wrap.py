@@ -117,8 +117,8 @@ def summary(report: Report) -> str:
     assert chosen.test is not None
     return (
         f"accuracy {chosen.test.accuracy} on test, {chosen.val.accuracy} on the photos that "
-        f"temperature {report.temperature:.2f} and threshold {report.threshold.value:.3f} were "
-        f"chosen on; {report.sentence}"
+        f"temperature {report.temperature:.2f} and thresholds (at most "
+        f"{report.thresholds.highest:.3f}) were chosen on; {report.sentence}"
     )
 
 

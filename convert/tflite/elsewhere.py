@@ -14,17 +14,17 @@ import numpy as np
 
 from convert.data.dataset import Dataset, labels_of, load
 from convert.data.photo import Photo, sha256_of
+from convert.data.reading.set_names import unknown_labels
 from convert.errors import ConversionError, DatasetError
 from convert.measure.evaluate import Evaluation, evaluate
 from convert.measure.scores import (
     Scores,
-    Threshold,
-    choose_threshold,
     compare,
     fit_temperature,
     log_scores,
     tempered,
 )
+from convert.measure.thresholds import Thresholds, choose_thresholds
 from convert.report.report import Report, Variant, accuracy_json
 from convert.tflite.alter import with_temperature
 from convert.tflite.embed import embed
@@ -114,7 +114,7 @@ class MeasuredDraft:
 
     draft: Draft
     val: Evaluation
-    threshold: Threshold
+    thresholds: Thresholds
     test: Evaluation | None = None
 
 
@@ -172,17 +172,16 @@ def tempered_draft(draft: Draft, reference: Scores, photos: Sequence[Photo]) -> 
 
 
 def measured(draft: Draft, val: Sequence[Photo], precision: float) -> MeasuredDraft:
-    """Verify a file, measure it on validation photos, and choose its threshold there.
+    """Verify a file, measure it on validation photos, and choose its thresholds there.
 
     Its metadata carries both; what is chosen is also measured on test, by `finished`.
     """
     verified = draft.verified()
     found = verified.evaluated(val, "val")
-    threshold = choose_threshold(found.scores, found.labels, precision)
-    told = verified.telling(
-        threshold=threshold.value, accuracy={"val": accuracy_json(found.accuracy)}
-    )
-    return MeasuredDraft(told, found, threshold)
+    unknown = unknown_labels(draft.labels)
+    thresholds = choose_thresholds(found.scores, found.labels, precision, unknown)
+    facts = thresholds.facts(draft.labels) | {"accuracy": {"val": accuracy_json(found.accuracy)}}
+    return MeasuredDraft(verified.telling(**facts), found, thresholds)
 
 
 def finished(made: MeasuredDraft, test: Sequence[Photo]) -> MeasuredDraft:
@@ -268,7 +267,7 @@ def report_of(
         failures=tuple(failures),
         chosen=next(each for each in variants if each.name == draft.variant),
         reason=reason,
-        threshold=chosen.threshold,
+        thresholds=chosen.thresholds,
         val_pixels=LazyPixels(val, size, draft.framing),
         val_names=tuple(f"{draft.labels[photo.label]}/{photo.path.name}" for photo in val),
         worth="the folders of val and test" if not dataset.drawn else DRAWN,

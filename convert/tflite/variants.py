@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ import tensorflow as tf
 from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
+from convert.data.reading.set_names import unknown_labels
 from convert.errors import ConversionError, OutputError
 from convert.files import write
 from convert.job import Run, say
 from convert.measure.evaluate import Evaluation, evaluate
-from convert.measure.scores import Scores, choose_threshold, compare, tempered
+from convert.measure.scores import Labels, Scores, compare, tempered
+from convert.measure.thresholds import Thresholds, choose_thresholds
 from convert.report.report import Variant, accuracy_json
 from convert.tflite import quantize
 from convert.tflite.diagnose import worst_layers
@@ -41,6 +44,14 @@ DIAGNOSED = 1.0  # points lost to quantization from which the worst layers are l
 DIAGNOSIS_PHOTOS = 32
 
 
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Scores of the photos of train and val, at the temperature, each without its fold."""
+
+    scores: Scores
+    labels: Labels
+
+
 @dataclass(frozen=True)
 class Basis:
     """What every variant is made and measured with."""
@@ -49,6 +60,7 @@ class Basis:
     photos: DecodedPhotos
     keras_val: Scores
     temperature: float
+    out_of_fold: OutOfFold | None = None  # to choose thresholds on; None: each file's val
 
     @property
     def dataset(self) -> Dataset:
@@ -81,7 +93,7 @@ def for_converter(basis: Basis, model: keras.Model, folder: Path) -> tuple[Path,
         raise OutputError(job.out, fault, "free some space, or use another -o") from error
     chosen = datasets.calibration_photos(train, job.calibration_photos, job.config.seed)
     np.save(folder / "calibration.npy", basis.photos.train[chosen])
-    lines = [f"{train[i].sha256}  {train[i].path.relative_to(job.photos)}\n" for i in chosen]
+    lines = [f"{train[i].sha256}  {os.path.relpath(train[i].path, job.photos)}\n" for i in chosen]
     write(job.out / "calibration.txt", "".join(lines).encode("utf-8", "surrogateescape"))
     return folder / "saved_model", folder / "calibration.npy"
 
@@ -119,25 +131,14 @@ def _draft(basis: Basis, name: str, converted: Path) -> Draft:
             "filter": "antialias",
         },
         "data": {"fingerprint": dataset.fingerprint, "photos": dataset.counts()},
+        "trained_on": ["train"],
         "operators": [list(o) for o in read_metadata(content, name).operators],
         "temperature": round(basis.temperature, 4),  # folded into the last layer already
     }
     path = _embedded(basis, converted.with_suffix(".tflite"), content, facts)
-    golden = golden_vectors(path)
-    for fault in golden.faults:
-        say(f"{name}: {fault}")
-    remedy = f"omit it: --quantize without {name}"
-    if golden.crashes:  # it would take this process along, and the device's
-        raise ConversionError(name, golden.crashes[0], remedy)
-    if not golden.runtimes:
-        raise ConversionError(name, "runs on no installed runtime", remedy)
+    facts |= _golden(path, name)
     val = evaluate(path, dataset.val, f"{name} on val", groups=dataset.groups_of(dataset.val))
-    threshold = choose_threshold(val.scores, val.labels, job.threshold_precision)
-    facts |= {
-        "golden": golden.as_dict(),
-        "runtimes": list(golden.runtimes),
-        "threshold": threshold.value,  # rounded, it would reject the photo that it comes from
-    }
+    facts |= thresholds_of(basis, val).facts(dataset.labels)
     # The files are compared with what Keras gives once the temperature is in it.
     reference = tempered(basis.keras_val, basis.temperature)
     variant = Variant(
@@ -147,10 +148,52 @@ def _draft(basis: Basis, name: str, converted: Path) -> Draft:
         sha256="",
         val=val,
         test=None,
-        runtimes=golden.runtimes,
+        runtimes=tuple(facts["runtimes"]),
         comparison=compare(reference, val.scores, val.labels),
     )
     return Draft(variant, content, facts)
+
+
+def _golden(path: Path, name: str) -> dict[str, Any]:
+    """Return a file's golden vectors, and the runtimes on which they hold. Raises: EdgeError."""
+    golden, remedy = golden_vectors(path), f"omit it: --quantize without {name}"
+    for fault in golden.faults:
+        say(f"{name}: {fault}")
+    if golden.crashes:  # it would take this process along, and the device's
+        raise ConversionError(name, golden.crashes[0], remedy)
+    if not golden.runtimes:
+        raise ConversionError(name, "runs on no installed runtime", remedy)
+    return {"golden": golden.as_dict(), "runtimes": list(golden.runtimes)}
+
+
+def finalized(basis: Basis, drafts: list[Draft], model: keras.Model, folder: Path) -> list[Draft]:
+    """Put the network that was trained on train and val in place of the one that was measured."""
+    saved_model, calibration = for_converter(basis, model, folder)
+    made = []
+    for draft in drafts:
+        name = draft.variant.name
+        say(f"convert {name}, trained on train and val")
+        quantize.convert(saved_model, calibration, name, folder / name)
+        content = (folder / name).read_bytes()
+        inspect(content, name)
+        facts = draft.facts | {"trained_on": ["train", "val"]}
+        path = _embedded(basis, folder / f"{name}.tflite", content, facts)
+        facts |= _golden(path, name)
+        runtimes = tuple(facts["runtimes"])
+        variant = dataclasses.replace(draft.variant, size_bytes=len(content), runtimes=runtimes)
+        made.append(Draft(variant, content, facts))
+    quantize.SERVER.close()
+    return made
+
+
+def thresholds_of(basis: Basis, val: Evaluation) -> Thresholds:
+    """Choose the confidence threshold of each label by a file's scores of the validation photos."""
+    unknown = unknown_labels(basis.dataset.labels)
+    if found := basis.out_of_fold:
+        photos = "the photos of train and val, each scored by a network that never saw it"
+        precision = basis.job.threshold_precision
+        return choose_thresholds(found.scores, found.labels, precision, unknown, photos)
+    return choose_thresholds(val.scores, val.labels, basis.job.threshold_precision, unknown)
 
 
 def finish(basis: Basis, draft: Draft, chosen: str, folder: Path) -> Draft:

@@ -19,6 +19,7 @@ import keras
 
 from convert.errors import OutputError, TrainingError
 from convert.files import write
+from convert.measure.scores import Scores
 from convert.training.networks import backbone_of
 from convert.training.recipes import LAST, Recipe
 
@@ -45,6 +46,7 @@ class Checkpoint:
         self.history: list[dict[str, float]] = []
         self.kept_epoch = 0
         self.out_of_fold: dict[str, list[float]] = {}  # scores of photos, by SHA-256
+        self.head_scores: Scores | None = None  # of val, by the last layer before fine-tuning
         self._older = not resume and folder.exists()  # an earlier training is there
         if resume:
             self._go_on()

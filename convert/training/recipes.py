@@ -1,4 +1,4 @@
-"""How a network is trained: three recipes by name, each value of which has an option."""
+"""How a network is trained: recipes by name, each value of which has an option."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 
 from convert.training.augment import Augmentation
+from convert.training.backbones.weights_file import NONE
 from convert.training.networks import NETWORKS
-from convert.training.weights_file import NONE
 
 BEST, LAST = "best", "last"
 FINE_TUNE = "fine-tune"
+HEAD = "head"
 PLAIN_RATE = 1e-4  # learning rate of FINE_TUNE for networks without batch normalization
 
 
@@ -33,6 +34,7 @@ class Recipe:
     patience: int | None = None  # epochs without a better validation loss; None never stops early
     class_weights: bool = True
     head_first: bool = False  # begin with a head that is fitted to frozen features
+    head_only: bool = False  # and end with it: no other layer is trained
     fine_tune: float = 1.0  # share of the backbone's layers, from the top, that is trained
     batch_norm: bool = True  # whether the backbone's batch normalization is trained with them
     keep: str = BEST  # which epoch's weights are kept: that of the lowest validation loss, or LAST
@@ -75,6 +77,17 @@ RECIPES = {
         label_smoothing=0.1,
         average=0.99,
         head_first=True,
+        keep=LAST,
+    ),
+    # The last layer alone: what fine-tuning may lose to where photos are few.
+    HEAD: Recipe(
+        Augmentation.none(),
+        epochs=1,
+        batch_size=32,
+        learning_rate=1e-3,
+        label_smoothing=0.0,
+        head_first=True,
+        head_only=True,
         keep=LAST,
     ),
     # As the tutorial does it: 5 epochs of 50 steps at RMSprop's own rate.

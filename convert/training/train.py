@@ -9,27 +9,26 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset, labels_of
 from convert.data.photo import PixelRows
 from convert.measure.evidence import Maps
 from convert.measure.head import Features, fit_head
 from convert.measure.label_errors import out_of_fold
-from convert.measure.scores import Labels, Scores, accuracy
+from convert.measure.scores import Labels, Scores, accuracy, log_scores
 from convert.training import networks
 from convert.training.batches import Tensors, augmented, plain
 from convert.training.checkpoint import Checkpoint
 from convert.training.duration import Duration
 from convert.training.interrupt import between_batches
 from convert.training.precision import chosen_precision
-from convert.training.recipes import Recipe
+from convert.training.recipes import LAST, Recipe
 from convert.training.start import find_start
 from convert.training.teacher import Teacher
 from convert.training.weights import load_weights
@@ -57,8 +56,24 @@ class TrainConfig:
     seed: int = 0
 
 
+class TrainPhotos(Protocol):
+    """Decoded photos, split into train and val: (n, h, w, 3) uint8 of each."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """Whose photos they are."""
+
+    @property
+    def train(self) -> PixelRows:
+        """Those of the training set."""
+
+    @property
+    def val(self) -> PixelRows:
+        """Those of the validation set."""
+
+
 def train(
-    photos: DecodedPhotos,
+    photos: TrainPhotos,
     config: TrainConfig,
     weights: NDArray[np.float32],
     checkpoint: Checkpoint,
@@ -89,7 +104,9 @@ def train(
         model.summary()
         new = not checkpoint.epochs_done and not has_head
         if new and config.recipe.head_first and networks.backbone_of(model) is not None:
-            checkpoint.out_of_fold = _train_head(model, photos, train_set, config)
+            _train_head(model, photos, train_set, config, checkpoint)
+        if config.recipe.head_only:
+            return _ended_with_head(model, photos, checkpoint)
         _set_momentum(model, steps * config.recipe.epochs)
         _compile(model, config.recipe, steps)
         checkpoint.restore(model)
@@ -119,7 +136,8 @@ def _batches(
 def class_weights(labels: Labels, num_labels: int) -> NDArray[np.float32]:
     """Weights (num_labels,) that let every class count the same: mean 1 over the photos."""
     counts = np.bincount(labels, minlength=num_labels)
-    return (len(labels) / (num_labels * counts)).astype(np.float32)
+    # A fold may lack all photos of a class.
+    return (len(labels) / (num_labels * np.maximum(counts, 1))).astype(np.float32)
 
 
 def _network(config: TrainConfig, labels: tuple[str, ...]) -> tuple[keras.Model, bool]:
@@ -258,14 +276,17 @@ def _columns(labels: tf.Tensor, outputs: int) -> tf.Tensor:
 
 
 def _train_head(
-    model: keras.Model, photos: DecodedPhotos, train_set: TrainSet, config: TrainConfig
-) -> dict[str, list[float]]:
+    model: keras.Model,
+    photos: TrainPhotos,
+    train_set: TrainSet,
+    config: TrainConfig,
+    checkpoint: Checkpoint,
+) -> None:
     """Train the last layer alone, on features computed once: a start that fine-tuning can trust.
 
-    With a head of random weights, the first steps would spoil what the backbone knows.
-
-    Returns: of photos of train and val, by their SHA-256, the scores of a last layer that was
-        fitted to others.
+    With a head of random weights, the first steps would spoil what the backbone knows. The
+    checkpoint gets the scores of val, and those of each photo by a last layer that was fitted to
+    others.
     """
     body = keras.Model(model.input, model.layers[-2].output)
     features = [_features(body, train_set[0], "train"), _features(body, photos.val, "val")]
@@ -278,17 +299,46 @@ def _train_head(
         if outputs > 1
         else [head.kernel[:, 1:] - head.kernel[:, :1], head.bias[1:] - head.bias[:1]]
     )
-    found = accuracy(head.scores(features[1]), labels_of(photos.dataset.val))
+    checkpoint.head_scores = head.scores(features[1])
+    found = accuracy(checkpoint.head_scores, labels_of(photos.dataset.val))
     line = f"convert: the last layer alone: {found} on the validation set"
     print(line, file=sys.stderr, flush=True)
-    return _out_of_fold(photos.dataset, np.concatenate(features), config.seed)
+    checkpoint.out_of_fold = _out_of_fold(photos.dataset, np.concatenate(features), config.seed)
+
+
+def _ended_with_head(
+    model: keras.Model, photos: TrainPhotos, checkpoint: Checkpoint
+) -> keras.Model:
+    """Keep a network of which the last layer alone was trained, as a training of one epoch."""
+    if checkpoint.epochs_done:
+        checkpoint.restore_best(model)
+        return model
+    figures: dict[str, float] = {}
+    for prefix, pixels, of_set in (
+        ("", photos.train, photos.dataset.train),
+        ("val_", photos.val, photos.dataset.val),
+    ):
+        scores, labels = scores_of(model, pixels), labels_of(of_set)
+        loss = -log_scores(scores)[np.arange(len(labels)), labels].mean()
+        figures |= {
+            f"{prefix}accuracy": accuracy(scores, labels).value,
+            f"{prefix}loss": float(loss),
+        }
+    checkpoint.keep_best(model, figures["val_loss"], LAST)
+    checkpoint.keep(model, figures)
+    return model
+
+
+def grouped(dataset: Dataset) -> NDArray[np.int64]:
+    """(n,) the groups of near-duplicates of the photos of train and val."""
+    numbers = dataset.grouping.numbers
+    known = (*dataset.train, *dataset.val)
+    return np.array([numbers.get(p.sha256, -1 - i) for i, p in enumerate(known)], np.int64)
 
 
 def _out_of_fold(dataset: Dataset, features: Features, seed: int) -> dict[str, list[float]]:
     """Score the photos of train and val, each without its own fold; none that are all alike."""
-    known = (*dataset.train, *dataset.val)
-    numbers = dataset.grouping.numbers
-    groups = np.array([numbers.get(p.sha256, -1 - i) for i, p in enumerate(known)], np.int64)
+    known, groups = (*dataset.train, *dataset.val), grouped(dataset)
     if len(np.unique(groups)) < 2:
         return {}
     scores = out_of_fold(features, labels_of(known), groups, len(dataset.labels), seed)

@@ -18,6 +18,8 @@ from edge.sources.frame import Frame
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Threshold = float | NDArray[np.float64]  # of all labels, or (num_labels,) of each
+
 
 UNKNOWN = "unknown"
 
@@ -36,7 +38,7 @@ class Result:
     """The prediction for one frame."""
 
     source: str
-    label: str  # top label; "unknown" if its score is below the threshold
+    label: str  # top label; "unknown" if its score is below its threshold
     score: float  # of the top label
     categories: tuple[Category, ...]  # best first
     preprocess_ms: float  # decode, resize, quantize and copy
@@ -82,13 +84,12 @@ class Choice(NamedTuple):
         """Return (num_labels,) scores in which no other label can be the best."""
         return np.where(self.chosen, scores, np.float32(-1))
 
-    def of(self, result: Result, top_k: int, threshold: float) -> Result:
+    def of(self, result: Result, top_k: int, threshold: Threshold) -> Result:
         """Return the result with the best of the chosen labels; scores stay what they are."""
         scores = self.scores(result.scores)  # the others come last
         categories = rank(scores, self.labels, min(top_k, int(self.chosen.sum())))
-        best = categories[0]
-        label = best.label if best.score >= threshold else UNKNOWN
-        return replace(result, label=label, score=best.score, categories=categories)
+        label = accepted(categories[0], threshold)
+        return replace(result, label=label, score=categories[0].score, categories=categories)
 
 
 def classify(
@@ -96,7 +97,7 @@ def classify(
     frame: Frame,
     *,
     top_k: int = 1,
-    threshold: float = 0.0,
+    threshold: Threshold = 0.0,
     input: InputSpec | None = None,
 ) -> Result:
     """Classify a frame.
@@ -105,7 +106,8 @@ def classify(
         model: the classifier.
         frame: from `edge.sources.photos` or a camera.
         top_k: how many categories to return; 0 is all.
-        threshold: confidence threshold; if the top score is below it, the label is "unknown".
+        threshold: confidence threshold of all labels, or (num_labels,) of each, as
+            `model.thresholds()` gives them; if the top score is below it, the label is "unknown".
         input: `model.input` with another framing, for a part of the frame; None: the model's.
 
     Raises: ImageError where the frame cannot be decoded, or the model has no scores for it.
@@ -125,7 +127,7 @@ def classify(
     best = categories[0]
     return Result(
         source=frame.source,
-        label=best.label if best.score >= threshold else UNKNOWN,
+        label=accepted(best, threshold),
         score=best.score,
         categories=categories,
         preprocess_ms=(loaded - started) * 1000 + ahead_ms,
@@ -136,6 +138,13 @@ def classify(
         scores=scores,
         position_s=frame.position_s,
     )
+
+
+def accepted(best: Category, threshold: Threshold) -> str:
+    """Return the label of the top category, or "unknown" if its score is below its threshold."""
+    limits = np.asarray(threshold)
+    limit = limits[best.index] if limits.ndim else limits
+    return best.label if best.score >= limit else UNKNOWN
 
 
 def rank(

@@ -93,6 +93,7 @@ def _checked(edge: Any) -> dict[str, Any]:
         raise ValueError("edge.json must be an object")
     labels, golden = edge.get("labels", []), edge.get("golden", {})
     preprocessing = edge.get("preprocessing", {})
+    thresholds, unknown = edge.get("thresholds", {}), edge.get("unknown_labels", [])
     well_formed = (
         isinstance(labels, list)
         and all(isinstance(label, str) for label in labels)
@@ -103,6 +104,10 @@ def _checked(edge: Any) -> dict[str, Any]:
         and isinstance(golden.get("scores", []), list)
         and all(_are_shares(scores) for scores in golden.get("scores", []))
         and (edge.get("threshold") is None or _are_shares([edge["threshold"]]))
+        and isinstance(thresholds, dict)
+        and _are_shares(list(thresholds.values()))
+        and isinstance(unknown, list)
+        and all(isinstance(label, str) for label in unknown)
     )
     if not well_formed:
         raise ValueError("edge.json holds values of other kinds")

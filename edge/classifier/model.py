@@ -40,6 +40,8 @@ from edge.image.preprocess import (
     seen,
 )
 
+NEVER = 2.0  # a threshold that no score reaches
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -245,6 +247,19 @@ class Model:
         with self.lock:
             self.load_input(picture)
             return self.invoke()
+
+    def thresholds(self, given: float | None = None) -> NDArray[np.float64]:
+        """Return the confidence threshold of each label: (num_labels,).
+
+        Args:
+            given: one for all labels; None: the file's own, else 0. A label that means none of the
+                others has `NEVER` in any case: its images are always "unknown".
+        """
+        edge = self.metadata.edge
+        own = edge.get("thresholds", {}) if given is None else {}
+        common = float(edge.get("threshold") or 0.0) if given is None else given
+        none = edge.get("unknown_labels", [])
+        return np.array([NEVER if n in none else own.get(n, common) for n in self.labels])
 
     def verify(self) -> int:
         """Invoke the golden vectors that the file carries, and return how many hold.

@@ -137,16 +137,9 @@ def add_threshold_argument(parser: Group) -> None:
         "--threshold",
         type=score,
         metavar="SCORE",
-        help="confidence threshold: below it the label is unknown (default: the model's own, else "
-        "0)",
+        help="confidence threshold: below it the label is unknown (default: the model's own, of "
+        "each label, else 0)",
     )
-
-
-def threshold_of(args: argparse.Namespace, model: Model) -> float:
-    """The threshold of -t, or else the one that the model carries, or else 0."""
-    if args.threshold is None:
-        return float(model.metadata.edge.get("threshold") or 0.0)
-    return float(args.threshold)
 
 
 def num_threads(text: str) -> int | None:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.classifier.classify import UNKNOWN, Result, classify
-from edge.classifier.model import Model
+from edge.classifier.model import NEVER, Model
 from edge.commands import complain
-from edge.commands.arguments import in_pixels, open_model, threshold_of
+from edge.commands.arguments import in_pixels, open_model
 from edge.commands.inputs import Inputs, SavedImages, has_time
 from edge.commands.progress import Progress
 from edge.commands.results.selection import Selection
@@ -31,7 +31,7 @@ from edge.sources.frame import Frame
 from edge.sources.photos import listed
 
 if TYPE_CHECKING:
-    from edge.classifier.classify import Choice
+    from edge.classifier.classify import Choice, Threshold
     from edge.commands.results.resume import EarlierResults
 
 NAME = "edge-classify"
@@ -80,18 +80,19 @@ def classify_all(args: argparse.Namespace) -> int:
         gc.freeze()
         gc.enable()
         choice = _choice(args, model)
-        threshold = threshold_of(args, model)
-        output = _output(args, model, choice, names, threshold)
+        thresholds = model.thresholds(args.threshold)
+        output = _output(args, model, choice, names)
         answers = writer(output, sys.stdout) if earlier is None else resumed(earlier)
         frames = _ahead(
             faults.counting(inputs.frames(model.input, faults)), model.input, args, len(names)
         )
-        outcomes = _outcomes(frames, faults, _answering(args, model, choice, threshold, maps), save)
+        answer = _answering(args, model, choice, thresholds, maps)
+        outcomes = _outcomes(frames, faults, answer, save)
         total = len(names) if len(names) < most else None
         progress = Progress(total, has_videos=has_time(names))
         with closing(answers), closing(frames), closing(progress):
             if args.summary or args.timeline:
-                return _summed_up(args, outcomes, answers, progress, inputs, model, threshold)
+                return _summed_up(args, outcomes, answers, progress, inputs, model)
             return 1 if _write_all(outcomes, answers, progress, inputs) else 0
 
 
@@ -135,11 +136,10 @@ def _summed_up(
     progress: Progress,
     inputs: Inputs,
     model: Model,
-    threshold: float,
 ) -> int:
     from edge.commands.results.summary import Summary
 
-    summary = Summary(model.labels, threshold)
+    summary = Summary(model.labels)
     failed = _write_all(summary.counting(outcomes), answers, progress, inputs)
     if args.summary:
         answers.summary(summary)
@@ -174,13 +174,12 @@ def _output(
     model: Model,
     choice: Choice | None,
     names: list[str],
-    threshold: float,
 ) -> Output:
     """Return what the writer needs to know; the width of columns for text and several images."""
     labels = [name for i, name in enumerate(model.labels) if choice is None or choice.chosen[i]]
-    widths = 0, 0
+    widths, limits = (0, 0), model.thresholds(args.threshold)
     if args.format == "text" and len(names) > 1:
-        shown = [*labels, UNKNOWN] if threshold else labels
+        shown = [*labels, UNKNOWN] if limits.any() else labels
         widths = (
             max(width_of(one_line(name)) for name in names[:MOST_LOOKED_AT]),
             max(width_of(one_line(label[: WIDEST_LABEL + 1])) for label in shown),
@@ -190,7 +189,7 @@ def _output(
         model=model.path.name,
         labels=model.labels,
         top_k=min(args.top_k, len(labels)),
-        threshold=threshold,
+        threshold=float(limits[limits < NEVER].max(initial=0.0)),
         widths=widths,
         is_timed=has_time(names),
         folder=args.paths[0] if [*map(os.path.isdir, args.paths)] == [True] else "",
@@ -231,15 +230,15 @@ def _answering(
     args: argparse.Namespace,
     model: Model,
     choice: Choice | None,
-    threshold: float,
+    thresholds: Threshold,
     maps: SavedImages | None,
 ) -> Callable[[Frame], Result]:
     """Return the function that classifies a frame; it raises ImageError."""
 
     def answer(frame: Frame) -> Result:
         whole = _cut(frame, args.roi) if in_pixels(args.roi) else frame
-        result = classify(model, whole, top_k=args.top_k, threshold=threshold)
-        result = choice.of(result, args.top_k, threshold) if choice else result
+        result = classify(model, whole, top_k=args.top_k, threshold=thresholds)
+        result = choice.of(result, args.top_k, thresholds) if choice else result
         if maps:
             maps.save(frame, _explained(model, whole.picture, result.categories[0].index))
         return result

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 SETS = ("train", "val", "test")
 SPELLED = {"train": "training", "val": "validation"}  # in a sentence
 RESERVED = "unknown"  # the label of the device below the threshold
+
+NONE = frozenset("none background other".split())  # classes that mean none of the others
 
 _WORDS = {
     "train": "train training trainset traindata",
@@ -43,6 +46,11 @@ def set_and_label(name: str) -> tuple[str, str]:
         if found and found["set"].casefold() in _SET_OF:
             return _SET_OF[found["set"].casefold()], found["label"]
     return "", ""
+
+
+def unknown_labels(labels: Sequence[str]) -> tuple[int, ...]:
+    """The indices of the labels that mean none of the others: `none`, `background`, `other`."""
+    return tuple(index for index, label in enumerate(labels) if label.casefold() in NONE)
 
 
 def is_system(name: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.classifier.classify import UNKNOWN
 from edge.commands.terminal import clock, width_of
 from edge.errors import ConfigurationError, EdgeError, cell, one_line
 from edge.files import replace_file
@@ -102,10 +103,9 @@ class Timeline:
 class Summary:
     """Counts results as they come. Accuracy is that of the top label, before any threshold."""
 
-    def __init__(self, labels: Sequence[str], threshold: float) -> None:
-        """Args: the model's labels; the confidence threshold."""
+    def __init__(self, labels: Sequence[str]) -> None:
+        """Args: the model's labels."""
         self._labels = {label: place for place, label in reversed([*enumerate(labels)])}
-        self._threshold = threshold
         self._started_s = time.monotonic()
         self._ended_s = self._started_s
         self.said: Counter[str] = Counter()  # by label
@@ -126,7 +126,7 @@ class Summary:
     def result(self, result: Result) -> None:
         """Count a result."""
         self.timeline.add(result)
-        if result.score < self._threshold:
+        if result.label == UNKNOWN:
             self.unknown += 1
         else:
             self.said[result.label] += 1

@@ -37,7 +37,7 @@ class Output:
     model: str  # its file's name
     labels: tuple[str, ...]  # the model's
     top_k: int  # maximum number of labels per image
-    threshold: float  # confidence threshold below which the label is unknown
+    threshold: float  # the highest confidence threshold below which a label is unknown
     widths: tuple[int, int]  # columns of the names and labels to come, as far as known; for text
     is_timed: bool  # there are videos, whose frames have a time
     folder: str  # the only folder of images that was named, or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TextIO
 
+from edge.classifier.classify import UNKNOWN
 from edge.commands.results.writer import Lines, Output, Writer
 from edge.commands.terminal import clock, is_coloured, width_of
 from edge.errors import cell, one_line
@@ -49,7 +50,6 @@ class _Text(Writer):
         self._stream = stream
         self._source_width = min(output.widths[0], WIDEST_SOURCE)
         self._label_width = min(output.widths[1], WIDEST_LABEL)
-        self._threshold = output.threshold
         self._coloured = is_coloured(stream)
 
     def result(self, result: Result) -> None:
@@ -59,7 +59,7 @@ class _Text(Writer):
             source = f"{source} {clock(result.position_s, digits=2)}"
         # Names that were not known beforehand widen the column for those that follow.
         self._source_width = max(self._source_width, min(width_of(source), WIDEST_SOURCE))
-        colour = YELLOW if result.score < self._threshold else BOLD
+        colour = YELLOW if result.label == UNKNOWN else BOLD
         best = self._category(result.label, result.score, colour)
         others = [self._category(c.label, c.score) for c in result.categories[1:]]
         said = ", ".join([best, *others])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.classifier.classify import UNKNOWN
+from edge.classifier.model import NEVER
 from edge.errors import ConfigurationError, checked
 
 ENTER_UNLESS_KNOWN = 0.5  # where the model carries no threshold
@@ -40,16 +41,21 @@ class SteadySettings:
             fault = f"must not be above steady.enter ({self.enter:g}). Received: {self.leave:g}"
             raise ConfigurationError("steady.leave", fault, "use a lower value, or remove the key")
 
-    def thresholds(self, of_model: float, asked: float | None = None) -> tuple[float, float]:
-        """Return enter and leave for a model of this threshold (0: it carries none).
+    def thresholds(
+        self, of_model: float | NDArray[np.float64], asked: float | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return enter and leave for a model of these thresholds (0: it carries none).
 
         `asked` is an `enter` that a command has set: it comes first.
         """
-        enter = self.enter if asked is None else asked
-        if enter is None:
-            enter = max(of_model or ENTER_UNLESS_KNOWN, self.leave or 0.0)
-        leave = max(enter / 2, enter - LEAVE_BELOW_ENTER) if self.leave is None else self.leave
-        return enter, min(enter, leave)
+        own = np.asarray(of_model, np.float64)
+        common = self.enter if asked is None else asked
+        if common is None:
+            enter = np.maximum(np.where(own > 0, own, ENTER_UNLESS_KNOWN), self.leave or 0.0)
+        else:
+            enter = np.where(own < NEVER, common, NEVER)
+        least = np.maximum(enter / 2, enter - LEAVE_BELOW_ENTER)
+        return enter, np.minimum(enter, least if self.leave is None else self.leave)
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,18 @@ class Steady:
     """The state of a stream: a label, or "unknown"."""
 
     def __init__(
-        self, labels: tuple[str, ...], settings: SteadySettings, threshold: float = 0.0
+        self,
+        labels: tuple[str, ...],
+        settings: SteadySettings,
+        threshold: float | NDArray[np.float64] = 0.0,
     ) -> None:
         """Begin as "unknown".
 
         Args:
             labels: in the order of the scores.
             settings: how steady.
-            threshold: the model's own, for what the settings leave open.
+            threshold: the model's own, of all labels or (num_labels,) of each, for what the
+                settings leave open.
         """
         self.state = UNKNOWN
         self.score = 0.0  # smoothed, of the state or else of the best label
@@ -84,16 +94,22 @@ class Steady:
         self._since_s: float | None = None
         self.follow(labels, threshold)
 
-    def follow(self, labels: tuple[str, ...], threshold: float, enter: float | None = None) -> None:
+    def follow(
+        self,
+        labels: tuple[str, ...],
+        threshold: float | NDArray[np.float64],
+        enter: float | None = None,
+    ) -> None:
         """Take the scores of another model: the state stays until its frames change it.
 
         Args:
             labels: in the order of the scores.
-            threshold: the model's own.
+            threshold: the model's own, of all labels or of each.
             enter: instead of the settings', by a command; None: theirs.
         """
         self._labels = labels
-        self._enter, self._leave = self._settings.thresholds(threshold, enter)
+        own = np.broadcast_to(np.asarray(threshold, np.float64), len(labels))
+        self._enter, self._leave = self._settings.thresholds(own, enter)
         self.forget()
 
     def update(self, scores: NDArray[np.float32], now_s: float) -> Change | None:
@@ -131,11 +147,11 @@ class Steady:
         The state comes first, else two labels that take turns around `enter` would flicker.
         """
         if self.state in self._labels:
-            score = float(smoothed[self._labels.index(self.state)])
-            if score >= self._leave:
-                return self.state, score
+            own = self._labels.index(self.state)
+            if smoothed[own] >= self._leave[own]:
+                return self.state, float(smoothed[own])
         best = int(smoothed.argmax())
-        if smoothed[best] >= self._enter:
+        if smoothed[best] >= self._enter[best]:
             return self._labels[best], float(smoothed[best])
         if self.state in self._labels and 2 <= self._clear_in_a_row <= SETTLING_FRAMES:
             # Frames in a row are sure of another label, and smoothing follows: the state changes
@@ -146,7 +162,7 @@ class Steady:
     def _note_clear(self, scores: NDArray[np.float32]) -> None:
         """Count frames in a row that are sure of the same label by themselves."""
         best = int(scores.argmax())
-        clear = self._labels[best] if scores[best] >= self._enter else UNKNOWN
+        clear = self._labels[best] if scores[best] >= self._enter[best] else UNKNOWN
         if clear == UNKNOWN:
             self._clear_in_a_row = 0
         else:

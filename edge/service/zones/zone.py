@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from edge.service.zones.settings import ZoneSettings
 from edge.service.zones.state import Freshness
 from edge.service.zones.steady import Steady, SteadySettings
 from edge.sources.frame import Frame
+
+if TYPE_CHECKING:
+    from edge.classifier.classify import Threshold
 
 TOP_K = 5  # categories in a record
 EARLY = 0.1  # of its interval, by which a frame may come before a zone is due
@@ -67,15 +70,23 @@ class Zone:
         self._asked: float | None = None  # the command's threshold that the state goes by
         self._due_s = -1e9
         self._take(models.model)
-        self._steady = Steady(self._labels, steady or SteadySettings(), self.threshold)
+        self._steady = Steady(self._labels, steady or SteadySettings(), self._thresholds())
 
     @property
     def threshold(self) -> float:
-        """The confidence threshold that holds now."""
-        for threshold in (self._control.thresholds.get(self.name), self.settings.threshold):
-            if threshold is not None:
-                return threshold
+        """The confidence threshold that holds now; the highest, if each label has its own."""
+        if (given := self._given) is not None:
+            return given
         return float(self.models.model.metadata.edge.get("threshold") or 0.0)
+
+    @property
+    def _given(self) -> float | None:
+        """The threshold of all labels by a command or the configuration; None: the model's own."""
+        asked = self._control.thresholds.get(self.name)
+        return self.settings.threshold if asked is None else asked
+
+    def _thresholds(self) -> Threshold:
+        return self.models.model.thresholds(self._given)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -105,7 +116,7 @@ class Zone:
 
     def see(self, turn: Turn) -> Sighting:
         """Classify its part of a frame. Raises: ImageError."""
-        model, threshold = self.models.model, self.threshold
+        model, threshold = self.models.model, self._thresholds()
         result = classify(model, turn.seen, top_k=TOP_K, threshold=threshold, input=self.input)
         if self._choice:
             result = self._choice.of(result, TOP_K, threshold)
@@ -124,7 +135,7 @@ class Zone:
         if self._model is not self.models.model or self._asked != asked:
             self._take(self.models.model)
             self._asked = asked
-            self._steady.follow(self._labels, self.threshold, asked)
+            self._steady.follow(self._labels, self._thresholds(), asked)
 
     def _take(self, model: Model) -> None:
         self._model, self._labels, box = model, model.labels, self.settings.box
