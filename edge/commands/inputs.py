@@ -171,7 +171,7 @@ class SavedImages:
             replace_file(path, encode_jpeg(pixels), durable=False)
         except OSError as error:
             fault = f"cannot be written ({error.strerror})"
-            raise ImageError(str(path), fault, "make room, or use another folder") from error
+            raise ImageError(str(path), fault, "free some space, or use another folder") from error
 
     def _name(self, source: str) -> str:
         if source not in self._names:
