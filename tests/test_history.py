@@ -311,7 +311,7 @@ def test_what_is_no_time_is_rejected(text: str) -> None:
     "options, line",
     [
         (("--history=7w",), "--history: must be 12h, 7d, DAY or DAY..DAY. Received: '7w'"),
-        (("--format", "csv"), "--format: is for --history alone"),
+        (("--format", "csv"), "--format: is only for --history"),
     ],
 )
 def test_wrong_usage_on_the_terminal_is_one_line(options: tuple[str, ...], line: str) -> None:
