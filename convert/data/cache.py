@@ -17,6 +17,7 @@ import fcntl
 import functools
 import hashlib
 import io
+import math
 import os
 import sys
 import zlib
@@ -49,7 +50,7 @@ class DecodedPhotos:
     dataset: Dataset
     size: Size
     cache: Path
-    max_gb: float  # of all pixels; above, the photos are kept as JPEG images
+    max_gb: float = math.inf  # of all pixels; above, the photos are kept as JPEG images
 
     @property
     def pixels_gb(self) -> float:
