@@ -106,7 +106,7 @@ def _run(
         names.write_text("".join(f"train/{p.parent.name}/{p.name}\n" for p in listed))
         command = [sys.executable, "-m", "convert", str(photos), "-o", str(out), *args.options]
         command += ["--quantize", "int8", "--weigh", f"{names}:{args.factor:g}"]
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        subprocess.run(command, check=False, stdout=sys.stderr)  # 1: it is not fit for use
         (variant,) = json.loads((out / "card.json").read_text())["variants"]
         shutil.rmtree(out)
     return variant["test_accuracy"]["correct"], variant["test_accuracy"]["total"]

@@ -73,7 +73,7 @@ ExecStart=$*
 StandardOutput=truncate:$work/check.log
 StandardError=truncate:$work/check.log
 END
-    grep -qs '^User=' "$check_folder/$check_unit.d"/*.conf || echo "User=${unit_name%.service}" >>"$check_folder/$check_unit.d/zz-check.conf"
+    grep -qs '^User=' "$check_folder/$check_unit" "$check_folder/$check_unit.d"/*.conf || echo "User=${unit_name%.service}" >>"$check_folder/$check_unit.d/zz-check.conf"
 }
 
 is_ours() { case " $our_dropins " in *" $1 "*) ;; *) false ;; esac }

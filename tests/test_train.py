@@ -310,7 +310,7 @@ def test_resume_with_other_options_or_photos_is_one_line(cut: dict[str, Any]) ->
     ):
         assert said.status == 1
         assert "Traceback" not in said.stderr
-        (line,) = [line for line in said.lines if "belongs to a training with" in line]
+        (line,) = [line for line in said.lines if "was trained with a different" in line]
         assert f"a different {differing}" in line
         assert "; use the same options and photos, or fine-tune from its weights" in line
 

@@ -151,7 +151,7 @@ def test_what_cannot_be_wrapped_is_one_line(bare: Path) -> None:
     onnx = bare.with_name("model.onnx")
     onnx.touch()
     for path, words in (
-        (bare, "has no labels; give its labels"),
+        (bare, "has no labels; pass its labels"),
         (onnx, "convert it first: pip install onnx2tf"),
     ):
         done = wrap(path, "-o", out)
