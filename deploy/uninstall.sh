@@ -168,7 +168,8 @@ remove_instance() {
     remove_model
     [ -z "$purge" ] || remove_as_recorded "$config.bak"
     remove_state
-    [ -n "$dry_run" ] || rm -rf -- "$record"
+    # Going back to the version before must not bring it back.
+    [ -n "$dry_run" ] || rm -rf -- "$record" "$previous/record/instances/$instance"
     for place in "$config" "$state"; do
         [ ! -e "$place" ] || say "$place stays: it is yours"
     done
