@@ -90,7 +90,8 @@ write_control() {
         "$here/control" >"$root/DEBIAN/control"
     cp -- "$here/postinst" "$here/prerm" "$root/DEBIAN/"
     # What is to be purged is removed when the package's own files have gone: the script is one.
-    sed -e "/source=places.sh/r $deploy/places.sh" -e '/^# shellcheck source/d; /places.sh"$/d' "$deploy/uninstall.sh" >"$work/uninstall"
+    sed -e "/source=places.sh/r $deploy/places.sh" -e "/source=instance.sh/r $deploy/instance.sh" \
+        -e '/^# shellcheck source/d; /^\. .*\/places\.sh"$/d; /^\. .*\/instance\.sh"$/d' "$deploy/uninstall.sh" >"$work/uninstall"
     sed -e '/^@UNINSTALL@$/r '"$work/uninstall" -e '/^@UNINSTALL@$/d' "$here/postrm" >"$root/DEBIAN/postrm"
 }
 
