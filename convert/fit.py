@@ -86,7 +86,7 @@ def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
 def with_teacher(job: Run) -> Run:
     """Train the teacher that was given by the name of its network, in a process of its own.
 
-    Its options are the run's, but for those of the network. Raises: TrainingError.
+    Its options are the run's, but for NOT_A_TEACHERS. Raises: TrainingError.
     """
     name = job.config.teacher
     if name not in NETWORKS:
@@ -95,17 +95,7 @@ def with_teacher(job: Run) -> Run:
     model = out / "model-float32.tflite"
     if not (job.resume and model.exists()):
         say(f"train the teacher first: {name}, into {out}")
-        of_network = (
-            "network",
-            "alpha",
-            "weights",
-            "image_size",
-            "teacher",
-            "start_from",
-            "resume",
-        )
-        of_files = ("name", "variants", "against", "weigh")
-        given: Any = {k: v for k, v in job.given.items() if k not in (*of_network, *of_files)}
+        given: Any = {k: v for k, v in job.given.items() if k not in NOT_A_TEACHERS}
         given |= {"network": name, "variants": ("float32",)}
         words = shlex.split(pasted_command("", job.photos, out, given))[1:]
         done = subprocess.run(child.python(*words), env=child.environment(), stdout=sys.stderr)
