@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +24,7 @@ from convert.errors import DatasetError, TrainingError, interruptible
 from convert.files import earlier_runs, move_aside, put_back, write
 from convert.job import Run, say, without_mirror
 from convert.measure.label_errors import FOLDS
-from convert.measure.scores import accuracy, log_scores
+from convert.measure.scores import accuracy, log_loss
 from convert.training import folds
 from convert.training.checkpoint import Checkpoint
 from convert.training.folds import CrossValidation, FoldPhotos, cross_validate
@@ -31,6 +32,7 @@ from convert.training.networks import NETWORKS
 from convert.training.recipes import HEAD, RECIPES
 from convert.training.start import find_start
 from convert.training.teacher import Teacher
+from convert.training.train import scores_of
 from convert.training.train import train as train_network
 from edge import child
 
@@ -123,11 +125,12 @@ def fit(job: Run, photos: DecodedPhotos) -> tuple[Run, Checkpoint]:
         say(f"{job.out} held another run, which is kept in {earlier}")
     if validated:
         write(job.out / FOLDS_FILE, validated.content(_of_photos(job, dataset)))
-    checkpoint = _train(job, photos, weights, about)
-    if not validated and is_few(dataset, VERY_FEW) and _is_head_better(job, photos, checkpoint):
+    checkpoint, model = _train(job, photos, weights, about)
+    may_choose = job.chooses_recipe and not validated and is_few(dataset, VERY_FEW)
+    if may_choose and _is_head_better(photos, checkpoint, model):
         job = _with_recipe(job, HEAD)
         about = _about(job, dataset, weights)
-        checkpoint = _train(dataclasses.replace(job, resume=False), photos, weights, about)
+        checkpoint, _ = _train(dataclasses.replace(job, resume=False), photos, weights, about)
     if _is_final(job, dataset):
         _train_on_all(job, photos, weights, about)
     return job, checkpoint
@@ -135,11 +138,10 @@ def fit(job: Run, photos: DecodedPhotos) -> tuple[Run, Checkpoint]:
 
 def _train(
     job: Run, photos: DecodedPhotos, weights: NDArray[np.float32], about: dict[str, Any]
-) -> Checkpoint:
+) -> tuple[Checkpoint, keras.Model]:
     checkpoint = Checkpoint(job.training, about, resume=job.resume)
     with interruptible(lambda: _kept_of_training(job, checkpoint)):
-        train_network(photos, job.config, weights, checkpoint)
-    return checkpoint
+        return checkpoint, train_network(photos, job.config, weights, checkpoint)
 
 
 def _train_on_all(
@@ -166,14 +168,16 @@ def _as_resumed(job: Run) -> Run:
     return _with_recipe(job, HEAD) if is_head and job.chooses_recipe else job
 
 
-def _is_head_better(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> bool:
-    """Whether the last layer alone is likelier on val than the fine-tuned network is."""
-    if checkpoint.head_scores is None or not job.chooses_recipe:
+def _is_head_better(photos: DecodedPhotos, checkpoint: Checkpoint, model: keras.Model) -> bool:
+    """Whether the last layer alone is likelier on val than the fine-tuned network is.
+
+    The training's own validation loss is no measure: it is that of smoothed labels.
+    """
+    if checkpoint.head_scores is None:
         return False
     labels = datasets.labels_of(photos.dataset.val)
-    logs = log_scores(checkpoint.head_scores)
-    alone = -float(logs[np.arange(len(labels)), labels].mean())
-    whole = float(checkpoint.history[checkpoint.kept_epoch - 1]["val_loss"])
+    alone = log_loss(checkpoint.head_scores, labels)
+    whole = log_loss(scores_of(model, photos.val), labels)
     better = alone < whole
     say(
         f"mean log loss on val: {folds.HEAD} {alone:.3f}, fine-tuned {whole:.3f}: "

@@ -158,6 +158,11 @@ def log_scores(scores: Scores) -> NDArray[np.float64]:
     return np.asarray(np.log(np.maximum(scores.astype(np.float64), LEAST_SCORE)), np.float64)
 
 
+def log_loss(scores: Scores, labels: Labels) -> float:
+    """Return the mean log loss of (n, num_labels) scores."""
+    return -float(log_scores(scores)[np.arange(len(labels)), labels].mean())
+
+
 def tempered(scores: Scores, temperature: float) -> Scores:
     """Return the scores that the logits divided by a temperature would give, (n, num_labels).
 

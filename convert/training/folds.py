@@ -23,7 +23,7 @@ from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset, labels_of
 from convert.data.photo import PixelRows
 from convert.measure.label_errors import folds_of
-from convert.measure.scores import Labels, Scores, log_scores
+from convert.measure.scores import Labels, Scores, log_loss
 from convert.training.checkpoint import Checkpoint
 from convert.training.duration import in_words
 from convert.training.train import TrainConfig, grouped, scores_of, train
@@ -94,8 +94,7 @@ class CrossValidation:
 
     def loss(self, way: str) -> float:
         """Mean log loss of the scores by HEAD or WHOLE."""
-        logs = log_scores(self.by[way])
-        return -float(logs[np.arange(len(self.labels)), self.labels].mean())
+        return log_loss(self.by[way], self.labels)
 
     def content(self, about: dict[str, Any]) -> bytes:
         """Return a file of it; `about` is what makes another equal to it."""

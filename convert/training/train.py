@@ -21,7 +21,7 @@ from convert.data.photo import PixelRows
 from convert.measure.evidence import Maps
 from convert.measure.head import Features, fit_head
 from convert.measure.label_errors import out_of_fold
-from convert.measure.scores import Labels, Scores, accuracy, log_scores
+from convert.measure.scores import Labels, Scores, accuracy, log_loss
 from convert.training import networks
 from convert.training.batches import Tensors, augmented, plain
 from convert.training.checkpoint import Checkpoint
@@ -319,7 +319,7 @@ def _ended_with_head(
         ("val_", photos.val, photos.dataset.val),
     ):
         scores, labels = scores_of(model, pixels), labels_of(of_set)
-        loss = -log_scores(scores)[np.arange(len(labels)), labels].mean()
+        loss = log_loss(scores, labels)
         figures |= {
             f"{prefix}accuracy": accuracy(scores, labels).value,
             f"{prefix}loss": float(loss),
