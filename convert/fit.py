@@ -171,7 +171,7 @@ def _as_resumed(job: Run) -> Run:
 def _is_head_better(photos: DecodedPhotos, checkpoint: Checkpoint, model: keras.Model) -> bool:
     """Whether the last layer alone is likelier on val than the fine-tuned network is.
 
-    The training's own validation loss is no measure: it is that of smoothed labels.
+    The training's own validation loss would be unfair: it is that of smoothed labels.
     """
     if checkpoint.head_scores is None:
         return False

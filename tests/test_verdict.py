@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.measure.scores import Accuracy, balanced_accuracy
+from convert.measure.scores import Accuracy, accuracy, balanced_accuracy
 from convert.report.verdict import CARE, DIVERGED, NO, NOTHING_LEARNED, SHIP, judge
 
 KERAS = Accuracy(95, 100)
@@ -103,3 +103,17 @@ def test_of_many_classes_that_are_not_found_the_worst_are_named() -> None:
     assert level == NO
     assert "it finds 10 % or fewer of the photos of 60 of 300 classes, such as class0, " in words
     assert len(words) < 300
+
+
+def test_a_loss_is_of_the_photos_that_both_were_measured_on() -> None:
+    labels = np.arange(400) % 2
+    scores = np.where(np.eye(2)[labels] > 0, 0.9, 0.1).astype(np.float32)
+    scores[360:] = scores[360:, ::-1]  # of the test set, all are wrong
+    keras = accuracy(scores[:200], labels[:200])
+    same = judge(scores, labels, ["a", "b"], keras, None, accuracy(scores[:200], labels[:200]))
+    assert "worse than the network" not in str(same)
+    scores[:20] = scores[:20, ::-1]
+    worse = judge(scores, labels, ["a", "b"], keras, None, accuracy(scores[:200], labels[:200]))
+    assert "10.0 points worse than the network that was trained (0.900 instead of 1.000)" in str(
+        worse
+    )

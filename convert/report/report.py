@@ -102,7 +102,8 @@ class Report:
         labels = np.concatenate([found.labels for found in held])
         groups = [found.groups for found in held if found.groups is not None]
         together = np.concatenate(groups) if len(groups) == len(held) else None
-        return judge(scores, labels, self.labels, self.keras_accuracy, together)
+        of_file = accuracy(self.chosen.val.scores, self.chosen.val.labels)
+        return judge(scores, labels, self.labels, self.keras_accuracy, together, of_file)
 
     @property
     def sentence(self) -> str:

@@ -49,12 +49,31 @@ class Verdict:
         return f"{self.level}: {'; '.join(self.reasons)}" if self.reasons else self.level
 
 
+@dataclass(frozen=True)
+class _Lost:
+    """What a file loses against the network that it was made of, for the same photos."""
+
+    keras: Accuracy
+    of_file: Accuracy
+
+    @property
+    def points(self) -> float:
+        return 100 * (self.keras.value - self.of_file.value)
+
+    def __str__(self) -> str:
+        return (
+            f"the file is {self.points:.1f} points worse than the network that was trained "
+            f"({self.of_file.value:.3f} instead of {self.keras.value:.3f})"
+        )
+
+
 def judge(
     scores: Scores,
     labels: Labels,
     names: Sequence[str],
     keras: Accuracy,
     groups: Groups | None = None,
+    of_file: Accuracy | None = None,
 ) -> Verdict:
     """Judge a model by its predictions for photos that it was not trained on.
 
@@ -64,18 +83,20 @@ def judge(
         names: of the labels.
         keras: accuracy of the network before it was converted.
         groups: (n,), equal for photos that belong together; None: each is alone.
+        of_file: the model's accuracy for the photos of `keras`; None: these are all of them.
     """
-    refusals = _refusals(scores, labels, names, keras)
+    lost = _Lost(keras, of_file or accuracy(scores, labels))
+    refusals = _refusals(scores, labels, names, lost)
     if refusals:
         remedies = dict.fromkeys(remedy for _, remedy in refusals)
         return Verdict(NO, tuple(reason for reason, _ in refusals), "; ".join(remedies))
     right = accuracy(scores, labels, groups)
-    cautions = _cautions(scores, labels, names, keras, right)
+    cautions = _cautions(scores, labels, names, lost, right)
     return Verdict(CARE, tuple(cautions)) if cautions else Verdict(SHIP)
 
 
 def _refusals(
-    scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy
+    scores: Scores, labels: Labels, names: Sequence[str], lost: _Lost
 ) -> list[tuple[str, str]]:
     """Return each reason not to ship, and what to try."""
     if not np.isfinite(scores).all():
@@ -95,9 +116,8 @@ def _refusals(
         (reason, "add photos of these classes, or look whether their folders are right")
         for reason in _not_found(scores, labels, names, FEW_FOUND, "it finds")
     ]
-    lost = 100 * (keras.value - right.value)
-    if lost > MUCH_LOST:
-        found.append((_lost(lost, keras), "ship float32"))
+    if lost.points > MUCH_LOST:
+        found.append((str(lost), "ship float32"))
     return found
 
 
@@ -122,7 +142,7 @@ def _nothing_learned(
 
 
 def _cautions(
-    scores: Scores, labels: Labels, names: Sequence[str], keras: Accuracy, right: Accuracy
+    scores: Scores, labels: Labels, names: Sequence[str], lost: _Lost, right: Accuracy
 ) -> list[str]:
     low, high = right.interval
     below = float(np.nextafter(HALF_FOUND, 0))
@@ -132,9 +152,8 @@ def _cautions(
         if right.independent:
             photos += f", which count as {right.independent:.0f} without copies,"
         found.append(f"{photos} are too few: its accuracy lies between {low:.2f} and {high:.2f}")
-    lost = 100 * (keras.value - right.value)
-    if lost > SOME_LOST:
-        found.append(f"{_lost(lost, keras)}; ship float32")
+    if lost.points > SOME_LOST:
+        found.append(f"{lost}; ship float32")
     return found
 
 
@@ -160,10 +179,3 @@ def _not_found(
     return [
         f"{words} {share} of the photos of {len(missed)} of {len(names)} classes, such as {worst}"
     ]
-
-
-def _lost(points: float, keras: Accuracy) -> str:
-    return (
-        f"the file is {points:.1f} points worse than the network that was trained "
-        f"({keras.value:.3f})"
-    )
