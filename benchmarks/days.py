@@ -107,7 +107,7 @@ class Passing:
 def passings(
     random: np.random.Generator, count: int, last_s: tuple[float, float], scale: tuple[float, float]
 ) -> list[Passing]:
-    """Draw so many, at any time, in order."""
+    """Draw a number of them, at any time, in order."""
     return [
         Passing(
             start,

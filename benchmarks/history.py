@@ -79,7 +79,7 @@ class Drawn:
 
 
 def replay(path: Path, frames: int, events: int) -> None:
-    """Write so many frames and events, and print what it took."""
+    """Write frames and events, and print the time and space that they take."""
     store.SYNCHRONOUS = "OFF"  # the size is the same, and the card's time is measured elsewhere
     seconds, drawn, batch = frames / FPS, Drawn(), Batch()
     kept = Store(path, HistorySettings(on=True))

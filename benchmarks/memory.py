@@ -145,8 +145,8 @@ def with_comment(jpeg: bytes, comment: str) -> bytes:
 def peak(command: Sequence[str], result: Path | None = None) -> Peak:
     """Run a command, and sample its memory until it ends; what it prints goes to stderr.
 
-    Args: the command; a file that shows that it did its work, whatever its exit status: convert
-        ends with 1 where a model is not fit for use.
+    Args: the command; a file that shows that it did its work even if its exit status is not 0:
+        convert ends with 1 where a model is not fit for use.
     Raises: ConversionError where it fails.
     """
     of_convert = together = 0

@@ -56,7 +56,7 @@ check 'apt upgrades it, and what was configured is kept' is_upgraded
 if [ -z "$emulated" ]; then
     check 'install.sh --back, and forward again' goes_back_and_forth
     check 'a version that does not start: apt says so, and the last one runs' faulty_is_refused
-    check '... and the next installation mends that' is_mended
+    check '... and the next installation repairs that' is_mended
 fi
 check 'apt removes it; what was configured stays' is_removed
 check '... and serves the next installation' is_installed_again

@@ -448,7 +448,7 @@ try_service() {
     check 'a good model is taken over in the same process' good_model
     check 'where there is no ai-edge-litert, tflite-runtime is used' other_runtime
     check 'push.sh installs over ssh, and a model with it' pushed
-    check 'push.sh touches nothing but its own folder, whatever a greeting says and asks' greeted
+    check 'push.sh touches nothing but its own folder if a login shell greets and asks' greeted
     check 'push.sh: sudo asks for its password' sudo_asks_for_a_password
     check 'the version in place and the one before are kept' two_versions_are_kept
     check 'the changed configuration was kept' config_is_kept

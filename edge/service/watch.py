@@ -112,7 +112,7 @@ def watch(
 
 
 def _status(zones: Sequence[Zone], pace: Pace, sinks: Sequence[Sink]) -> str:
-    """One line: the states, the rate, the heat, and the `trouble` of whatever part has any."""
+    """One line: the states, the rate, the heat, and the `trouble` of each part that has any."""
     states = ", ".join(
         f"{zone.name and f'{zone.name}: '}{zone.state} {zone.score:.2f}" for zone in zones
     )

@@ -58,7 +58,7 @@ def _opened(settings: ActionSettings) -> Any:
             return gpiozero.DigitalOutputDevice(
                 settings.gpio, active_high=not settings.active_low, initial_value=False
             )
-    except Exception as error:  # whatever the library below it raises
+    except Exception as error:  # the library below it may raise anything
         fault = f"cannot be used ({reason_of(error)})"
         raise PinError(f"action.gpio {settings.gpio}", fault, REMEDY) from error
 

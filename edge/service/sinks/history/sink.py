@@ -101,7 +101,7 @@ class History(Sink):
             return
         try:
             line = self._store.write(rows, self._wall(), clock_is_set=clock_is_set)
-        except Exception as error:  # whatever SQLite raises, frames go on
+        except Exception as error:  # a fault of SQLite must not stop the frames
             self._failed(error)
             with self._lock:
                 self._batch.put_back(rows, self._monotonic() + self._pause_s)

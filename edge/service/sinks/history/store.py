@@ -161,7 +161,7 @@ class Store:
     def _trim_age(self, connection: sqlite3.Connection, before_s: float) -> None:
         """Remove what is older, by rows whose clock was set.
 
-        Rows are in the order in which they happened, whatever their clock was. So a row is old
+        Rows are in the order in which they happened, even if their clock was wrong. So a row is old
         if a later one is, and none before that is young: a clock that was wrong removes nothing.
         """
         for table, column, unit_s in (("events", "at_ms", 0.001), ("shares", "hour", HOUR_S)):
