@@ -9,7 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from convert.names import AUGMENTATIONS, GROUP_BY, NETWORK_NAMES, RECIPE_NAMES, VARIANTS
+from convert.names import (
+    AUGMENTATIONS,
+    DEFAULT_NETWORK,
+    DEFAULT_OF_KERAS,
+    GROUP_BY,
+    NETWORK_NAMES,
+    RECIPE_NAMES,
+    VARIANTS,
+)
 from edge.commands.arguments import MOST_COUNT, Group, count, real, score, seed, whole
 
 FilePath = str | os.PathLike[str]
@@ -71,7 +79,6 @@ DEFAULTS: RunOptions = {
     "strict": False,
     "pixel_cache_gb": 20.0,
     "negatives": "",
-    "network": "mobilenet_v2",
     "weights": "auto",
     "start_from": "",
     "no_mirror": False,
@@ -163,8 +170,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--network",
         choices=NETWORK_NAMES,
-        default=DEFAULTS["network"],
-        help=f"(default: {DEFAULTS['network']}; small and tutorial are trained from scratch)",
+        help=f"(default: {DEFAULT_NETWORK}, whose ImageNet weights come with the package; "
+        f"{DEFAULT_OF_KERAS} with --alpha or --weights FILE; small and tutorial are trained from "
+        "scratch)",
     )
     network.add_argument(
         "--alpha", type=_positive, metavar="A", help="width multiplier of a backbone (default: 1)"
@@ -173,8 +181,8 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--weights",
         default=DEFAULTS["weights"],
         metavar="imagenet|FILE|none",
-        help="initial weights of a backbone: Keras's download or an installed package, a file, or "
-        "random (default: imagenet)",
+        help="initial weights of a backbone: of ImageNet (an installed package, or a download by "
+        "Keras), a file, or random (default: imagenet)",
     )
     network.add_argument(
         "--from",

@@ -18,7 +18,7 @@ from convert.arguments import (
     pasted_command,
 )
 from convert.errors import TrainingError, WeightsError
-from convert.names import GROUP_BY, VARIANTS
+from convert.names import DEFAULT_NETWORK, DEFAULT_OF_KERAS, GROUP_BY, VARIANTS
 from convert.training.augment import Augmentation
 from convert.training.backbones.weights_file import AUTO, IMAGENET, NONE
 from convert.training.checkpoint import Checkpoint
@@ -163,7 +163,7 @@ def _run(
 
 def _complete(given: RunOptions) -> dict[str, Any]:
     """The options with the defaults of what was not given, each within its limits."""
-    options: dict[str, Any] = {**DEFAULTS, **given}
+    options: dict[str, Any] = {"network": _default_network(given), **DEFAULTS, **given}
     for name, value in options.items():
         if name in LIMITS and value is not None:
             checked(name, value, *LIMITS[name])
@@ -171,6 +171,13 @@ def _complete(given: RunOptions) -> dict[str, Any]:
     _refuse_unknown("network", [options["network"]], NETWORKS)
     _refuse_unknown("variants", options["variants"], VARIANTS)
     return options
+
+
+def _default_network(given: RunOptions) -> str:
+    """The network where none is named: one that can have the width or the weights file given."""
+    weights = str(given.get("weights", AUTO))
+    has_file = weights not in (AUTO, IMAGENET, NONE)
+    return DEFAULT_OF_KERAS if has_file or given.get("alpha") else DEFAULT_NETWORK
 
 
 def _refuse_unknown(option: str, values: Collection[str], known: Collection[str]) -> None:

@@ -14,6 +14,8 @@ NETWORK_NAMES = (
     "small",
     "tutorial",
 )
+DEFAULT_NETWORK = "efficientnet_lite0"  # its weights are installed with the [convert] extra
+DEFAULT_OF_KERAS = "mobilenet_v2"  # has widths, and weights files that Keras publishes
 RECIPE_NAMES = ("scratch", "fine-tune", "head", "tutorial")
 AUGMENTATIONS = ("camera", "scratch", "tutorial", "none")
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")

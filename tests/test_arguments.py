@@ -120,9 +120,7 @@ def test_the_command_can_be_given_again_and_has_no_path() -> None:
 
 
 def test_the_command_leaves_defaults_out() -> None:
-    assert command("photos --network mobilenet_v2 --seed 0 --quantize float32,int8") == (
-        "python -m convert PHOTOS"
-    )
+    assert command("photos --seed 0 --quantize float32,int8") == ("python -m convert PHOTOS")
 
 
 def test_a_variant_asked_for_twice_is_made_once() -> None:
@@ -154,6 +152,7 @@ LINES = (
     "p --network vgg16 --alpha 0.5",
     "p --network small --weights imagenet",
     "p --network tutorial --weights w.h5",
+    "p --alpha 0.35",
 )
 
 
@@ -168,8 +167,9 @@ def said() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("line", "network", "size", "recipe", "weights"),
     [
-        ("p", "mobilenet_v2", 224, "fine-tune", "imagenet"),
-        ("p --weights none", "mobilenet_v2", 224, "scratch", "none"),
+        ("p", "efficientnet_lite0", 224, "fine-tune", "imagenet"),
+        ("p --weights none", "efficientnet_lite0", 224, "scratch", "none"),
+        ("p --alpha 0.35", "mobilenet_v2", 224, "fine-tune", "imagenet"),
         ("p --weights w.h5 --alpha 0.35", "mobilenet_v2", 224, "fine-tune", "w.h5"),
         ("p --network small", "small", 160, "scratch", "none"),
         ("p --network tutorial", "tutorial", 300, "scratch", "none"),
@@ -215,11 +215,11 @@ def test_a_step_has_what_it_needs(said: dict[str, Any]) -> None:
         ),
         (
             "p --image-size 31",
-            "--image-size 31: is too small for mobilenet_v2; use --image-size 32 or more",
+            "--image-size 31: is too small for efficientnet_lite0; use --image-size 32 or more",
         ),
         (
             "p --image-size 96x31",
-            "--image-size 31: is too small for mobilenet_v2; use --image-size 32 or more",
+            "--image-size 31: is too small for efficientnet_lite0; use --image-size 32 or more",
         ),
         (
             "p --alpha 0.36",

@@ -44,7 +44,8 @@ def said(two_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     out = folder / "out"
     line = ["train", two_photos, "-o", out, "--image-size", 32, "--precision", "float32"]
     argvs = {
-        "download": line,
+        "download": [*line, "--network", "mobilenet_v2"],
+        "installed": [*line, "--recipe", "head"],
         "absent": [*line, "--weights", folder / "absent.h5"],
         "program": ["@", PROGRAMS / "load_backbones.py", folder, json.dumps(real), pictures],
     }
@@ -134,6 +135,10 @@ def test_without_a_network_the_command_says_what_to_give(said: dict[str, Any]) -
     assert_one_line(said["download"], "cannot be downloaded (no network?); use --weights FILE, or")
     assert_one_line(said["absent"], "absent.h5: no such weights file; check the path")
     assert said["downloads"] == []
+
+
+def test_the_default_network_needs_no_network(said: dict[str, Any]) -> None:
+    assert said["installed"].status == 0, said["installed"].stderr
 
 
 def assert_one_line(said: Said, expected: str) -> None:

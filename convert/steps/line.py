@@ -62,8 +62,9 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
             above it (default: 20).
         negatives: a folder of photos that show none of the classes, which are reported as unknown;
             the same as a class folder named none, background or other.
-        network: mobilenet_v2 (default), efficientnet_lite0, efficientnet_lite1, efficientnet_lite2,
-            mobilenet, mobilenet_v3_small, efficientnet_v2_b0, vgg16, small or tutorial.
+        network: efficientnet_lite0 (default; mobilenet_v2 with `alpha` or a weights file),
+            efficientnet_lite1, efficientnet_lite2, mobilenet_v2, mobilenet, mobilenet_v3_small,
+            efficientnet_v2_b0, vgg16, small or tutorial.
         alpha: width of a backbone (default: 1).
         weights: of a backbone: "imagenet" (default), a file, or "none".
         start_from: the `out` of an earlier training, from whose weights this one starts, with its
