@@ -114,8 +114,9 @@ def fit(job: Run, photos: DecodedPhotos) -> tuple[Run, Checkpoint]:
     Returns: the run, whose recipe may have been chosen by the photos; and the training.
     """
     dataset = photos.dataset
-    drawn = [photo for name in dataset.drawn for photo in getattr(dataset, name)]
-    weights = datasets.weigh(dataset.train, job.photos, job.weighed, drawn)
+    drawn = [photo.path for name in dataset.drawn for photo in getattr(dataset, name)]
+    train = [photo.path for photo in dataset.train]
+    weights = datasets.weigh(train, job.photos, job.weighed, drawn)
     if job.config.teacher:  # one that cannot be used shows before the earlier run is moved aside
         Teacher(Path(job.config.teacher), dataset.labels)
     job, validated = _cross_validated(_as_resumed(job), photos, weights)

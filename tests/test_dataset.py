@@ -342,7 +342,8 @@ def listed(tmp_path: Path) -> Path:
 def weights_of(folder: Path, *lists: tuple[str, float]) -> dict[str, float]:
     """The weights other than 1, by the photos' names."""
     photos = load(folder / "photos", 0).train
-    weights = weigh(photos, folder / "photos", [(folder / name, f) for name, f in lists])
+    paths = [photo.path for photo in photos]
+    weights = weigh(paths, folder / "photos", [(folder / name, f) for name, f in lists])
     assert weights.dtype == np.float32
     assert weights.shape == (len(photos),)
     pairs = zip(photos, weights.tolist(), strict=True)
@@ -379,10 +380,12 @@ def test_a_list_may_name_photos_that_were_drawn_for_val(tmp_path: Path) -> None:
     dataset = load(tmp_path / "photos", 0)
     (tmp_path / "all.txt").write_text("\n".join(f"a/{n:03}.png" for n in range(20)))
     lists = [(tmp_path / "all.txt", 2.0)]
-    weights = weigh(dataset.train, tmp_path / "photos", lists, (*dataset.val, *dataset.test))
+    train = [photo.path for photo in dataset.train]
+    drawn = [photo.path for photo in (*dataset.val, *dataset.test)]
+    weights = weigh(train, tmp_path / "photos", lists, drawn)
     assert weights.tolist() == [2.0 if photo.label == 0 else 1.0 for photo in dataset.train]
     with pytest.raises(DatasetError, match="is not a training photo"):
-        weigh(dataset.train, tmp_path / "photos", lists)
+        weigh(train, tmp_path / "photos", lists)
 
 
 def test_a_missing_list_is_refused(listed: Path) -> None:
@@ -392,6 +395,6 @@ def test_a_missing_list_is_refused(listed: Path) -> None:
 
 def test_the_real_list_of_phone_photos_fits(hotdog_photos: Path) -> None:
     root = hotdog_photos.parent
-    photos = [Photo(path, 0, "") for path in sorted((root / "train").glob("*/*.jpg"))]
+    photos = sorted((root / "train").glob("*/*.jpg"))
     weights = weigh(photos, root, [(root / "phone.txt", 2.0)])
     assert (weights == 2).sum() == len((root / "phone.txt").read_text().split())

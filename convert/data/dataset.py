@@ -321,15 +321,15 @@ def _refuse_lacks(sets: Mapping[str, Sequence[Photo]], labels: Sequence[str], fo
 
 
 def weigh(
-    photos: Sequence[Photo],
+    photos: Sequence[Path],
     root: Path,
     lists: Sequence[tuple[Path, float]],
-    elsewhere: Iterable[Photo] = (),
+    elsewhere: Iterable[Path] = (),
 ) -> NDArray[np.float32]:
     """Weights of photos, (num_photos,) float32: 1, times the factor of each list that names it.
 
     Args:
-        photos: those of train.
+        photos: the paths of those of train.
         root: the folder that the paths in the lists are relative to.
         lists: text files with one path a line, and the factor of each.
         elsewhere: photos that a list may name as well, without effect: those that were drawn from
@@ -337,8 +337,8 @@ def weigh(
 
     Raises: DatasetError for a line that names none of the photos.
     """
-    rows = {os.path.normpath(photo.path): row for row, photo in enumerate(photos)}
-    allowed = {os.path.normpath(photo.path) for photo in elsewhere}
+    rows = {os.path.normpath(path): row for row, path in enumerate(photos)}
+    allowed = {os.path.normpath(path) for path in elsewhere}
     weights = np.ones(len(photos), np.float32)
     for path, factor in lists:
         named = set()

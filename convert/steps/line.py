@@ -23,7 +23,6 @@ from convert.errors import (
 )
 from convert.files import claimed
 from convert.tflite.arm import check_tools, verify_on_arm
-from convert.training.backbones.weights_file import AUTO, IMAGENET, NONE, check_file
 from convert.training.noise import import_tensorflow
 from edge.commands import complain
 
@@ -167,18 +166,16 @@ def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[P
     from convert.data.reading.archive import unpacked
     from convert.data.reading.negatives import with_negatives
     from convert.data.walk import walk_photos
+    from convert.steps.given_files import check_given_files
 
     with claimed(out), interruptible(lambda: "nothing was started; run the command again"):
-        weights = given.get("weights", AUTO)
-        if weights not in (AUTO, IMAGENET, NONE):
-            check_file(Path(weights))
         folder = unpacked(photos, out / "cache")
         tree = walk_photos(folder)
         if given.get("negatives"):
             tree = with_negatives(tree, Path(given["negatives"]))
         for line in understood(tree):
             complain("convert", line)
-        labels_of_tree(tree)
+        check_given_files(given, tree, labels_of_tree(tree))
         yield folder
 
 
