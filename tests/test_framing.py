@@ -251,6 +251,14 @@ def test_files_and_frames_are_shrunk_alike(times: int, orientation: int) -> None
     assert mean_difference(seen(frame), whole) < 2
 
 
+@pytest.mark.parametrize("roi", [None, (0.1, 0.2, 0.61, 0.73)], ids=["whole", "region"])
+@pytest.mark.parametrize("size", [(481, 643), (1003, 777), (720, 1280), (1081, 1922)])
+def test_a_frame_that_is_shrunk_in_strips_is_what_its_file_is(size: Any, roi: Any) -> None:
+    frame = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    for _ in range(2):  # a thread keeps the images of a frame
+        assert np.array_equal(seen(frame, roi=roi), seen(encoded(frame, "PNG"), roi=roi))
+
+
 @pytest.mark.parametrize(
     "framing",
     [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,7 +83,13 @@ def frames(*pictures: object, every_s: float = 0.5) -> Iterator[Frame]:
         yield Frame("camera", picture, at, began_ns + round(number * every_s * 1e9))
 
 
-def run(source: object, zones: list[Zone], *sinks: object, control: Control | None = None) -> int:
+def run(
+    source: object,
+    zones: list[Zone],
+    *sinks: object,
+    control: Control | None = None,
+    helper: Executor | None = None,
+) -> int:
     lines: list[str] = []
     with closing(Notifier({})) as notifier:
         return watch(
@@ -94,6 +101,7 @@ def run(source: object, zones: list[Zone], *sinks: object, control: Control | No
             control=control or Control(),
             guard=MemoryGuard(0),
             unreadable=Unreadable(lines.append),
+            helper=helper,
         )
 
 
@@ -155,6 +163,54 @@ def test_a_frame_is_decoded_once_at_the_scale_that_suffices(model: Model) -> Non
     (alone,) = seen(frames(jpeg), THREE[:1], model)
     assert all(each.frame and each.frame.picture is jpeg for each in several)
     assert abs(several[0].result.scores - alone.result.scores).max() < 0.02
+
+
+class Helper(ThreadPoolExecutor):
+    """A second thread as the service's, which counts what it is given."""
+
+    count = 0
+
+    def submit(self, work: Callable[..., object], *args: object) -> Future[object]:
+        self.count += 1
+        return super().submit(work, *args)
+
+
+@pytest.mark.parametrize("encoded", [False, True], ids=["pixels", "jpeg"])
+def test_a_second_thread_changes_no_bit_and_no_order(model: Model, encoded: bool) -> None:
+    pictures = [scene(LEFT), scene(RIGHT), scene(LEFT, RIGHT), scene()] * 5
+    sent = [encode_jpeg(each) if encoded else each for each in pictures]
+    settings = [*THREE, zone("all"), zone("slow", LEFT, fps=0.5)]
+    found: list[list[Sighting]] = [[], []]
+    with Helper(1) as helper:
+        for to, by in zip(found, (None, helper), strict=True):
+            zones = [watched(each, model) for each in settings]
+            source = frames(*sent)
+            assert run(source, zones, Taker(to.append), helper=by) == len(sent)
+        assert helper.count == len(found[0]) - len(sent)  # the first zone of a frame does without
+    for one, other in zip(*found, strict=True):
+        assert (one.number, one.zone, one.state) == (other.number, other.zone, other.state)
+        assert one.result.categories == other.result.categories
+        assert np.array_equal(one.result.scores, other.result.scores)
+        assert other.frame and one.frame and other.frame.picture is one.frame.picture
+        assert other.age_ms == pytest.approx(one.age_ms, abs=30_000)
+
+
+def test_one_zone_has_no_second_thread(model: Model) -> None:
+    with Helper(1) as helper:
+        found: list[Sighting] = []
+        zones = [watched(zone("left", LEFT), model)]
+        run(frames(scene(LEFT)), zones, Taker(found.append), helper=helper)
+        assert helper.count == 0 and len(found) == 1
+
+
+def test_a_frame_that_fails_in_a_second_thread_fails_for_each_zone(model: Model) -> None:
+    """And the next frame is classified."""
+    found: list[Sighting] = []
+    zones = [watched(each, model) for each in THREE]
+    bad = np.zeros((48, 64), np.uint8)  # grey
+    with Helper(1) as helper:
+        run(frames(bad, scene(LEFT)), zones, Taker(found.append), helper=helper)
+    assert [each.zone for each in found] == ["left", "right", "low"]
 
 
 def test_a_zone_has_the_labels_that_it_is_given(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from edge.commands.service import (
     tell_folders,
 )
 from edge.commands.watch_check import check
+from edge.cores import usable_cores
 from edge.errors import ConfigurationError
 from edge.service.configuration import KEYS, Configuration, Key, build, of_text, read
 from edge.service.delivery import Delivery
@@ -234,6 +236,9 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
             sinks.append(stack.enter_context(closing(Delivery(sink, say))))
         stack.enter_context(closing(source))
         guard = MemoryGuard(configuration.max_memory_mb)
+        helper = None
+        if len(zones) > 1 and usable_cores() > 1:
+            helper = stack.enter_context(ThreadPoolExecutor(1, "zones"))
         watch(
             source,
             zones,
@@ -244,6 +249,7 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
             guard=guard,
             asked=asked,
             unreadable=unreadable,
+            helper=helper,
         )
     return 1 if unreadable.count or any(sink.failures for sink in sinks) else 0
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 from edge.errors import ConfigurationError
 from edge.names import FILTERS, RESIZES, TURNS
@@ -13,6 +16,17 @@ OVERSAMPLING = 1
 
 Size = tuple[int, int]  # (height, width)
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+
+
+class View(NamedTuple):
+    """Which pixels of an image a model sees, and where they land in its input."""
+
+    cut: tuple[int, int, int, int]  # left, top, right, bottom: nothing outside is looked at
+    by: int  # the power of two by which the cut is shrunk first
+    box: Box  # what is then resized, in pixels of the shrunk cut
+    top: int  # of the input, where that lands
+    left: int
+    target: Size  # (height, width) there
 
 
 @dataclass(frozen=True)
@@ -93,12 +107,8 @@ class Framing:
             size: (height, width) of the image.
             input: (height, width) of the model input.
         """
-        if self.filter != "antialias":
-            return 1
         height, width = self.turned(size)
-        box = self.part((0, 0, width, height), input)
-        _, _, target = self.landing(box, input)
-        return covering((box[3] - box[1], box[2] - box[0]), target)
+        return view(self, (0.0, 0.0, width, height), input).by
 
     def _turned_roi(self) -> tuple[float, float, float, float]:
         x, y, w, h = self.roi or (0.0, 0.0, 1.0, 1.0)
@@ -109,6 +119,23 @@ class Framing:
         if self.rotate == 270:
             return y, 1 - x - w, h, w
         return x, y, w, h
+
+
+@functools.lru_cache(maxsize=64)
+def view(framing: Framing, area: Box, input: Size) -> View:
+    """Return what is seen of a turned image; that of a camera's frames is computed once.
+
+    Args:
+        framing: which part of it.
+        area: which pixels the image covers.
+        input: (height, width) of the model's input.
+    """
+    left, top, right, bottom = box = framing.part(area, input)
+    landing_top, landing_left, target = framing.landing(box, input)
+    by = covering((bottom - top, right - left), target) if framing.filter == "antialias" else 1
+    cut = (math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
+    shrunk = tuple((edge - first) / by for edge, first in zip(box, cut[:2] * 2, strict=True))
+    return View(cut, by, cast(Box, shrunk), landing_top, landing_left, target)
 
 
 def covering(size: tuple[float, float], least: Size) -> int:

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from edge.errors import ImageError
-from edge.image.decode import Decoded, Encoded, Pixels, encode_jpeg, frame_image, opened
-from edge.image.framing import WHOLE, Box, Framing, Size, covering
+from edge.image.decode import Decoded, Encoded, Pixels, encode_jpeg, opened
+from edge.image.framing import WHOLE, Framing, Size, View, covering, view
 from edge.image.input_tensor import InputSpec, Normalization, fill
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ __all__ = [  # of the modules below, what others find here
 ]
 
 PREPROCESSING_VERSION = 2
+
+STRIP_PIXELS = 1 << 16  # 256 KiB in Pillow's memory, which stay in the processor's cache
+MAX_KEPT_PIXELS = 1_000_000
+
+_KEPT = threading.local()  # images of frames, see _kept
 
 
 class Prepared(NamedTuple):
@@ -118,10 +123,18 @@ def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: in
         )
     if pixels.shape[:2] == size and framing.roi is None and not framing.rotate and channels == 3:
         return pixels
-    if framing.roi and not framing.rotate:
-        return np.asarray(_framed_part(pixels, size, framing, channels))
-    decoded = Decoded.all_of(frame_image(pixels))  # what is made of it is another image
-    return np.asarray(_framed(decoded, size, framing, channels))
+    if framing.rotate:
+        decoded = Decoded.all_of(_frame_image(pixels))
+        return np.asarray(_framed(decoded, size, framing, channels))
+    part = view(framing, (0.0, 0.0, pixels.shape[1], pixels.shape[0]), size)
+    left, top, right, bottom = part.cut
+    cut = pixels[top:bottom, left:right]  # the others are not even copied
+    if channels == 1:
+        image, by = _frame_image(cut).convert("L"), part.by
+    else:
+        image, by = _shrunk(cut, part.by), 1
+    part = part._replace(cut=(0, 0, *image.size), by=by)
+    return np.asarray(_landed(image, part, size, framing.filter))
 
 
 def read_image(picture: Picture, at_least: Size | None = None) -> Pixels:
@@ -171,54 +184,80 @@ _CLOCKWISE = {
 }
 
 
+def _shrunk(pixels: Pixels, by: int) -> Image.Image:
+    """Put (H, W, 3) uint8 RGB into an image, shrunk by box average.
+
+    Strip by strip: 2.9 instead of 4.2 ms for a frame of 1920 x 1080, 0.54 instead of 0.58 ms for
+    640 x 480. This thread keeps the image until the next call.
+    """
+    if by == 1:
+        return _frame_image(pixels)
+    height, width = pixels.shape[:2]
+    shrunk = _kept("shrunk", (math.ceil(width / by), math.ceil(height / by)))
+    strips = max(1, round(height * width / STRIP_PIXELS))
+    rows = math.ceil(height / strips / by) * by
+    for top in range(0, height, rows):
+        strip = pixels[top : top + rows]
+        image = _frame_image(strip, "strip" if len(strip) == rows else "last strip")
+        shrunk.paste(image.reduce(by), (0, top // by))
+    return shrunk
+
+
+def _frame_image(pixels: Pixels, what: str = "frame") -> Image.Image:
+    """Put (H, W, 3) uint8 RGB into an image that this thread keeps, until it calls this again."""
+    image = _kept(what, (pixels.shape[1], pixels.shape[0]))
+    image.frombytes(np.ascontiguousarray(pixels), "raw", "RGB", 0, 1)
+    return image
+
+
+def _kept(what: str, size: Size) -> Image.Image:
+    """Return an RGB image of (width, height) that this thread keeps, whatever is in it.
+
+    No memory is allocated and zeroed then: 0.10 instead of 0.16 ms of a frame of 640 x 480.
+    """
+    image: Image.Image | None = getattr(_KEPT, what, None)
+    if image is None or image.size != size:
+        Image.new("RGB", size, None)  # freed: glibc then keeps as much for what is made of it
+        image = Image.new("RGB", size, None)
+        if size[0] * size[1] <= MAX_KEPT_PIXELS:
+            setattr(_KEPT, what, image)
+    return image
+
+
 def _framed(decoded: Decoded, size: Size, framing: Framing, channels: int) -> Image.Image:
     """What the model sees of an upright RGB image, at the input's size."""
     if channels == 1:
         decoded = decoded._replace(image=decoded.image.convert("L"))
     if framing.rotate:
         decoded = decoded.turned(_CLOCKWISE[framing.rotate])
-    image, area = decoded
-    box = framing.part(area, size)
-    top, left, target = framing.landing(box, size)
-    part = _resize(image, box, target, framing.filter)
-    if target == size:
-        return part
-    padded = Image.new(part.mode, size[::-1])
-    padded.paste(part, (left, top))
+    part = view(framing, decoded.area, size)
+    return _landed(decoded.image, part, size, framing.filter)
+
+
+def _landed(image: Image.Image, part: View, size: Size, filter: str) -> Image.Image:
+    """Bring a part of an image to the input's size, on black where it does not fill it."""
+    resized = _resize(image, part, filter)
+    if part.target == size:
+        return resized
+    padded = Image.new(resized.mode, size[::-1])
+    padded.paste(resized, (part.left, part.top))
     return padded
 
 
-def _framed_part(pixels: Pixels, size: Size, framing: Framing, channels: int) -> Image.Image:
-    """What the model sees of a region: the same, but the other pixels are not even copied.
-
-    0.16 of 0.68 ms of a quarter of 640 x 480.
-    """
-    height, width = pixels.shape[:2]
-    box = framing.part((0.0, 0.0, width, height), size)
-    left, top = math.floor(box[0]), math.floor(box[1])
-    cut = pixels[top : math.ceil(box[3]), left : math.ceil(box[2])]
-    area = box[0] - left, box[1] - top, box[2] - left, box[3] - top
-    whole = replace(framing, roi=None, resize="pad" if framing.resize == "pad" else "squash")
-    return _framed(Decoded(frame_image(cut), area), size, whole, channels)
-
-
-def _resize(image: Image.Image, box: Box, size: Size, filter: str) -> Image.Image:
-    """Bring a part of an image to a size; nothing outside of the part is looked at."""
-    height, width = size
-    by = 1 if filter != "antialias" else covering((box[3] - box[1], box[2] - box[0]), size)
+def _resize(image: Image.Image, part: View, filter: str) -> Image.Image:
+    """Bring a part of an image to its size in the input."""
     # The antialiasing filter would reach beyond the part's edges, hence the crop.
-    cut = (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]))
-    if by > 1:
-        image = image.reduce(by, cut)
-    elif cut != (0, 0, *image.size):
-        image = image.crop(cut)
-    left, right = (box[0] - cut[0]) / by, (box[2] - cut[0]) / by
-    top, bottom = (box[1] - cut[1]) / by, (box[3] - cut[1]) / by
+    if part.by > 1:
+        image = image.reduce(part.by, part.cut)
+    elif part.cut != (0, 0, *image.size):
+        image = image.crop(part.cut)
+    height, width = part.target
     if filter == "bilinear":
+        left, top, right, bottom = part.box
         affine = ((right - left) / width, 0, left, 0, (bottom - top) / height, top)
         return image.transform(
             (width, height), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR
         )
     nearest = filter == "nearest"
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
-    return image.resize((width, height), method, (left, top, right, bottom))
+    return image.resize((width, height), method, part.box)

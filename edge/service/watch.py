@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 from edge.service.control import Control
@@ -61,6 +62,7 @@ def watch(
     guard: MemoryGuard,
     asked: Callable[[], bool] = bool,
     unreadable: Unreadable,
+    helper: Executor | None = None,
 ) -> int:
     """Classify frames until they end, and return how many were classified.
 
@@ -77,6 +79,7 @@ def watch(
         guard: ends the service before it takes too much memory.
         asked: whether the next frame's image was requested.
         unreadable: counts and reports images that cannot be read.
+        helper: prepares the next zones' parts of a frame meanwhile; None: each has to wait.
     """
     number, bad = 0, 0
     for item in source:
@@ -93,7 +96,9 @@ def watch(
         else:
             pace.begin()
             every, was_seen = control.takes_now(), False
-            for sighting in look(zones, item, number + 1, unreadable, asked=asked, every=every):
+            for sighting in look(
+                zones, item, number + 1, unreadable, asked=asked, every=every, helper=helper
+            ):
                 was_seen = True
                 for sink in sinks:
                     sink(sighting)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +15,7 @@ from edge import board
 from edge.classifier.classify import Choice, Result, classify
 from edge.classifier.model import Model
 from edge.errors import ImageError
-from edge.image.preprocess import InputSpec, Picture, Size, read_image
+from edge.image.preprocess import InputSpec, Picture, Size, prepare, read_image
 from edge.service.control import Control
 from edge.service.models import ModelStore
 from edge.service.sighting import Sighting
@@ -34,7 +36,6 @@ class Turn(NamedTuple):
 
     number: int
     shown: Frame  # as the sinks get it
-    seen: Frame  # with what the models see, before the regions are cut out
     asked: Callable[[], bool]  # whether its image was requested; once for each request
     clock_is_set: bool | None
 
@@ -114,10 +115,10 @@ class Zone:
         self._due_s = (self._due_s if now_s < self._due_s + period_s else now_s) + period_s
         return True
 
-    def see(self, turn: Turn) -> Sighting:
-        """Classify its part of a frame. Raises: ImageError."""
+    def see(self, turn: Turn, seen: Frame) -> Sighting:
+        """Classify its part of a frame, as the models see that. Raises: ImageError."""
         model, threshold = self.models.model, self._thresholds()
-        result = classify(model, turn.seen, top_k=TOP_K, threshold=threshold, input=self.input)
+        result = classify(model, seen, top_k=TOP_K, threshold=threshold, input=self.input)
         if self._choice:
             result = self._choice.of(result, TOP_K, threshold)
         return self._sighting(turn, result)
@@ -175,6 +176,7 @@ def look(
     *,
     asked: Callable[[], bool] = bool,
     every: bool = False,
+    helper: Executor | None = None,
 ) -> Iterator[Sighting]:
     """Classify a frame, zone by zone; each `Sighting` is there before the next zone's turn.
 
@@ -185,6 +187,7 @@ def look(
         unreadable: takes the source and a line where the frame cannot be classified.
         asked: whether the frame's image was requested; once for each request.
         every: whether those are classified too that are not due.
+        helper: prepares the next zones' parts of a frame meanwhile; None: each has to wait.
     """
     due = [zone for zone in zones if zone.is_due(frame) or every]
     shown = replace(frame, unmasked=None) if frame.unmasked is not None else frame
@@ -194,15 +197,30 @@ def look(
     except ImageError as error:
         unreadable(frame.source, str(error))
         return
-    seen = shown if picture is shown.picture else replace(shown, picture=picture)
-    turn = Turn(number, shown, seen, asked, board.clock_is_set())
-    for zone in due:
+    turn = Turn(number, shown, asked, board.clock_is_set())
+    for zone, part in zip(due, _parts(picture, due, helper), strict=True):
+        seen = shown if part is shown.picture else replace(shown, picture=part)
         try:
-            sighting = zone.see(turn)
+            sighting = zone.see(turn, seen)
         except ImageError as error:
             unreadable(frame.source, str(error))
         else:
             yield sighting
+
+
+def _parts(picture: Picture, zones: Sequence[Zone], helper: Executor | None) -> Iterator[Picture]:
+    """Yield for each zone what it is to classify: the first one prepares its part itself.
+
+    Pillow and the runtimes let other threads run, so that a second core hides the helper's work
+    behind the network's.
+    """
+    if not helper:
+        yield from itertools.repeat(picture, len(zones))
+        return
+    others = [helper.submit(prepare, picture, zone.input) for zone in zones[1:]]
+    yield picture
+    for other in others:
+        yield other.result()
 
 
 def _decoded(picture: Picture, zones: Sequence[Zone]) -> Picture:
