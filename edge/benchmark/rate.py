@@ -11,12 +11,14 @@ import numpy as np
 
 from edge.benchmark.conditions import HOT_CELSIUS, MOST_OTHERS, Load, Sampler
 from edge.benchmark.samples import P99_RUNS
+from edge.benchmark.stream import Paced
 from edge.benchmark.worker import Worker
 from edge.cores import usable_cores
 
 INTERVAL_S = 10.0  # of one model, then it is the next one's turn
 DEFAULT_S = 30.0  # of each model
 MOST_LATE = 0.01  # of the frames: a rate is held where no more are late
+MOST_MISSING = 0.05  # of the frames: a source that supplies less is slower than the rate
 RISING = 1.0  # Celsius a minute: above it, a temperature is not settled
 FEWEST_MINUTES = 1.0  # of which a trend is made
 
@@ -96,8 +98,14 @@ class Turns:
             during.lowest_clock_mhz,
             None if during.throttling is None else ", ".join(during.throttling),
             None if others is None else round(others, 2),
-            rate < 0.95 * self._fps and found.waited_s > 0.5 * found.seconds,
+            self._waits(found),
         )
+
+    def _waits(self, found: Paced) -> bool:
+        """Whether frames are missing, and at least half of the time for them was spent waiting."""
+        missing_s = found.seconds - found.frames / self._fps
+        is_slow = missing_s > MOST_MISSING * found.seconds
+        return bool(self._source) and is_slow and found.waited_s > missing_s / 2
 
     def _trend(self) -> float | None:
         """Celsius a minute over the second half."""
@@ -139,14 +147,17 @@ def _judged(own: Sequence[Interval], fps: float) -> tuple[bool, str]:
     cost = f"{np.mean([i.cores for i in own]):.0%} of one core, {frames} frames"
     cost += _others(own)
     at = _heat(own)
-    if any(i.source_is_limit for i in own):
-        rate = np.mean([i.frames_per_second for i in own])
-        return (
-            False,
-            f"the source is the limit: it supplied {rate:.1f} of {fps:g} frames a second; {cost}",
-        )
+    rate = np.mean([i.frames_per_second for i in own])
+    waits = any(i.source_is_limit for i in own)
+    supplied = f"supplied {rate:.1f} of {fps:g} frames a second"
     if late > MOST_LATE:
-        return False, f"does not hold {fps:g} fps: {late:.0%} late{at}, {cost}"
+        limits = [] if _others(own) else ["the model is the limit"]  # else it may be the others
+        limits += [f"the source {supplied}"] if waits else []
+        return False, "; ".join(
+            [f"does not hold {fps:g} fps: {late:.0%} late{at}, {cost}", *limits]
+        )
+    if waits:
+        return False, f"the source is the limit: it {supplied}; {cost}"
     causes = sorted({cause for i in own for cause in (i.throttling or "").split(", ") if cause})
     if causes:
         return False, f"does not hold {fps:g} fps for long: {', '.join(causes)}{at}, {cost}"

@@ -16,8 +16,8 @@ from edge.classifier.classify import classify
 from edge.classifier.model import Model
 from edge.errors import SourceError
 from edge.service.process.pace import Pace, PaceSettings
-from edge.sources.address import CLIP, parse
-from edge.sources.camera_format import CameraSettings
+from edge.sources.address import CAMERA, CLIP, parse
+from edge.sources.camera_format import CameraSettings, sensor_rate
 from edge.sources.frame import Frame, Source, Waiting
 from edge.sources.opening import open_camera
 from edge.sources.replay import Replay
@@ -40,11 +40,13 @@ class Streamed:
 def open_source(source: str, camera: CameraSettings, fps: float = 0.0) -> Source:
     """Return a camera, or a folder or video that repeats, in its place. Raises: SourceError.
 
-    Args: as --source has it; a camera's settings; the rate of a video (0: every frame).
+    Args: as --source has it; a camera's settings; the rate of a video or a
+        sensor (0: every frame).
     """
     address = parse(source)
     if address.is_live:
-        return open_camera(address, camera)
+        settings = sensor_rate(camera, fps) if address.kind == CAMERA else camera
+        return open_camera(address, settings)
     if address.kind == CLIP:
         return ClipSource(Path(source), Sampling(fps=fps), repeat=True)
     return Replay(Path(source), repeat=True)
@@ -120,16 +122,16 @@ def paced(model: Model, source: Source | bytes, fps: float, seconds: float) -> P
     invokes: list[float] = []
     late, waited_s = 0, 0.0
     frames = _same(source) if isinstance(source, bytes) else iter(source)
-    next(frames, None)  # the first comes after the source was opened
+    next((frame for frame in frames if isinstance(frame, Frame)), None)  # the source is open now
     began, cpu = time.monotonic(), time.process_time()
     while (asked := time.monotonic()) < began + seconds:
         frame = next(frames, None)
+        started = time.monotonic()
+        waited_s += started - asked
         if frame is None:
             break
         if isinstance(frame, Waiting):
             continue
-        started = time.monotonic()
-        waited_s += started - asked
         pace.begin()
         invokes.append(classify(model, frame).invoke_ms)
         late += time.monotonic() - started > 1 / fps

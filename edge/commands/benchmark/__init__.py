@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import shlex
@@ -32,7 +33,7 @@ from edge.commands import complain, run
 from edge.commands.arguments import facts
 from edge.commands.benchmark.options import NAME, read_options
 from edge.commands.progress import ShareBar
-from edge.errors import EdgeError, ModelError, RuntimeMissingError
+from edge.errors import ConfigurationError, EdgeError, ModelError, RuntimeMissingError
 from edge.files import replace_file
 from edge.image.preprocess import read_image
 from edge.names import PACKAGES
@@ -53,6 +54,7 @@ def _benchmark(args: argparse.Namespace) -> int:
     if args.mode == "tune":
         return _tune(args, configuration)
     combinations = _combinations(args, configuration)
+    _ensure_one(args, combinations)
     for path, head, what in ((args.plot, b"\x89PNG", "PNG file"), (args.save, b"{", "record")):
         if path:
             _ensure_writable(path, head, what)
@@ -81,10 +83,33 @@ def _models(args: argparse.Namespace, configuration: Configuration) -> list[Path
         paths += inside
     if not paths and args.config:
         paths = [Path(configuration.model) if configuration.model else default_model()]
-    paths = paths or shipped_models()
+    paths = paths or ([default_model()] if args.mode == "soak" else shipped_models())
     if not paths:
         raise ModelError(models_folder(), "no model ships here", "name one: edge-benchmark MODEL")
-    return paths
+    return list(_once(paths))
+
+
+def _once(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield each file once, by whatever names; name those that are left out."""
+    first: dict[object, Path] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):  # opening it will report it
+            file = path.stat()
+            earlier = first.setdefault((file.st_dev, file.st_ino), path)
+            if earlier is not path:
+                complain(NAME, f"{path}: is the same file as {earlier}, and is measured once")
+                continue
+        yield path
+
+
+def _ensure_one(args: argparse.Namespace, combinations: Sequence[Combination]) -> None:
+    """See that what takes one model has no folder of them. Raises: ConfigurationError."""
+    if args.mode == "soak" and len(combinations) > 1:
+        fault = f"takes one model, runtime and number of threads. Received: {len(combinations)}"
+        raise ConfigurationError("--soak", fault, "with --rate several take turns")
+    if args.role and len(args.models) > 1:
+        fault = f"names one model. Received: {len(args.models)}"
+        raise ConfigurationError("--as", fault, "name one model file")
 
 
 def _tune(args: argparse.Namespace, configuration: Configuration) -> int:

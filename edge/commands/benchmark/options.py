@@ -201,6 +201,7 @@ def _add_comparison(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--as",
         dest="role",
+        type=role,
         metavar="ROLE",
         help="role of the model, such as current: compare it with the saved record of the same "
         "role, even if the file differs (default: with that of the same file)",
@@ -237,6 +238,13 @@ def _add_use(group: argparse._ArgumentGroup) -> None:
         metavar="SHARE",
         help="maximum loss of accuracy that a faster model may have (default: 0.01)",
     )
+
+
+def role(text: str) -> str:
+    """Read the name of a role."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must name a role, such as current. Received nothing")
+    return text
 
 
 def duration(text: str) -> float:
