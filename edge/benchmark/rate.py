@@ -103,7 +103,7 @@ class Turns:
 
     def _waits(self, found: Paced) -> bool:
         """Whether frames are missing, and at least half of the time for them was spent waiting."""
-        missing_s = found.seconds - found.frames / self._fps
+        missing_s = found.seconds - (found.frames + 1) / self._fps  # a turn ends between two
         is_slow = missing_s > MOST_MISSING * found.seconds
         return bool(self._source) and is_slow and found.waited_s > missing_s / 2
 
