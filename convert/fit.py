@@ -14,7 +14,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.arguments import pasted_command
 from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
@@ -25,6 +24,7 @@ from convert.files import earlier_runs, move_aside, put_back, write
 from convert.job import Run, say, without_mirror
 from convert.measure.label_errors import FOLDS
 from convert.measure.scores import accuracy, log_loss
+from convert.options import pasted_command
 from convert.training import folds
 from convert.training.checkpoint import Checkpoint
 from convert.training.folds import CrossValidation, FoldPhotos, cross_validate

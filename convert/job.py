@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from convert.arguments import (
+from convert.errors import TrainingError, WeightsError
+from convert.names import DEFAULT_NETWORK, DEFAULT_OF_KERAS, GROUP_BY, VARIANTS
+from convert.options import (
     DEFAULTS,
     LIMITS,
     RunOptions,
@@ -17,8 +19,6 @@ from convert.arguments import (
     of_export,
     pasted_command,
 )
-from convert.errors import TrainingError, WeightsError
-from convert.names import DEFAULT_NETWORK, DEFAULT_OF_KERAS, GROUP_BY, VARIANTS
 from convert.training.augment import Augmentation
 from convert.training.backbones.weights_file import AUTO, IMAGENET, NONE
 from convert.training.checkpoint import Checkpoint

@@ -13,7 +13,6 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from convert.arguments import ExportOptions, RunOptions, TrainOptions
 from convert.data import dataset as datasets
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import Dataset
@@ -36,6 +35,7 @@ from convert.measure.scores import (
     tempered,
 )
 from convert.names import VARIANTS
+from convert.options import ExportOptions, RunOptions, TrainOptions
 from convert.report.against import Against, Earlier, compare
 from convert.report.page import pictures, report_html
 from convert.report.report import CrossValidated, Report, card_json, recommend

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from conftest import PROGRAMS, run
 
-from convert import arguments
+from convert import options
 from convert.names import NETWORK_NAMES, RECIPE_NAMES, VARIANTS
+from convert.steps import arguments
 from convert.steps.command_line import STEPS, main
 
 
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 def command(line: str) -> str:
     """The command as the card tells it."""
     made = parser()
-    return arguments.command_of("", arguments.given(made, made.parse_args(line.split())))
+    return options.command_of("", arguments.given(made, made.parse_args(line.split())))
 
 
 @pytest.mark.parametrize(

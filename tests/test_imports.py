@@ -24,7 +24,7 @@ WINGS = {
         {"__main__"},
     ),
     "convert": (
-        {"errors", "files", "names", "arguments"},
+        {"errors", "files", "names", "options"},
         {"data"},
         {"measure"},
         {"training"},
@@ -58,7 +58,7 @@ ROOMS = {
     "gpiozero": {"edge.service.sinks.pin"},
     ANY: {
         *("edge.__main__", "edge.names"),  # modules of edge
-        *("edge.image.formats", "edge.image.decode"),  # Pillow's plugins
+        *("edge.image.formats", "edge.image.opening"),  # Pillow's plugins
         *("edge.classifier.runtime", "edge.benchmark.cold"),  # runtimes
     },
 }

@@ -19,12 +19,12 @@ from convert.data.grouping.groups import SAME_SCENE, Grouping, grouped
 from convert.data.grouping.near_duplicates import Overview, look_over
 from convert.data.parallel import each
 from convert.data.photo import Photo, sha256_of
+from convert.data.reading.labels import first_few, labels_of_tree
 from convert.data.reading.negatives import refuse_shared, with_negatives
 from convert.data.reading.set_names import SETS
 from convert.data.split import split
 from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
-from edge.errors import one_line
 
 HELD_OUT = {"val": 0.15, "test": 0.15}  # shares drawn from the photos where a set has no folder
 MAX_UNREADABLE = 0.05  # of the photos
@@ -41,7 +41,7 @@ class LeftOut:
 
     def __str__(self) -> str:
         """`2 photos cannot be read: a/1.jpg is empty, a/2.jpg is damaged`."""
-        return f"{len(self.names)} {self.reason}: {_first(self.names, quoted=False)}"
+        return f"{len(self.names)} {self.reason}: {first_few(self.names, quoted=False)}"
 
 
 @dataclass(frozen=True)
@@ -143,53 +143,6 @@ def load(
     return Dataset(labels, train, val, test, drawn, grouping, tuple(left_out), tuple(warnings))
 
 
-def labels_of_tree(tree: PhotoTree) -> tuple[str, ...]:
-    """The classes, the same in all sets, each with a photo. Raises: DatasetError."""
-    if tree.closed:
-        error = tree.closed[0]
-        raise DatasetError(error.subject, error.fault, error.remedy)
-    for note in tree.notes:
-        if note.level == "error":
-            place = tree.path / note.subject
-            raise DatasetError(place if place.exists() else tree.path, note.fault, note.remedy)
-    if "train" not in tree.labels:
-        remedy = "name the folder of training photos train"
-        raise DatasetError(tree.path, f"has {', '.join(tree.labels)} but no train", remedy)
-    labels = tree.labels["train"]
-    if len(labels) < 2:
-        raise DatasetError(
-            tree.folder("train"),
-            f"must have a folder for each of two or more classes. Received: {list(labels)}",
-            "put the photos of each class into a folder of its own",
-        )
-    for name in tree.labels:
-        _refuse_other_labels(tree, name)
-    filled = {(file.set, file.label) for file in tree.files}
-    for name, label in ((name, label) for name in tree.labels for label in labels):
-        if (name, label) not in filled:
-            empty = tree.folder(name) / label
-            raise DatasetError(empty, "no image in it", "add photos, or remove it")
-    return labels
-
-
-def _refuse_other_labels(tree: PhotoTree, name: str) -> None:
-    found, labels = set(tree.labels[name]), set(tree.labels["train"])
-    lacks, adds = sorted(labels - found), sorted(found - labels)
-    if lacks or adds:
-        told = [f"lacks {_first(lacks)}"] * bool(lacks) + [f"adds {_first(adds)}"] * bool(adds)
-        raise DatasetError(
-            tree.folder(name),
-            f"its classes differ from those of train: {' and '.join(told)}",
-            "make the class folders of all sets the same",
-        )
-
-
-def _first(names: Sequence[str], count: int = 5, *, quoted: bool = True) -> str:
-    """The first few of many names."""
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(map(repr if quoted else one_line, names[:count])) + more
-
-
 def _hashed(
     tree: PhotoTree, labels: Sequence[str]
 ) -> tuple[dict[str, list[Photo]], dict[str, str]]:
@@ -229,7 +182,7 @@ def _unreadable(
     names = tuple(f"{name} {fault}" for name, fault in told.items())
     total = sum(map(len, sets.values())) + len(faults)
     if strict or len(names) > MAX_UNREADABLE * total:
-        fault = f"{len(names)} of {total} photos cannot be read: {_first(names, quoted=False)}"
+        fault = f"{len(names)} of {total} photos cannot be read: {first_few(names, quoted=False)}"
         check = f"python -m convert check {shlex.quote(str(folder))}"
         raise DatasetError(folder, fault, f"remove or replace them; to list all: {check}")
     _take_out(sets, bad)

@@ -8,9 +8,8 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from convert.measure.curves import macro, one_against_rest, reliability
 from convert.measure.scores import answers, balanced_accuracy
-from convert.report import examples, plots, tables
+from convert.report import alt_texts, examples, plots, tables
 from convert.report.page_style import STYLE
 from convert.report.report import Report, plain
 from edge.errors import one_line
@@ -63,18 +62,18 @@ def report_html(report: Report, pictures: Mapping[str, bytes]) -> bytes:
         + _table("The threshold of each label", tables.label_threshold_rows(report))
         + _table("With and without the threshold", tables.threshold_rows(report)),
         "Against the earlier run": _against(report),
-        "Training": picture("history.png", _history_alt),
-        "Confusion": picture("confusion.png", _confusion_alt) + _pairs(report),
-        "ROC and precision": picture("roc.png", _roc_alt),
+        "Training": picture("history.png", alt_texts.of_history),
+        "Confusion": picture("confusion.png", alt_texts.of_confusion) + _pairs(report),
+        "ROC and precision": picture("roc.png", alt_texts.of_roc),
         "Reliability": _paragraph(tables.temperature_words(report))
-        + picture("reliability.png", _reliability_alt),
+        + picture("reliability.png", alt_texts.of_reliability),
         "Predictions": _paragraph("Photos of the validation set, drawn from every label in turn.")
-        + picture("predictions.png", _predictions_alt),
-        "Worst mistakes": _mistakes(report, picture("mistakes.png", _mistakes_alt)),
-        "Evidence": _evidence(report, picture("evidence.png", _evidence_alt)),
-        "Suspected label errors": _suspects(report, picture("suspects.png", _suspects_alt)),
+        + picture("predictions.png", alt_texts.of_predictions),
+        "Worst mistakes": _mistakes(report, picture("mistakes.png", alt_texts.of_mistakes)),
+        "Evidence": _evidence(report, picture("evidence.png", alt_texts.of_evidence)),
+        "Suspected label errors": _suspects(report, picture("suspects.png", alt_texts.of_suspects)),
         "Augmentation": picture("augmentation.png", lambda _: "Augmented training photos."),
-        "Size, latency, accuracy": picture("variants.png", _variants_alt),
+        "Size, latency, accuracy": picture("variants.png", alt_texts.of_variants),
         "Labels": _paragraph(tables.few_labels(report, "with the lowest F1 on the validation set"))
         + _table(f"Figures of {report.chosen.name}, by label", tables.class_rows(report)),
         "Network": _code(report.summary, "model.summary()") if report.summary else "",
@@ -228,76 +227,6 @@ def _photos(report: Report) -> str:
 def _config(report: Report) -> str:
     text = json.dumps(plain(report.config), indent=2, ensure_ascii=False)
     return f"<details><summary>Configuration</summary>{_code(text, 'configuration')}</details>"
-
-
-# --- what an image shows, for those who do not see it
-
-
-def _history_alt(report: Report) -> str:
-    best = min(report.history, key=lambda row: row["val_loss"])
-    return (
-        f"Accuracy and loss on the training and validation sets over {len(report.history)} epochs. "
-        f"The validation loss is lowest in epoch {best['epoch']:g}; validation accuracy is "
-        f"{best['val_accuracy']:.3f} there."
-    )
-
-
-def _confusion_alt(report: Report) -> str:
-    wrong = sum(count for _, _, count in tables.confused_pairs(report, len(report.labels) ** 2))
-    total = report.chosen.val.accuracy.total
-    return (
-        f"Labels against predictions on the validation set: {total - wrong} of {total} are "
-        "correct. The most common mistakes follow as a table."
-    )
-
-
-def _roc_alt(report: Report) -> str:
-    val = report.chosen.val
-    roc, precision = macro(one_against_rest(val.scores, val.labels))
-    return (
-        f"ROC and precision-recall curves on the validation set. Mean of the labels: area "
-        f"{roc.area:.3f}, average precision {precision.area:.3f}."
-    )
-
-
-def _reliability_alt(report: Report) -> str:
-    val = report.chosen.val
-    before = reliability(report.keras_val, val.labels).error
-    after = reliability(val.scores, val.labels).error
-    return (
-        "Accuracy by score, on the validation set. The expected calibration error is "
-        f"{before:.3f} before the temperature and {after:.3f} after it."
-    )
-
-
-def _predictions_alt(report: Report) -> str:
-    val = report.chosen.val
-    shown = examples.sample(val.labels)
-    right = int((answers(val.scores[shown]) == val.labels[shown]).sum())
-    return (
-        f"{len(shown)} photos of the validation set: {right} correct, {len(shown) - right} wrong."
-    )
-
-
-def _mistakes_alt(report: Report) -> str:
-    shown = examples.mistakes(report.chosen.val.scores, report.chosen.val.labels)
-    return f"The {len(shown)} wrong predictions on the validation set with the highest scores."
-
-
-def _evidence_alt(_: Report) -> str:
-    return "Photos of the validation set, with the evidence for the predicted label in red."
-
-
-def _suspects_alt(report: Report) -> str:
-    count = len(report.suspects.lines) if report.suspects else 0
-    return f"The {count} photos whose label is most probably wrong; the list follows."
-
-
-def _variants_alt(report: Report) -> str:
-    return (
-        f"Validation accuracy of {len(report.variants)} variants against size and latency; the "
-        "first table has the figures."
-    )
 
 
 # --- HTML

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from convert import arguments as options
-from convert.arguments import ExportOptions, RunOptions, TrainOptions
 from convert.errors import (
     ConversionError,
     DatasetError,
@@ -22,6 +20,8 @@ from convert.errors import (
     not_installed,
 )
 from convert.files import claimed
+from convert.options import ExportOptions, RunOptions, TrainOptions, of_export, pasted_command
+from convert.steps import arguments
 from convert.tflite.arm import check_tools, verify_on_arm
 from convert.training.noise import import_tensorflow
 from edge.commands import complain
@@ -161,9 +161,9 @@ def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[P
     if out.resolve().is_relative_to(photos.resolve()):
         raise DatasetError(out, "lies inside the photos", "use a folder outside of them for -o")
     # Not before: --help, and the line above, are there without what is installed with TensorFlow.
-    from convert.data.dataset import labels_of_tree
     from convert.data.overview import understood
     from convert.data.reading.archive import unpacked
+    from convert.data.reading.labels import labels_of_tree
     from convert.data.reading.negatives import with_negatives
     from convert.data.walk import walk_photos
     from convert.steps.given_files import check_given_files
@@ -188,19 +188,19 @@ def _pipeline() -> ModuleType:
 
 def add_arguments(parser: argparse.ArgumentParser, step: str) -> None:
     """Add the options of "train", of "export", or of both."""
-    options.add_photos(parser)
+    arguments.add_photos(parser)
     if step != "export":
-        options.add_training(parser)
+        arguments.add_training(parser)
     if step != "train":
-        options.add_export(parser)
+        arguments.add_export(parser)
 
 
 def main(parser: argparse.ArgumentParser, args: argparse.Namespace, step: str) -> int:
     """Do the step, and print what came of it; return 1 where something is not as wanted."""
-    given: Any = options.given(parser, args)
+    given: Any = arguments.given(parser, args)
     if step == "train":
         training = train(args.photos, args.out, **given)
-        command = options.pasted_command("export", args.photos, args.out, options.of_export(given))
+        command = pasted_command("export", args.photos, args.out, of_export(given))
         print(
             f"kept epoch {training.kept_epoch} of {len(training.history)}: "
             f"{training.val_accuracy:.3f} on the validation set; to make files of it: {command}"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.arguments import image_size
 from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError, OutputError
 from convert.files import write
 from convert.names import AUGMENTATIONS
 from convert.report.sheet import sheet
+from convert.steps.arguments import image_size
 from convert.training.augment import Augmentation, variations
 from edge.commands import complain
 from edge.commands.arguments import count, real, seed

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convert.arguments import add_variants
 from convert.data.dataset import Dataset, calibration_photos
 from convert.errors import ConversionError
 from convert.files import claimed, move_aside, write
@@ -20,6 +19,7 @@ from convert.measure.scores import Scores
 from convert.report.page import pictures, report_html
 from convert.report.report import Report, card_json, recommend
 from convert.report.tables import caution_words, text_table, variant_rows
+from convert.steps.arguments import add_variants
 from convert.steps.wrap import FRAMINGS, OTHERS, add_measuring_arguments
 from convert.tflite import elsewhere
 from convert.tflite import quantize as converter
@@ -127,7 +127,7 @@ def quantize(args: argparse.Namespace) -> Report:
 
 def folders(photos: Path) -> tuple[str, ...]:
     """Return the names of the classes' folders, in order."""
-    from convert.data.dataset import labels_of_tree
+    from convert.data.reading.labels import labels_of_tree
     from convert.data.walk import walk_photos
 
     return labels_of_tree(walk_photos(photos))

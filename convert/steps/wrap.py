@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from convert.arguments import DEFAULTS
 from convert.errors import ConversionError
 from convert.files import write
+from convert.options import DEFAULTS
 from convert.report.page import pictures, report_html
 from convert.report.report import Report, card_json
 from convert.tflite import elsewhere

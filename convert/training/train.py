@@ -24,9 +24,10 @@ from convert.measure.label_errors import out_of_fold
 from convert.measure.scores import Labels, Scores, accuracy, log_loss
 from convert.training import networks
 from convert.training.batches import Tensors, augmented, plain
+from convert.training.callbacks.duration import Duration
+from convert.training.callbacks.interrupt import between_batches
 from convert.training.checkpoint import Checkpoint
-from convert.training.duration import Duration
-from convert.training.interrupt import between_batches
+from convert.training.optimizer import compile_model
 from convert.training.precision import chosen_precision
 from convert.training.recipes import LAST, Recipe
 from convert.training.start import find_start
@@ -108,7 +109,7 @@ def train(
         if config.recipe.head_only:
             return _ended_with_head(model, photos, checkpoint)
         _set_momentum(model, steps * config.recipe.epochs)
-        _compile(model, config.recipe, steps)
+        compile_model(model, config.recipe, steps)
         checkpoint.restore(model)
         first_step = checkpoint.epochs_done * steps
         train_batches = _batches(train_set, config, first_step, teacher)
@@ -189,46 +190,6 @@ def _set_momentum(model: keras.Model, total_steps: int) -> None:
             layer.momentum = min(
                 MAX_MOMENTUM, max(MIN_MOMENTUM, 1 - MOMENTUM_WINDOWS / total_steps)
             )
-
-
-def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    total = steps * recipe.epochs
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
-    if recipe.falling:
-        rising = round(recipe.warmup * total)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if rising else recipe.learning_rate,
-            max(1, total - rising),
-            warmup_target=recipe.learning_rate if rising else None,
-            warmup_steps=rising,
-        )
-    # Over a quarter of the training at most: in a short one, it would still hold its beginning.
-    momentum = max(0.0, min(recipe.average, 1 - 4 / total))
-    averaging = {"use_ema": bool(recipe.average), "ema_momentum": momentum}
-    if recipe.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(rate, **averaging)
-    else:
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **averaging)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    # Not compiled by XLA: on a processor that takes minutes and gains nothing.
-    accuracy = keras.metrics.MeanMetricWrapper(_right, "accuracy")
-    model.compile(
-        optimizer, _loss(model, recipe.label_smoothing), metrics=[accuracy], jit_compile=False
-    )
-
-
-def _right(targets: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
-    """Whether the top category is the target's, which a teacher may make any number."""
-    if scores.shape[1] == 1:
-        wanted = tf.cast(targets, tf.float32)[:, 0] > 0.5
-        return tf.cast(wanted == (scores[:, 0] > 0.5), tf.float32)
-    return tf.cast(tf.argmax(targets, 1) == tf.argmax(scores, 1), tf.float32)
-
-
-def _loss(model: keras.Model, smoothing: float) -> keras.losses.Loss:
-    if model.output_shape[1] == 1:
-        return keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
-    return keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
 
 
 def _fit(

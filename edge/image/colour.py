@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from edge.image.png import ColourKey
+    from edge.image.containers.png import ColourKey
 
 STRIP_PIXELS = 1_000_000
 
@@ -21,7 +21,7 @@ def to_rgb(image: Image.Image, content: bytes) -> Image.Image:
     profile = image.info.get("icc_profile")
     key = None
     if content:
-        from edge.image.png import colour_key  # which few images need
+        from edge.image.containers.png import colour_key  # which few images need
 
         key = colour_key(content)
     opaque = _without_alpha(_eight_bit(image, key))
@@ -43,7 +43,7 @@ def _eight_bit(image: Image.Image, key: ColourKey | None) -> Image.Image:
         return image
     highest, is_black = 65535, False
     if image.format == "TIFF":
-        from edge.image.tiff import grey_range
+        from edge.image.containers.tiff import grey_range
 
         highest, is_black = grey_range(image)
     grey = Image.new("LA" if key else "L", image.size)

@@ -18,15 +18,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import logging
 import re
-import stat
-import struct
-import warnings
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeAlias, cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -34,17 +29,20 @@ from PIL import Image, ImageFile
 from edge.errors import ImageError
 from edge.image.colour import to_rgb
 from edge.image.exif import TURNS, orientation_of, taken_of
-from edge.image.formats import HEAD_BYTES, format_of, other_kind
 from edge.image.framing import Box, Size
 from edge.image.memory import BUDGET
+from edge.image.opening import (
+    MAX_DECODED_PIXELS,
+    Encoded,
+    content,
+    identified,
+    reading,
+    too_large,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A model sees a few hundred pixels a side; an 8-bit image of this size already takes 192 MB.
-# JPEGs shrink while they are decoded, so that they may be larger: phones take 200 megapixels.
-MAX_DECODED_PIXELS = 64_000_000
-MAX_ENCODED_PIXELS = 250_000_000
 # Bytes that some decoders take of a pixel, measured; others take 4 for the pixels.
 BYTES_A_PIXEL = {"WEBP": 20, "AVIF": 12, "HEIF": 9}
 SMALL_PIXELS = 1_000_000  # which never wait
@@ -57,20 +55,13 @@ MIN_CHECKED_COEFFICIENTS = 20_000_000  # of a JPEG that is not progressive: its 
 MAX_SCANS = 100  # encoders make about 10
 MAX_DCT_REDUCTION = 8  # libjpeg's
 
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we reject by our limit
-# Pillow warns of damaged EXIF and the like, which do not affect the pixels.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
-
 # What a turn does to coordinates: first it swaps them, then it mirrors.
 _TURN = Image.Transpose
 SWAPPING = (_TURN.TRANSPOSE, _TURN.TRANSVERSE, _TURN.ROTATE_90, _TURN.ROTATE_270)
 MIRRORING_X = (_TURN.FLIP_LEFT_RIGHT, _TURN.ROTATE_180, _TURN.ROTATE_270, _TURN.TRANSVERSE)
 MIRRORING_Y = (_TURN.FLIP_TOP_BOTTOM, _TURN.ROTATE_180, _TURN.ROTATE_90, _TURN.TRANSVERSE)
 
-T = TypeVar("T")
 Pixels: TypeAlias = "NDArray[np.uint8]"  # (height, width, 3) RGB, upright
-Encoded = str | Path | bytes | bytearray  # an image file's path, or its content
 Reduction = Callable[[Size], int]  # upright (height, width) -> a power of two that divides it
 
 
@@ -106,13 +97,13 @@ def opened(source: Encoded, reduction: Reduction) -> Iterator[Decoded]:
 
     Raises: ImageError, whichever way the file is bad.
     """
-    with _reading(source) as (stream, subject), contextlib.ExitStack() as held:
+    with reading(source) as (stream, subject), contextlib.ExitStack() as held:
 
         def decoded(image: Image.Image, stream: BinaryIO) -> Decoded:
             held.close()  # of an attempt that failed
             return _upright_rgb(image, stream, reduction, subject, held)
 
-        yield _identified(stream, subject, decoded)
+        yield identified(stream, subject, decoded)
 
 
 class ImageFacts(NamedTuple):
@@ -125,8 +116,8 @@ class ImageFacts(NamedTuple):
 
 def read_facts(source: Encoded) -> ImageFacts:
     """Read the facts of an image; only some kinds are decoded for that. Raises: ImageError."""
-    with _reading(source) as (stream, subject):
-        return _identified(stream, subject, _facts)
+    with reading(source) as (stream, subject):
+        return identified(stream, subject, _facts)
 
 
 def _facts(image: Image.Image, stream: BinaryIO) -> ImageFacts:
@@ -145,103 +136,8 @@ def _facts(image: Image.Image, stream: BinaryIO) -> ImageFacts:
 
 def read_taken(source: Encoded) -> str:
     """Read EXIF's DateTimeOriginal, as "2024:05:31 12:00:00"; "" for none. Raises: ImageError."""
-    with _reading(source) as (stream, subject):
-        return _identified(stream, subject, lambda image, _: taken_of(image))
-
-
-@contextlib.contextmanager
-def _reading(source: Encoded) -> Iterator[tuple[BinaryIO, object]]:
-    """Yield a file's stream, and what errors call it.
-
-    Raises: ImageError, whichever way what is done with it fails.
-    """
-    is_content = isinstance(source, bytes | bytearray)
-    subject = "the given bytes" if is_content else Path(cast(str, source))
-    try:
-        with _stream(source) as stream:
-            yield stream, subject
-    except ImageError:
-        raise
-    except FileNotFoundError as error:
-        raise ImageError(subject, "no such file", "check the path") from error
-    except PermissionError as error:
-        raise ImageError(subject, "may not be read", "change its permissions") from error
-    except Image.DecompressionBombError as error:
-        raise _too_large(subject) from error
-    # A decoder meets damaged data in any of its own ways; Pillow names no common base for them.
-    except Exception as error:
-        reason = str(error).strip() or type(error).__name__
-        raise ImageError(subject, f"is damaged ({reason})", "replace the file") from error
-
-
-def _stream(source: Encoded) -> BinaryIO:
-    if isinstance(source, bytes | bytearray):
-        return io.BytesIO(source)
-    source = Path(source)
-    mode = source.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise ImageError(source, "is a folder", "use an image file")
-    if not stat.S_ISREG(mode):  # opening a FIFO would wait for ever
-        raise ImageError(source, "is not a regular file", "use an image file")
-    return open(source, "rb")
-
-
-def _identified(stream: BinaryIO, subject: object, use: Callable[[Image.Image, BinaryIO], T]) -> T:
-    """Return what is made of an image that is not decoded yet, and of its stream.
-
-    Once more without what carries no pixels, where that is in the way.
-
-    Raises: ImageError, and whatever a decoder does.
-    """
-    try:
-        return use(_identify(stream, subject), stream)
-    except Exception:
-        from edge.image import png  # which few images need
-
-        content = _content(stream)
-        plain = png.without_texts(content) if content.startswith(png.SIGNATURE) else None
-        if plain is None:
-            raise
-    again = io.BytesIO(plain)
-    return use(_identify(again, subject), again)
-
-
-def _identify(stream: BinaryIO, subject: object) -> Image.Image:
-    """Open the image without decoding it: its format, size and mode are then known."""
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    if not head:
-        raise ImageError(subject, "is empty", "replace the file")
-    known = format_of(head)
-    if known is None:
-        kind = other_kind(head)
-        fault = f"is {kind}, which is not read" if kind else "is not an image of a known format"
-        raise ImageError(subject, fault, "use a JPEG, PNG or WebP")
-    try:
-        plugin = import_module(known.plugin)
-    except ImportError as error:
-        fault = f"is {known.name}, which needs another package"
-        raise ImageError(subject, fault, known.install or "pip install -U pillow") from error
-    if known.plugin == "pillow_heif":
-        plugin.register_heif_opener()
-    if known.name not in Image.OPEN:  # a Pillow that was built without it
-        fault = f"is {known.name}, which this Pillow does not read"
-        raise ImageError(subject, fault, known.install or "pip install -U pillow")
-    factory, _ = Image.OPEN[known.name]  # Image.open() would first import four plugins more
-    try:
-        image: Image.Image = factory(stream, "")
-        if known.name == "TIFF":
-            from edge.image import tiff
-
-            tiff.check(image, subject)
-            image = tiff.corrected(image, stream, plugin)
-    except (SyntaxError, IndexError, TypeError, struct.error) as error:
-        fault = "is damaged, or of a rare kind (unreadable header)"
-        raise ImageError(subject, fault, "replace the file, or save it as JPEG or PNG") from error
-    most = MAX_ENCODED_PIXELS if known.name == "JPEG" else MAX_DECODED_PIXELS
-    if image.width * image.height > most:
-        raise _too_large(subject, most)
-    return image
+    with reading(source) as (stream, subject):
+        return identified(stream, subject, lambda image, _: taken_of(image))
 
 
 def _upright_rgb(
@@ -261,7 +157,7 @@ def _upright_rgb(
         )
     most = MAX_PIXELS_OF.get(image.format or "", MAX_DECODED_PIXELS)
     if image.width * image.height > most:
-        raise _too_large(subject, most)
+        raise too_large(subject, most)
     if coefficients or image.width * image.height > SMALL_PIXELS:
         held.enter_context(BUDGET.hold(_bytes_of(image) + 2 * coefficients))
     if image.format == "TIFF":
@@ -271,7 +167,7 @@ def _upright_rgb(
     image.load()
     # After load(): a PNG's EXIF may follow its pixels. Pillow turns a TIFF while it loads.
     turn = None if image.format == "TIFF" else TURNS.get(orientation_of(image))
-    rgb = to_rgb(image, _content(stream) if _has_key(image) else b"")
+    rgb = to_rgb(image, content(stream) if _has_key(image) else b"")
     if part and tuple(part) != (0, 0, *image.size):
         rgb = _on_white(rgb, part)
     elif part := _aperture(image, stream):
@@ -286,14 +182,9 @@ def _aperture(image: Image.Image, stream: BinaryIO) -> tuple[int, int, int, int]
     """Which part of an AVIF, as it is stored, is to be seen; None is all."""
     if image.format != "AVIF":
         return None
-    from edge.image.bmff import clean_aperture
+    from edge.image.containers.bmff import clean_aperture
 
-    return clean_aperture(_content(stream), image.size)
-
-
-def _content(stream: BinaryIO) -> bytes:
-    stream.seek(0)
-    return stream.read()
+    return clean_aperture(content(stream), image.size)
 
 
 def _has_key(image: Image.Image) -> bool:
@@ -351,7 +242,7 @@ def _check_coefficients(image: Image.Image, subject: object) -> int:
     if scans == 1:
         return 0
     if count > MAX_COEFFICIENTS:
-        raise _too_large(subject, int(MAX_COEFFICIENTS / shares), "progressive, ")
+        raise too_large(subject, int(MAX_COEFFICIENTS / shares), "progressive, ")
     if scans > MAX_SCANS:
         fault = f"has {scans} scans, more than any photo (at most {MAX_SCANS})"
         raise ImageError(subject, fault, "save it again")
@@ -387,11 +278,6 @@ def _reduce(image: Image.Image, reduction: Reduction) -> int:
     if by > 1:
         image.draft(None, (width // by, height // by))  # None: keep the colours
     return by
-
-
-def _too_large(subject: object, most: int = MAX_DECODED_PIXELS, kind: str = "") -> ImageError:
-    fault = f"is too large to decode ({kind}more than {most // 1_000_000} megapixels)"
-    return ImageError(subject, fault, "make it smaller first")
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:

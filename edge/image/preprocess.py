@@ -21,9 +21,10 @@ import numpy as np
 from PIL import Image
 
 from edge.errors import ImageError
-from edge.image.decode import Decoded, Encoded, Pixels, encode_jpeg, opened
+from edge.image.decode import Decoded, Pixels, encode_jpeg, opened
 from edge.image.framing import WHOLE, Framing, Size, View, covering, view
 from edge.image.input_tensor import InputSpec, Normalization, fill
+from edge.image.opening import Encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from drawn_batches import augmented, network, photos
 
 from convert.training import batches
 from convert.training.augment import Augmentation
-from convert.training.interrupt import between_batches
+from convert.training.callbacks.interrupt import between_batches
 
 
 class Tell(keras.callbacks.Callback):

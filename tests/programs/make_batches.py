@@ -16,7 +16,7 @@ from drawn_batches import augmented, network, photos
 
 from convert.training import batches
 from convert.training.augment import Augmentation
-from convert.training.interrupt import between_batches
+from convert.training.callbacks.interrupt import between_batches
 
 CAMERA, NONE = Augmentation.camera(), Augmentation.none()
 PARTS = ("pixels", "labels", "weights")  # plain batches have no weights

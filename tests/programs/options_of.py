@@ -8,8 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from convert.arguments import given
 from convert.job import training_run
+from convert.steps.arguments import given
 from convert.steps.line import add_arguments
 from convert.training.augment import Augmentation
 from convert.training.recipes import RECIPES

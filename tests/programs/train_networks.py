@@ -20,8 +20,8 @@ from convert.data.dataset import labels_of, load
 from convert.errors import TrainingError
 from convert.training import networks
 from convert.training.augment import Augmentation
+from convert.training.callbacks.duration import Duration, in_words
 from convert.training.checkpoint import Checkpoint
-from convert.training.duration import Duration, in_words
 from convert.training.precision import chosen_precision
 from convert.training.recipes import RECIPES
 from convert.training.train import (

@@ -1,0 +1,1 @@
+"""What happens between the steps of a training: Ctrl-C, and how long it will still take."""

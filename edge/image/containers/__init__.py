@@ -1,0 +1,1 @@
+"""What Pillow does not read, or not rightly, of the containers of images."""
