@@ -11,6 +11,7 @@ import pytest
 from trees import CGROUPS_V1, CPUFREQ, FIRMWARE, ZONE, lay_out, raspberry_pi, vcgencmd
 
 from edge import board, cores
+from edge.benchmark import conditions
 from edge.board import CpuTime, ProcessMemory, Ram, Throttling, decode_throttling
 
 MB = 1_000_000
@@ -186,6 +187,44 @@ def test_the_least_limit_of_the_groups_around_counts(tmp_path: Path) -> None:
     assert board.memory_limit(tmp_path) == 500_000_000
     lay_out(tmp_path, {unit: "400000000\n"})
     assert board.memory_limit(tmp_path) == 400_000_000
+
+
+UNIT = "sys/fs/cgroup/system.slice/edge.slice/edge-watch.service"
+SLICE, TOP = "sys/fs/cgroup/system.slice", "sys/fs/cgroup"
+
+
+@pytest.mark.parametrize(
+    ("group", "quotas", "cores_left", "usable"),
+    [
+        ("/system.slice/edge.slice/edge-watch.service", {UNIT: "150000 100000"}, 1.5, 1),
+        ("/system.slice/edge.slice/edge-watch.service",
+         {UNIT: "300000 100000", SLICE: "125000 50000", TOP: "max 100000"}, 2.5, 2),
+        ("/system.slice/edge.slice/edge-watch.service",
+         {UNIT: "50000 100000", SLICE: "300000 100000"}, 0.5, 1),
+        ("/system.slice/edge.slice/edge-watch.service", {UNIT: "max 100000"}, None, 4),
+        ("/system.slice/elsewhere", {UNIT: "50000 100000"}, None, 4),
+        ("/", {TOP: "200000 100000"}, 2.0, 2),  # a container sees its own group as the root
+        ("/../../outside", {TOP: "200000 100000"}, 2.0, 2),
+        ("/a:b/c", {f"{TOP}/a:b": "300000 100000"}, 3.0, 3),
+    ],
+)  # fmt: skip
+def test_the_tightest_quota_of_nested_groups_counts(
+    group: str, quotas: dict[str, str], cores_left: float | None, usable: int,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(cores, "affinity", lambda: (0, 1, 2, 3))
+    root = raspberry_pi(tmp_path, 4, cgroups="cpuset cpu io memory pids")
+    limits = {"proc/self/cgroup": f"0::{group}\n", f"{UNIT}/memory.max": "400000000\n"}
+    limits |= {f"{SLICE}/memory.max": "300000000\n"}
+    lay_out(root, limits | {f"{place}/cpu.max": f"{text}\n" for place, text in quotas.items()})
+    assert cores.cpu_quota(root) == cores_left
+    assert cores.usable_cores(root) == usable
+    seen = conditions.look(root)
+    assert (seen.cpu_quota, seen.memory_limit_bytes) == (
+        cores_left, 300_000_000 if "system.slice" in group else None,
+    )  # fmt: skip
+    said = " ".join(conditions.remarks(seen))
+    assert ("a CPU quota of" in said) == (cores_left is not None)
 
 
 def test_the_older_hierarchy_has_limits_too(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
 
 DEPLOY = ROOT / "deploy"
 SCRIPTS = ("install.sh", "uninstall.sh", "push.sh")
@@ -176,6 +178,36 @@ def test_tflite_runtime_does_where_there_is_no_other_to_install(tmp_path: Path) 
         "pillow>=9.4",
         "paho-mqtt>=2.0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture", "python", "runtimes"),
+    [
+        ("x86_64", "amd64", "3.11", {"ai-edge-litert", "tflite-runtime"}),
+        ("x86_64", "amd64", "3.13", {"ai-edge-litert"}),
+        ("aarch64", "arm64", "3.11", {"ai-edge-litert", "tflite-runtime"}),
+        ("aarch64", "arm64", "3.13", {"ai-edge-litert"}),
+        ("armv7l", "armhf", "3.11", {"tflite-runtime"}),
+        ("aarch64", "armhf", "3.11", {"tflite-runtime"}),  # 32 bits on a 64-bit kernel
+    ],
+)
+def test_install_chooses_both_runtimes_where_both_have_wheels(
+    machine: str, architecture: str, python: str, runtimes: set[str]
+) -> None:
+    done = shell(f"architecture={architecture} offline='' extras=web; wanted_extras")
+    extras = done.stdout.strip().split(",")
+    assert ("litert" in extras, "web" in extras) == (architecture != "armhf", True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [project["dependencies"], *(project["optional-dependencies"][one] for one in extras)]
+    there = {"sys_platform": "linux", "platform_machine": machine, "python_version": python}
+    wanted = [
+        need
+        for need in map(Requirement, chain(*needed))
+        if need.marker is None or need.marker.evaluate(there)
+    ]
+    assert {need.name for need in wanted} & {"ai-edge-litert", "tflite-runtime"} == runtimes
+    (numpy,) = (need for need in wanted if need.name == "numpy")
+    assert numpy.specifier.contains("2.1") == ("tflite-runtime" not in runtimes)
 
 
 def test_pip_gets_its_sources_and_nothing_else(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import flatbuffers
@@ -23,6 +24,7 @@ from trees import CGROUPS_V1, lay_out, raspberry_pi, vcgencmd
 
 from convert.tflite.embed import embed
 from edge.classifier.metadata import read_metadata
+from edge.commands import doctor as doctor_command
 from edge.doctor import camera, finding, installation, machine, service
 from edge.doctor.checks import CHECKS, examine
 from edge.doctor.finding import (
@@ -153,6 +155,15 @@ def test_a_damaged_model_is_exit_1_and_its_remedy_comes_last(tmp_path: Path) -> 
     fault, remedy = done.stdout.splitlines()[-3:-1]
     assert fault == f"fault: model: {path}: is truncated or damaged"
     assert remedy == "    copy the file again"
+
+
+def without_metadata() -> bytes:
+    """The small model without labels and normalization."""
+    model = schema.ModelT.InitFromPackedBuf(SMALL.read_bytes(), 0)
+    model.metadata = None
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def test_a_model_without_golden_vectors_is_a_warning(tmp_path: Path) -> None:
@@ -827,7 +838,43 @@ def test_colour_is_for_terminals_whose_owner_does_not_mind(
     )
 
 
-@pytest.mark.parametrize("arguments", [("--format", "xml"), ("extra",), ("--no-such-option",)])
+@pytest.mark.parametrize(
+    ("options", "status", "found"),
+    [
+        ((), WARNING, "use --labels FILE"),
+        (("--labels", "words.txt"), WARNING, "2 labels (bun, sausage)"),
+        (("--labels", "words.txt", "--normalize", "[0,255]", "--output", "0"), WARNING, "bun"),
+        (("--labels", "words.txt", "--output", "x"), FAULT, "has no output 'x'"),
+        (("--labels", "words.txt", "--input-size", "64"), FAULT, "fixed size, 224 x 224"),
+    ],
+)
+def test_facts_that_a_model_lacks_are_options(
+    options: tuple[str, ...], status: str, found: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def only_the_model(context: Context) -> Iterator[tuple[str, Finding]]:
+        return examine(context, {"model": service.model})
+
+    monkeypatch.setattr(doctor_command, "examine", only_the_model)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("bun\nsausage\n")
+    (tmp_path / "bare.tflite").write_bytes(without_metadata())
+    code = doctor_command.main(["-m", "bare.tflite", *options, "--format", "json"])
+    (check,) = json.loads(capsys.readouterr().out)["checks"]
+    assert (code, check["status"]) == (int(status == FAULT), status), check
+    assert found in check["found"] + check["remedy"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--format", "xml"),
+        ("extra",),
+        ("--no-such-option",),
+        ("--normalize", "x"),
+        ("--input-size", "0"),
+    ],
+)
 def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
     done = doctor(*arguments)
     assert (done.returncode, done.stdout) == (2, "")

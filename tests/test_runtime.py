@@ -7,6 +7,7 @@ Python that sees no site-packages.
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,25 @@ def test_a_runtime_whose_library_is_missing_names_the_library_s_package(
     done = python(folder, *command)
     assert done.returncode == 1
     assert f"does not import ({fault}); sudo apt install libatomic1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "loaded"),
+    [(None, set()), ([], {"ai_edge_litert"}), (["--runtime", "tflite"], {"tflite_runtime"})],
+)
+def test_a_light_import_loads_no_runtime_and_a_command_loads_one(
+    options: list[str] | None, loaded: set[str], tmp_path: Path
+) -> None:
+    if len(installed_runtimes()) < 2:
+        pytest.skip("only one runtime is installed")
+    code = "import sys, edge; from edge.commands.classify import main; "
+    if options is not None:
+        code += f"assert main([*{options!r}, {str(HOTDOG)!r}]) == 0; "
+    code += "print(*{name.partition('.')[0] for name in sys.modules})"
+    done = run("-c", code, env=dict(os.environ, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path)))
+    assert done.returncode == 0, done.stderr
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert modules & {"ai_edge_litert", "tflite_runtime"} == loaded
 
 
 def test_an_unknown_runtime_is_named() -> None:

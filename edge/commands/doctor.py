@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from edge import __version__
@@ -51,10 +52,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in FACTS:
         option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, default="", help=f"same as edge-classify {option}")
+        kind = partial(_readable, name)
+        parser.add_argument(option, type=kind, help=f"same as edge-classify {option}")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     add_version(parser)
     return parser
+
+
+def _readable(name: str, text: str) -> str:
+    """Return an option's text, if it can be read. Raises: ArgumentTypeError."""
+    try:
+        from edge.image import notation
+
+        read = {"normalize": notation.normalization, "input_size": notation.input_size}.get(name)
+    except Exception:  # a damaged file, which its check reports
+        return text
+    try:
+        if read:
+            read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _examine(args: argparse.Namespace) -> int:
