@@ -72,6 +72,13 @@ def test_plain_batches_come_once_in_order(results: dict[str, np.ndarray]) -> Non
     assert results["cardinality"].tolist() == [-1, 4]  # without end; 8 + 8 + 8 + 6
 
 
+def test_views_are_of_all_photos_then_of_all_again(results: dict[str, np.ndarray]) -> None:
+    assert np.array_equal(results["plain-views-pixels"], np.tile(results["photos"], (2, 1, 1, 1)))
+    views = results["views-pixels"]
+    assert views.shape == (60, 32, 32, 3)
+    assert not any(np.array_equal(views[row], views[row + 30]) for row in range(30))
+
+
 def test_fit_has_nothing_to_warn_of(results: dict[str, np.ndarray]) -> None:
     stderr = str(results["stderr"])
     for complaint in ("sequence", "ran out of data", "Traceback", "Warning"):

@@ -172,6 +172,21 @@ def test_a_photo_that_changes_during_a_run_is_named(tmp_path: Path) -> None:
         decode(photos, SIZE, tmp_path / "cache", "train")
 
 
+def test_a_photo_that_vanishes_during_a_run_is_named_and_the_others_are_kept(
+    tmp_path: Path,
+) -> None:
+    photos = drawn_photos(tmp_path / "photos", 3)
+    photos[1].path.unlink()
+    with pytest.raises(DatasetError, match=r"001\.png cannot be read") as caught:
+        decode(photos, SIZE, tmp_path / "cache", "train")
+    assert "\n" not in str(caught.value)
+    kept = [photos[0], photos[2]]
+    rows = [row_of(photo) for photo in kept]
+    for photo in kept:
+        photo.path.unlink()
+    assert np.array_equal(decode(kept, SIZE, tmp_path / "cache", "train"), rows)
+
+
 def test_no_half_written_picture_counts_as_done(tmp_path: Path) -> None:
     photos = drawn_photos(tmp_path / "photos", 4)
     rows = [row_of(photo) for photo in photos]

@@ -88,6 +88,7 @@ def test_whole_trainings_are_cross_validated_and_the_file_is_of_all_photos(
 
 def test_the_last_layer_alone_is_measured_out_of_fold(made: dict[str, Any]) -> None:
     assert made["head"].status == 0, made["head"].stderr
+    assert "features of augmented views of train" in made["head"].stderr
     card = json.loads((made["folder"] / "head" / "card.json").read_text())
     assert card["config"]["recipe"]["head_only"] is True
     assert card["cross_validation"]["ships"] == HEAD

@@ -47,7 +47,7 @@ def worst_layers(
 
     Raises: ConversionError.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=int8_path.parent, prefix=".work-") as folder:
         np.save(Path(folder) / "pixels.npy", pixels[:NUM_PICTURES])
         arguments = [str(float_path), str(int8_path), f"{folder}/pixels.npy", str(count)]
         done = run_module(__name__, *arguments)

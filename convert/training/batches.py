@@ -9,6 +9,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -28,7 +29,7 @@ AHEAD = 2  # batches that wait, ready
 LOW = 19  # the priority that gives way to all others
 
 # The first number after the seed: what is drawn from it. Else an order could repeat an image's.
-ORDER, PICTURE = 0, 1
+ORDER, PICTURE, VIEW = 0, 1, 2
 
 Arrays = tuple[NDArray[Any], ...]  # of a batch
 Tensors = tuple[tf.Tensor, ...]
@@ -76,6 +77,36 @@ def augmented(
 
     steps = tf.data.Dataset.counter(first_step)
     return _made(steps, batch, (tf.uint8, tf.int64, tf.float32), batch_size, pixels.shape[1:])
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
+class Views:
+    """Augmented views, made when they are read: of all photos, then of all of them again."""
+
+    pixels: PixelRows
+    augmentation: Augmentation
+    number: int  # of each photo
+    seed: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(num_views, h, w, 3)."""
+        return len(self), *self.pixels.shape[1:]
+
+    def __len__(self) -> int:
+        """Return the number of views."""
+        return self.number * len(self.pixels)
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return (h, w, 3) of a number, or (n, h, w, 3) of a slice or several numbers."""
+        places = np.arange(len(self))[index]
+        if places.ndim == 0:
+            return self._view(int(places))
+        return np.stack([self._view(place) for place in places.tolist()])
+
+    def _view(self, place: int) -> Any:
+        random = np.random.default_rng((self.seed, VIEW, place))
+        return augment(self.pixels[place % len(self.pixels)], self.augmentation, random)
 
 
 def plain(pixels: PixelRows, labels: NDArray[np.int64], batch_size: int) -> tf.data.Dataset:

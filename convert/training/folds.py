@@ -146,7 +146,7 @@ def cross_validate(
     for number in range(count):
         ours, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         split = FoldPhotos.of(photos, others, ours)
-        with tempfile.TemporaryDirectory(prefix="fold-") as folder:
+        with tempfile.TemporaryDirectory(dir=photos.cache, prefix="fold-") as folder:
             kept = Checkpoint(Path(folder) / "training", {}, resume=False)
             keras.backend.clear_session()
             model = train(split, config, every[others], kept)

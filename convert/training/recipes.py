@@ -34,6 +34,7 @@ class Recipe:
     patience: int | None = None  # epochs without a better validation loss; None never stops early
     class_weights: bool = True
     head_first: bool = False  # begin with a head that is fitted to frozen features
+    head_views: int = 0  # augmented views of each photo to fit this head to, where photos are few
     head_only: bool = False  # and end with it: no other layer is trained
     fine_tune: float = 1.0  # share of the backbone's layers, from the top, that is trained
     batch_norm: bool = True  # whether the backbone's batch normalization is trained with them
@@ -81,13 +82,14 @@ RECIPES = {
     ),
     # The last layer alone: what fine-tuning may lose to where photos are few.
     HEAD: Recipe(
-        Augmentation.none(),
+        Augmentation.camera(),
         epochs=1,
         batch_size=32,
         learning_rate=1e-3,
         label_smoothing=0.0,
         head_first=True,
         head_only=True,
+        head_views=6,
         keep=LAST,
     ),
     # As the tutorial does it: 5 epochs of 50 steps at RMSprop's own rate.

@@ -23,7 +23,8 @@ from convert.measure.head import Features, fit_head
 from convert.measure.label_errors import out_of_fold
 from convert.measure.scores import Labels, Scores, accuracy, log_loss
 from convert.training import networks
-from convert.training.batches import Tensors, augmented, plain
+from convert.training.augment import Augmentation
+from convert.training.batches import Tensors, Views, augmented, plain
 from convert.training.callbacks.duration import Duration
 from convert.training.callbacks.interrupt import between_batches
 from convert.training.checkpoint import Checkpoint
@@ -38,6 +39,8 @@ from edge.image.preprocess import Size
 # Of batch normalization's moving statistics, which look back on 1 / (1 - momentum) steps.
 MIN_MOMENTUM, MAX_MOMENTUM = 0.9, 0.99
 MOMENTUM_WINDOWS = 100  # in a training
+
+MAX_VIEWS = 1000  # augmented views to fit the last layer to: they take as long as 10 steps
 
 TrainSet = tuple[PixelRows, Labels, NDArray[np.float32]]  # with each photo's weight
 
@@ -245,16 +248,16 @@ def _train_head(
 ) -> None:
     """Train the last layer alone, on features computed once: a start that fine-tuning can trust.
 
-    With a head of random weights, the first steps would spoil what the backbone knows. The
-    checkpoint gets the scores of val, and those of each photo by a last layer that was fitted to
-    others.
+    With a head of random weights, the first steps would spoil what the backbone knows. A few photos
+    are joined by augmented views of them. The checkpoint gets the scores of val, and those of each
+    photo by a last layer that was fitted to others.
     """
     body = keras.Model(model.input, model.layers[-2].output)
     features = [_features(body, train_set[0], "train"), _features(body, photos.val, "val")]
-    _, labels, weights = train_set
     outputs = model.output_shape[1]
     smoothing = config.recipe.label_smoothing
-    head = fit_head(features[0], labels, weights, max(outputs, 2), smoothing=smoothing)
+    fitted = _with_views(body, features[0], train_set, config)
+    head = fit_head(*fitted, max(outputs, 2), smoothing=smoothing)
     model.layers[-1].set_weights(
         [head.kernel, head.bias]
         if outputs > 1
@@ -265,6 +268,19 @@ def _train_head(
     line = f"convert: the last layer alone: {found} on the validation set"
     print(line, file=sys.stderr, flush=True)
     checkpoint.out_of_fold = _out_of_fold(photos.dataset, np.concatenate(features), config.seed)
+
+
+def _with_views(
+    body: keras.Model, features: Features, train_set: TrainSet, config: TrainConfig
+) -> tuple[Features, Labels, NDArray[np.float32]]:
+    """Add features, labels and weights of augmented views, where photos are few."""
+    pixels, labels, weights = train_set
+    number = min(config.recipe.head_views, MAX_VIEWS // len(labels))
+    if number and config.recipe.augmentation != Augmentation.none():
+        views = Views(pixels, config.recipe.augmentation, number, config.seed)
+        features = np.concatenate([features, _features(body, views, "augmented views of train")])
+        labels, weights = np.tile(labels, number + 1), np.tile(weights, number + 1)
+    return features, labels, weights
 
 
 def _ended_with_head(
