@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,8 +26,13 @@ from edge.benchmark.compare import (
     record,
 )
 from edge.benchmark.conditions import During, look
+from edge.benchmark.plot import findings_png
 from edge.benchmark.report import Findings, Row
 from edge.benchmark.samples import paired_ratio, ratio, summarize
+from edge.benchmark.tables import csv_text
+from edge.commands.benchmark import _after
+from edge.commands.benchmark.options import read_options
+from edge.image.preprocess import read_image
 from edge.names import BENCHMARK_SCHEMA
 
 MS = 1_000_000
@@ -230,3 +237,51 @@ def test_a_damaged_baseline_is_one_line(
     (tmp_path / "damaged.json").write_text(json.dumps(whole))
     with pytest.raises(BaselineError, match="is damaged"):
         read_baseline(tmp_path / "damaged.json")
+
+
+def test_a_record_holds_what_explains_a_difference(found: Findings) -> None:
+    kept = json.loads(
+        json.dumps(record(found, compare(found, record(found, None, raw=True)), raw=True))
+    )
+    assert {"kernel", "os_release", "model", "affinity", "isolated", "cpu_quota"} <= {
+        *kept["after"]
+    }
+    assert {"memory_limit_bytes", "governor", "clock_mhz", "celsius"} <= {*kept["after"]}
+    assert all("throttling" in kept[when] for when in ("before", "during", "after"))
+    assert {"lowest_clock_mhz", "highest_celsius"} <= {*kept["during"]}
+    assert {"packages", "image_sha256", "doubts", "comparison", "command"} <= {*kept}
+    (one,) = kept["rows"]
+    assert {"runtime", "delegated", "threads", "sha256", "warm_up", "samples_ns"} <= {*one}
+    assert one["invoke"]["num_runs"] and kept["comparison"]["comparisons"][0]["verdict"] == ALIKE
+
+
+def test_csv_quotes_names_and_protects_spreadsheets(found: Findings) -> None:
+    names = ('a, "b".tflite', "=1+1.tflite", "two\nlines.tflite")
+    text = csv_text(replace(found, rows=tuple(row(model=name) for name in names)))
+    read = [line["model"] for line in csv.DictReader(io.StringIO(text))]
+    assert read == ['a, "b".tflite', "'=1+1.tflite", "two\\nlines.tflite"]
+
+
+def test_before_and_after_are_one_picture(
+    found: Findings, keep: Callable[..., dict[str, Any]]
+) -> None:
+    pytest.importorskip("matplotlib")
+    for invoke_ms in (11.0, 90.0):  # with the line of 100 ms where it suits
+        drawn = findings_png(replace(found, rows=(row(invoke_ms),)), keep())
+        assert min(read_image(drawn).shape[:2]) > 200
+
+
+def test_doubts_fail_with_strict_and_stop_nothing_else(
+    found: Findings, keep: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = keep()
+    for words, doubts, status in (
+        ("--fail-above 2", ("hot",), 0),
+        ("--fail-above 2 --strict", ("hot",), 1),
+        ("--fail-above 2 --strict", (), 0),
+        ("--fail-above 0.5", (), 1),
+    ):
+        args = read_options(f"--compare base.json {words}".split())
+        now = replace(found, doubts=doubts)
+        assert _after(now, compare(now, base), base, args) == status
+        assert ("--strict" in capsys.readouterr().out) == ("strict" in words and bool(doubts))

@@ -104,3 +104,20 @@ def test_two_threads_or_four(number: int, on: Boards, capsys: pytest.CaptureFixt
     assert number == HERE or "Raspberry Pi" in said
     assert ("throttling unknown" in said) == (number in (HERE, 5))
     assert number == HERE or "governor is ondemand" in said
+
+
+@pytest.mark.parametrize("mode", ["--source", "--soak", "--rate"])
+def test_heat_and_throttling_are_sampled_whatever_is_measured(
+    mode: str, on: Boards, photo_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on(ZERO_2, celsius="84", throttled="4")
+    options = {
+        "--source": ["--source", str(photo_folder), "--seconds", "1"],
+        "--soak": ["--soak", "1"],
+        "--rate": ["--rate", "5", "--soak", "1"],
+    }
+    assert main([str(MODEL), *options[mode], "--warmup-runs", "1"]) == 0
+    said = capsys.readouterr().err
+    assert "unreliable: it reached 84 Celsius" in said
+    assert "the firmware slowed the processor down: throttled" in said
+    assert "| sudo tee" in said  # a remark on the governor, with a remedy

@@ -144,7 +144,7 @@ def _boxes(axes: Any, named: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> l
     drawn = axes.bxp(
         boxes,
         positions=list(places),
-        vert=False,
+        orientation="horizontal",
         widths=0.6,
         showfliers=False,
         patch_artist=True,

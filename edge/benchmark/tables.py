@@ -12,7 +12,7 @@ from edge.benchmark.rate import Interval
 from edge.benchmark.report import STAGES, Findings, Row
 from edge.benchmark.samples import P99_RUNS, paired_ratio
 from edge.classifier.selection import threads_of
-from edge.errors import one_line
+from edge.errors import cell, one_line
 
 Cells = tuple[str, ...]
 WHY = "why not"  # a column of text, where something failed
@@ -87,7 +87,7 @@ COLUMNS: dict[str, Callable[[Findings, Row], object]] = {
 
 
 def _plain(value: object) -> object:
-    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else cell(value)
 
 
 def _main(findings: Findings) -> list[Cells]:

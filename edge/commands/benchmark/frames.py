@@ -136,7 +136,7 @@ def rated(args: argparse.Namespace, combinations: Sequence[Combination]) -> int:
     intervals: list[Interval] = []
     failed = interrupted = False
     picture: Path | bytes = args.image or drawn_picture()
-    with looked_at(paced=True), ExitStack() as stack, ShareBar() as progress:
+    with looked_at(paced=True) as (sampler, _), ExitStack() as stack, ShareBar() as progress:
         workers: list[tuple[Worker, str]] = []
         try:
             for combination in combinations:
@@ -148,6 +148,7 @@ def rated(args: argparse.Namespace, combinations: Sequence[Combination]) -> int:
                     complain(NAME, error)
             turns = Turns(workers, args.rate, args.source or "")
             for interval in turns.run(args.soak or DEFAULT_S, progress.show):
+                sampler.under_load()  # as hot as the turn has left it
                 _print_interval(interval, args.format, first=not intervals)
                 intervals.append(interval)
         except KeyboardInterrupt:
