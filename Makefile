@@ -24,8 +24,8 @@ demo: $(VENV)/ready  ## draw photos, train, convert, measure, classify the test 
 test: $(VENV)/ready $(VENV)-oldest/ready  ## all tests that need neither root nor hardware
 	$(IN_VENVS) $(PYTEST)
 
-test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what tests edge and needs neither TensorFlow nor a network
-	$(IN_VENVS) PYTHONPATH=$(CURDIR)/tests/without_tensorflow $(PYTEST) -m 'not tensorflow and not convert and not network'
+test-quick: $(VENV)/ready $(VENV)-oldest/ready  ## of these, what tests edge in the test's own process, without TensorFlow and a network
+	$(IN_VENVS) PYTHONPATH=$(CURDIR)/tests/without_tensorflow $(PYTEST) -m 'not tensorflow and not convert and not network and not process'
 
 coverage: $(VENV)/ready $(VENV)-oldest/ready  ## the same tests once, with the coverage of edge and its floor (pyproject.toml)
 	$(IN_VENVS) $(PYTEST) --cov=edge --cov-report=term:skip-covered

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from selection import is_of_convert, needs_tensorflow
+from selection import is_of_convert, needs_tensorflow, starts_processes
 
 from convert.data.drawn import draw_photos
 
@@ -25,6 +25,13 @@ PROGRAMS = ROOT / "tests" / "programs"  # what tests run in processes of their o
 # Where the tests run in the background, a shell has SIGINT ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 TEST_DATA = (ROOT / os.environ.get("EDGE_TEST_DATA", "../shared")).resolve()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what make test-quick leaves out: TensorFlow is not there then."""
+    if collection_path.suffix != ".py" or "not tensorflow" not in config.option.markexpr:
+        return None
+    return needs_tensorflow(collection_path) or is_of_convert(collection_path) or None
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -38,8 +45,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("tensorflow")
         if is_of_convert(item.path):
             item.add_marker("convert")
+        if starts_processes(item.function, *_fixture_functions(item)):
+            item.add_marker("process")
         order[item.path] = (not slow, -item.path.stat().st_size, item.path)
     items.sort(key=lambda item: order[item.path])
+
+
+def _fixture_functions(item: pytest.Item) -> list[object]:
+    """The functions of all fixtures that a test uses, also of those that they use."""
+    found = item._fixtureinfo.name2fixturedefs  # pytest has no public name for it
+    return [definition.func for several in found.values() for definition in several]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,16 +1,22 @@
-"""Which tests need TensorFlow, and which are of `convert`: so that no one has to mark them."""
+"""Which tests need TensorFlow or start processes, and which are of `convert`: nobody marks them."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 TENSORFLOW = {"tensorflow", "keras"}
+# What starts a program, by the names that it has where it is used; sleep is a wait for one.
+PROCESSES = {"subprocess", "multiprocessing", "fork", "playwright", "sync_playwright"}
+MEASURING = ("edge.benchmark", "edge.commands.benchmark")
 
 
 @functools.cache
@@ -75,3 +81,46 @@ def _files(name: str) -> list[Path]:
     found = [path for place in places for path in (place.with_suffix(".py"), place / "__init__.py")]
     found += [place / "__main__.py" for place in places if len(parts) == 1]
     return [path for path in found if path.is_file()]
+
+
+def starts_processes(*functions: object) -> bool:
+    """Whether a test, given with its fixtures, starts programs, itself or by what it calls here.
+
+    edge-benchmark counts, which measures in processes. Others that `edge` starts as it is called,
+    such as a model's validation, do not: they take a moment.
+    """
+    seen: set[object] = set()
+    waiting = list(functions)
+    while waiting:
+        used = inspect.unwrap(waiting.pop())
+        if not isinstance(used, (type, FunctionType)) or used in seen or not _is_followed(used):
+            continue
+        seen.add(used)
+        if isinstance(used, type):
+            waiting += vars(used).values()
+            continue
+        names = _names_of_code(used.__code__)
+        if PROCESSES & names:
+            return True
+        waiting += _objects(used.__globals__, names)
+    return False
+
+
+def _is_followed(used: type | FunctionType) -> bool:
+    if used.__module__.startswith(MEASURING):
+        return True
+    path = getattr(sys.modules.get(used.__module__), "__file__", None)
+    return path is not None and Path(path).parent == TESTS
+
+
+def _names_of_code(code: CodeType) -> set[str]:
+    """The names that a function uses, with those of the functions within it."""
+    inner = [value for value in code.co_consts if isinstance(value, CodeType)]
+    return set(code.co_names).union(*map(_names_of_code, inner))
+
+
+def _objects(namespace: dict[str, object], names: set[str]) -> list[object]:
+    """What of a module's own and its imports the names mean; also through an imported module."""
+    own = [namespace[name] for name in names if name in namespace]
+    modules = [vars(value) for value in own if isinstance(value, ModuleType)]
+    return own + [module[name] for module in modules for name in names if name in module]

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from selection import is_of_convert, needs_tensorflow
+from conftest import commands, run
+from live import Watching
+from selection import is_of_convert, needs_tensorflow, starts_processes
+
+from edge.commands.benchmark import main as benchmark
 
 
 @pytest.mark.parametrize(
@@ -34,3 +38,25 @@ def test_tensorflow_is_found_behind_what_is_imported_and_run(
 def test_the_name_tells_whose_module_is_tested() -> None:
     names = ("test_split.py", "test_pace.py", "test_report.py")  # both packages have a report
     assert [is_of_convert(Path(name)) for name in names] == [True, False, False]
+
+
+def test_processes_are_found_behind_what_a_test_and_its_fixtures_call() -> None:
+    def starts() -> None:
+        run("-m", "edge", "classify")
+
+    def nested() -> None:
+        def inner() -> None:
+            Watching(Path(), Path())
+
+        inner()
+
+    def stays() -> None:
+        needs_tensorflow(Path(__file__))
+
+    for function, expected in ((starts, True), (nested, True), (commands, True), (stays, False)):
+        assert starts_processes(function) == expected
+    assert starts_processes(stays, starts)  # a fixture does
+
+
+def test_what_edge_benchmark_measures_is_left_out() -> None:
+    assert starts_processes(benchmark)
