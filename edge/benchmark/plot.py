@@ -153,7 +153,11 @@ def _boxes(axes: Any, named: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> l
     axes.set_yticks(list(places), [name for name, _ in named], fontsize=8)
     axes.invert_yaxis()
     axes.set(xscale="log", xlabel="invoke, ms: least, quartiles, p99")
-    axes.xaxis.set_major_locator(import_module("matplotlib.ticker").LogLocator(subs=(1, 2, 5)))
+    ticker = import_module("matplotlib.ticker")
+    is_narrow = max(box["whishi"] for box in boxes) < 5 * min(box["whislo"] for box in boxes)
+    axes.xaxis.set_major_locator(
+        ticker.MaxNLocator(6) if is_narrow else ticker.LogLocator(subs=(1, 2, 5))
+    )
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.grid(alpha=0.3, axis="x", which="both")
