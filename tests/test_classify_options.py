@@ -161,7 +161,7 @@ def test_what_nobody_may_read_is_one_line_and_the_others_are_done() -> None:
     closed, unreadable = done.stderr.splitlines()
     fault = f"{folder}/closed: cannot be read (Permission denied)"
     assert closed == f"edge-classify: {fault}; change its permissions"
-    assert unreadable.startswith(f"edge-classify: {folder}/open/b.jpg: may not be read")
+    assert unreadable.startswith(f"edge-classify: {folder}/open/b.jpg: permission denied")
 
 
 # The model.

@@ -635,7 +635,7 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret.jpg"
     path.touch(mode=0)
-    assert "may not be read" in refusal(path)
+    assert "permission denied" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["two\nlines.jpg", "red\x1b[31m.jpg", "\udcff.jpg"])

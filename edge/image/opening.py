@@ -48,7 +48,7 @@ def reading(source: Encoded) -> Iterator[tuple[BinaryIO, object]]:
     except FileNotFoundError as error:
         raise ImageError(subject, "no such file", "check the path") from error
     except PermissionError as error:
-        raise ImageError(subject, "may not be read", "change its permissions") from error
+        raise ImageError(subject, "permission denied", "change its permissions") from error
     except Image.DecompressionBombError as error:
         raise too_large(subject) from error
     # A decoder meets damaged data in any of its own ways; Pillow names no common base for them.

@@ -205,7 +205,7 @@ def _text(name: str, payload: str | bytes) -> str:
     except ValueError as error:
         raise CommandError(name, "is not text", "send UTF-8") from error
     if not text.strip():
-        raise CommandError(name, "has no value", "send one")
+        raise CommandError(name, "has no value", "send a value")
     return text.strip()
 
 

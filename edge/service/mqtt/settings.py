@@ -60,12 +60,16 @@ class MqttSettings:
         for name in self.commands:
             if name not in COMMANDS:
                 fault = f"must be one or more of {', '.join(COMMANDS)}. Received: {name!r}"
-                raise ConfigurationError("mqtt.commands", fault, "use these, or remove the key")
+                raise ConfigurationError(
+                    "mqtt.commands", fault, "use only these words, or remove the key"
+                )
         if self.unknown.lower() in RESERVED or len(self.unknown) > 100:
             fault = (
                 f"must be a word that Home Assistant does not reserve. Received: {self.unknown!r}"
             )
-            raise ConfigurationError("mqtt.unknown", fault, 'for example "nothing"')
+            raise ConfigurationError(
+                "mqtt.unknown", fault, 'use another word, for example "nothing"'
+            )
         if self.discovery and not _is_topic(self.prefix):
             fault = f"must be a topic without + and #. Received: {self.discovery!r}"
             raise ConfigurationError("mqtt.discovery", fault, 'homeassistant is usual; "" is none')

@@ -43,7 +43,9 @@ class SnapshotSettings:
         for occasion in self.on:
             if occasion not in OCCASIONS[:3]:
                 fault = f"must be one or more of {', '.join(OCCASIONS[:3])}. Received: {occasion!r}"
-                raise ConfigurationError("snapshots.on", fault, "use these, or remove the key")
+                raise ConfigurationError(
+                    "snapshots.on", fault, "use only these words, or remove the key"
+                )
 
 
 @dataclass
