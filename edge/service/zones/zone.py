@@ -212,7 +212,7 @@ def _parts(picture: Picture, zones: Sequence[Zone], helper: Executor | None) -> 
     """Yield for each zone what it is to classify: the first one prepares its part itself.
 
     Pillow and the runtimes let other threads run, so that a second core hides the helper's work
-    behind the network's.
+    behind the network's. What it has not begun, as on a busy machine, is not waited for.
     """
     if not helper:
         yield from itertools.repeat(picture, len(zones))
@@ -220,7 +220,7 @@ def _parts(picture: Picture, zones: Sequence[Zone], helper: Executor | None) -> 
     others = [helper.submit(prepare, picture, zone.input) for zone in zones[1:]]
     yield picture
     for other in others:
-        yield other.result()
+        yield picture if other.cancel() else other.result()
 
 
 def _decoded(picture: Picture, zones: Sequence[Zone]) -> Picture:
