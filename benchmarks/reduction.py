@@ -149,10 +149,12 @@ def _timed(rule: float, picture: bytes | NDArray[np.uint8]) -> float:
 def _by(rule: float, action: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """What an action gives by a rule."""
     standing, framing.OVERSAMPLING = framing.OVERSAMPLING, rule
+    framing.view.cache_clear()  # what it remembers is by the rule
     try:
         return action()
     finally:
         framing.OVERSAMPLING = standing
+        framing.view.cache_clear()
 
 
 def _said(rule: float) -> str:

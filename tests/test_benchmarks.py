@@ -145,7 +145,7 @@ def test_how_fast_pictures_are_classified_is_measured() -> None:
     options = "--runs 1 --changes 2 --starts 1 --folder-photos 4 --memory-photos 10".split()
     done = run("benchmarks/classify.py", *options)
     assert done.returncode == 0, done.stderr
-    rows = re.findall(r"^\| ([\w .-]+) \|((?: [\d.]+ \|){5})$", done.stdout, re.MULTILINE)
+    rows = re.findall(r"^\| ([\w .-]+) \|((?: -?[\d.]+ \|){5})$", done.stdout, re.MULTILINE)
     assert [what for what, _ in rows] == ["12 megapixels", "2 megapixels", "640 x 480"]
     for _, row in rows:
         ours, outside, limit, usual, ratio = map(float, re.findall(r"[\d.]+", row))

@@ -28,10 +28,10 @@ failed = 0
 
 
 def check(name: str, held: bool, said: object = "") -> None:
-    """Print whether it held."""
+    """Print whether it held, on one line: an array has several."""
     global failed
     failed += not held
-    print(f"{'ok' if held else 'FAILED'} {name}: {said}", flush=True)
+    print(f"{'ok' if held else 'FAILED'} {name}: {' '.join(str(said).split())}", flush=True)
 
 
 def frames(source: Camera, count: int) -> list[Frame]:
