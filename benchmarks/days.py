@@ -133,7 +133,10 @@ class PlainDay:
         self._noise = random.normal(0, 1, (12, ROWS, COLUMNS)).astype(np.float32)
         self._sigma = random.uniform(0.5, 4)
         self._hunting = random.choice([0, random.uniform(0.02, 0.2)])
+        self._gain = random.uniform(0, 0.8)  # by which a camera makes up for lost light
+        self._lamp = random.choice([0, random.uniform(0.1, 0.6)])  # on when it is dark
         self._shade = smooth(random, (ROWS, COLUMNS), 60) - 0.5
+        self._cast = smooth(random, (ROWS, 4 * COLUMNS), int(random.integers(15, 50)))
         self._people = passings(random, 200, (4, 40), (0.1, 0.9))
         self._lights = passings(random, 80, (3, 12), (0.1, 0.5))
         start = random.uniform(0, DAY_S)
@@ -161,11 +164,25 @@ class PlainDay:
             image = getattr(self._scene, fault, self._scene.usual).copy()
             self._move_leaves(image, second)
         gain = 1 + 0.3 * self._clouds[second] + self._hunting * np.sin(at_s / 3)
-        image = (image + 40 * self._shade * np.sin(at_s / DAY_S * 9)) * (light * max(0.3, gain))
+        if fault not in ("covered", "dark"):
+            self._cast_shadows(image, at_s)
+        amplified = light**-self._gain
+        gain = max(0.3, gain) * amplified
+        lit = light + (self._lamp * (self._shade + 0.5) if light < 0.2 else 0)
+        image = (image + 40 * self._shade * np.sin(at_s / DAY_S * 9)) * (lit * gain)
         if not fault or fault in ("blurred", "moved"):
             self._pass(image, at_s, light)
-        image += (self._sigma * (1 + 2 * (1 - light))) * self._noise[random.integers(12)]
+        # Of the darker parts a display's curve makes more, of the noise as well.
+        spread = self._sigma * (1 + 2 * (1 - light)) * amplified**0.5
+        image += (spread * (1.5 - image.clip(0, 255) / 255)) * self._noise[random.integers(12)]
         return image.clip(0, 255).astype(np.uint8)
+
+    def _cast_shadows(self, image: Array, at_s: float) -> None:
+        """Darken parts by a third, with an edge, in the pauses of the clouds."""
+        sun = float(np.clip(2 * self._clouds[int(at_s % DAY_S)], 0, 1))
+        left = int((at_s % DAY_S) / DAY_S * 3 * COLUMNS)
+        shadow = np.clip((self._cast[:, left : left + COLUMNS] - 0.5) * 8, 0, 1)
+        image *= 1 - sun / 3 * shadow
 
     def _move_leaves(self, image: Array, second: int) -> None:
         for row, column in self._leaves:

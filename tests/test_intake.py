@@ -151,7 +151,7 @@ def test_the_small_copy_has_every_shape() -> None:
     for shape in ((1, 1), (2, 3), (48, 64), (480, 640), (1080, 1920), (3, 4000)):
         grey = Grey.of(np.full((*shape, 3), 90, np.uint8))
         assert grey.cells.size and (grey.cells == 90).all()
-        assert grey.detail.shape == grey.cells.shape and not grey.detail.any()
+        assert grey.fine.shape == (2, *grey.cells.shape) and not grey.fine.any()
     motion = Motion(MotionSettings())
     for size in ((480, 640), (640, 480)):
         assert motion(Grey.of(np.zeros((*size, 3), np.uint8)).cells)

@@ -39,12 +39,13 @@ class Grey:
         return mean
 
     @functools.cached_property
-    def detail(self) -> Cells:
-        """The mean squared difference between the samples of each cell along its diagonals."""
+    def fine(self) -> NDArray[np.float32]:
+        """The differences of each cell's samples along its two diagonals, (2, height, width)."""
         a, b, c, d = self._corners
-        square: Cells = (a - d) ** 2 + (b - c) ** 2
-        square /= 2
-        return square
+        both = np.empty((2, *a.shape), np.float32)
+        np.subtract(a, d, out=both[0])
+        np.subtract(b, c, out=both[1])
+        return both
 
     @functools.cached_property
     def _corners(self) -> tuple[Cells, Cells, Cells, Cells]:

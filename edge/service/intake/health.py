@@ -16,7 +16,7 @@ from edge.sources.grey import Grey
 CHECKS = tuple(CameraProblem)
 LOOK_S = 0.2  # between two looks: more show nothing new
 MIN_LOOKS = 3  # that must agree
-# Shares of the tiles at which a problem begins; it ends below ENDS of that.
+# Shares of the tiles, and of the detail, at which a problem begins; it ends below ENDS of that.
 FLAT, SOFT, STRANGE, ENDS = 0.75, 0.55, 0.6, 0.7
 
 

@@ -3,6 +3,10 @@
 A tile is judged by what is usual for it, so that leaves, shadows and people, who change some tiles,
 are no fault of the camera; that changes most tiles, and stays. Light changes all of them by a
 factor: patterns are compared without their mean and scale, and detail relative to contrast.
+
+The sensor's noise is new in each frame, and the scene is not. So no frame is squared: each is
+multiplied by the frames before it, smoothed, and the mean of the product has nothing of the noise,
+however much there is of it at dusk and in the darker parts.
 """
 
 from __future__ import annotations
@@ -25,10 +29,9 @@ MIN_VARIANCE = 9.0  # of a pattern, in grey levels squared
 
 # Chosen on the generator A of benchmarks/days.py: `python benchmarks/health.py --choose`.
 FLAT = 0.12  # of the usual variance
-SOFT = 0.65  # of the usual detail
 STRANGE = 0.5  # of the usual correlation
 GLARE = 230.0  # grey levels from which a tile is too bright to judge
-BLACK, DIMMED = 20.0, 0.5  # grey levels of the brighter tiles; and of what they usually have
+BLACK, DIMMED = 20.0, 0.5  # grey levels of the brightest tile; and of what one in five usually has
 
 Tiles = NDArray[np.float32]  # (rows, columns)
 
@@ -40,7 +43,7 @@ class Signs:
     frozen: bool = False  # the very same cells as before
     black: bool = False  # which it usually is not
     flat: float = 0.0  # share without a pattern
-    soft: float = 0.0  # share without fine detail
+    soft: float = 0.0  # share of the usual fine detail that is gone, of tiles that show as usual
     strange: float = 0.0  # share with another pattern
 
 
@@ -71,12 +74,12 @@ class View:
             return None
         self._at_s, self._gap_s = now_s, gap_s
         change = cells - self._cells
-        self._cells = cells
         self._note_noise(change)
         weight = 1 - math.exp(-gap_s / SHORT_S)
+        self._measure(grey, weight)
+        self._cells = cells
         self._short += weight * (cells - self._short)
-        self._fine += weight * (grey.detail - self._fine)
-        self._measure(weight)
+        self._fine += weight * (grey.fine - self._fine)
         frozen = not change.any() and bool(self._variance.max() > MIN_VARIANCE)
         if self._age_s < LEARN_S or self._looks < LEARN_LOOKS:
             self.learn()
@@ -90,6 +93,7 @@ class View:
         weight = max(1 / self._looks, 1 - math.exp(-self._gap_s / USUAL_S))
         weight = min(weight, 0.5)
         self._usual += weight * (self._short - self._usual)
+        self._usual_mean += weight * (self._short_mean - self._usual_mean)
         self._usual_level += weight * (self._level - self._usual_level)
         self._usual_same += weight * (self._same - self._usual_same)
         self._usual_detail += weight * (self._detail - self._usual_detail)
@@ -99,10 +103,13 @@ class View:
         cells = grey.cells
         self._rows = _pooling(cells.shape[0])
         self._columns = _pooling(cells.shape[1]).T
-        self._cells, self._short, self._fine = cells, cells.copy(), grey.detail.copy()
+        self._cells, self._short, self._fine = cells, cells.copy(), grey.fine.copy()
         self._usual = cells.copy()
         self._noise, self._gap_s, self._age_s, self._looks = 2.0, 0.0, 0.0, 0
-        self._measure(1.0)
+        self._short_mean, self._usual_mean = self._pooled(cells), self._pooled(cells)
+        self._common = self._pooled(cells * cells) - self._usual_mean**2
+        self._detail = np.zeros_like(self._common)
+        self._measure(grey, 1.0)
         self._usual_level, self._usual_same = self._level, self._same
         self._usual_detail, self._usual_contrast = self._detail.copy(), self._variance.copy()
 
@@ -123,48 +130,53 @@ class View:
         more = deviation - self._noise
         self._noise += 0.02 * min(more, self._noise + 0.1) if more > 0 else 0.2 * more
 
-    def _measure(self, weight: float) -> None:
-        """Measure each tile of the smoothed frame, beside what is usual."""
-        short, usual = self._short, self._usual
-        mean, usual_mean = self._pooled(short), self._pooled(usual)
-        self._mean = mean
-        noise = self._noise**2
-        left = noise * weight / (2 - weight)  # of it, in the smoothed frame
+    def _measure(self, grey: Grey, weight: float) -> None:
+        """Measure each tile of a frame, beside the frames before it and beside what is usual."""
+        cells, usual = grey.cells, self._usual
+        self._mean = mean = self._pooled(cells)
         # One tile in five is brighter: a headlight makes no day.
         self._level = float(np.partition(mean.ravel(), mean.size * 4 // 5)[mean.size * 4 // 5])
-        variance = self._pooled(short * short) - mean * mean
-        self._variance = np.maximum(variance - left, 0)
-        self._usual_variance = self._pooled(usual * usual) - usual_mean * usual_mean
-        common = self._pooled(short * usual) - mean * usual_mean
-        scale = np.maximum(self._variance * np.maximum(self._usual_variance, 0), 1.0)
-        self._same = np.clip(common / np.sqrt(scale), -1, 1)
-        # A cell is the mean of four samples, and the difference of two has twice their noise.
-        self._detail = np.maximum(self._pooled(self._fine) - 8 * noise, 0)
+        product = self._pooled(cells * self._short)
+        self._variance = np.maximum(product - mean * self._short_mean, 0)
+        self._usual_variance = self._pooled(usual * usual) - self._usual_mean**2
+        now = np.maximum(self._pooled(cells * usual) - mean * self._usual_mean, 0)
+        # What the usual pattern explains of the variance: a glare has none of it.
+        self._explained = now * self._common / np.maximum(self._usual_variance, 1)
+        self._same = np.clip(np.sqrt(self._explained / np.maximum(self._variance, 1)), 0, 1)
+        detail = self._pooled((grey.fine * self._fine).sum(axis=0))
+        self._detail += weight * (detail - self._detail)
+        self._common += weight * (now - self._common)
+        self._short_mean += weight * (mean - self._short_mean)
 
     def _signs(self, frozen: bool) -> Signs:
-        black = self._level < BLACK < DIMMED * self._usual_level
+        # Of the brightest tile: beside a headlight all else is dark, and the camera is not.
+        black = float(self._mean.max()) < BLACK < DIMMED * self._usual_level
         noise = self._noise**2
         has_pattern = self._usual_variance > max(MIN_VARIANCE, 4 * noise)
         has_pattern &= (self._usual_same > 0.5) & (self._mean < GLARE)
         count = int(np.count_nonzero(has_pattern))
         if count < MIN_TILES:
             return Signs(frozen, black)
-        flat = self._variance < FLAT * self._usual_variance
+        dimmed = min(1.0, self._level / (self._usual_level + 1))  # at dusk, contrast is less too
+        flat = self._variance < FLAT * dimmed * self._usual_variance
         strange = self._same < STRANGE * self._usual_same
-        has_detail = has_pattern & (self._usual_detail > max(4.0, 8 * noise))
-        # Of sums, so that dim looks, which know little of detail, count for little.
-        usual_sharp = self._usual_detail / (self._usual_contrast + 1)
-        explained = self._variance * self._same**2  # a glare has none of the contrast of the scene
-        soft = (self._detail < SOFT * usual_sharp * (explained + 1)) & ~flat
-        soft &= self._variance > max(MIN_VARIANCE, 4 * noise)
-        detailed = int(np.count_nonzero(has_detail))
         return Signs(
             frozen,
             black,
             np.count_nonzero(flat & has_pattern) / count,
-            np.count_nonzero(soft & has_detail) / detailed if detailed >= MIN_TILES else 0.0,
+            self._softness(has_pattern & ~flat & ~strange),
             np.count_nonzero(strange & has_pattern) / count,
         )
+
+    def _softness(self, judged: NDArray[np.bool_]) -> float:
+        """Share of the fine detail that is gone, of all these tiles together."""
+        judged = judged & (self._usual_detail > max(4.0, 2 * self._noise**2))
+        if np.count_nonzero(judged) < MIN_TILES:
+            return 0.0
+        sharp = self._usual_detail / (self._usual_contrast + 1)
+        expected = (sharp * self._explained)[judged]
+        detail = np.clip(self._detail[judged], -expected, 3 * expected)  # what moves has any
+        return float(1 - detail.sum() / (expected.sum() + 1))
 
 
 def _pooling(cells: int) -> NDArray[np.float32]:
