@@ -40,7 +40,7 @@ def photo(seed: int, part: str) -> Photo:
 
     Args:
         seed: another for each.
-        part: "train" or "test": they have no photo in common.
+        part: "train", "val" or "test": they have no photo in common.
     """
     random = np.random.RandomState(seed)
     names = sorted(mosaics.TEST_DATA.glob(f"hotdog/{part}/*/*.jpg"))
@@ -74,6 +74,12 @@ def smooth(random: np.random.Generator, size: tuple[int, int], scale: int) -> Ar
     image = Image.fromarray((small * 255).astype(np.uint8))
     field_ = image.resize(size[::-1], Image.Resampling.BICUBIC)
     return np.asarray(field_, np.float32) / 255
+
+
+def grain(random: np.random.Generator, fields: Array) -> Array:
+    """One of these fields of noise, displaced at random: no two frames have the same."""
+    field_ = fields[random.integers(len(fields))]
+    return np.roll(field_, random.integers(0, (ROWS, COLUMNS)), (0, 1))
 
 
 def walk(random: np.random.Generator, minutes: float) -> Array:
@@ -159,7 +165,7 @@ class PlainDay:
         random, second = self._random, int(at_s % DAY_S)
         light = self._light(at_s)
         if fault in ("covered", "dark"):
-            image = self._cover * (0.02 if fault == "dark" else 1)
+            image = self._cover.copy()
         else:
             image = getattr(self._scene, fault, self._scene.usual).copy()
             self._move_leaves(image, second)
@@ -169,12 +175,13 @@ class PlainDay:
         amplified = light**-self._gain
         gain = max(0.3, gain) * amplified
         lit = light + (self._lamp * (self._shade + 0.5) if light < 0.2 else 0)
+        lit = lit * (0.02 if fault == "dark" else 1)
         image = (image + 40 * self._shade * np.sin(at_s / DAY_S * 9)) * (lit * gain)
         if not fault or fault in ("blurred", "moved"):
             self._pass(image, at_s, light)
         # Of the darker parts a display's curve makes more, of the noise as well.
         spread = self._sigma * (1 + 2 * (1 - light)) * amplified**0.5
-        image += (spread * (1.5 - image.clip(0, 255) / 255)) * self._noise[random.integers(12)]
+        image += (spread * (1.5 - image.clip(0, 255) / 255)) * grain(random, self._noise)
         return image.clip(0, 255).astype(np.uint8)
 
     def _cast_shadows(self, image: Array, at_s: float) -> None:
@@ -295,7 +302,7 @@ class LitDay:
         gain = 2.0**self._exposure.stops
         linear = np.minimum(linear * gain, 4)
         spread = np.sqrt(linear * (self._shot * gain**0.5) + (self._read * gain) ** 2)
-        linear += spread * self._noise[self._random.integers(16)]
+        linear += spread * grain(self._random, self._noise)
         linear = linear.clip(0, 1)
         self._exposure.follow(float(linear[::4, ::4].mean()), gap_s)
         return self._code[(linear * 4095).astype(np.int16)]

@@ -46,7 +46,8 @@ class Generator(NamedTuple):
     seed: int
 
 
-CHOOSE, JUDGE = Generator(PlainDay, "train", 1000), Generator(LitDay, "test", 500_000)
+# Days before photos of "test", from 500,000 on, have judged the method of before: they are not new.
+CHOOSE, JUDGE = Generator(PlainDay, "train", 1000), Generator(LitDay, "val", 900_000)
 
 
 class Trial(NamedTuple):

@@ -92,6 +92,22 @@ def test_dusk_and_a_passer_by_are_no_problem(days: ModuleType) -> None:
     assert set(seen(day, health, dusk - 1000, 3600, fps=0.25)) == {""}
 
 
+def test_noise_is_no_blur_and_blur_is_found_under_it(days: ModuleType) -> None:
+    """Noise grows with the gain of the sensor; it hides blur, and has fine detail of its own."""
+    scene, random = before(days, "PlainDay", 7)._scene, np.random.default_rng(1)
+
+    def told(health: Health, at_s: float, image: Any, deviation: float) -> str:
+        for step in range(20):
+            noisy = image * 0.6 + random.normal(0, deviation, image.shape)
+            health(Grey(noisy.clip(0, 255).astype(np.uint8)), at_s + step / 2)
+        return str(health.problem or "")
+
+    health = Health(settings(), lambda line: None)
+    assert [told(health, 10.0 * n, scene.usual, 5 + 2 * n) for n in range(10)] == [""] * 10
+    assert told(health, 100.0, scene.usual, 2) == ""
+    assert told(health, 110.0, scene.blurred, 25) == "blurred"
+
+
 def test_another_view_is_the_usual_one_after_a_time(days: ModuleType) -> None:
     day = before(days, "PlainDay", 9)
     health = Health(settings(accept_s=30.0), lambda line: None)
