@@ -42,10 +42,7 @@ class Grey:
     def fine(self) -> NDArray[np.float32]:
         """The differences of each cell's samples along its two diagonals, (2, height, width)."""
         a, b, c, d = self._corners
-        both = np.empty((2, *a.shape), np.float32)
-        np.subtract(a, d, out=both[0])
-        np.subtract(b, c, out=both[1])
-        return both
+        return np.stack((a - d, b - c))
 
     @functools.cached_property
     def _corners(self) -> tuple[Cells, Cells, Cells, Cells]:

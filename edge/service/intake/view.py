@@ -126,7 +126,8 @@ class View:
         light = light - light.mean()
         slope = float(some @ light) / (float(light @ light) + 1)
         left = np.abs(some - some.mean() - slope * light)
-        deviation = 1.05 * float(np.median(left))
+        middle = left.size // 2
+        deviation = 1.05 * float(np.partition(left, middle)[middle])
         more = deviation - self._noise
         self._noise += 0.02 * min(more, self._noise + 0.1) if more > 0 else 0.2 * more
 
@@ -143,7 +144,7 @@ class View:
         # What the usual pattern explains of the variance: a glare has none of it.
         self._explained = now * self._common / np.maximum(self._usual_variance, 1)
         self._same = np.clip(np.sqrt(self._explained / np.maximum(self._variance, 1)), 0, 1)
-        detail = self._pooled((grey.fine * self._fine).sum(axis=0))
+        detail = self._pooled(np.einsum("dij,dij->ij", grey.fine, self._fine))
         self._detail += weight * (detail - self._detail)
         self._common += weight * (now - self._common)
         self._short_mean += weight * (mean - self._short_mean)
