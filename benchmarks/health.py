@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections import Counter
@@ -89,9 +90,9 @@ def _measure(args: argparse.Namespace) -> int:
     cost = cost_ms()
     print(f"generator {'A' if args.choose else 'B'}, {args.fps:g} frames a second\n")
     print("| what | measured | wanted |\n|---|---|---|")
-    print(
-        f"| false alarms, {days:g} camera-days | {len(alarms)}: {per_day:.3f} a day | 0.1 a day |"
-    )
+    least, most = (bound / days for bound in poisson(len(alarms)))
+    share = f"{len(alarms)}: {per_day:.3f} a day ({least:.3f} to {most:.3f})"
+    print(f"| false alarms, {days:g} camera-days | {share} | 0.1 a day |")
     for reason, number in reasons.most_common():
         print(f"| of them {reason} | {number} | |")
     share = f"{found} of {len(trials)}: {found / len(trials):.3f} ({low:.3f} to {high:.3f})"
@@ -113,6 +114,21 @@ def _of_fault(fault: str, trials: Sequence[Trial]) -> str:
     reasons = Counter(one.reported or "not found" for one in own)
     listed = ", ".join(f"{reason} {number}" for reason, number in reasons.most_common())
     return f"{sum(bool(one.reported) for one in own)} of {len(own)} ({listed})"
+
+
+def poisson(number: int) -> tuple[float, float]:
+    """The 95 % interval of what is expected where so many were counted (Garwood, 1936)."""
+
+    def at_most(count: int, share: float) -> float:
+        """Of which mean this many or fewer are counted in this share of cases."""
+        low, high = 0.0, 10.0 + 3 * count
+        for _ in range(60):
+            mean = (low + high) / 2
+            terms = (mean**k / math.factorial(k) for k in range(count + 1))
+            low, high = (mean, high) if math.exp(-mean) * sum(terms) > share else (low, mean)
+        return low
+
+    return at_most(number - 1, 0.975) if number else 0.0, at_most(number, 0.025)
 
 
 def false_alarms(
