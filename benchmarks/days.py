@@ -145,6 +145,7 @@ class PlainDay:
         self._cast = smooth(random, (ROWS, 4 * COLUMNS), int(random.integers(15, 50)))
         self._people = passings(random, 200, (4, 40), (0.1, 0.9))
         self._lights = passings(random, 80, (3, 12), (0.1, 0.5))
+        self._lights += passings(random, 6, (20, 120), (0.1, 0.5))  # they stop, and shine
         start = random.uniform(0, DAY_S)
         self._rain = [(start, start + random.uniform(600, 7200))]
         self._leaves = [random.integers(0, (ROWS - 30, COLUMNS - 40)) for _ in range(3)]
@@ -209,7 +210,9 @@ class PlainDay:
         for light_ in self._lights if light < 0.7 else ():
             if (share := light_.share(at_s % DAY_S)) is not None:
                 rows, columns = self._grid
-                away = (rows - light_.row * ROWS) ** 2 + (columns - share * COLUMNS) ** 2
+                column = COLUMNS * (0.5 if light_.to_s - light_.from_s > 15 else share)
+                away = (rows - light_.row * ROWS) ** 2 + (columns - column) ** 2
+                image *= 1 + 3 / (1 + away / 900)  # what it shines on
                 image += 255 * np.exp(-away / (light_.scale * ROWS) ** 2)
         for start, end in self._rain:
             if start < at_s % DAY_S < end:

@@ -47,8 +47,8 @@ class Generator(NamedTuple):
     seed: int
 
 
-# Days before photos of "test", from 500,000 on, have judged the method of before: they are not new.
-CHOOSE, JUDGE = Generator(PlainDay, "train", 1000), Generator(LitDay, "val", 900_000)
+# Days from 500,000 and from 900,000 on have judged methods of before: they are not new.
+CHOOSE, JUDGE = Generator(PlainDay, "train", 1000), Generator(LitDay, "val", 1_200_000)
 
 
 class Trial(NamedTuple):

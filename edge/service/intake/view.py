@@ -22,6 +22,7 @@ from edge.sources.grey import Cells, Grey
 TILE = 10  # cells on a side of a tile
 SHORT_S = 1.0  # what is shorter is smoothed away: noise, rain
 USUAL_S = 240.0  # after which what stays is usual: light, shadows
+DAYLIGHT_S = 900.0  # after which brightness is the day's, and not a parked car's
 GAP_S = 600.0  # after a longer one, light and shadows are others
 LEARN_S, LEARN_LOOKS = 20.0, 10  # before it judges
 MIN_TILES = 6  # that must have a pattern
@@ -95,6 +96,9 @@ class View:
         self._usual += weight * (self._short - self._usual)
         self._usual_mean += weight * (self._short_mean - self._usual_mean)
         self._usual_level += weight * (self._level - self._usual_level)
+        slowly = 1 - math.exp(-self._gap_s / DAYLIGHT_S)
+        rises = self._level > self._lasting_level
+        self._lasting_level += (slowly if rises else weight) * (self._level - self._lasting_level)
         self._usual_same += weight * (self._same - self._usual_same)
         self._usual_detail += weight * (self._detail - self._usual_detail)
         self._usual_contrast += weight * (self._variance - self._usual_contrast)
@@ -111,6 +115,7 @@ class View:
         self._detail = np.zeros_like(self._common)
         self._measure(grey, 1.0)
         self._usual_level, self._usual_same = self._level, self._same
+        self._lasting_level = self._level
         self._usual_detail, self._usual_contrast = self._detail.copy(), self._variance.copy()
 
     def _pooled(self, cells: Cells) -> Tiles:
@@ -151,7 +156,7 @@ class View:
 
     def _signs(self, frozen: bool) -> Signs:
         # Of the brightest tile: beside a headlight all else is dark, and the camera is not.
-        black = float(self._mean.max()) < BLACK < DIMMED * self._usual_level
+        black = float(self._mean.max()) < BLACK < DIMMED * self._lasting_level
         noise = self._noise**2
         has_pattern = self._usual_variance > max(MIN_VARIANCE, 4 * noise)
         has_pattern &= (self._usual_same > 0.5) & (self._mean < GLARE)
