@@ -69,7 +69,7 @@ test-web: $(VENV)/ready  ## the live page in a browser, its server and metrics (
 test-mqtt: $(VENV)/ready  ## events and states at a real broker, over passwords, TLS and restarts (Debian's mosquitto, mosquitto-clients)
 	EDGE_MQTT_REQUIRED=1 $(BIN)/python -m pytest tests/test_mqtt.py tests/test_doctor_network.py
 
-test-sources: $(VENV)/ready  ## network cameras and video files by the figures, FULL=1 for 200 reconnects and an hour (Debian's gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-ugly)
+test-sources: $(VENV)/ready  ## network cameras and video files by the figures, FULL=1 for 200 reconnects and an hour (Debian's gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-ugly, ffmpeg)
 	$(BIN)/python benchmarks/sources.py $(if $(FULL),,--quick)
 
 soak: $(VENV)/ready  ## the service for 200,000 frames and an hour, while all around it goes wrong
