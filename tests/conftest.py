@@ -208,8 +208,6 @@ def commands(folder: Path, *argvs: list[object], **options: object) -> list[Said
     """Run `python -m convert` on each list of arguments, in one process: TensorFlow starts once.
 
     One that begins with "!" is another command, with "@" another program, run in this process too.
-    Once one has measured files none may train: a TFLite runtime is then in the process, beside
-    which TensorFlow does not train again (but exports).
     """
     path = folder / "said.json"
     words = json.dumps([[str(word) for word in argv] for argv in argvs])

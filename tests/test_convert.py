@@ -199,9 +199,8 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     export = ["export", photos, "-o", out, "--quantize"]
     as_jpegs = ["--pixel-cache-gb", 0]
     spoil = ["@", PROGRAMS / "spoil_int8.py", out / "training"]
-    lines = {  # nothing is trained once files were measured
+    lines = {
         "train": ["train", photos, "-o", out, *QUICK, *few],
-        "train forty": ["train", many, "-o", forty, *QUICK, "--epochs", 1, *as_jpegs],
         "whole": [*export, "float32", "--name", 'odd, "name"'],
         "whole card": ["!", "cat", out / "card.json"],
         "spoil": [*spoil, 300],
@@ -210,6 +209,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "spoil more": [*spoil, 1e5],
         "crashing": [*export, "float32,int8", "--name", "crashing"],
         "crashing card": ["!", "cat", out / "card.json"],
+        "train forty": ["train", many, "-o", forty, *QUICK, "--epochs", 1, *as_jpegs],
         "forty": [
             *("export", many, "-o", forty, "--quantize", "float32", "--calibration-photos", 100),
             *as_jpegs,

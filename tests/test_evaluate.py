@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from convert.data.photo import Photo
 from convert.measure.evaluate import evaluate
 from edge.classifier.classify import classify
 from edge.classifier.model import Model
-from edge.errors import ImageError
+from edge.errors import ImageError, ModelError
 from edge.sources.photos import photos as frames_of
 
 MODEL = Path(__file__).resolve().parent.parent / "models" / "hotdog-tutorial.tflite"
@@ -67,3 +68,12 @@ def test_names_that_look_like_patterns_are_names(photos: list[Photo], tmp_path: 
     (tmp_path / "a1.jpg").write_bytes(photos[1].path.read_bytes())
     found = evaluate(MODEL, [Photo(odd, 0, "")], "test")
     np.testing.assert_array_equal(found.scores[0], evaluate(MODEL, photos[:1], "test").scores[0])
+
+
+def test_native_code_that_ends_the_process_ends_only_its_own(
+    photos: list[Photo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abort = [sys.executable, "-c", "import os; os.abort()"]
+    monkeypatch.setattr("edge.child.python", lambda *_: abort)
+    with pytest.raises(ModelError, match=r"crashes the runtime \(SIGABRT\); "):
+        evaluate(MODEL, photos, "test")

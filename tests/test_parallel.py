@@ -30,7 +30,7 @@ def test_nothing_to_do_is_done() -> None:
 
 
 def test_an_error_ends_it_soon() -> None:
-    begun = itertools.count()
+    begun, before = itertools.count(), set(threading.enumerate())
 
     def fail(number: int) -> None:
         next(begun)
@@ -40,4 +40,5 @@ def test_an_error_ends_it_soon() -> None:
     with pytest.raises(ValueError, match="three"):
         list(each(fail, range(100_000), "fail"))
     assert next(begun) < 1000
-    assert threading.active_count() < 10
+    left = set(threading.enumerate()) - before
+    assert not [thread.name for thread in left if "Executor" in thread.name]

@@ -11,10 +11,8 @@ from tqdm import tqdm
 
 from convert.data.dataset import labels_of
 from convert.data.photo import Photo
+from convert.measure.device import results
 from convert.measure.scores import Accuracy, Groups, Labels, Scores, accuracy
-from edge.classifier.classify import classify
-from edge.classifier.model import Model
-from edge.sources.photos import photos as frames_of
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
@@ -44,13 +42,9 @@ def evaluate(
 
     Raises: ImageError, ModelError, RuntimeMissingError.
     """
-    with Model(path, runtime=runtime) as model:
-        scores = np.empty((len(photos), len(model.labels)), np.float32)
-        times = np.empty((len(photos), 2))  # milliseconds: invoke, preprocess
-        frames = frames_of([photo.path for photo in photos])
-        for row, frame in enumerate(tqdm(frames, name, len(photos), unit="photo")):
-            result = classify(model, frame, top_k=0)
-            scores[row, [c.index for c in result.categories]] = [c.score for c in result.categories]
-            times[row] = result.invoke_ms, result.preprocess_ms
+    found = results(path, [photo.path for photo in photos], runtime)
+    shown = list(tqdm(found, name, len(photos), unit="photo"))
+    scores = np.array([one.scores for one in shown], np.float32)
+    times = [(one.invoke_ms, one.preprocess_ms) for one in shown]
     invoke_p50_ms, preprocess_p50_ms = np.median(times, axis=0).tolist()
     return Evaluation(scores, labels_of(photos), invoke_p50_ms, preprocess_p50_ms, groups)
