@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,17 @@ def test_formats(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
         assert is_near(frame.picture[10, 10], CORNER)
 
 
+@pytest.mark.parametrize(("space", "name"), [(1, "bt709"), (9, "bt2020nc")])
+def test_colours_are_those_that_the_container_names(tmp_path: Path, space: int, name: str) -> None:
+    """A phone's HDR video is BT.2020, of 10 bits: read as BT.601 a red is wrong by 11."""
+    path = tmp_path / "hdr.mp4"
+    coded = {"pix_fmt": "yuv420p10le", "options": {"x264-params": f"colormatrix={name}"}}
+    (frame, *_) = frames_of(write_video(path, space=space, rotation=90, **coded))  # type: ignore[arg-type]
+    assert isinstance(frame.picture, np.ndarray)
+    middle = frame.picture.shape[0] // 2, frame.picture.shape[1] // 2
+    assert np.abs(np.asarray(frame.picture[middle], int) - COLOURS[0]).max() <= 3
+
+
 def test_sampling(clip: Path) -> None:
     assert len(frames_of(clip, fps=0.0)) == 30
     assert times(frames_of(clip, fps=2.0)) == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
@@ -79,6 +91,32 @@ def test_sampling(clip: Path) -> None:
 def test_samples_far_apart_are_reached_by_seeking(tmp_path: Path) -> None:
     path = write_video(tmp_path / "long.mp4", seconds=60, fps=2, options={"g": "8"})
     assert [round(at) for at in times(frames_of(path, fps=0.05))] == [0, 20, 40]
+
+
+def test_a_long_clip_is_reached_at_once(tmp_path: Path) -> None:
+    """Four hours: all of it takes many seconds to decode."""
+    import av
+
+    path, seconds = write_video(tmp_path / "one.mp4", seconds=10, size=(240, 320)), 4 * 3600
+    with av.open(str(path)) as old, av.open(str(tmp_path / "long.mp4"), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        packets = [packet for packet in old.demux(video=0) if packet.dts is not None]
+        step = round(10 / packets[0].time_base)
+        for _ in range(seconds // 10):
+            for packet in packets:
+                packet.stream = stream
+                new.mux(packet)
+                packet.pts, packet.dts = packet.pts + step, packet.dts + step
+    long = tmp_path / "long.mp4"
+
+    def seconds_to_first(at_s: float) -> float:
+        began = time.perf_counter()
+        frame = next(iter(Clip(long, Sampling(start_s=at_s))))
+        assert at_s <= (frame.position_s or 0.0) < at_s + 1
+        return time.perf_counter() - began
+
+    assert seconds_to_first(seconds - 12.0) < seconds_to_first(0.0) + 2.0
+    assert len(frames_of(long, fps=1 / 600)) == seconds // 600
 
 
 def test_a_varying_rate_keeps_its_times(tmp_path: Path) -> None:

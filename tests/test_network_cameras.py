@@ -46,7 +46,7 @@ needs_rtsp = pytest.mark.skipif(
     not HAS_SERVER and not required("EDGE_SOURCES_REQUIRED"),
     reason="needs Debian's gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good and -ugly",
 )
-PASSWORD = "p@ss:w/rd %"
+PASSWORD = 'p@ss:w/rd %41#?\\"ö'
 LIMIT_S = 60.0
 
 
@@ -157,6 +157,13 @@ def test_a_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         opened.close()
         assert b"ss:w" not in command
         assert b"p%40ss" not in command
+
+
+def test_a_password_that_ffmpeg_would_cut_off_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_CAMERA_PASSWORD", "#" * 42)  # of three characters each
+    said = fault_of("rtsp://pi@127.0.0.1/h264")
+    assert "has 129 characters in the URL, with its user; at most 127 fit" in said
+    assert "#" not in said
 
 
 @needs_rtsp

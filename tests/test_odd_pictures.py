@@ -63,6 +63,18 @@ def test_metadata_that_holds_a_jpeg_counts_no_scans() -> None:
     )
 
 
+def test_a_webcams_jpeg_without_huffman_tables_has_the_standards() -> None:
+    """MJPEG may leave them out, and many webcams do."""
+    whole = encoded(quadrants(), "JPEG")
+    tables = [found.start() for found in re.finditer(rb"\xff\xc4", whole)]
+    bare = whole
+    for place in reversed(tables):
+        length = int.from_bytes(whole[place + 2 : place + 4], "big")
+        bare = bare[:place] + bare[place + 2 + length :]
+    assert len(bare) < len(whole) - 300
+    assert np.array_equal(read_image(bare), read_image(whole))
+
+
 def test_too_many_scans_are_still_rejected() -> None:
     content = progressive()
     scan = content.rindex(b"\xff\xda")

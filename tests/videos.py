@@ -27,12 +27,13 @@ def write_video(
     fps: int = 10,
     pix_fmt: str = "yuv420p",
     rotation: int = 0,
+    space: int = 0,
     times_s: list[float] | None = None,
     created: str = "",
     sound_only: bool = False,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write one; `times_s` are the frames' times where the rate varies."""
+    """Write one; `times_s`: the frames' times where the rate varies; `space`: as in swscale."""
     container = av.open(str(path), "w")
     if created:
         container.metadata["creation_time"] = created
@@ -49,6 +50,8 @@ def write_video(
             stream.set_display_rotation(rotation)
         for at_s in times_s or [number / fps for number in range(seconds * fps)]:
             frame = av.VideoFrame.from_ndarray(_image(size, at_s), "rgb24")
+            if space:
+                frame = frame.reformat(format=pix_fmt, dst_colorspace=space)
             frame.pts, frame.time_base = round(at_s * 1000), Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

@@ -106,12 +106,13 @@ def with_password(address: Address, password: str) -> str:
 
     It takes the place of `{password}`, or else joins the user's name.
     """
-    from urllib.parse import quote
+    from urllib.parse import quote, unquote, urlsplit
 
     if "{password}" in address.text:
         return address.text.replace("{password}", quote(password, safe=""))
-    scheme, _, rest = address.text.partition("://")
-    user, at, place = rest.partition("@")
-    if not (at and password) or "/" in user:
+    parts = urlsplit(address.text)
+    if parts.username is None or not password:
         return address.text
-    return f"{scheme}://{user}:{quote(password, safe='')}@{place}"
+    user, place = unquote(parts.username), parts.netloc.rpartition("@")[2]
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{login}@{place}").geturl()

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 import av
 import av.logging
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 
 MAX_PIXELS = 40_000_000  # 8K has 33 million; a hostile file may claim 20,000 x 20,000
 MAX_STREAMS = 64
@@ -41,7 +41,9 @@ KNOWN_S = 1.0  # what a file may lack at its end before it is called cut off
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,asf,flv,ogg"
 RTSP_FORMATS = "rtsp,rtp,sdp,mpegts,h264,hevc"
 RTSP_PROTOCOLS = "rtsp,rtsps,rtp,udp,tcp,tls,crypto"
+# How colours are coded, as libswscale numbers it; an old PyAV lacks the one of phones' HDR.
 BT709, BT601, SMPTE240M = 1, 5, 7
+BT2020 = 9 if hasattr(Colorspace, "BT2020") else BT709
 Reply = dict[str, Any]
 
 
@@ -101,10 +103,10 @@ def _size(height: int, width: int, at_least: tuple[int, int] | None, turns: int)
 
 
 def _matrix(frame: Any) -> int:
-    """How its colours are coded, as libswscale numbers it."""
+    """How its colours are coded."""
     # As ITU-T H.273 numbers them. ffmpeg and OpenCV, too, take what is unspecified for BT.601.
     said = int(getattr(frame, "colorspace", 2))
-    return {1: BT709, 7: SMPTE240M}.get(said, BT601)
+    return {1: BT709, 7: SMPTE240M, 9: BT2020, 10: BT2020}.get(said, BT601)
 
 
 def open_video(request: Reply) -> tuple[Any, Any]:

@@ -13,19 +13,19 @@ import ssl
 import threading
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from edge.errors import SourceError, reason_of
-from edge.sources.address import Address, with_password
+from edge.sources.address import Address
 from edge.sources.camera_format import CameraSettings
 from edge.sources.device import Device, Shot, framed
+from edge.sources.video.http_login import opener
 
 MAX_IMAGE = 32_000_000  # bytes; a JPEG of 50 megapixels has 20
 MAX_LINE = 65_536
+JPEG = b"\xff\xd8\xff"  # how one begins
 PASSWORD_REMEDY = (
     "put the user into the URL, and the password in camera.password_file or $EDGE_CAMERA_PASSWORD"
 )
@@ -44,7 +44,7 @@ class HttpCamera(Device):
     def __init__(self, address: Address, settings: CameraSettings) -> None:
         """Connect, and begin to read. Raises: SourceError, ConfigurationError."""
         self._name, self._settings = address.name, settings
-        self._opener, self._url = _opener(address, settings.password())
+        self._opener, self._url = opener(address, settings.password())
         self._news = threading.Condition()
         self._newest: tuple[bytes, int] | None = None  # with when it had arrived
         self._count = self._given = 0
@@ -55,7 +55,7 @@ class HttpCamera(Device):
         kind = self._response.headers.get_content_type()
         if kind.startswith("multipart/"):
             work = self._stream
-        elif kind.startswith("image/"):
+        elif kind.startswith("image/") or self._is_jpeg():
             work = self._poll
         else:
             self._response.close()
@@ -97,6 +97,14 @@ class HttpCamera(Device):
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise _explained(self._name, error) from None  # whose text may show the password
 
+    def _is_jpeg(self) -> bool:
+        """Whether the page is a JPEG, whatever it is called. Raises: SourceError."""
+        try:
+            return bool(self._response.peek(len(JPEG))[: len(JPEG)] == JPEG)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            self._response.close()
+            raise _explained(self._name, error) from None
+
     def _read(self, work: Any) -> None:
         try:
             work()
@@ -119,8 +127,7 @@ class HttpCamera(Device):
             self._news.notify()
 
     def _stream(self) -> None:
-        boundary = self._response.headers.get_param("boundary", "")
-        for content in _parts(self._response, str(boundary).strip('"').lstrip("-").encode()):
+        for content in _parts(self._response):
             if self._is_closed:
                 return
             if content:
@@ -141,61 +148,10 @@ class HttpCamera(Device):
             self._response = self._open()
 
 
-def _opener(address: Address, password: str) -> tuple[urllib.request.OpenerDirector, str]:
-    """What opens the page, by basic or digest authentication, and the URL without the user."""
-    url = with_password(address, password) if "{password}" in address.text else address.text
-    parts = urlsplit(url)
-    handlers: list[urllib.request.BaseHandler] = [_NoOtherHost()]
-    if parts.username is not None:
-        known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        known.add_password(None, url, unquote(parts.username), password)
-        handlers += [
-            _Digest(known),
-            urllib.request.HTTPBasicAuthHandler(known),
-        ]
-    return urllib.request.build_opener(*handlers), url
-
-
-class _Digest(urllib.request.HTTPDigestAuthHandler):
-    """Closes the first response, which urllib leaves open; it comes before the basic handler."""
-
-    def http_error_401(
-        self,
-        req: urllib.request.Request,
-        fp: Any,
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-    ) -> Any:
-        """Repeat the request with the password, where the server wants a digest."""
-        fp.close()
-        return super().http_error_401(req, fp, code, msg, headers)
-
-
-class _NoOtherHost(urllib.request.HTTPRedirectHandler):
-    """Follows redirects within the camera's host: not to a file, nor into another network."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: Any,
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """Raises: URLError."""
-        before, after = urlsplit(req.full_url), urlsplit(newurl)
-        if before.hostname != after.hostname or after.scheme not in ("http", "https"):
-            fp.close()
-            raise urllib.error.URLError("redirects to another host")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _parts(response: Any, boundary: bytes) -> Iterator[bytes]:
+def _parts(response: Any) -> Iterator[bytes]:
     """Yield the contents of a multipart/x-mixed-replace response. Raises: ValueError, OSError."""
-    is_at_part = _is_boundary_next(response, boundary)
+    boundary = _first_boundary(response)
+    is_at_part = bool(boundary)
     while is_at_part:
         length = _content_length(response)
         if length is None:
@@ -211,19 +167,36 @@ def _parts(response: Any, boundary: bytes) -> Iterator[bytes]:
         is_at_part = _is_boundary_next(response, boundary)
 
 
+def _first_boundary(response: Any) -> bytes:
+    """Skip to the first part; return its boundary, empty where there is no part.
+
+    The response's headers name it as well, but cameras name another one there, or none.
+    """
+    for line in _lines(response):
+        boundary = line.strip().strip(b"-")
+        if line.startswith(b"--") and boundary:
+            return boundary
+    return b""
+
+
 def _is_boundary_next(response: Any, boundary: bytes) -> bool:
     """Skip to the line after the boundary; whether there is one."""
+    return any(_before(line, boundary) is not None for line in _lines(response))
+
+
+def _lines(response: Any) -> Iterator[bytes]:
     for _ in range(1000):
         line = response.readline(MAX_LINE)
         if not line:
-            return False
-        if _is_boundary(line, boundary):
-            return True
+            return
+        yield line
     raise ValueError("it is not a multipart stream")
 
 
-def _is_boundary(line: bytes, boundary: bytes) -> bool:
-    return line.startswith(b"--") and line.strip().strip(b"-") == boundary.strip(b"-")
+def _before(line: bytes, boundary: bytes) -> bytes | None:
+    """What is in a line before the boundary, as some cameras write it; None where it has none."""
+    text = line.rstrip().rstrip(b"-")
+    return text[: -len(boundary)].rstrip(b"-") if text.endswith(b"--" + boundary) else None
 
 
 def _content_length(response: Any) -> int | None:
@@ -246,7 +219,9 @@ def _until_boundary(response: Any, boundary: bytes) -> tuple[bytes, bool]:
         line = response.readline(MAX_LINE)
         if not line:
             return b"", False
-        if _is_boundary(line, boundary):
+        before = _before(line, boundary)
+        if before is not None:
+            content += before
             return bytes(content.removesuffix(b"\r\n")), True
         content += line
     raise ValueError("an image is too large")

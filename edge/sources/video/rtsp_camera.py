@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
-from edge.errors import SourceError
+from edge.errors import ConfigurationError, SourceError
 from edge.sources.address import Address, with_password
 from edge.sources.camera_format import CameraSettings
 from edge.sources.device import Device, Shot, framed
 from edge.sources.video.process import Decoder, ensure_pyav
 
+MAX_LOGIN = 127  # characters of user and password in a URL: ffmpeg cuts off what follows
 START_S = 8.0  # for Python and PyAV to load: 4 s on a Pi Zero 2
 
 
@@ -27,7 +29,7 @@ class RtspCamera(Device):
         self._is_asked = False
         limit_s = settings.deadline_s
         request = {
-            "open": with_password(address, settings.password()),
+            "open": _url(address, settings.password()),
             "is_file": False,
             "transport": settings.transport,
             "open_s": limit_s,
@@ -76,3 +78,14 @@ class RtspCamera(Device):
             return SourceError(name, fault, remedy)
         remedy = 'check camera and network; with transport = "udp", try "tcp"'
         return SourceError(name, f"sent nothing for {seconds:.1f} s", remedy)
+
+
+def _url(address: Address, password: str) -> str:
+    """The URL with the password. Raises: ConfigurationError where ffmpeg would cut it off."""
+    url = with_password(address, password)
+    length = len(urlsplit(url).netloc.rpartition("@")[0])
+    if length > MAX_LOGIN:
+        fault = f"has {length} characters in the URL, with its user; at most {MAX_LOGIN} fit"
+        remedy = "set a shorter password in the camera, or one of letters and digits"
+        raise ConfigurationError("the camera's password", fault, remedy)
+    return url
