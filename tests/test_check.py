@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convert.data import examine
 from convert.data.dataset import load
+from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
 from convert.steps import check
 from edge.errors import EdgeError
@@ -116,6 +118,22 @@ def test_unreadable_photos_are_all_named(sets: Path, capsys: pytest.CaptureFixtu
     assert names == {*bad, "gone.jpg", "pipe.jpg"}
     assert all(finding["fault"] and finding["remedy"] for finding in found)
     assert {finding["level"] for finding in found} == {"error"}  # 5 of 41: no training
+
+
+def test_a_photo_that_is_removed_meanwhile_is_named(
+    sets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = sets / "train" / "cup" / "0.jpg"
+
+    def walk_then_lose_one(path: Path) -> PhotoTree:
+        tree = walk_photos(path)
+        gone.unlink()
+        return tree
+
+    monkeypatch.setattr(examine, "walk_photos", walk_then_lose_one)
+    finding = only(checked(sets, capsys), "unreadable", "warning")
+    assert finding["subject"] == "train/cup/0.jpg"
+    assert finding["fault"] == "was removed while the folder was read"
 
 
 def test_exact_copies_across_sets_are_a_leak(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from convert.data import dataset as datasets
 from convert.data.dataset import Dataset, Photo, calibration_photos, load, weigh
+from convert.data.walk import PhotoTree, walk_photos
 from convert.errors import DatasetError
 
 
@@ -170,6 +171,21 @@ def test_a_link_to_nowhere_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     (left_out,) = load(tmp_path, 0).left_out
     assert str(left_out).startswith("1 photos cannot be read: a/gone.jpg ")
+
+
+def test_a_photo_that_is_removed_meanwhile_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photos(tmp_path)
+
+    def walk_then_lose_one(path: Path) -> PhotoTree:
+        tree = walk_photos(path)
+        tree.files[0].path.unlink()
+        return tree
+
+    monkeypatch.setattr(datasets, "walk_photos", walk_then_lose_one)
+    (left_out,) = load(tmp_path, 0).left_out
+    assert str(left_out).startswith("1 photos cannot be read: a/000.png ")
 
 
 # --- what training and calibration draw

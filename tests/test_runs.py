@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "weights": [*wrong, "--weights", "none.h5"],
         "a photo more": ["!", "cp", folder / "new.jpg", photos / "cup" / "new.jpg"],
         "export": ["export", photos, "-o", out, "--quantize", "float32"],
+        "one variant more": ["export", photos, "-o", out, "--quantize", "dynamic"],
     }
     said = dict(zip(argvs, commands(folder, *argvs.values()), strict=True))
     return said | {"out": out, "folder": folder}
@@ -104,3 +106,13 @@ def test_export_uses_the_split_of_the_training(runs: dict[str, Any]) -> None:
     assert said.status in (0, 1), said.stderr  # 1: not fit for use, after an epoch
     assert "left out: 1 photos are new since the training: cup/new.jpg" in said.stderr
     assert len(read_splits(out / "splits.csv") or {}) == 24
+
+
+def test_export_of_one_more_variant_adds_a_row(runs: dict[str, Any]) -> None:
+    rows = {
+        name: re.findall(r"^\| (?:\*\*)?(float32|dynamic)\b", runs[name].stdout, re.MULTILINE)
+        for name in ("export", "one variant more")
+    }
+    assert rows == {"export": ["float32"], "one variant more": ["float32", "dynamic"]}
+    card = json.loads((runs["out"] / "card.json").read_text())
+    assert [variant["variant"] for variant in card["variants"]] == ["float32", "dynamic"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def examine(path: Path) -> Folder:
 
 
 def _examined(photo: Examined) -> Examined:
+    if not os.path.lexists(photo.path):
+        return replace(photo, fault="was removed while the folder was read")
     if not photo.path.is_file():  # a broken link, or a FIFO, which would wait for ever
         return replace(photo, fault="is not a regular file, or is a broken symbolic link")
     try:
