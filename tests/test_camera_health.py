@@ -155,14 +155,14 @@ def test_wrong_settings_are_one_line(tmp_path: Path, text: str, key: str) -> Non
 
 def test_a_problem_with_the_view_is_a_problem_of_the_zone() -> None:
     covered = CameraProblem.COVERED
-    live = zone_status(1, 2.0, has_result=True, waiting="", idle=False, camera=covered)
+    live = zone_status(1, 10.0, has_result=True, waiting="", idle=False, camera=covered)
     assert (live.state, live.reason, live.problem) == (
         ZoneState.LIVE,
         "the camera is covered",
         True,
     )
     assert live.is_available
-    idle = zone_status(90, 2.0, has_result=True, waiting="x", idle=True, camera=covered)
+    idle = zone_status(90, 10.0, has_result=True, waiting="x", idle=True, camera=covered)
     assert (idle.state, idle.problem, idle.camera) == (ZoneState.IDLE, True, covered)
     asleep = zone_status(
         90, 2.0, has_result=True, waiting="x", idle=True, rest="asleep", camera=covered

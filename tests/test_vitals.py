@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from sightings import PIXELS, Taker, sighting
 
 from edge.classifier.model import Model, default_model
@@ -18,6 +19,7 @@ from edge.service.models import ModelRequirements, ModelStore
 from edge.service.process.pace import Pace, PaceSettings
 from edge.service.watch import Unreadable
 from edge.service.zones.settings import ZoneSettings
+from edge.service.zones.state import ZoneState
 from edge.service.zones.zone import Zone
 from edge.sources.frame import Frame, Source, Waiting
 from edge.sources.replay import Replay
@@ -63,6 +65,29 @@ def test_vitals_are_those_of_the_parts() -> None:
     assert vitals.sinks == {"function": Failures(1, 0)}
     assert (vitals.model, vitals.labels) == (path.name, ("hotdog", "nothotdog"))
     assert vitals.version == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+@pytest.mark.parametrize("own, common", [(0.05, 2.0), (None, 0.05)])
+def test_a_slow_zone_is_live_until_three_frames_are_missing(
+    own: float | None, common: float
+) -> None:
+    now, pace = 0.0, Pace(PaceSettings(), lambda: None, lambda _: None)
+    store = ModelStore(default_model(), Model, Trying, ModelRequirements(), lambda _: None)
+    with closing(store) as models:
+        zone = Zone(ZoneSettings(fps=own), models, fps=common, monotonic=lambda: now)
+        read = vital_signs(
+            Watched(Shaky()), pace, [zone], [], Unreadable(print), monotonic=lambda: now
+        )
+        zone.freshness.note()  # the first result, so that no rate is known
+        now = 59.0
+        assert (read().zone.state, read().fresh_within_s) == (ZoneState.LIVE, 60.0)
+        now = 61.0
+        assert read().zone.state is ZoneState.LOST
+        zone.freshness.note()
+        now = 62.0
+        zone.freshness.note()  # by a command: one a second is no rate to expect
+        now = 120.0
+        assert read().zone.state is ZoneState.LIVE
 
 
 def test_a_source_that_is_not_opened_is_not_opened_again() -> None:

@@ -29,7 +29,7 @@ def test_states(
     reason: str,
     problem: bool | None,
 ) -> None:
-    status = zone_status(silent_s, 2.0, has_result=has_result, waiting=waiting, idle=idle)
+    status = zone_status(silent_s, 10.0, has_result=has_result, waiting=waiting, idle=idle)
     assert (status.state, status.reason, status.problem) == (state, reason, problem)
     assert status.is_available is (state is not ZoneState.LOST)
 

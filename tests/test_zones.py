@@ -230,6 +230,20 @@ def test_zones_have_rates_of_their_own(model: Model) -> None:
     assert [each.number for each in found if each.zone == "slow"] == [1, 5, 9, 13, 17, 21]
 
 
+def test_a_slow_zone_is_classified_at_once_after_a_rest(model: Model) -> None:
+    found: list[Sighting] = []
+    zones = [watched(each, model) for each in (zone("all"), zone("slow", fps=0.001))]
+
+    def source() -> Iterator[Frame | Waiting]:
+        first, *later = frames(scene(), scene(), scene())
+        yield first
+        yield Waiting("paused", idle=True, rest="paused")
+        yield from later
+
+    run(source(), zones, Taker(found.append), control=Control())
+    assert [each.number for each in found if each.zone == "slow"] == [1, 2]
+
+
 def test_a_command_classifies_every_zone_now(model: Model) -> None:
     control = Control(labels={"all": tuple, "slow": tuple})
     found: list[Sighting] = []

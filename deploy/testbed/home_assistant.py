@@ -7,254 +7,45 @@ service waits, exits and is started again as systemd does. One line a check, the
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 from brokers import Broker, publish
-from live import HOTDOG, until
+from house import House, check, failed, wait_for
+from house_device import PAGE, SHED, Device, announced, content_of, heat, retained
+from house_scenes import grass, hotdog
+from house_zones import check_jpeg, zones
 
-from edge.image.preprocess import encode_jpeg, read_image
+from edge import __version__
 
-PORT = 8123
-CLIENT = f"http://127.0.0.1:{PORT}/"
-STARTS_S = 300.0
 MINUTES = float(os.environ.get("MINUTES", "10"))
 EXPIRES_S = 60.0
-MODEL = Path("models/hotdog-scratch.tflite")
 LABEL, SCORE, RATE = (f"sensor.shed_{name}" for name in ("label", "score", "frames_per_second"))
 PROBLEM, PICTURE = "binary_sensor.shed_problem", "image.shed_last_change"
 SERVICE, CHANGE = "binary_sensor.shed_service", "event.shed_state_change"
-PAUSE, SNAPSHOT, CLASSIFY, KEEP, THRESHOLD = (
+TEMPERATURE = "sensor.shed_temperature"
+PAUSE, SNAPSHOT, CLASSIFY, KEEP, THRESHOLD = COMMANDS = (
     *("switch.shed_pause", "button.shed_take_a_snapshot", "button.shed_classify_now"),
     *("select.shed_save_the_next_frame_as", "number.shed_threshold"),
 )
-COMMANDS = ("--mqtt-commands", "pause,snapshot,classify,keep,threshold")
-CONFIGURATION = """
-logger:
-  default: warning
-api:
-config:
-counter:
-  fired:
-automation:
-  - alias: A hot dog
-    mode: queued
-    max: 100
-    triggers:
-      - trigger: state
-        entity_id: sensor.shed_label
-        to: hotdog
-    actions:
-      - action: counter.increment
-        target:
-          entity_id: counter.fired
-"""
-
-failed: list[str] = []
-
-
-def check(what: str, holds: object) -> None:
-    """Print whether something holds."""
-    print(f"{'ok  ' if holds else 'FAIL'}  {what}", flush=True)
-    if not holds:
-        failed.append(what)
-
-
-def wait_for(what: str, holds: Callable[[], Any], timeout_s: float = 60.0) -> Any:
-    """Print whether something comes to hold in time; return what it was."""
-    try:
-        found = until(holds, timeout_s)
-    except AssertionError:
-        found = None
-    check(what, found)
-    return found
-
-
-class House:
-    """Home Assistant, as its REST API has it."""
-
-    def __init__(self, root: Path, work: Path) -> None:
-        (work / "config" / "configuration.yaml").write_text(CONFIGURATION)
-        command = ["chroot", root, "env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8"]
-        command += ["/opt/hass/bin/hass", "--skip-pip", "--config", "/config"]
-        self._token = ""
-        with (work / "hass.log").open("w") as log:
-            self.process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
-        until(self._answers, STARTS_S)
-        self._sign_up()
-        self.version = self.get("/api/config")["version"]
-
-    def _answers(self) -> bool:
-        with suppress(OSError):
-            return self._ask("GET", "/api/onboarding")[0] == 200
-        assert self.process.poll() is None, "Home Assistant has ended"
-        return False
-
-    def _ask(self, method: str, path: str, body: Any = None, form: bool = False) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        kind = "application/x-www-form-urlencoded" if form else "application/json"
-        content = urlencode(body) if form else json.dumps(body) if body is not None else None
-        connection.request(method, path, content, headers | {"Content-Type": kind})
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        try:
-            return answer.status, json.loads(text) if text else None
-        except ValueError:
-            return answer.status, text
-
-    def _sign_up(self) -> None:
-        """Be the first user, as somebody who has just installed it."""
-        user = {"client_id": CLIENT, "name": "a", "username": "a", "password": "a-word-for-tests"}
-        _, told = self._ask("POST", "/api/onboarding/users", user | {"language": "en"})
-        asked = {"client_id": CLIENT, "grant_type": "authorization_code", "code": told["auth_code"]}
-        self._signed(asked)
-
-    def _signed(self, asked: dict[str, str]) -> None:
-        self._token = ""
-        _, told = self._ask("POST", "/auth/token", asked, form=True)
-        self._token, self._refresh = told["access_token"], told.get("refresh_token", "")
-
-    def get(self, path: str) -> Any:
-        """Ask for a document; None where there is none. The token is good for half an hour."""
-        status, told = self._ask("GET", path)
-        assert status != 401, "the token has expired"
-        return told if status == 200 else None
-
-    def do(self, service: str, **data: Any) -> None:
-        """Call a service, such as switch.turn_on."""
-        status, told = self._ask("POST", f"/api/services/{service.replace('.', '/')}", data)
-        assert status == 200, (service, status, told)
-
-    def add_mqtt(self, port: int) -> None:
-        """Add the integration, as its dialog does."""
-        _, flow = self._ask("POST", "/api/config/config_entries/flow", {"handler": "mqtt"})
-        path = f"/api/config/config_entries/flow/{flow['flow_id']}"
-        status, told = self._ask("POST", path, {"broker": "127.0.0.1", "port": port})
-        assert status == 200 and told["type"] == "create_entry", told
-
-    def entity(self, name: str) -> dict[str, Any] | None:
-        """An entity's state and attributes; None where there is none."""
-        told: dict[str, Any] | None = self.get(f"/api/states/{name}")
-        return told
-
-    def state(self, name: str) -> str:
-        """An entity's state; "" where there is no such entity."""
-        return str((self.entity(name) or {"state": ""})["state"])
-
-    def ours(self) -> list[str]:
-        """The names of the entities that are not Home Assistant's own."""
-        return sorted(
-            entity["entity_id"]
-            for entity in self.get("/api/states")
-            if "shed" in entity["entity_id"]
-        )
-
-    @property
-    def fired(self) -> int:
-        """How often the automation has fired."""
-        return int(self.state("counter.fired"))
-
-
-class Device:
-    """edge-watch, started again 10 s after it exits, as its unit says."""
-
-    def __init__(self, work: Path, url: str) -> None:
-        self._work, self._url = work, url
-        self.photos = work / "photos"
-        self.photos.mkdir()
-        self.starts, self.options = 0, list[str]()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._due_s = 0.0
-
-    def show(self, picture: bytes) -> None:
-        """Have the camera see something: the same in each frame."""
-        new = self._work / "new.jpg"
-        new.write_bytes(picture)
-        new.rename(self.photos / "frame.jpg")
-
-    def lose_camera(self) -> None:
-        """Take the camera away."""
-        self.photos.rename(self._work / "away")
-
-    def find_camera(self) -> None:
-        """Bring it back."""
-        (self._work / "away").rename(self.photos)
-
-    def start(self, *options: object) -> None:
-        """Start it with options, which hold for later starts as well."""
-        self.options = list(map(str, options))
-        self._start()
-
-    def _start(self) -> None:
-        self.starts += 1
-        words = [sys.executable, "-m", "edge", "watch", "--source", self.photos, "--repeat"]
-        words += ["--fps", "5", "-m", MODEL, "--every", "0", "--mqtt", self._url]
-        words += ["--mqtt-state-every-s", "2", *self.options]
-        environment = os.environ | {"STATE_DIRECTORY": str(self._work / "state")}
-        with (self._work / "watch.log").open("a") as log:
-            self._process = subprocess.Popen(
-                list(map(str, words)), stdout=log, stderr=log, env=environment
-            )
-
-    def look(self) -> None:
-        """Do as systemd: start it again 10 s after it has exited."""
-        if self._process and self._process.poll() is not None:
-            self._process, self._due_s = None, time.monotonic() + 10
-        if self._process is None and time.monotonic() >= self._due_s:
-            self._start()
-
-    def signal(self, number: int) -> None:
-        """Send it a signal."""
-        assert self._process
-        self._process.send_signal(number)
-
-    def end(self) -> None:
-        """Tell it to end."""
-        if self._process:
-            self._process.terminate()
-            self._process.wait(20)
-            self._process = None
-
-    def forget(self) -> None:
-        """Do as uninstall.sh."""
-        words = [sys.executable, "-m", "edge", "watch", "--forget", "--mqtt", self._url]
-        environment = os.environ | {"STATE_DIRECTORY": str(self._work / "state")}
-        subprocess.run([*words, *self.options], check=True, env=environment, timeout=60)
-
-
-def retained(broker: Broker) -> list[str]:
-    """The topics of ours that the broker keeps."""
-    words = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-t", "#"]
-    words += ["--retained-only", "-W", "2", "-F", "%t"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-    return sorted(topic for topic in done.stdout.split() if topic != "homeassistant/status")
-
-
-def grass() -> bytes:
-    """A picture that is no hot dog."""
-    import numpy as np
-
-    noise = np.random.default_rng(5).normal((70, 120, 50), 12, (480, 640, 3))
-    return encode_jpeg(noise.clip(0, 255).astype(np.uint8))
+NAMES = {LABEL, SCORE, RATE, PROBLEM, PICTURE, SERVICE, CHANGE, TEMPERATURE, *COMMANDS}
+CATEGORIES = dict.fromkeys((RATE, TEMPERATURE, PROBLEM, SERVICE), "diagnostic") | {
+    THRESHOLD: "config"
+}
 
 
 def main() -> int:
     """Try all; return the exit status."""
     root, work = map(Path, sys.argv[1:])
     (work / "state").mkdir()
-    hotdog = encode_jpeg(read_image(HOTDOG.read_bytes(), (480, 640)))
+    configuration = work / "one.toml"
+    configuration.write_text(PAGE)
+    heat(48.5)
     with ExitStack() as stack:
         broker = stack.enter_context(Broker(work / "broker"))
         began = time.monotonic()
@@ -265,14 +56,18 @@ def main() -> int:
         device = Device(work, broker.url)
         stack.callback(device.end)
         device.show(grass())
-        device.start("--mqtt-device", "shed", "--mqtt-pictures", *COMMANDS)
+        device.start(*SHED, "--config", configuration)
         discovered(house)
-        changes(house, device, hotdog)
+        changes(house, device)
         commands(house, work)
+        house.check_all_are(announced(broker), NAMES)
         seen, fired = lost(house, device)
         came_back(house, device)
         gone(house, device, broker)
         taken_back(house, device, broker)
+        zones(house, device, broker, work)
+        left = retained(broker)
+        check(f"uninstalled: messages that stay at the broker: {len(left)}", not left)
     print(f"\n| camera off for {MINUTES:g} min, {device.starts} starts | measured | wanted |")
     print(f"|---|---|---|\n| automations `to: hotdog` fired | {fired} | 0 |")
     print(f"| states of the label's sensor | {', '.join(sorted(seen))} | unavailable |")
@@ -295,23 +90,46 @@ def discovered(house: House) -> None:
     )
     wait_for("there is no problem", lambda: house.state(PROBLEM) == "off")
     check("the service is connected", house.state(SERVICE) == "on")
-    wait_for("commands have entities", lambda: all(map(house.entity, (PAUSE, KEEP, THRESHOLD))))
-    print(f"      entities: {', '.join(house.ours())}", flush=True)
+    wait_for("commands have entities", lambda: all(map(house.entity, COMMANDS)))
+    wait_for("the temperature is there", lambda: house.state(TEMPERATURE) == "48.5")
+    unit = house.attributes(TEMPERATURE).get("unit_of_measurement")
+    check(f"in {unit}", unit == "°C")
+    heat(51.25)
+    wait_for("and changes", lambda: house.state(TEMPERATURE) in ("51.2", "51.25", "51.3"))
+    wait_for("the rate is measured", lambda: 3 < float(house.state(RATE)) < 6)
+    ours = house.ours()
+    found = {name: each["entity_category"] for name, each in ours.items()}
+    check(
+        "what is for diagnosis is called so",
+        {name: category for name, category in found.items() if category} == CATEGORIES,
+    )
+    card = house.cards()["shed"]
+    known = {key: card[key] for key in ("configuration_url", "sw_version", "manufacturer", "model")}
+    check(
+        f"one device has them {known}",
+        {each["device_id"] for each in ours.values()} == {card["id"]}
+        and known["configuration_url"] == "http://127.0.0.1:8090/"
+        and known["sw_version"] == __version__,
+    )
+    page = content_of(card["configuration_url"])
+    check("its page is at that URL", b"<html" in page)
+    print(f"      entities: {', '.join(sorted(ours))}", flush=True)
 
 
-def changes(house: House, device: Device, hotdog: bytes) -> None:
+def changes(house: House, device: Device) -> None:
     """A real change fires the automation: else the zero below would prove nothing."""
     check("no automation has fired yet", house.fired == 0)
-    device.show(hotdog)
+    device.show(hotdog())
     wait_for("a hot dog fires the automation", lambda: house.fired == 1)
     wait_for("its picture is there", lambda: house.state(PICTURE) not in ("", "unknown"))
-    event = house.entity(CHANGE) or {"attributes": {}}
-    told = {name: event["attributes"].get(name) for name in ("event_type", "from", "to")}
+    check_jpeg("which is a JPEG", house.get(f"/api/image_proxy/{PICTURE}"))
+    event = house.attributes(CHANGE)
+    known = {name: event.get(name) for name in ("event_type", "from", "to")}
     check(
-        "and its event",
-        told == {"event_type": "change", "from": "nothotdog", "to": "hotdog"}
-        and event["attributes"].get("id"),
+        f"and its event {event.get('id')}",
+        known == {"event_type": "change", "from": "nothotdog", "to": "hotdog"} and event.get("id"),
     )
+    check_jpeg(f"whose picture is at {event.get('image')}", content_of(event.get("image", "")))
 
 
 def commands(house: House, work: Path) -> None:
@@ -328,10 +146,14 @@ def commands(house: House, work: Path) -> None:
     state = work / "state"
     house.do("button.press", entity_id=SNAPSHOT)
     wait_for("the button saves a snapshot", lambda: list(state.glob("snapshots/*.jpg")))
+    house.do("switch.turn_on", entity_id=PAUSE)  # so that the frame is not there at once
     house.do("select.select_option", entity_id=KEEP, option="hotdog")
-    wait_for("the select saves an example", lambda: list(state.glob("dataset/hotdog/*.jpg")))
+    wait_for("the select shows the label that is waited for", lambda: house.state(KEEP) == "hotdog")
+    house.do("switch.turn_off", entity_id=PAUSE)
+    wait_for("and saves an example", lambda: list(state.glob("dataset/hotdog/*.jpg")))
+    wait_for("one alone", lambda: house.state(KEEP) == "unknown")
     house.do("button.press", entity_id=CLASSIFY)
-    wanted = ["pause", "pause", "threshold", "snapshot", "keep", "classify"]
+    wanted = ["pause", "pause", "threshold", "snapshot", "pause", "keep", "pause", "classify"]
     wait_for("each is in the record", lambda: recorded(work) == wanted)
 
 
@@ -350,7 +172,7 @@ def lost(house: House, device: Device) -> tuple[set[str], int]:
         "the camera is off: the label is unavailable", lambda: house.state(LABEL) == "unavailable"
     )
     wait_for("a problem is shown", lambda: house.state(PROBLEM) == "on")
-    reason = (house.entity(PROBLEM) or {"attributes": {}})["attributes"].get("reason", "")
+    reason = house.attributes(PROBLEM).get("reason", "")
     check(f"with the reason ({reason})", "photos" in reason)
     seen, problems, end = set[str](), 0, time.monotonic() + 60 * MINUTES
     looks = 0
@@ -400,18 +222,21 @@ def gone(house: House, device: Device, broker: Broker) -> None:
 
 def taken_back(house: House, device: Device, broker: Broker) -> None:
     """What is switched off leaves broker and house."""
+    heat(None)
     device.start("--mqtt-device", "shed")
     wait_for("without pictures: the image entity is gone", lambda: house.entity(PICTURE) is None)
     wait_for("without commands: the switch is gone", lambda: house.entity(PAUSE) is None)
-    wait_for("and its message", lambda: "edge-classify/shed/snapshot" not in retained(broker))
+    wait_for("without a thermometer: so is it", lambda: house.entity(TEMPERATURE) is None)
+    wait_for(
+        "and the picture's message", lambda: "edge-classify/shed/snapshot" not in retained(broker)
+    )
     device.end()
     device.start("--mqtt-device", "barn")
     wait_for("renamed: the old entities are gone", lambda: not house.ours())
     wait_for("and all their messages", lambda: not any("shed" in t for t in retained(broker)))
     device.end()
     device.forget()
-    left = retained(broker)
-    check(f"uninstalled: messages that stay on the broker: {len(left)}", not left)
+    heat(48.5)
 
 
 if __name__ == "__main__":

@@ -46,5 +46,6 @@ run "$limit" unshare --net --mount --pid --fork --kill-child sh -ec '
     mount -t proc proc "$1/proc"
     mount --bind "$2/config" "$1/config"
     mount -t tmpfs tmpfs "$1/tmp"
+    mount -t tmpfs tmpfs /sys/class/thermal
     PYTHONPATH=tests exec "$3" "$4/home_assistant.py" "$1" "$2"
 ' test-ha "$cache/root" "$work" "$python" "$here"

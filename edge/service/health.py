@@ -12,7 +12,7 @@ from edge.board import Throttling
 from edge.service.intake.gate import Rest
 from edge.service.process.pace import Pace
 from edge.service.sighting import Sink
-from edge.service.zones.state import CameraProblem, ZoneStatus, zone_status
+from edge.service.zones.state import CameraProblem, ZoneStatus, fresh_s, zone_status
 from edge.service.zones.zone import Zone
 from edge.sources.frame import Frame, Source, Waiting
 
@@ -51,13 +51,19 @@ class Vitals:
     roi: tuple[float, ...] = ()  # of the zone, as shares of the frame; (): all
     camera: CameraProblem | None = None  # what is wrong with its view
     camera_checked: bool = False  # whether it is looked at
+    usual_fps: float = 0.0  # of the zone by the configuration, at most; 0: no limit
+
+    @property
+    def fresh_within_s(self) -> float:
+        """How long a result is fresh: a command makes frames that are no new rate."""
+        return max(fresh_s(self.fps), fresh_s(self.usual_fps))
 
     @property
     def zone(self) -> ZoneStatus:
         """The state of the zone."""
         return zone_status(
             self.silent_s,
-            self.fps,
+            self.fresh_within_s,
             has_result=self.has_result,
             waiting=self.waiting,
             idle=self.idle,
@@ -161,6 +167,7 @@ def vital_signs(
             roi=zone.settings.box or (),
             camera=view.problem if view else None,
             camera_checked=view is not None,
+            usual_fps=zone.usual_fps,
         )
 
     return read

@@ -24,7 +24,7 @@ from edge.service.web.metrics import Metrics
 from edge.service.web.pictures import LISTED_THUMBNAILS, Pictures
 from edge.service.web.settings import WebSettings
 from edge.service.web.stream import Stream
-from edge.service.zones.state import ZoneState, fresh_s
+from edge.service.zones.state import ZoneState
 from edge.service.zones.zone import Zone
 
 
@@ -169,7 +169,7 @@ class Station:
             "zone": view.summary(),
             "zones": [each.summary() for each in self.views.values()],
             "fresh": vitals.zone.state is ZoneState.LIVE,
-            "fresh_within_s": round(fresh_s(vitals.fps), 1),
+            "fresh_within_s": round(vitals.fresh_within_s, 1),
             "result": newest.as_dict() if newest else None,
             "paused": self.control.paused,
             "threshold": vitals.threshold,

@@ -122,6 +122,12 @@ def make_zones(
     by_path = dict(zip(model_paths(configuration), models, strict=True))
     check_snapshots(configuration, {label for store in models for label in store.model.labels})
     return tuple(
-        Zone(zone, by_path[zone.model], control, steady=zone.steady_within(configuration.steady))
+        Zone(
+            zone,
+            by_path[zone.model],
+            control,
+            steady=zone.steady_within(configuration.steady),
+            fps=configuration.pace.fps,
+        )
         for zone in configuration.zones
     )

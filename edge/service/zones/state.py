@@ -96,7 +96,7 @@ def fresh_s(fps: float) -> float:
 
 def zone_status(
     silent_s: float,
-    fps: float,
+    within_s: float,
     *,
     has_result: bool,
     waiting: str,
@@ -108,7 +108,7 @@ def zone_status(
 
     Args:
         silent_s: seconds since the newest result, or since the start while there was none.
-        fps: the current rate, in frames per second.
+        within_s: how long a result is fresh.
         has_result: whether there was a result in this run.
         waiting: why the source gives no frame; "" while it does.
         idle: whether that is because there is nothing new.
@@ -117,7 +117,7 @@ def zone_status(
     """
     if rest:
         return ZoneStatus(ZoneState(rest))
-    is_fresh = silent_s <= fresh_s(fps)
+    is_fresh = silent_s <= within_s
     reason = camera.reason if camera else ""
     if has_result and is_fresh:
         return ZoneStatus(ZoneState.LIVE, reason, bool(camera), camera)

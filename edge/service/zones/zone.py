@@ -54,6 +54,7 @@ class Zone:
         control: Control | None = None,
         *,
         steady: SteadySettings | None = None,
+        fps: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin as "unknown".
@@ -63,10 +64,11 @@ class Zone:
             models: the model, and what looks after it.
             control: a threshold by a command comes first; None: there are none.
             steady: how steady its state is; None: as the defaults are.
+            fps: of the fastest zone, which the loop keeps; 0: no limit.
             monotonic: the time to go by.
         """
         self.name, self.settings, self.models = settings.name, settings, models
-        self.freshness = Freshness(monotonic)
+        self.freshness, self.usual_fps = Freshness(monotonic), settings.fps or fps
         self._control = control or Control()
         self._asked: float | None = None  # the command's threshold that the state goes by
         self._due_s = -1e9
@@ -128,6 +130,7 @@ class Zone:
         self._steady.forget()
         if rests:
             self.freshness.start_over()
+            self._due_s = -1e9  # nothing is known of its part since then
 
     def follow(self) -> None:
         """Take a turn between frames: the state goes on by another model or threshold."""
