@@ -110,8 +110,11 @@ def test_a_slow_down_of_a_fifth_is_within_its_interval_and_none_is_not_seen() ->
     assert alike.low < 1 < alike.high
 
 
-def test_drift_is_seen_between_rounds() -> None:
-    assert drift([np.array([100, 100]), np.array([125, 125])]) == 0.25
+def test_drift_is_seen_during_a_run_and_not_between_processes() -> None:
+    fast, slow = np.array([100, 100]), np.array([125, 125])
+    assert drift([fast, fast, fast, slow, slow, slow]) == 0.25
+    assert drift([fast, slow, fast] * 3) == 0
+    assert drift([fast, slow]) == 0.25
     assert drift([]) == 0
 
 

@@ -25,7 +25,7 @@ from edge.names import BENCHMARK_SCHEMA
 
 PACKAGES = ("edge-classify", "numpy", "pillow", "ai-edge-litert", "tflite-runtime", "picamera2")
 STAGES = ("decode", "resize", "copy", "invoke", "rank")
-MOST_DRIFT = 0.1  # between the rounds' p50
+MOST_DRIFT = 0.1  # between the p50 of thirds of the run
 ADD_UP_WITHIN = 0.02  # stages and the whole way
 
 
@@ -221,7 +221,7 @@ def _notes(
     if taken.facts and not taken.facts.warm_up.stable:
         found.append(f"was not stable after {taken.facts.warm_up.runs} warm-up runs")
     if (drifted := drift(taken.invoke)) > MOST_DRIFT:
-        found.append(f"its p50 drifted by {drifted:.0%} between rounds: the machine was busy")
+        found.append(f"its p50 drifted by {drifted:.0%} during the run: the machine was busy")
     share = total / whole.p50_ms if whole and total else 1.0
     if abs(share - 1) > ADD_UP_WITHIN:
         found.append(

@@ -59,8 +59,12 @@ def summarize(samples: Samples) -> Latency:
 
 
 def drift(rounds: Sequence[Samples]) -> float:
-    """How much the slowest round's p50 is above the fastest's, as a share of it."""
-    medians = [float(np.median(samples)) for samples in rounds if len(samples)]
+    """How much the p50 of a run's slowest third is above its fastest's, as a share of it.
+
+    Not of single rounds: each is a process of its own, and those differ by some percent.
+    """
+    thirds = [rounds[len(rounds) * n // 3 : len(rounds) * (n + 1) // 3] for n in range(3)]
+    medians = [float(np.median(np.concatenate(third))) for third in thirds if third]
     return max(medians) / max(min(medians), 1.0) - 1 if medians else 0.0
 
 

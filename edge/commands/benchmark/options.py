@@ -12,9 +12,10 @@ from edge.names import RUNTIMES
 
 NAME = "edge-benchmark"
 EXAMPLES = """\
-Models, runtimes and numbers of threads take turns, each in a process of its own, so that heat and
-other load affect all of them. "invoke" is the model alone; "whole" is end to end, from an encoded
-image to its label. The report warns if the machine was busy, hot or throttled.
+Models, runtimes and numbers of threads take turns, so that heat and other load affect all of
+them; each turn is a new process, since where the system puts its memory decides its speed.
+"invoke" is the model alone; "whole" is end to end, from an encoded image to its label. The report
+warns if the machine was busy, hot or throttled.
 
 examples:
   edge-benchmark                                     the models that ship
