@@ -44,7 +44,7 @@ ROOMS = {
     "PIL": {"edge.image"},
     "pillow_heif": {"edge.image"},
     "picamera2": {"edge.sources.picamera"},
-    "av": {"edge.sources.video.decoder"},
+    "av": {"edge.sources.video.decoder", "edge.sources.video.opening"},
     "libcamera": {"edge.sources.picamera"},
     "matplotlib": {"edge.benchmark.plot"},
     # The check of a configuration sees that it is installed.

@@ -11,44 +11,33 @@ is the first argument. At the end of stdin the process exits, whatever its threa
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import math
 import os
 import resource
 import select
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import av
 import av.logging
 from av.video.reformatter import Colorspace, VideoReformatter
 
-MAX_PIXELS = 40_000_000  # 8K has 33 million; a hostile file may claim 20,000 x 20,000
-MAX_STREAMS = 64
+from edge.sources.video.opening import UnusableError, explained, open_video
+
 MAX_MEMORY = 2_000_000_000  # of addresses; only 64-bit machines have more
 SIGN_S = 1.0  # between two signs of life
 SPARSE_S = 10.0  # samples further apart are reached by a seek
 SKIPPED_S = 1.0  # samples further apart need no frame that no other refers to
 KNOWN_S = 1.0  # what a file may lack at its end before it is called cut off
-# What a file or a stream may be. Playlists are not among them: they open other files and hosts.
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,asf,flv,ogg"
-RTSP_FORMATS = "rtsp,rtp,sdp,mpegts,h264,hevc"
-RTSP_PROTOCOLS = "rtsp,rtsps,rtp,udp,tcp,tls,crypto"
 # How colours are coded, as libswscale numbers it; an old PyAV lacks the one of phones' HDR.
 BT709, BT601, SMPTE240M = 1, 5, 7
 BT2020 = 9 if hasattr(Colorspace, "BT2020") else BT709
 Reply = dict[str, Any]
-
-
-class UnusableError(Exception):
-    """Why there is no image: the fault and the remedy."""
 
 
 class Output:
@@ -107,54 +96,6 @@ def _matrix(frame: Any) -> int:
     # As ITU-T H.273 numbers them. ffmpeg and OpenCV, too, take what is unspecified for BT.601.
     said = int(getattr(frame, "colorspace", 2))
     return {1: BT709, 7: SMPTE240M, 9: BT2020, 10: BT2020}.get(said, BT601)
-
-
-def open_video(request: Reply) -> tuple[Any, Any]:
-    """Open what is requested; return the container and its video stream. Raises: UnusableError."""
-    path, is_file = request["open"], request["is_file"]
-    if is_file:
-        options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
-        path = f"file:{path}"  # ffmpeg takes "a:b.mp4" for a protocol
-    else:
-        _resolve(path)
-        options = {
-            "rtsp_transport": request["transport"],
-            "protocol_whitelist": RTSP_PROTOCOLS,
-            "format_whitelist": RTSP_FORMATS,
-            "fflags": "nobuffer+discardcorrupt",
-            "analyzeduration": "1000000",
-        }
-    # Those of the decoders, too: opening looks into the first frames.
-    options |= {"max_streams": str(MAX_STREAMS), "max_pixels": str(MAX_PIXELS)}
-    limits = (request["open_s"], request["read_s"])
-    container = av.open(path, options=options, timeout=limits)
-    streams = [one for one in container.streams.video if one.codec_context]
-    if not streams:
-        has_sound = len(container.streams.audio) > 0
-        raise UnusableError(
-            "has no images, only sound" if has_sound else "has no video", "use a video"
-        )
-    stream = streams[0]
-    context = stream.codec_context
-    if context.width * context.height > MAX_PIXELS:
-        size = f"{context.width} x {context.height}"
-        raise UnusableError(
-            f"is {size} pixels, too large", f"use at most {MAX_PIXELS // 10**6} megapixels"
-        )
-    context.options = {**dict(context.options or {}), "max_pixels": str(MAX_PIXELS)}
-    context.thread_type = "AUTO" if is_file else "SLICE"  # by frames, each comes later
-    return container, stream
-
-
-def _resolve(url: str) -> None:
-    """Find the host, which ffmpeg would only call an I/O error."""
-    parts = urlsplit(url)
-    try:
-        socket.getaddrinfo(parts.hostname, parts.port or 554)
-    except OSError as error:
-        raise UnusableError(
-            "unknown host", "check the name, or use the camera's IP address"
-        ) from error
 
 
 class Clip:
@@ -309,52 +250,6 @@ class Live:
                 self._newest = (frames[-1], time.monotonic_ns())
                 self._count += len(frames)
                 self._news.notify()
-
-
-def explained(error: BaseException, is_file: bool) -> list[str]:
-    """Name a fault and its remedy, whatever was raised."""
-    if isinstance(error, UnusableError):
-        return [str(part) for part in error.args]
-    for kind, fault, remedy in _FILE_FAULTS if is_file else _STREAM_FAULTS:
-        if isinstance(error, kind):
-            return [fault, remedy]
-    return [f"cannot be read ({error})", "try it with ffprobe"]
-
-
-_E = av.error
-_COMMON: list[tuple[type[BaseException], str, str]] = [
-    (MemoryError, "needs more memory than a video may take", "use one of fewer pixels"),
-    (_E.DecoderNotFoundError, "has a codec that cannot be decoded here", "use H.264 or MJPEG"),
-]
-_FILE_FAULTS: list[tuple[type[BaseException], str, str]] = [
-    *_COMMON,
-    (FileNotFoundError, "no such file", "check the path"),
-    (PermissionError, "cannot be read (Permission denied)", "change its permissions"),
-    (IsADirectoryError, "is a folder", "use a video file"),
-    (_E.InvalidDataError, "is not a readable video, or it is cut off", "copy it again"),
-    (EOFError, "holds no frame: it is empty or cut off", "copy it again"),
-]
-_STREAM_FAULTS: list[tuple[type[BaseException], str, str]] = [
-    *_COMMON,
-    (
-        _E.HTTPUnauthorizedError,
-        "wrong user or password",
-        "put the user into the URL, and the password in camera.password_file or "
-        "$EDGE_CAMERA_PASSWORD",
-    ),
-    (
-        _E.HTTPForbiddenError,
-        "the camera forbids it (403)",
-        "check the user's permissions in the camera",
-    ),
-    (_E.HTTPNotFoundError, "has no such stream (404)", "look up the path in the camera's manual"),
-    (_E.HTTPClientError, "the camera rejects the request", "check path and transport"),
-    (ConnectionRefusedError, os.strerror(errno.ECONNREFUSED), "check the port; enable RTSP in it"),
-    (TimeoutError, "does not respond", "check the address and the network"),
-    (_E.ExitError, "does not respond", "check the address and the network"),
-    (_E.InvalidDataError, "sends nothing that can be decoded", "set H.264 or MJPEG in the camera"),
-    (EOFError, "the stream ended", "it is opened again"),
-]
 
 
 def _limit_memory() -> None:
