@@ -233,9 +233,10 @@ def _scores(num_labels: int) -> keras.layers.Layer:
 
 def _built(job: Job, num_labels: int, precision: str) -> keras.Model:
     from convert.training import networks
+    from convert.training.backbones.known import NETWORKS
 
-    if job.network not in networks.NETWORKS:
-        known = ", ".join(networks.NETWORKS)
+    if job.network not in NETWORKS:
+        known = ", ".join(NETWORKS)
         raise ConversionError(job.network, "is no network of convert", f"give one of {known}")
     model = networks.build(
         job.network, job.size, num_labels, precision=precision, for_training=True

@@ -43,8 +43,8 @@ from convert.job import without_mirror
 from convert.measure.scores import Accuracy, answers
 from convert.training.augment import Augmentation
 from convert.training.checkpoint import Checkpoint
-from convert.training.recipes import RECIPES, Recipe
-from convert.training.train import TrainConfig, scores_of, train
+from convert.training.recipes import RECIPES, Recipe, TrainConfig
+from convert.training.train import scores_of, train
 
 VALIDATION = 0.15  # of a draw
 MAX_MEASURED = 400

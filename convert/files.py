@@ -1,21 +1,24 @@
 """Files appear whole or not at all; and the folder that a run writes, which is one run's at a time.
 
-What cannot be written is one line with its remedy. Earlier runs in a folder are kept.
+What cannot be written is one line with its remedy. Earlier runs in a folder are kept. What the
+training in it was is read without Keras, which takes seconds to import.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from convert.errors import OutputError
+from convert.errors import OutputError, TrainingError
 from edge.files import replace_file
 
 LOCK, EARLIER = ".lock", "earlier"
+STATE = "state.json"  # of a training: data, options and history
 
 
 def write(path: Path, content: bytes) -> None:
@@ -80,7 +83,7 @@ def move_aside(out: Path) -> Path | None:
     left = [path for path in out.iterdir() if _is_of_a_run(path)]
     if (
         not any(path.name == "card.json" or path.suffix == ".tflite" for path in left)
-        and not (out / "training" / "state.json").exists()
+        and not (out / "training" / STATE).exists()
     ):
         return None
     newest = next((path.name for path in earlier_runs(out)), f"{EARLIER}-0")
@@ -93,6 +96,30 @@ def move_aside(out: Path) -> Path | None:
         fault = f"cannot be moved to {target.name} ({error.strerror})"
         raise OutputError(out, fault, "use another -o") from error
     return target
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """Read the state of the training that a folder holds; None: it holds none.
+
+    Raises: TrainingError where it is damaged.
+    """
+    try:
+        state: dict[str, Any] = json.loads((folder / STATE).read_text())
+        return state
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        remedy = "omit --resume to train again"
+        raise TrainingError(folder, "holds a damaged training", remedy) from error
+
+
+def about_training(folder: Path) -> dict[str, Any]:
+    """The data and options of the training that a folder holds. Raises: TrainingError."""
+    state = read_state(folder)
+    if state is None:
+        raise TrainingError(folder, "holds no training", "run python -m convert train first")
+    about: dict[str, Any] = state["about"]
+    return about
 
 
 def _numbered(path: Path) -> bool:

@@ -26,9 +26,9 @@ from convert.measure.label_errors import FOLDS
 from convert.measure.scores import accuracy, log_loss
 from convert.options import pasted_command
 from convert.training import folds
+from convert.training.backbones.known import NETWORKS
 from convert.training.checkpoint import Checkpoint
 from convert.training.folds import CrossValidation, FoldPhotos, cross_validate
-from convert.training.networks import NETWORKS
 from convert.training.recipes import HEAD, RECIPES
 from convert.training.start import find_start
 from convert.training.teacher import Teacher

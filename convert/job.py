@@ -1,4 +1,7 @@
-"""What a whole run is, made of the options that were given; and how it speaks."""
+"""What a whole run is, made of the options that were given; and how it speaks.
+
+The options are checked here, before TensorFlow is imported.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from convert.errors import TrainingError, WeightsError
+from convert.errors import TrainingError
+from convert.files import about_training
 from convert.names import DEFAULT_NETWORK, DEFAULT_OF_KERAS, GROUP_BY, VARIANTS
 from convert.options import (
     DEFAULTS,
@@ -20,11 +24,16 @@ from convert.options import (
     pasted_command,
 )
 from convert.training.augment import Augmentation
+from convert.training.backbones.known import NETWORKS
 from convert.training.backbones.weights_file import AUTO, IMAGENET, NONE
-from convert.training.checkpoint import Checkpoint
-from convert.training.networks import NETWORKS
-from convert.training.recipes import FINE_TUNE, PLAIN_RATE, RECIPES, Recipe, recipe_for
-from convert.training.train import TrainConfig
+from convert.training.recipes import (
+    FINE_TUNE,
+    PLAIN_RATE,
+    RECIPES,
+    Recipe,
+    TrainConfig,
+    recipe_for,
+)
 from edge.errors import ConfigurationError, checked
 
 OF_RECIPE = {field.name for field in dataclasses.fields(Recipe)} - {"augmentation"}
@@ -93,7 +102,7 @@ class Run:
 
 
 def training_run(photos: Path, out: Path, step: str, given: RunOptions) -> Run:
-    """Make a run that trains, of the options. Raises: WeightsError, ConfigurationError."""
+    """Make a run that trains, of the options. Raises: ConfigurationError, TrainingError."""
     options = _complete(given)
     if options.get("folds") == 1:
         raise ConfigurationError("--folds", "must be 0, or 2 or more. Received: 1", "give 5")
@@ -108,7 +117,7 @@ def _like_start(given: RunOptions) -> dict[str, Any]:
     Raises: TrainingError, ConfigurationError.
     """
     out = Path(given["start_from"])
-    about = Checkpoint.of(out / "training").about
+    about = about_training(out / "training")
     for name in ("network", "alpha"):
         wanted = given.get(name)
         if wanted not in (None, about[name]):
@@ -122,15 +131,14 @@ def _like_start(given: RunOptions) -> dict[str, Any]:
     return same | {"image_size": size, "weights": NONE}
 
 
-def export_run(photos: Path, out: Path, given: RunOptions) -> tuple[Run, Checkpoint]:
+def export_run(photos: Path, out: Path, given: RunOptions) -> Run:
     """Make a run of what OUT/training holds; the training's options are those it had.
 
     Raises: TrainingError, ConfigurationError.
     """
-    checkpoint = Checkpoint.of(out / "training")
-    config = _config_of(checkpoint.about)
-    options = _complete(given) | {"group_by": checkpoint.about.get("group_by", "auto")}
-    return _run(photos, out, "export", given, options, config), checkpoint
+    about = about_training(out / "training")
+    options = _complete(given) | {"group_by": about.get("group_by", "auto")}
+    return _run(photos, out, "export", given, options, _config_of(about))
 
 
 def _run(
@@ -228,19 +236,22 @@ def without_mirror(recipe: Recipe) -> Recipe:
 
 
 def _refuse_impossible(config: TrainConfig) -> None:
-    """Reject what the network cannot be. Raises: WeightsError."""
+    """Reject what the network cannot be. Raises: ConfigurationError."""
     name, network = config.network, NETWORKS[config.network]
     least = min(config.image_size)
     if least < network.smallest:
         remedy = f"use --image-size {network.smallest} or more"
-        raise WeightsError(f"--image-size {least}", f"is too small for {name}", remedy)
+        raise ConfigurationError(f"--image-size {least}", f"is too small for {name}", remedy)
     if config.alpha not in network.alphas:
         known = ", ".join(f"{value:g}" for value in sorted(network.alphas))
         fault = f"{name} has no width {config.alpha:g}"
-        raise WeightsError(f"--alpha {config.alpha:g}", fault, f"choose from {known}")
+        raise ConfigurationError(f"--alpha {config.alpha:g}", fault, f"choose from {known}")
     if not network.is_backbone and config.weights != "none":
         fault = f"{name} is trained from scratch"
-        raise WeightsError(f"--weights {config.weights}", fault, "remove the option")
+        raise ConfigurationError(f"--weights {config.weights}", fault, "remove the option")
+    if not network.is_backbone and config.recipe.head_only:
+        fault = f"{name} has no trained weights below its last layer"
+        raise ConfigurationError("--recipe head", fault, "use another --network or --recipe")
 
 
 def _config_of(about: Mapping[str, Any]) -> TrainConfig:

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ from convert.data.splits import Prediction, read_splits, write_predictions, writ
 from convert.errors import ConversionError, TrainingError, interruptible
 from convert.files import write
 from convert.fit import cross_validation_of, final_training, fit, suited, way_of, with_teacher
-from convert.job import Run, export_run, say, training_run
+from convert.job import Run, say
 from convert.measure.evaluate import Evaluation
 from convert.measure.evidence import evidence
 from convert.measure.scores import (
@@ -35,7 +35,6 @@ from convert.measure.scores import (
     tempered,
 )
 from convert.names import VARIANTS
-from convert.options import ExportOptions, RunOptions, TrainOptions
 from convert.report.against import Against, Earlier, compare
 from convert.report.page import pictures, report_html
 from convert.report.report import CrossValidated, Report, card_json, recommend
@@ -61,10 +60,9 @@ from convert.training.weights import find_weights
 SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 
 
-def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
+def train(job: Run) -> Checkpoint:
     """Train, and leave the weights in OUT/training; see `convert.train`. OUT is claimed."""
-    job = _with_weights(training_run(folder, out, "train", cast(RunOptions, options)))
-    job = with_teacher(job)
+    job = with_teacher(_with_weights(job))
     photos = _scan(job)
     _, checkpoint = fit(suited(job, photos), photos)
     write(job.out / "history.csv", history_csv(checkpoint.history).encode())
@@ -72,9 +70,9 @@ def train(folder: Path, out: Path, options: TrainOptions) -> Checkpoint:
     return checkpoint
 
 
-def export(folder: Path, out: Path, options: ExportOptions) -> Report:
+def export(job: Run) -> Report:
     """Make the files of what OUT/training holds; see `convert.export`. OUT is claimed."""
-    job, checkpoint = export_run(folder, out, cast(RunOptions, options))
+    checkpoint = Checkpoint.of(job.training)
     earlier = Earlier.read(job.against) if job.against else None
     photos = _scan(job, read_splits(job.out / SPLITS))
     if checkpoint.about["photos"] != photos.dataset.fingerprint:
@@ -84,9 +82,9 @@ def export(folder: Path, out: Path, options: ExportOptions) -> Report:
     return _export(job, photos, checkpoint, earlier)
 
 
-def run(folder: Path, out: Path, options: RunOptions) -> Report:
+def run(job: Run) -> Report:
     """Train, then make the files; see `convert.run`. OUT is claimed."""
-    job = _with_weights(training_run(folder, out, "", options))
+    job = _with_weights(job)
     earlier = Earlier.read(job.against) if job.against else None  # before it is moved aside
     job = with_teacher(job)
     photos = _scan(job)

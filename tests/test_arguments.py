@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import PROGRAMS, run
+from conftest import run
 
 from convert import options
+from convert.job import Run, training_run
 from convert.names import NETWORK_NAMES, RECIPE_NAMES, VARIANTS
 from convert.steps import arguments
 from convert.steps.command_line import STEPS, main
+from convert.steps.line import add_arguments
+from convert.training.augment import Augmentation
+from convert.training.recipes import RECIPES
+from edge.errors import ConfigurationError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -134,35 +138,14 @@ def test_a_path_may_hold_a_colon() -> None:
     assert args.weigh == [(Path("a:b.txt"), 1.5)]
 
 
-# The networks are known to TensorFlow's side only.
-LINES = (
-    "p",
-    "p --weights none",
-    "p --weights w.h5 --alpha 0.35",
-    "p --network small",
-    "p --network tutorial",
-    "p --network tutorial --recipe tutorial",
-    "p --recipe tutorial --epochs 9 --steps-per-epoch 8 --batch-size 7 --learning-rate 0.5",
-    "p --patience 4 --fine-tune 0.25 --label-smoothing 0 --augmentation camera",
-    "train p -o o --name n --seed 3 --resume --weigh list:2 --precision bfloat16",
-    "p --quantize all --calibration-photos 100 --threshold-precision 0.9 --max-drop 2",
-    "p --network tutorial --image-size 94",
-    "p --image-size 31",
-    "p --image-size 96x31",
-    "p --alpha 0.36",
-    "p --network vgg16 --alpha 0.5",
-    "p --network small --weights imagenet",
-    "p --network tutorial --weights w.h5",
-    "p --alpha 0.35",
-)
-
-
-@pytest.fixture(scope="module")
-def said() -> dict[str, Any]:
-    """What each line means."""
-    done = run(PROGRAMS / "options_of.py", json.dumps(LINES))
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def run_of(line: str) -> Run:
+    """The run that a line of options makes."""
+    words = line.split()
+    step = words.pop(0) if words[0] == "train" else ""
+    made = argparse.ArgumentParser()
+    add_arguments(made, step)
+    args = made.parse_args(words)
+    return training_run(args.photos, args.out, step, arguments.given(made, args))
 
 
 @pytest.mark.parametrize(
@@ -178,33 +161,41 @@ def said() -> dict[str, Any]:
     ],
 )
 def test_each_network_has_its_size_recipe_and_weights(
-    said: dict[str, Any], line: str, network: str, size: int, recipe: str, weights: str
+    line: str, network: str, size: int, recipe: str, weights: str
 ) -> None:
-    config = said["runs"][line]["config"]
-    assert config["network"] == network
-    assert config["image_size"] == [size, size]
-    assert config["recipe"] == said["recipes"][recipe]
-    assert config["weights"] == weights
-    assert config["alpha"] == (0.35 if "--alpha" in line else 1.0)
+    config = run_of(line).config
+    assert config.network == network
+    assert config.image_size == (size, size)
+    assert config.recipe == RECIPES[recipe]
+    assert config.weights == weights
+    assert config.alpha == (0.35 if "--alpha" in line else 1.0)
 
 
-def test_every_value_of_a_recipe_has_an_option(said: dict[str, Any]) -> None:
-    first, second = (said["runs"][line]["config"]["recipe"] for line in LINES[6:8])
-    changed = {"epochs": 9, "steps_per_epoch": 8, "batch_size": 7, "learning_rate": 0.5}
-    assert first == said["recipes"]["tutorial"] | changed
-    changed = {"patience": 4, "fine_tune": 0.25, "label_smoothing": 0.0}
-    assert second == said["recipes"]["fine-tune"] | changed | {"augmentation": said["camera"]}
+def test_every_value_of_a_recipe_has_an_option() -> None:
+    line = "--epochs 9 --steps-per-epoch 8 --batch-size 7 --learning-rate 0.5"
+    assert run_of(f"p --recipe tutorial {line}").config.recipe == dataclasses.replace(
+        RECIPES["tutorial"], epochs=9, steps_per_epoch=8, batch_size=7, learning_rate=0.5
+    )
+    line = "--patience 4 --fine-tune 0.25 --label-smoothing 0 --augmentation scratch"
+    assert run_of(f"p {line}").config.recipe == dataclasses.replace(
+        RECIPES["fine-tune"],
+        patience=4,
+        fine_tune=0.25,
+        label_smoothing=0.0,
+        augmentation=Augmentation.scratch(),
+    )
 
 
-def test_a_step_has_what_it_needs(said: dict[str, Any]) -> None:
-    train, export = (said["runs"][line] for line in LINES[8:10])
-    assert (train["out"], train["name"], train["resume"]) == ("o", "n", True)
-    assert train["config"]["seed"] == 3
-    assert train["config"]["precision"] == "bfloat16"
-    assert train["weighed"] == [["list", 2.0]]
-    assert export["variants"] == list(VARIANTS)
-    assert export["calibration_photos"] == 100
-    assert export["threshold_precision"] == 0.9
+def test_a_step_has_what_it_needs() -> None:
+    line = "train p -o o --name n --seed 3 --resume --weigh list:2 --precision bfloat16"
+    train = run_of(line)
+    assert (train.out, train.name, train.resume) == (Path("o"), "n", True)
+    assert (train.config.seed, train.config.precision) == (3, "bfloat16")
+    assert train.weighed == ((Path("list"), 2.0),)
+    line = "p --quantize all --calibration-photos 100 --threshold-precision 0.9 --max-drop 2"
+    both = run_of(line)
+    assert both.variants == VARIANTS
+    assert (both.calibration_photos, both.threshold_precision) == (100, 0.9)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +227,23 @@ def test_a_step_has_what_it_needs(said: dict[str, Any]) -> None:
             "p --network tutorial --weights w.h5",
             "--weights w.h5: tutorial is trained from scratch; remove the option",
         ),
+        (
+            "p --network small --recipe head",
+            "--recipe head: small has no trained weights below its last layer; "
+            "use another --network or --recipe",
+        ),
+        ("p --folds 1", "--folds: must be 0, or 2 or more. Received: 1; give 5"),
     ],
 )
-def test_what_a_network_cannot_be_is_one_line(said: dict[str, Any], line: str, told: str) -> None:
-    assert said["runs"][line] == told
+def test_what_a_network_cannot_be_is_one_line(line: str, told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        run_of(line)
+    assert str(caught.value) == told
+
+
+def test_options_are_rejected_before_tensorflow_is_imported(tmp_path: Path) -> None:
+    done = run("-X", "importtime", "-m", "convert", "p", "--alpha", "0.36", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("convert: --alpha 0.36: mobilenet_v2 has no")
+    assert "tensorflow" not in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import importlib.util
 import os
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ from convert.training.noise import import_tensorflow
 from edge.commands import complain
 
 if TYPE_CHECKING:
+    from convert.job import Run
     from convert.report.report import Report
 
 FilePath = str | os.PathLike[str]
@@ -96,8 +98,8 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
     Raises:
         EdgeError: such as DatasetError, WeightsError, TrainingError, OutputError.
     """
-    with _understood(Path(photos), Path(out), given) as folder:
-        checkpoint = _pipeline().train(folder, Path(out), given)
+    with _understood("train", Path(photos), Path(out), given) as job:
+        checkpoint = _pipeline().train(job)
     return Training(Path(out) / "training", tuple(checkpoint.history), checkpoint.kept_epoch)
 
 
@@ -124,8 +126,8 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
     Raises:
         EdgeError: such as DatasetError, TrainingError, ConversionError, OutputError.
     """
-    with _understood(Path(photos), Path(out), given) as folder:
-        report: Report = _pipeline().export(folder, Path(out), given)
+    with _understood("export", Path(photos), Path(out), given) as job:
+        report: Report = _pipeline().export(job)
     return report
 
 
@@ -143,18 +145,21 @@ def run(photos: FilePath, out: FilePath = "out", **given: Unpack[RunOptions]) ->
     Raises:
         EdgeError: as `train` and `export`.
     """
-    with _understood(Path(photos), Path(out), given) as folder:
-        report: Report = _pipeline().run(folder, Path(out), given)
+    with _understood("", Path(photos), Path(out), given) as job:
+        report: Report = _pipeline().run(job)
     return report
 
 
 @contextlib.contextmanager
-def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[Path]:
-    """Claim OUT, and report how the photos are understood, before TensorFlow is imported.
+def _understood(step: str, photos: Path, out: Path, given: Any) -> Iterator[Run]:
+    """Check the options, claim OUT, and report how the photos are understood.
 
-    Yields: the folder of photos, which is another where they are a zip archive.
+    All of it before TensorFlow is imported, which takes seconds.
 
-    Raises: ConversionError, DatasetError, WeightsError, OutputError: what can be known by now.
+    Yields: the run; its folder of photos is another where they are a zip archive.
+
+    Raises: ConfigurationError, ConversionError, DatasetError, WeightsError, TrainingError,
+        OutputError: what can be known by now.
     """
     if not importlib.util.find_spec("tensorflow"):
         raise not_installed("tensorflow")
@@ -166,8 +171,11 @@ def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[P
     from convert.data.reading.labels import labels_of_tree
     from convert.data.reading.negatives import with_negatives
     from convert.data.walk import walk_photos
+    from convert.job import export_run, training_run
     from convert.steps.given_files import check_given_files
 
+    exports = step == "export"
+    job = export_run(photos, out, given) if exports else training_run(photos, out, step, given)
     with claimed(out), interruptible(lambda: "nothing was started; run the command again"):
         folder = unpacked(photos, out / "cache")
         tree = walk_photos(folder)
@@ -176,7 +184,7 @@ def _understood(photos: Path, out: Path, given: Mapping[str, Any]) -> Iterator[P
         for line in understood(tree):
             complain("convert", line)
         check_given_files(given, tree, labels_of_tree(tree))
-        yield folder
+        yield dataclasses.replace(job, photos=folder)
 
 
 def _pipeline() -> ModuleType:

@@ -18,12 +18,12 @@ from typing import Any
 import keras
 
 from convert.errors import OutputError, TrainingError
-from convert.files import write
+from convert.files import STATE, about_training, read_state, write
 from convert.measure.scores import Scores
 from convert.training.networks import backbone_of
 from convert.training.recipes import LAST, Recipe
 
-STATE, SCORES = "state.json", "out-of-fold.json"
+SCORES = "out-of-fold.json"
 DRAWS = 2**20  # more than the steps of an epoch
 ROOM = "free some space, then go on with --resume"
 
@@ -54,10 +54,7 @@ class Checkpoint:
     @classmethod
     def of(cls, folder: Path) -> Checkpoint:
         """Open what a training has left. Raises: TrainingError where it left nothing."""
-        state = _read(folder)
-        if state is None:
-            raise TrainingError(folder, "holds no training", "run python -m convert train first")
-        return cls(folder, state["about"], resume=True)
+        return cls(folder, about_training(folder), resume=True)
 
     @staticmethod
     def as_kept(about: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +66,7 @@ class Checkpoint:
     def about_of(folder: Path) -> dict[str, Any] | None:
         """The data and options of the training in a folder; None where none can be read."""
         try:
-            state = _read(folder)
+            state = read_state(folder)
         except TrainingError:
             return None
         return state and state["about"]
@@ -92,7 +89,7 @@ class Checkpoint:
         return losses[::-1].index(min(losses))
 
     def _go_on(self) -> None:
-        state = _read(self._folder)
+        state = read_state(self._folder)
         if state is None:
             return  # nothing was kept yet: the same as the beginning
         if state["about"] != self.about:
@@ -185,17 +182,6 @@ def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
             simple = all(isinstance(v, int | float | None) for v in (value, old))
             found.append(f"{name} ({value}, not {old})" if simple else name)
     return found
-
-
-def _read(folder: Path) -> dict[str, Any] | None:
-    try:
-        state: dict[str, Any] = json.loads((folder / STATE).read_text())
-        return state
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        remedy = "omit --resume to train again"
-        raise TrainingError(folder, "holds a damaged training", remedy) from error
 
 
 def _read_scores(folder: Path) -> dict[str, list[float]]:

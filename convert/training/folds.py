@@ -26,7 +26,8 @@ from convert.measure.label_errors import folds_of
 from convert.measure.scores import Labels, Scores, log_loss
 from convert.training.callbacks.duration import in_words
 from convert.training.checkpoint import Checkpoint
-from convert.training.train import TrainConfig, grouped, scores_of, train
+from convert.training.recipes import TrainConfig
+from convert.training.train import grouped, scores_of, train
 
 HEAD, WHOLE = "the last layer alone", "the whole training"
 

@@ -1,4 +1,4 @@
-"""How a network is trained: recipes by name, each value of which has an option."""
+"""What a training is: recipes by name, each value of which has an option; network and seed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 
 from convert.training.augment import Augmentation
+from convert.training.backbones.known import NETWORKS
 from convert.training.backbones.weights_file import NONE
-from convert.training.networks import NETWORKS
+from edge.image.preprocess import Size
 
 BEST, LAST = "best", "last"
 FINE_TUNE = "fine-tune"
@@ -52,6 +53,21 @@ class Recipe:
         per_epoch = self.steps_of_epoch(num_photos)
         epochs = max(-(-least // per_epoch), min(self.epochs, most // per_epoch), 1)
         return dataclasses.replace(self, epochs=epochs, steps=None)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run is."""
+
+    network: str
+    image_size: Size
+    recipe: Recipe
+    alpha: float = 1.0  # width of a backbone
+    weights: str = "none"  # "imagenet", "none" or a file
+    precision: str = "auto"  # to compute in: "float32", "bfloat16", or what is faster here
+    teacher: str = ""  # a .tflite file to learn from, beside the labels
+    start: str = ""  # OUT of an earlier training, whose weights this one starts from
+    seed: int = 0
 
 
 RECIPES = {

@@ -7,7 +7,6 @@ import csv
 import io
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,11 +29,10 @@ from convert.training.callbacks.interrupt import between_batches
 from convert.training.checkpoint import Checkpoint
 from convert.training.optimizer import compile_model
 from convert.training.precision import chosen_precision
-from convert.training.recipes import LAST, Recipe
+from convert.training.recipes import LAST, Recipe, TrainConfig
 from convert.training.start import find_start
 from convert.training.teacher import Teacher
 from convert.training.weights import load_weights
-from edge.image.preprocess import Size
 
 # Of batch normalization's moving statistics, which look back on 1 / (1 - momentum) steps.
 MIN_MOMENTUM, MAX_MOMENTUM = 0.9, 0.99
@@ -43,21 +41,6 @@ MOMENTUM_WINDOWS = 100  # in a training
 MAX_VIEWS = 1000  # augmented views to fit the last layer to: they take as long as 10 steps
 
 TrainSet = tuple[PixelRows, Labels, NDArray[np.float32]]  # with each photo's weight
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What a training run is."""
-
-    network: str
-    image_size: Size
-    recipe: Recipe
-    alpha: float = 1.0  # width of a backbone
-    weights: str = "none"  # "imagenet", "none" or a file
-    precision: str = "auto"  # to compute in: "float32", "bfloat16", or what is faster here
-    teacher: str = ""  # a .tflite file to learn from, beside the labels
-    start: str = ""  # OUT of an earlier training, whose weights this one starts from
-    seed: int = 0
 
 
 class TrainPhotos(Protocol):

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from convert.errors import WeightsError
 from convert.training.backbones.efficientnet_lite import LITES, installed_weights, read_weights
+from convert.training.backbones.known import NETWORKS
 from convert.training.backbones.weights_file import IMAGENET, NONE, check_file
-from convert.training.networks import NETWORKS, backbone, backbone_of
+from convert.training.networks import backbone, backbone_of
 
 _PUBLISHED = (224, 224)  # the size of which weights exist; they fit any other without a top
 _NUM_CLASSES = 1000  # of a file that has its top

@@ -21,6 +21,7 @@ from convert.measure.head import fit_head
 from convert.tflite import quantize
 from convert.training import networks, recipes
 from convert.training.augment import Augmentation
+from convert.training.backbones.known import NETWORKS
 from convert.training.train import maps_of
 from convert.training.weights import load_weights
 
@@ -35,7 +36,7 @@ folder = pathlib.Path(sys.argv[1])
 keras.utils.set_random_seed(0)
 pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
 said = {
-    "networks": list(networks.NETWORKS),
+    "networks": list(NETWORKS),
     "recipes": list(recipes.RECIPES),
     "variants": list(quantize.VARIANTS),
     "augmentations": [n for n in sys.argv[2].split(",") if hasattr(Augmentation, n)],
@@ -43,7 +44,7 @@ said = {
 arrays = {}
 
 for name, module in MODULES.items():
-    application = getattr(keras.applications, networks.NETWORKS[name].application)
+    application = getattr(keras.applications, NETWORKS[name].application)
     theirs = application(include_top=False, weights=None, input_shape=(64, 64, 3))
     source = folder / f"{name}.weights.h5"
     theirs.save_weights(source)

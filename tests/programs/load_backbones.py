@@ -15,6 +15,7 @@ import numpy as np
 from convert.errors import WeightsError
 from convert.training import networks
 from convert.training.backbones.efficientnet_lite import build_lite, fill, installed_weights
+from convert.training.backbones.known import NETWORKS
 from convert.training.backbones.torch_file import read_tensors
 from convert.training.weights import load_weights
 from edge.image.preprocess import resized
@@ -44,7 +45,7 @@ for top, size in ((False, 64), (True, 224)):
     said["same"][path.name] = same(loaded("mobilenet", path, 0.25), theirs)
 
 for name, alpha, top, file in json.loads(sys.argv[2]):
-    application = getattr(keras.applications, networks.NETWORKS[name].application)
+    application = getattr(keras.applications, NETWORKS[name].application)
     theirs = application(alpha=alpha, weights=None, include_top=top, input_shape=(224, 224, 3))
     theirs.load_weights(file)
     said["same"][pathlib.Path(file).name] = same(loaded(name, file, alpha), theirs)

@@ -24,15 +24,8 @@ from convert.training.callbacks.duration import Duration, in_words
 from convert.training.checkpoint import Checkpoint
 from convert.training.optimizer import _loss
 from convert.training.precision import chosen_precision
-from convert.training.recipes import RECIPES
-from convert.training.train import (
-    TrainConfig,
-    class_weights,
-    history_csv,
-    network_of,
-    scores_of,
-    train,
-)
+from convert.training.recipes import RECIPES, TrainConfig
+from convert.training.train import class_weights, history_csv, network_of, scores_of, train
 
 photos, folder = map(pathlib.Path, sys.argv[1:])
 keras.config.disable_traceback_filtering()
