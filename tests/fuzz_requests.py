@@ -19,7 +19,7 @@ from live import HOTDOG, TOKEN, Watching, watching
 
 PATHS = (
     *("/", "/page.js", "/latest.json", "/history.json?since=1", "/events.json", "/frame.jpg"),
-    *("/input.png", "/healthz", "/metrics", "/keep", "/snapshot", "/events/1.jpg"),
+    *("/input.png", "/healthz", "/metrics", "/keep", "/snapshot", "/explain", "/events/1.jpg"),
 )
 TRICKS = (
     *("/../../etc/passwd", "/static/../settings.py", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd"),
@@ -44,7 +44,7 @@ def drawn(draw: random.Random) -> bytes:
         return draw.choice(odd) if draw.random() < 0.15 else good
 
     path = draw.choice(PATHS if draw.random() < 0.7 else TRICKS)
-    method = either("POST" if path in ("/keep", "/snapshot") else "GET", *METHODS)
+    method = either("POST" if path in ("/keep", "/snapshot", "/explain") else "GET", *METHODS)
     version = either("HTTP/1.1", "HTTP/1.0", "HTTP/9.9", "", "HTTP/1.1 x")
     body = either(b"", *BODIES)
     lines = [f"{method} {path} {version}".encode()]

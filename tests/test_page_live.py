@@ -198,6 +198,10 @@ def test_frames_are_kept_by_keyboard(tmp_path: Path, browser: Browser) -> None:
         page.get_by_text("Saved as bun and mustard/").wait_for()
         assert len(list((running.state / "dataset" / "bun and mustard").glob("*.jpg"))) == 1
         until(lambda: list((running.state / "snapshots").glob("*.jpg")))
+        press_until_focused(page, "why")
+        page.keyboard.press("Enter")
+        page.get_by_text("red supports ").wait_for()
+        until(lambda: is_shown(page, "#heat"))
         press_until_focused(page, "keep")
         page.keyboard.press("Enter")
         page.locator("#keeping[open]").wait_for()

@@ -24,6 +24,7 @@ from sightings import sighting
 from convert.data.examine import examine
 from edge.classifier.model import Model
 from edge.errors import ConfigurationError
+from edge.image.heat import SIDE
 from edge.image.preprocess import seen
 from edge.service.sinks.dataset import Dataset, LabelError, QuotaError, folder_name
 from edge.service.web.memory import EVENTS, HISTORY_S, POINT_S, Memory
@@ -184,6 +185,7 @@ def part(stream: io.BufferedReader) -> bytes:
         ("POST", "/latest.json", 405),
         ("DELETE", "/", 405),
         ("GET", "/keep", 405),
+        ("GET", "/explain", 405),
         ("POST", "/nothing", 404),
     ],
 )
@@ -292,7 +294,7 @@ def test_a_host_that_is_none_is_one_line(tmp_path: Path, listen: str, line: str)
     "header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xe9"]
 )
 def test_controls_want_the_token(service: Watching, header: str) -> None:
-    for path in ("/keep", "/snapshot"):
+    for path in ("/keep", "/snapshot", "/explain"):
         answer, content = service.get(path, "POST", '{"label": "x"}', Authorization=header)
         assert (answer.status, content) == (401, b"wrong token\n")
     assert not (service.state / "dataset").exists()
@@ -356,6 +358,35 @@ def test_what_cannot_be_kept(service: Watching, body: object, status: int) -> No
     got, text = service.control("/keep", body)
     assert got == status and "\n" not in text
     assert not (service.state / "dataset").exists()
+
+
+def test_a_frame_is_explained(service: Watching) -> None:
+    frame = service.document("/frame.json")["frame"]
+    wanted = {"frame": frame, "label": "hotdog"}
+    answer, content = service.get(
+        "/explain", "POST", json.dumps(wanted), Authorization=f"Bearer {TOKEN}"
+    )
+    assert (answer.status, answer.getheader("Content-Type")) == (200, "image/jpeg")
+    shown = pixels(content).astype(int)
+    assert shown.shape == (SIDE, SIDE, 3)
+    red = shown[:, :, 0] - shown[:, :, 1:].max(axis=2) > 60
+    assert 0.02 < red.mean() < 0.7
+    assert service.document("/latest.json")["fresh"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"frame": True, "label": "hotdog"}, 400),
+        ({"frame": 1, "label": 3}, 400),
+        ({"frame": 1, "label": "cat"}, 400),
+        ({"frame": 10**12, "label": "hotdog"}, 409),
+        ({"frame": 1, "label": "hotdog", "zone": "none"}, 404),
+    ],
+)
+def test_what_cannot_be_explained(service: Watching, body: object, status: int) -> None:
+    assert service.control("/explain", body)[0] == status
 
 
 def test_a_full_folder_is_left_as_it_is(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from edge.sources.frame import Frame
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge.image.preprocess import Pixels
+
     Threshold = float | NDArray[np.float64]  # of all labels, or (num_labels,) of each
 
 
@@ -156,3 +158,24 @@ def rank(
         return (Category(best, labels[best], float(scores[best])),)
     order = np.argsort(-scores, kind="stable")[: top_k or None]
     return tuple(Category(int(i), labels[i], float(scores[i])) for i in order)
+
+
+def explained(model: Model, pixels: Pixels, label: int) -> Pixels:
+    """Colour an image by occlusion, which invokes the model `heat.NUM_SCORES` times.
+
+    Another thread that classifies with the model gets its turn between two of them.
+
+    Args:
+        model: whose scores are watched.
+        pixels: (height, width, 3) uint8 RGB, or grey (height, width), as the model sees it.
+        label: index of the label to explain.
+
+    Returns: (height, width, 3) uint8 RGB, enlarged, red where the image supports the label.
+    Raises: ModelError.
+    """
+    from edge.image.heat import SIDE, heated, occlusion  # for one option and one button
+
+    def score(image: Pixels) -> float:
+        return float(model.scores(Prepared(image, model.input, image, 0.0))[label])
+
+    return heated(pixels, occlusion(score, pixels), SIDE)

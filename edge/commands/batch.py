@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.classifier.classify import UNKNOWN, Result, classify
+from edge.classifier.classify import UNKNOWN, Result, classify, explained
 from edge.classifier.model import NEVER, Model
 from edge.commands import complain
 from edge.commands.arguments import in_pixels, open_model
@@ -26,7 +26,7 @@ from edge.commands.results.writer import Output, Writer
 from edge.commands.results.writers import WIDEST_LABEL, resumed, writer
 from edge.commands.terminal import is_terminal, width_of
 from edge.errors import EdgeError, ImageError, SourceError, one_line
-from edge.image.preprocess import InputSpec, Picture, Pixels, Prepared, read_image, seen
+from edge.image.preprocess import InputSpec, read_image, seen
 from edge.sources.frame import Frame
 from edge.sources.photos import listed
 
@@ -240,21 +240,11 @@ def _answering(
         result = classify(model, whole, top_k=args.top_k, threshold=thresholds)
         result = choice.of(result, args.top_k, thresholds) if choice else result
         if maps:
-            maps.save(frame, _explained(model, whole.picture, result.categories[0].index))
+            shown = seen(whole.picture, model.input)
+            maps.save(frame, explained(model, shown, result.categories[0].index))
         return result
 
     return answer
-
-
-def _explained(model: Model, picture: Picture, label: int) -> Pixels:
-    """Show an image as the model sees it, red where it speaks for a label."""
-    from edge.image.heat import SIDE, heated, occlusion
-
-    def score(pixels: Pixels) -> float:
-        return float(model.scores(Prepared(pixels, model.input, pixels, 0.0))[label])
-
-    shown = seen(picture, model.input)
-    return heated(shown, occlusion(score, shown), SIDE)
 
 
 def _cut(frame: Frame, roi: tuple[float, float, float, float]) -> Frame:

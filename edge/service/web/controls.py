@@ -42,7 +42,7 @@ class Commands(Control):
 
     def post(self) -> None:
         """Follow it."""
-        fields = _fields(self.request.body)
+        fields = fields_of(self.request.body)
         name, value, zone = fields.get("name"), fields.get("value", "now"), fields.get("zone", "")
         is_value = isinstance(value, str | int | float | bool)
         if not (isinstance(name, str) and is_value and isinstance(zone, str)):
@@ -60,7 +60,7 @@ def _follow(station: Station, name: str, value: str, zone: str = "") -> Command:
         raise RefusedError(400, str(error)) from error
 
 
-def _fields(body: bytes) -> dict[str, Any]:
+def fields_of(body: bytes) -> dict[str, Any]:
     """The fields of a body. Raises: RefusedError where it is not JSON."""
     try:
         document = json.loads(body)
@@ -96,7 +96,7 @@ class Keep(Control):
 
     def _wanted(self) -> tuple[str, int | None, View]:
         """The label, the frame's number and the zone that the body names."""
-        fields = _fields(self.request.body)
+        fields = fields_of(self.request.body)
         label, number, zone = fields.get("label"), fields.get("frame"), fields.get("zone", "")
         is_number = isinstance(number, int) and not isinstance(number, bool)
         if not isinstance(label, str) or not label.strip() or not (is_number or number is None):

@@ -17,6 +17,7 @@ from edge.image.preprocess import encode_jpeg
 from edge.names import PAGE_SCHEMA
 from edge.service.web import history, regions
 from edge.service.web.controls import Commands, Keep, Snapshot
+from edge.service.web.explain import Explain
 from edge.service.web.handler import Handler, RefusedError, or_gone
 from edge.service.web.metrics import CONTENT_TYPE
 
@@ -243,5 +244,6 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (r"/metrics", Monitor),
     (r"/snapshot", Snapshot),
     (r"/keep", Keep),
+    (r"/explain", Explain),
     (r"/command", Commands),
 ]

@@ -104,6 +104,7 @@ class Station:
         self.first = self.views[zones[0].name]
         self.metrics = Metrics(vitals, list(self.views))
         self.dataset, self.history, self.regions = dataset, history, regions
+        self.explaining = False  # a frame: one at a time, for the loop's sake
         self.proxy_kbit_s = settings.proxy_kbit_s
         self.device = socket.gethostname()
         self.hosts = {

@@ -7,7 +7,7 @@ const SLOWEST_MS = 10000;     // between two questions once the service is lost
 const WINDOW_S = 600;         // of the chart
 const SERIES = 5;
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 900, HEIGHT = 220, LEFT = 36, RIGHT = 8, TOP = 10, BOTTOM = 24;
+const HEIGHT = 220, LEFT = 36, RIGHT = 8, TOP = 10, BOTTOM = 24;
 
 const $ = (id) => document.getElementById(id);
 const FRAME_MS = 8000;        // for the next frame: the server responds within 5 s
@@ -249,7 +249,7 @@ function mainLabels(points) {
 function drawChart() {
   const { points, threshold } = known, chart = $("chart");
   if (!points.length) return;
-  const width = Math.max(320, Math.round(chart.clientWidth)) || WIDTH;
+  const width = Math.max(320, Math.round(chart.clientWidth));
   chart.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   const end = last(points).up_s, length = Math.min(WINDOW_S, Math.max(60, end - points[0].up_s));
   const x = (up_s) => LEFT + (1 - (end - up_s) / length) * (width - LEFT - RIGHT);
@@ -317,7 +317,10 @@ function point(event, points, labels, x, y) {
 // An image that is loaded and decoded; null where the frame is gone.
 async function picture(path) {
   const answer = await ask(path);
-  if (!answer.ok) return null;
+  return answer.ok ? decoded(answer) : null;
+}
+
+async function decoded(answer) {
   const image = new Image();
   image.src = URL.createObjectURL(answer.body);
   await image.decode();  // so that it is shown at once, beside the others of its frame
@@ -347,6 +350,7 @@ async function follow() {
       put_picture($("input"), input);
       if (live) $("no-frame").hidden = true;
       showSeen(seen);
+      known.seen = seen;
       known.newest = seen.frame;
     } catch {
       await wait(LOOK_MS);
@@ -376,13 +380,13 @@ async function token() {
   return sessionStorage.getItem("token");
 }
 
-async function control(path, body, done = "A snapshot of the next frame is saved.") {
+async function control(path, body, done = "A snapshot of the next frame is saved.", patience = PATIENCE_MS) {
   const secret = await token();
   if (secret === null) return;
   put("told", "…");
   try {
     const headers = { Authorization: `Bearer ${secret}`, "Content-Type": "application/json" };
-    const answer = await ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+    const answer = await ask(path, { method: "POST", headers, body: JSON.stringify(body) }, patience);
     const text = (await answer.text()).trim();
     if (answer.status === 401) {
       sessionStorage.removeItem("token");
@@ -390,6 +394,7 @@ async function control(path, body, done = "A snapshot of the next frame is saved
     } else if (answer.status === 201) put("told", `Saved as ${JSON.parse(text).file}`);
     else if (answer.ok) put("told", done);
     else put("told", `Failed: ${text}.`);
+    if (answer.ok) return answer;
   } catch {
     put("told", "The service did not respond.");
   }
@@ -410,6 +415,13 @@ $("pause").onclick = async () => {
   again(0);
 };
 $("classify").onclick = () => control("command", { name: "classify" }, "The next frame is classified now.");
+$("why").onclick = async () => {
+  if ((await token()) === null || !known.seen) return;
+  const { frame, categories: [{ label, score }] } = known.seen;
+  const done = `Frame ${frame}: red supports ${label} ${score.toFixed(3)}, by 50 more invocations`;
+  const answer = await control("explain", { frame, label, zone: known.zone }, done, 60000);
+  if (answer) put_picture($("heat"), await decoded(answer));
+};
 $("threshold").onclick = async () => {
   $("limit").value = known.threshold.toFixed(2);
   if (await asked($("limiting"))) await control("command", { name: "threshold", value: $("limit").value || "auto", zone: known.zone }, "The threshold is set.");
