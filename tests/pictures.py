@@ -151,8 +151,9 @@ def tiff(size: tuple[int, int], bits: int, data: bytes, **tags: tuple[int, ...])
         284: numbers["planar"],
         339: numbers["format"] * count,
     }
-    values |= {338: tags["extra"]} if "extra" in tags else {}
-    values |= {320: tags["colours"]} if "colours" in tags else {}
+    others = {"subfile": 254, "colours": 320, "directories": 330, "extra": 338, "subsampling": 530}
+    others |= {"dng": 50706}
+    values |= {number: tags[name] for name, number in others.items() if name in tags}
     planes = count if numbers["planar"] == (2,) else 1
     values[273] = values[279] = (0,) * planes  # offsets and lengths of strips, set below
     head_bytes = 8 + 2 + 12 * len(values) + 4

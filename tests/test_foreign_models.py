@@ -30,6 +30,7 @@ REJECTED = {
     "tanh": r"outputs values from -1 to 1 \(TANH\)",
     "embedding": "outputs an embedding",
     "argmax": r"outputs the best label's index \(ARG_MAX\) and no scores; convert it again",
+    "argmax-sliced": r"outputs the best label's index \(ARG_MAX\) and no scores",
     "top-k": r"outputs the best labels' scores and indices \(TOPK_V2\)",
     "batch": r"takes 8 images at a time.*convert it again with a batch of 1",
 }
@@ -101,6 +102,11 @@ def test_labels_or_a_chosen_output_say_that_it_is_a_classifier(others: Path) -> 
             assert model.output.are_logits
     with opened(others, "box", labels=tuple("abcd")) as model:  # several sigmoids
         assert model.scores(golden.draw(0, (12, 12))).shape == (4,)
+
+
+def test_percentages_are_named(others: Path) -> None:
+    with pytest.raises(ModelError, match="outputs percentages"):
+        opened(others, "percent", labels=ABC)
 
 
 def test_an_output_is_chosen_by_name_or_index(others: Path) -> None:

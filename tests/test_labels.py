@@ -55,6 +55,11 @@ from edge.errors import ModelError
         ('{"labels": ["cup", "key"], "imageSize": 224}', ("cup", "key")),
         ('{"id2label": {"0": "cup", "1": "key"}, "hidden": 8}', ("cup", "key")),
         ("[cup]\n[key]\n", ("[cup]", "[key]")),
+        ("!\n#\n$\n", ("!", "#", "$")),
+        (b"0 cup\r\n1 key\r\n\x1a", ("cup", "key")),
+        (b"cup\nkey\0", ("cup", "key")),
+        ('{"cup": "0", "key": "1"}', ("cup", "key")),
+        ('\ufeff{"0": "cup",\r\n"1": "key"}\r\n', ("cup", "key")),
     ],
 )
 def test_labels_are_read_as_others_write_them(text: str | bytes, labels: tuple[str, ...]) -> None:
@@ -78,10 +83,33 @@ def test_empty_lines_are_left_out_where_the_others_fit() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[1, 2]", '{"labels": {"classes": 3}}', '{"a": "b"}', '{"0": "a", "00": "b"}', '{"99": "a"}'],
+    [
+        "[1, 2]",
+        '{"labels": {"classes": 3}}',
+        '{"a": "b"}',
+        '{"0": "a", "00": "b"}',
+        '{"99": "a"}',
+        '{"0": "a", "1": "b", "classes": 2}',
+        '[{"id": 0, "name": "a"}]',
+    ],
 )
 def test_json_that_is_no_list_of_labels_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a list of labels"):
+        parse_labels(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'cup': 0, 'key': 1}",
+        "['cup', 'key']",
+        '["cup", "key",]',
+        '{\n"0": "cup",\n"1": "key",\n}\n',
+    ],
+)
+def test_broken_json_is_no_label(text: str) -> None:
+    """One label would fit a sigmoid."""
+    with pytest.raises(ValueError, match="broken JSON"):
         parse_labels(text)
 
 
@@ -96,6 +124,8 @@ def test_what_is_no_label_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     (tmp_path / "noise.txt").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "odd.json").write_text("[1, 2]")
+    (tmp_path / "latin.txt").write_bytes("Käse\nBrot\n".encode("latin-1"))
+    (tmp_path / "no-mark.txt").write_bytes("cup\nkey\n".encode("utf-16-le"))
     (tmp_path / "deep.json").write_text("[" * 100_000)
     os.mkfifo(tmp_path / "fifo")
     with (tmp_path / "large.txt").open("wb") as stream:
@@ -105,6 +135,8 @@ def test_what_is_no_label_file_is_one_line(tmp_path: Path) -> None:
         "empty.txt": "has no label in it",
         "noise.txt": "is not a label file",
         "odd.json": "must be a list of labels",
+        "latin.txt": "is not a label file in UTF-8; save it as UTF-8",
+        "no-mark.txt": "is not a label file in UTF-8; save it as UTF-8",
         "fifo": "is not a label file",
         "large.txt": "is too large",
         "": "is not a label file",

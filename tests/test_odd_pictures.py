@@ -27,7 +27,7 @@ from pictures import (
     tiff,
     with_property,
 )
-from PIL import Image, features
+from PIL import Image, ImageCms, features
 
 from edge.errors import ImageError
 from edge.image.formats import FORMATS, SUFFIXES
@@ -149,7 +149,48 @@ def test_one_colour_of_16_bits_is_transparent() -> None:
     assert found.tolist() == [[[255, 255, 255], [0x56, 0x12, 0x9A]]]
 
 
+def encoded_as_srgb(linear: np.ndarray) -> np.ndarray:
+    """0..1 of light as values 0..255 (IEC 61966-2-1)."""
+    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_a_linear_profile_that_is_called_srgb_is_converted(format: str) -> None:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    curve = profile.index(b"para\0\0\0\0\0\3") + 12
+    struct.pack_into(">5i", profile, curve, 65536, 65536, 0, 65536, 0)
+    grey = np.repeat(np.arange(0, 256, 5, np.uint8), 48).reshape(52, 16, 3)
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}
+    content = encoded(grey, format, icc_profile=bytes(profile), **options.get(format, {}))
+    assert mean_difference(read_image(content), encoded_as_srgb(grey / 255)) < 2
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.55556, 0.45455])
+def test_the_gamma_of_a_png_is_applied(gamma: float) -> None:
+    """ISO/IEC 15948, 13.13, as browsers do; beside an sRGB chunk it does not count."""
+    pixels = scene(40, 60)
+    chunk = png_chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
+    expected = 255 * (pixels / 255) ** (1 / (2.2 * gamma))
+    assert max_difference(read_image(png(pixels, 2, chunks=chunk)), np.rint(expected)) <= 1
+    other = png_chunk(b"sRGB", b"\0")
+    np.testing.assert_array_equal(read_image(png(pixels, 2, chunks=other + chunk)), pixels)
+
+
 # TIFF ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"subfile": (1,), "directories": (8,)},  # a preview before the raw image, as in NEF and ARW
+        {"dng": (1, 4)},
+        {"photometric": (32803,), "samples": (1,)},  # a colour filter's mosaic
+    ],
+)
+def test_a_raw_photo_in_a_tiff_is_named(tags: dict[str, tuple[int, ...]]) -> None:
+    colours = {"photometric": (2,), "samples": (3,)}
+    with pytest.raises(ImageError, match="is a raw photo, which is not read; export it"):
+        read_image(tiff((8, 8), 8, bytes(192), **colours | tags))
 
 
 @pytest.mark.parametrize("bits", [12, 16])
@@ -191,6 +232,16 @@ def test_colours_of_a_palette_may_have_8_bits() -> None:
         assert read_image(content)[0].tolist() == colours[:, :4].T.tolist()
 
 
+def test_colour_of_a_tiff_may_be_subsampled_without_compression() -> None:
+    units = np.uint8([[81] * 4 + [90, 240], [145] * 4 + [54, 34]])  # red and green of ITU-R 601
+    tags = {"photometric": (6,), "samples": (3,), "subsampling": (2, 2)}
+    found = read_image(tiff((2, 4), 8, units.tobytes(), **tags))
+    for columns, (y, blue, red) in ((slice(2), (81, 90, 240)), (slice(2, 4), (145, 54, 34))):
+        green = y - 0.344 * (blue - 128) - 0.714 * (red - 128)
+        expected = [y + 1.402 * (red - 128), green, y + 1.772 * (blue - 128)]
+        assert max_difference(found[:, columns], np.full((2, 2, 3), np.clip(expected, 0, 255))) <= 2
+
+
 def test_premultiplied_grey_lies_over_white_or_is_named() -> None:
     data = bytes([100, 128, 0, 0, 255, 255])  # grey times alpha, alpha
     content = tiff((1, 3), 8, data, samples=(2,), extra=(1,))
@@ -213,6 +264,24 @@ def test_pixels_of_unknown_range_are_named(bits: int, kind: int, fault: str) -> 
 
 
 # Others -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alphas", [(0, 0), (0, 255)])
+def test_a_bitmap_whose_alpha_is_0_everywhere_is_opaque(alphas: tuple[int, int]) -> None:
+    """So Windows writes screenshots, and browsers show them."""
+    bgra = bytes([30, 20, 200, alphas[0], 90, 80, 70, alphas[1]])
+    header = struct.pack("<IiiHHIIiiII", 108, 2, 1, 1, 32, 3, 0, 0, 0, 0, 0)
+    header += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"sRGB" + bytes(48)
+    content = b"BM" + struct.pack("<IHHI", 130, 0, 0, 122) + header + bgra
+    first = [200, 20, 30] if alphas == (0, 0) else [255, 255, 255]
+    assert read_image(content)[0].tolist() == [first, [70, 80, 90]]
+
+
+def test_what_a_decoder_does_not_support_may_be_of_a_rare_kind() -> None:
+    header = struct.pack("<IiiHHIIiiII", 108, 1, 1, 1, 32, 3, 0, 0, 0, 0, 0)
+    header += struct.pack("<4I", 0x3FF00000, 0xFFC00, 0x3FF, 0) + b"sRGB" + bytes(48)
+    with pytest.raises(ImageError, match=r"or of a rare kind \(Unsupp.*; .*save it as JPEG"):
+        read_image(b"BM" + struct.pack("<IHHI", 126, 0, 0, 122) + header + bytes(4))
 
 
 def test_what_a_gifs_first_frame_leaves_uncovered_is_white() -> None:
@@ -297,6 +366,8 @@ def test_a_heif_is_turned_mirrored_and_cut(
         (b"\0\0\0\x0cJXL \r\n\x87\n", "is JPEG XL"),
         (b"%PDF-1.7\n", "is a PDF"),
         (b"\n<!DOCTYPE html><html>", "is a web page"),
+        (b"IIRO\x08\0\0\0", r"is a raw photo \(Olympus ORF\)"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI", r"is a PNG for iOS alone \(CgBI\)"),
         (b"hello", "is not an image of a known format"),
     ],
 )

@@ -35,6 +35,8 @@ KEYS = (
 )
 MAX_DEPTH = 4  # of keys within keys
 
+TEXT_ENDS = "\0\x1a"  # which DOS and C programs leave at a text's end
+
 _NUMBERED = r"(\d{1,7})(?:\s*[:,;]\s*|\s+)(\S.*)"
 
 
@@ -58,6 +60,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise ModelError(path, "no such label file", "check the path") from error
     except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror})", remedy) from error
+    except UnicodeError as error:
+        raise ModelError(path, "is not a label file in UTF-8", "save it as UTF-8") from error
     except ValueError as error:
         raise ModelError(path, f"is not a label file ({error})", remedy) from error
     if not labels:
@@ -77,19 +81,31 @@ def parse_labels(content: bytes | str) -> tuple[str, ...]:
     if text.lstrip()[:1] in ("[", "{"):
         try:
             return _of_json(json.loads(text))
-        except (json.JSONDecodeError, RecursionError):
-            pass  # a label may begin with a bracket
+        except (json.JSONDecodeError, RecursionError) as error:
+            if _is_meant_as_json(text):  # else a label begins with a bracket
+                raise ValueError(f"broken JSON: {error}") from error
     lines = [line.strip() for line in re.split("\r\n|\r|\n", text)]
-    lines = [line for line in lines if line != "#" and not line.startswith("# ")]
+    if any(line.startswith("# ") for line in lines):  # else "#" may be a label
+        lines = [line for line in lines if line != "#" and not line.startswith("# ")]
     while lines and not lines[-1]:
         lines.pop()
     return _numbered(lines) or tuple(lines)
 
 
 def _decoded(content: bytes) -> str:
-    """Decode UTF-8, or UTF-16 with a byte order mark, as Windows writes it. Raises: ValueError."""
+    """Decode UTF-8, or UTF-16 with its mark, as Windows writes it. Raises: UnicodeError."""
     is_utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    return content.decode("utf-16" if is_utf16 else "utf-8")
+    text = content.decode("utf-16" if is_utf16 else "utf-8").rstrip(TEXT_ENDS)
+    if "\0" in text:  # UTF-16 without its mark
+        raise UnicodeError("zero bytes")
+    return text
+
+
+def _is_meant_as_json(text: str) -> bool:
+    """Whether text is in brackets: the last line closes what the first opens."""
+    lines = text.strip().splitlines()
+    closing = {"[": "]", "{": "}"}[lines[0][0]]
+    return lines[-1].endswith(closing) and (len(lines) == 1 or not lines[0].endswith(closing))
 
 
 def _numbered(lines: list[str]) -> tuple[str, ...]:
@@ -122,24 +138,26 @@ def _of_json(data: Any, depth: int = MAX_DEPTH) -> tuple[str, ...]:
     if isinstance(data, list) and all(isinstance(label, str) for label in data):
         return tuple(label.strip() for label in data)
     if isinstance(data, dict):
-        pairs = [_indexed(key, value) for key, value in data.items()]
-        found = dict(pair for pair in pairs if pair)
-        if len(found) == len(data) and (labels := _by_index(found)):
-            return labels
+        for pairs in (data.items(), ((label, index) for index, label in data.items())):
+            found = dict(filter(None, (_indexed(index, label) for index, label in pairs)))
+            if len(found) == len(data) and (labels := _by_index(found)):
+                return labels
         inner = next((data[key] for key in KEYS if isinstance(data.get(key), list | dict)), None)
         if inner is not None and depth:
             return _of_json(inner, depth - 1)
     raise ValueError("JSON must be a list of labels, or labels by index")
 
 
-def _indexed(key: str, value: Any) -> tuple[int, str] | None:
+def _indexed(index: Any, label: Any) -> tuple[int, str] | None:
     """(index, label) of one pair of a JSON object; None where it is none."""
-    if isinstance(value, list) and value:
-        value = value[-1]
-    if isinstance(value, str) and key.isdecimal():
-        return int(key), value.strip()
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value, key.strip()
+    if isinstance(label, list) and label:
+        label = label[-1]
+    if not isinstance(label, str):
+        return None
+    if isinstance(index, str) and index.isdecimal():
+        return int(index), label.strip()
+    if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
+        return index, label.strip()
     return None
 
 

@@ -18,7 +18,7 @@ from edge.classifier.answer import Outputs, choose_output, must_sum_to_1, no_dis
 from edge.classifier.inputs import has_dynamic_size, input_shapes, input_spec, maker
 from edge.classifier.labels import fit, given_labels
 from edge.classifier.metadata import Metadata, read_metadata
-from edge.classifier.outputs import OutputSpec, are_outside
+from edge.classifier.outputs import OutputSpec, are_outside, are_percentages
 from edge.classifier.runtime import (
     Delegated,
     LoadTimes,
@@ -204,6 +204,9 @@ class Model:
         outside = any(map(are_outside, numbers))
         if must_sum and (outside or any(abs(value.sum() - 1) > SUM_SLACK for value in numbers)):
             raise no_distribution(self.path, output.num_outputs)
+        if all(map(are_percentages, numbers)):
+            fault = "outputs percentages, not probabilities from 0 to 1"
+            raise ModelError(self.path, fault, "convert it again without the factor of 100")
         return output if output.are_logits is not None else replace(output, are_logits=outside)
 
     def _drawn(self, picture: Picture, output: OutputSpec) -> NDArray[np.float32]:

@@ -72,6 +72,11 @@ def are_outside(values: NDArray[np.float32]) -> bool:
     return bool(values.min() < -SLACK or values.max() > 1 + SLACK)
 
 
+def are_percentages(values: NDArray[np.float32]) -> bool:
+    """Whether values are probabilities times 100."""
+    return bool(len(values) > 1 and values.min() >= 0 and abs(values.sum() - 100) <= 100 * SLACK)
+
+
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     # Of infinities, which become NaN, and are rejected; and of what is 0 in any case.
     with np.errstate(invalid="ignore", over="ignore"):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from edge.image.containers.png import ColourKey
 
 STRIP_PIXELS = 1_000_000
+# Profiles called sRGB differ by roundings; those that are linear differ by up to 80.
+MAX_SRGB_DIFFERENCE = 4
+DISPLAY_GAMMA = 2.2
 
 
 def to_rgb(image: Image.Image, content: bytes) -> Image.Image:
@@ -27,6 +30,8 @@ def to_rgb(image: Image.Image, content: bytes) -> Image.Image:
     opaque = _without_alpha(_eight_bit(image, key))
     if profile:
         opaque = _to_srgb(opaque, profile)
+    elif image.format == "PNG":
+        opaque = _without_gamma(opaque, image.info)
     return opaque if opaque.mode == "RGB" else opaque.convert("RGB")
 
 
@@ -63,6 +68,8 @@ def _eight_bit(image: Image.Image, key: ColourKey | None) -> Image.Image:
 def _without_alpha(image: Image.Image) -> Image.Image:
     """Lay transparency over white; a palette becomes RGB."""
     transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        return image.convert("RGB")  # Windows keeps 0 there, and shows the colours
     if not transparent:
         return image.convert("RGB") if image.mode == "P" else image
     rgb = Image.new("RGB", image.size)
@@ -86,7 +93,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
     try:
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(embedded):
+        if "sRGB" in ImageCms.getProfileDescription(embedded) and _is_srgb(profile):
             return image  # the common case; converting would only add rounding
         in_place = image.mode == "RGB"  # half the memory
         converted = ImageCms.profileToProfile(
@@ -95,6 +102,31 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image  # a broken or foreign profile: the pixels can still be used
     return converted or image
+
+
+@functools.lru_cache(maxsize=8)
+def _is_srgb(profile: bytes) -> bool:
+    """Whether a profile that is called sRGB keeps grey what it is: linear ones are called so, too.
+
+    Raises: PyCMSError.
+    """
+    from PIL import ImageCms
+
+    ramp = Image.frombytes("RGB", (16, 1), bytes(17 * step for step in range(16) for _ in "rgb"))
+    embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    converted = ImageCms.profileToProfile(ramp, embedded, _srgb(), outputMode="RGB")
+    pairs = zip(ramp.tobytes(), converted.tobytes() if converted else b"", strict=False)
+    return max(abs(one - other) for one, other in pairs) <= MAX_SRGB_DIFFERENCE
+
+
+def _without_gamma(image: Image.Image, info: dict[Any, Any]) -> Image.Image:
+    """Bring the pixels of a PNG with a gamma of its own (gAMA) to that of sRGB (ISO/IEC 15948)."""
+    gamma = info.get("gamma")
+    if not gamma or "srgb" in info or abs(gamma * DISPLAY_GAMMA - 1) < 0.05:
+        return image
+    exponent = 1 / (gamma * DISPLAY_GAMMA)
+    table = [round(255 * (value / 255) ** exponent) for value in range(256)]
+    return image.convert("RGB").point(table * 3)
 
 
 @functools.cache

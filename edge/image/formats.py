@@ -92,6 +92,9 @@ _OTHERS = (
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"\0\0\1\0", "an icon"),
     (b"FUJIFILMCCD-RAW", "a raw photo (Fujifilm RAF)"),
+    (b"IIRO", "a raw photo (Olympus ORF)"),
+    (b"IIU\0", "a raw photo (Panasonic RW2)"),
+    (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI", "a PNG for iOS alone (CgBI)"),
     (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
     (b"<svg", "an SVG drawing"),
     (b"<?xml", "an XML file, such as an SVG drawing"),
@@ -102,6 +105,8 @@ _OTHERS = (
 
 def format_of(head: bytes) -> Format | None:
     """Return the format of a file by its first HEAD_BYTES; None where it is none of FORMATS."""
+    if head[12:16] == b"CgBI":
+        return None
     for known in FORMATS:
         if head.startswith(known.signatures or (b"\0no signature",)):
             return known

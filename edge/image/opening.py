@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import stat
 import struct
 import warnings
@@ -27,6 +28,10 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we
 # Pillow warns of damaged EXIF and the like, which do not affect the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, which we raise
+
+# Errors of Pillow for files that it does not decode, though they may be sound.
+_UNSUPPORTED = "unsupported|not supported|unknown|cannot handle|decoder error|^-2$"
+RARE, RARE_REMEDY = "is damaged, or of a rare kind", "replace the file, or save it as JPEG or PNG"
 
 T = TypeVar("T")
 Encoded = str | Path | bytes | bytearray  # an image file's path, or its content
@@ -54,7 +59,11 @@ def reading(source: Encoded) -> Iterator[tuple[BinaryIO, object]]:
     # A decoder meets damaged data in any of its own ways; Pillow names no common base for them.
     except Exception as error:
         reason = str(error).strip() or type(error).__name__
-        raise ImageError(subject, f"is damaged ({reason})", "replace the file") from error
+        if re.search(_UNSUPPORTED, reason, re.IGNORECASE):
+            fault, remedy = f"{RARE} ({reason})", RARE_REMEDY
+        else:
+            fault, remedy = f"is damaged ({reason})", "replace the file"
+        raise ImageError(subject, fault, remedy) from error
 
 
 def _stream(source: Encoded) -> BinaryIO:
@@ -111,16 +120,17 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
         fault = f"is {known.name}, which this Pillow does not read"
         raise ImageError(subject, fault, known.install or "pip install -U pillow")
     factory, _ = Image.OPEN[known.name]  # Image.open() would first import four plugins more
+    if known.name == "TIFF":
+        from edge.image.containers import tiff
+
+        tiff.check_raw(stream, subject, plugin)
     try:
         image: Image.Image = factory(stream, "")
         if known.name == "TIFF":
-            from edge.image.containers import tiff
-
             tiff.check(image, subject)
             image = tiff.corrected(image, stream, plugin)
     except (SyntaxError, IndexError, TypeError, struct.error) as error:
-        fault = "is damaged, or of a rare kind (unreadable header)"
-        raise ImageError(subject, fault, "replace the file, or save it as JPEG or PNG") from error
+        raise ImageError(subject, f"{RARE} (unreadable header)", RARE_REMEDY) from error
     most = MAX_ENCODED_PIXELS if known.name == "JPEG" else MAX_DECODED_PIXELS
     if image.width * image.height > most:
         raise too_large(subject, most)

@@ -108,6 +108,8 @@ def others() -> dict[str, tf.types.experimental.ConcreteFunction]:
         "features": lambda x: tf.nn.relu(tf.reduce_mean(x, (1, 2))),
         "box": lambda x: tf.nn.sigmoid(values(x, 4)),
         "argmax": lambda x: tf.argmax(values(x, 3), 1),
+        "argmax-sliced": lambda x: tf.cast(tf.argmax(values(x, 3), 1), tf.float32)[:, None],
+        "percent": lambda x: 100 * tf.nn.softmax(values(x, 3)),
         "top-k": ranked,
         "features-and-logits": lambda x: [tf.reduce_mean(x, (1, 2)), values(x, 5)],
         "rescales-to-1": lambda x: tf.nn.softmax(values(x / 127.5 - 1, 3)),

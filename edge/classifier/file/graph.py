@@ -26,12 +26,12 @@ OPERATOR_OPTIONS, OPERATOR_CUSTOM_OPTIONS = 4, 5
 CODE_DEPRECATED, CODE_CUSTOM, CODE_VERSION, CODE_BUILTIN = 0, 1, 2, 3
 FLOAT32 = 0  # TensorType
 
-# Builtin codes of operators that hand values on: DEQUANTIZE, RESHAPE, SQUEEZE, CAST, EXPAND_DIMS,
-# QUANTIZE.
-_HANDING_ON = frozenset((6, 22, 43, 53, 70, 114))
-# The same, and those that move pixels: RESIZE_BILINEAR, PAD, TRANSPOSE, STRIDED_SLICE, PADV2,
+# Builtin codes of operators that hand values on: DEQUANTIZE, RESHAPE, SQUEEZE, STRIDED_SLICE, CAST,
+# EXPAND_DIMS, QUANTIZE.
+_HANDING_ON = frozenset((6, 22, 43, 45, 53, 70, 114))
+# The same, and those that move pixels: RESIZE_BILINEAR, PAD, TRANSPOSE, PADV2,
 # RESIZE_NEAREST_NEIGHBOR, MIRROR_PAD, REVERSE_V2.
-_MOVING = _HANDING_ON | frozenset((23, 34, 39, 45, 60, 97, 100, 105))
+_MOVING = _HANDING_ON | frozenset((23, 34, 39, 60, 97, 100, 105))
 _ADD, _MUL, _SUB, _DIV = 0, 18, 41, 42
 _ARITHMETIC = frozenset((_ADD, _MUL, _SUB, _DIV))
 _MAX_CONSTANTS = 16  # of an operator that rescales pixels: one, or one a channel

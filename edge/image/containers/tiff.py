@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -9,7 +11,24 @@ from PIL import Image
 from edge.errors import ImageError
 
 BITS, PHOTOMETRIC, PLANAR, COLOURS, SAMPLE_FORMAT = 258, 262, 284, 320, 339  # tags
-WHITE_IS_ZERO, SEPARATE_PLANES, SIGNED, FLOAT = 0, 2, 2, 3
+SUBFILE_TYPE, SUB_DIRECTORIES, DNG_VERSION = 254, 330, 50706
+SENSOR = (32803, 34892)  # photometric: a colour filter's mosaic, and what was made of it (DNG)
+WHITE_IS_ZERO, YCBCR, SEPARATE_PLANES, SIGNED, FLOAT = 0, 6, 2, 2, 3
+
+
+def check_raw(stream: BinaryIO, subject: object, plugin: Any) -> None:
+    """Reject a raw photo, of which Pillow reads the preview if anything. Raises: ImageError."""
+    head = stream.read(16)
+    tags = plugin.ImageFileDirectory_v2(head if head[2:3] == b"+" else head[:8])
+    # What is wrong with a file is reported by who reads it.
+    with contextlib.suppress(SyntaxError, OSError, IndexError, TypeError, ValueError, struct.error):
+        stream.seek(tags.next)
+        tags.load(stream)
+    stream.seek(0)
+    is_preview = bool(tags.get(SUBFILE_TYPE, 0) & 1) and SUB_DIRECTORIES in tags
+    of_sensor = DNG_VERSION in tags or tags.get(PHOTOMETRIC) in SENSOR
+    if is_preview or of_sensor or head[8:10] == b"CR":
+        raise ImageError(subject, "is a raw photo, which is not read", "export it as JPEG")
 
 
 def check(image: Image.Image, subject: object) -> None:
@@ -25,8 +44,12 @@ def check(image: Image.Image, subject: object) -> None:
 def corrected(image: Image.Image, stream: BinaryIO, plugin: Any) -> Image.Image:
     """Return an image of the file that decodes rightly; before it is loaded."""
     is_raw = any(tile[0] == "raw" for tile in getattr(image, "tile", ()))
-    if is_raw and SEPARATE_PLANES in _numbers(image, PLANAR, 1) and 16 in _numbers(image, BITS, 1):
-        # Pillow takes every plane's samples for 8 bits; libtiff does not.
+    has_planes = SEPARATE_PLANES in _numbers(image, PLANAR, 1)
+    if is_raw and (
+        (has_planes and 16 in _numbers(image, BITS, 1)) or YCBCR in _numbers(image, PHOTOMETRIC, 1)
+    ):
+        # Pillow takes every plane's samples for 8 bits, and YCbCr for the full range without
+        # subsampling; libtiff does not.
         stream.seek(0)
         plugin.READ_LIBTIFF = True
         try:
