@@ -7,7 +7,6 @@ training in it was is read without Keras, which takes seconds to import.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from convert.errors import OutputError, TrainingError
+from edge.files import lock as lock_file
 from edge.files import replace_file
 
 LOCK, EARLIER = ".lock", "earlier"
@@ -137,7 +137,7 @@ def _made(out: Path) -> Path:
     try:
         str(out).encode()
     except UnicodeEncodeError as error:
-        fault = "its name is not UTF-8, so that no file of TensorFlow's can be written into it"
+        fault = "its name is not UTF-8, so TensorFlow cannot write files into it"
         raise OutputError(out, fault, "use another -o") from error
     if out.exists() and not out.is_dir():
         raise OutputError(out, "is a file", "use a folder for -o")
@@ -160,7 +160,7 @@ def _locked(out: Path) -> Iterator[TextIO]:
             raise OutputError(out, fault, "change its permissions, or use another -o") from error
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_file(lock)
             except BlockingIOError as error:
                 lock.seek(0)
                 holder = lock.read().strip()

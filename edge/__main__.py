@@ -6,6 +6,7 @@ report a fault even if files are empty, as after a power cut.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -54,6 +55,9 @@ def doctor() -> int:
 
 
 def _start(command: str, argv: Sequence[str]) -> int:
+    if command != "classify" and not hasattr(os, "fork"):
+        print(f"edge-{command}: needs Linux or macOS; on Windows, use WSL 2", file=sys.stderr)
+        return 1
     try:
         main = import_module(f"edge.commands.{command}").main
     except Exception as error:  # an empty module lacks all of its names

@@ -105,7 +105,7 @@ def is_raspberry_pi(root: Path = ROOT) -> bool:
 
 def machine() -> str:
     """The kernel's architecture, such as "aarch64": a 64-bit one may run a 32-bit system."""
-    return os.uname().machine
+    return os.uname().machine if hasattr(os, "uname") else "other"  # Windows
 
 
 def userland_bits() -> int:

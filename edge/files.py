@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, Any
 
 from edge.errors import ConfigurationError
 
@@ -33,6 +34,22 @@ def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
     except BaseException:  # SystemExit of a signal as well
         partial.unlink(missing_ok=True)
         raise
+
+
+def lock(file: IO[Any], *, wait: bool = False) -> None:
+    """Keep other processes from locking a file until it is closed; does nothing on Windows.
+
+    Args:
+        file: the open file.
+        wait: whether to wait for the process that has locked it.
+
+    Raises: BlockingIOError where another process has locked it, unless `wait`.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def settings_places(name: str, root: Path = Path("/")) -> tuple[Path, Path]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import hashlib
 import io
@@ -35,6 +34,7 @@ from convert.data.parallel import each
 from convert.data.photo import Photo, PixelRows, content_of, unreadable
 from convert.errors import OutputError
 from edge.errors import EdgeError
+from edge.files import lock as lock_file
 from edge.image.preprocess import PREPROCESSING_VERSION, Pixels, Size, resized
 
 RECORD = np.dtype([("sha256", "V32"), ("row", "<u4"), ("crc32", "<u4")])
@@ -99,7 +99,7 @@ def decode(
             return (encode if as_jpegs else _mapped)(photos, size, cache, name)
     except OSError as error:
         megabytes = (len(photos) * (JPEG_BYTES if as_jpegs else _row_bytes(size)) >> 20) + 1
-        remedy = f"free {megabytes} MB, or use another -o; what is done is kept"
+        remedy = f"free {megabytes} MB, or use another -o; finished work is kept"
         raise OutputError(cache, f"cannot be written ({error.strerror})", remedy) from error
 
 
@@ -128,10 +128,10 @@ def _alone(cache: Path) -> Iterator[None]:
     """Keep out other processes: two runs may share a folder."""
     with (cache / ".lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock)
         except BlockingIOError:
             print(f"convert: {cache}: waiting for another run", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock_file(lock, wait=True)
         yield
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 from collections.abc import Sequence
 
 from convert.errors import not_installed
 from convert.steps import line
 from edge.commands import Parser, add_version
 from edge.commands import run as run_command
+from edge.errors import EdgeError
 
 NAME = "convert"
 STEPS = {
@@ -21,6 +23,8 @@ STEPS = {
     "wrap": "add labels, normalization and golden vectors to a .tflite file made elsewhere",
     "quantize": "convert a Keras model of your own, and measure the files on photos",
 }
+LINE = ("", "train", "export")  # the whole, and its parts
+ON_WINDOWS = ("check", "preview", "evaluate")  # the others fork, and remove open files
 POSITIONAL = {"preview": "PHOTO|PHOTOS", "evaluate": "PHOTOS MODEL ...", "wrap": "MODEL -o OUT"}
 EXAMPLES = """\
 PHOTOS holds one folder per class, or train/, val/ and test/ with those. Sets that are missing are
@@ -57,6 +61,21 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _step(step: str, argv: Sequence[str]) -> int:
+    if step not in ON_WINDOWS and not hasattr(os, "fork"):
+        command = f"python -m convert {step}".strip()
+        raise EdgeError(command, "needs Linux or macOS", "on Windows, use WSL 2")
+    try:
+        parser = parser_of(step)
+        args = parser.parse_args(argv)
+        if step in LINE:
+            return line.main(parser, args, step)
+        return int(importlib.import_module(f"convert.steps.{step}").main(args))
+    except ModuleNotFoundError as error:
+        raise not_installed(error.name or step) from error
+
+
+def parser_of(step: str) -> Parser:
+    """Return the parser of a step; "" is the whole line. Raises: ModuleNotFoundError."""
     parser = Parser(
         prog=f"python -m convert {step}".strip(),
         usage=f"%(prog)s [options] {POSITIONAL.get(step, 'PHOTOS')}",
@@ -67,12 +86,8 @@ def _step(step: str, argv: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_version(parser)
-    if step in ("", "train", "export"):
+    if step in LINE:
         line.add_arguments(parser, step)
-        return line.main(parser, parser.parse_args(argv), step)
-    try:
-        module = importlib.import_module(f"convert.steps.{step}")
-        module.add_arguments(parser)
-        return int(module.main(parser.parse_args(argv)))
-    except ModuleNotFoundError as error:
-        raise not_installed(error.name or step) from error
+    else:
+        importlib.import_module(f"convert.steps.{step}").add_arguments(parser)
+    return parser

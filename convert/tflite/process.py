@@ -43,7 +43,7 @@ class Server:
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # messages of imports are no news
+                stderr=subprocess.DEVNULL,  # messages of imports do not matter
                 text=True,
                 env=child.environment(),
                 process_group=0,  # whose end is this process's business, not the terminal's
@@ -52,8 +52,6 @@ class Server:
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the module's main once, standard error captured."""
-        if not hasattr(os, "fork"):  # Windows
-            return run_module(self._module, *arguments)
         self.start()
         process = self._process
         assert process and process.stdin and process.stdout
@@ -115,6 +113,6 @@ def last_words(done: subprocess.CompletedProcess[str]) -> str:
         return one_line(lines[-1]) if lines else f"the process ended with {done.returncode}"
     name = signal.Signals(-done.returncode).name
     if name == "SIGKILL":
-        return "its process was killed, as when memory runs out"
+        return "its process was killed, probably for lack of memory"
     cause = next((line for line in lines if _DYING.search(line)), "without a message")
     return one_line(f"its process crashed with {name}: {cause}")

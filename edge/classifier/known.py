@@ -12,6 +12,7 @@ import os
 import re
 from pathlib import Path
 
+from edge import board
 from edge.classifier.model import default_model, model_sha256, models_folder
 from edge.classifier.runtime import chosen_runtime
 from edge.files import cache_folder
@@ -66,8 +67,7 @@ def _ships(sha256: str) -> bool:
 
 def _here(runtime: str) -> str:
     """A runtime and this kind of machine, for a file's name: ai-edge-litert-2.3.0-x86_64."""
-    machine = os.uname().machine if hasattr(os, "uname") else "other"
-    return re.sub(r"[^\w.]+", "-", f"{runtime} {machine}")
+    return re.sub(r"[^\w.]+", "-", f"{runtime} {board.machine()}")
 
 
 def _is_file(mark: Path) -> bool:

@@ -89,7 +89,7 @@ def places(root: Path = board.ROOT) -> tuple[Path, ...]:
 
 def place(root: Path = board.ROOT) -> Path:
     """Where to write it: as root, where every user and the service find it."""
-    return places(root)[os.geteuid() == 0]
+    return places(root)[hasattr(os, "geteuid") and os.geteuid() == 0]
 
 
 def read(root: Path = board.ROOT) -> Tuned:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from io import FileIO
 from pathlib import Path
 
 from edge.errors import SourceError
+from edge.files import lock
 
 BLOCK = 1 << 20  # bytes to read at a time
 
@@ -75,9 +75,9 @@ class EarlierResults:
 
     def _claim(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file)
         except OSError as error:
-            fault = "is written by another process"
+            fault = "is being written by another process"
             remedy = "wait for it, or use a file for each --shard"
             raise self._error(fault, remedy) from error
 

@@ -114,7 +114,7 @@ class Decoder:
         if code == 1 and not has_pyav():
             return SourceError(self._name, "needs PyAV", INSTALL)
         why = f"signal {-code}" if code < 0 else f"status {code}"
-        return SourceError(self._name, f"the decoder failed ({why})", "it is started again")
+        return SourceError(self._name, f"the decoder failed ({why})", "it will be restarted")
 
 
 def _anonymous_memory() -> int:
@@ -133,6 +133,9 @@ def has_pyav() -> bool:
 
 
 def ensure_pyav(name: str) -> None:
-    """Raises: ConfigurationError, without PyAV."""
+    """Raises: ConfigurationError, without PyAV, and on Windows."""
+    if not hasattr(os, "fork"):
+        fault = "videos and network cameras need Linux or macOS"
+        raise ConfigurationError(name, fault, "on Windows, use WSL 2")
     if not has_pyav():
         raise ConfigurationError(name, "needs PyAV", INSTALL)
