@@ -1,4 +1,4 @@
-"""The configuration that is installed: it shows every key, and its comments tell the defaults."""
+"""The configuration that is installed: every key, the words of --help above it, its default."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
+from edge.commands.keys import HELP
 from edge.service.configuration import KEYS, TABLE_KEYS, TABLES, build, read
 
 SHIPPED = ROOT / "deploy" / "watch.toml"
@@ -43,3 +44,16 @@ def test_it_shows_every_key_of_tables(tmp_path: Path) -> None:
         block = text.partition(f"[[{name}]]")[2]
         keys = [key.name for key in TABLE_KEYS.values() if key.section == name]
         assert [key for key in keys if not re.search(rf"(?m)^#   {key} = ", block)] == []
+
+
+def test_its_comments_are_the_words_of_help() -> None:
+    section, block, above = "", "", dict[str, str]()
+    for line in SHIPPED.read_text().splitlines():
+        if header := re.fullmatch(r"\[(\w+)\]", line):
+            section, block = f"{header[1]}.", ""
+        elif named := re.match(r"#?(\w+) = ", line):
+            above[section + named[1]], block = block, ""
+        else:
+            block = f"{block} {line.removeprefix('# ')}" if line else ""
+    wrong = [key for key in KEYS if HELP[key].lower() not in above[key].lower()]
+    assert wrong == []
