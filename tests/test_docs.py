@@ -19,8 +19,11 @@ from typing import NamedTuple
 
 import pytest
 from conftest import ROOT
+from videos import write_video
 
+from edge.doctor.checks import CHECKS
 from edge.service.configuration import build, read
+from edge.service.web.handlers import ROUTES
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
@@ -79,8 +82,18 @@ def test_the_commands_of_a_page_print_what_it_shows(
     (tmp_path / "models").symlink_to(ROOT / "models")
     shutil.copytree(ROOT / "tests" / "data", tmp_path / "tests" / "data")
     shutil.copytree(drawn, tmp_path / "PHOTOS")
-    if any("OUT/" in block.text for block in there):
+    text = "".join(block.text for block in there)
+    if "OUT/" in text:
         (tmp_path / "OUT").symlink_to(request.getfixturevalue("converted"))
+    if " float.tflite" in text:  # of another maker
+        foreign = request.getfixturevalue("classifiers") / "softmax.tflite"
+        (tmp_path / "float.tflite").symlink_to(foreign)
+        (tmp_path / "labels.txt").write_text("cup\nfish\nkey\n")
+    if "DCIM/" in text:
+        (tmp_path / "DCIM").mkdir()
+        shutil.copy(ROOT / "tests" / "data" / "hotdog.jpg", tmp_path / "DCIM" / "IMG_0001.jpg")
+        for path in ("DCIM/IMG_0002.mp4", "clip.mp4"):
+            write_video(tmp_path / path, seconds=4)
     path = f"{tmp_path / '.venv' / 'bin'}:{os.environ['PATH']}"
     env = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "90"}
     for block in there:
@@ -100,3 +113,18 @@ def test_a_toml_block_is_a_configuration(page: Path, tmp_path: Path) -> None:
         path = tmp_path / f"{number}.toml"
         path.write_text(text)
         build(read(path))
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 120
+
+
+def test_the_paths_of_the_live_page_are_documented() -> None:
+    page = (ROOT / "docs" / "live-page.md").read_text()
+    paths = [pattern.replace("\\", "") for pattern, _ in ROUTES if "(" not in pattern]
+    assert [path for path in paths if path not in page] == []
+
+
+def test_the_checks_of_the_doctor_are_documented() -> None:
+    rows = re.findall(r"(?m)^\| ([a-z0-9 ,]+) \| ", (ROOT / "docs" / "doctor.md").read_text())
+    assert [name for row in rows[1:] for name in row.split(", ")] == list(CHECKS)

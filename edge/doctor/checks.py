@@ -38,7 +38,7 @@ CHECKS: dict[str, Check] = {
     "unit": service.unit,
     "state folder": folders.state,
     "source": folders.source,
-    "pictures": folders.written,
+    "folders": folders.written,
     "parts": network.parts,
     "secrets": network.secrets,
     "live page": network.live_page,
@@ -62,5 +62,6 @@ def _checked(check: Check, context: Context) -> Finding:
         finding = Finding(FAULT, f"the check itself failed ({reason})", REPORT)
     remedy = finding.remedy
     if TIMED_OUT in finding.found:  # a machine that is too busy breaks nothing
-        remedy = f"top -o %CPU, and edge-doctor again when it is idle; if it remains: {remedy}"
+        again = "stop what uses the processor (top -o %CPU), and run edge-doctor again"
+        remedy = f"{again}; if it remains: {remedy}"
     return Finding(finding.status, one_line(finding.found), one_line(remedy))
