@@ -80,7 +80,7 @@ def _mirroring_checked(job: Run, photos: DecodedPhotos) -> Run:
     if not pairs:
         return job
     names = ", ".join(" and ".join(pair) for pair in pairs[:5])
-    say(f"warning: {names} are each other's mirror image: no photo is mirrored in the training")
+    say(f"warning: {names} are mirror images of each other: the training does not mirror photos")
     config = dataclasses.replace(job.config, recipe=without_mirror(recipe))
     return dataclasses.replace(job, config=config)
 
@@ -103,13 +103,13 @@ def with_teacher(job: Run) -> Run:
         done = subprocess.run(child.python(*words), env=child.environment(), stdout=sys.stderr)
         if done.returncode:
             fault = f"the teacher {name} was not trained, or is not fit for use"
-            raise TrainingError(out, fault, "give another --teacher, or omit it")
+            raise TrainingError(out, fault, "use another --teacher, or omit it")
     config = dataclasses.replace(job.config, teacher=str(model))
     return dataclasses.replace(job, config=config)
 
 
 def fit(job: Run, photos: DecodedPhotos) -> tuple[Run, Checkpoint]:
-    """Train, or go on with a training; its weights are kept in OUT/training.
+    """Train, or continue a training; its weights are kept in OUT/training.
 
     Returns: the run, whose recipe may have been chosen by the photos; and the training.
     """
@@ -123,7 +123,7 @@ def fit(job: Run, photos: DecodedPhotos) -> tuple[Run, Checkpoint]:
     about = _about(job, dataset, weights)
     earlier = _put_back(job, about) if job.resume else move_aside(job.out)
     if earlier:
-        say(f"{job.out} held another run, which is kept in {earlier}")
+        say(f"{job.out} contained another run, which was moved to {earlier}")
     if validated:
         write(job.out / FOLDS_FILE, validated.content(_of_photos(job, dataset)))
     checkpoint, model = _train(job, photos, weights, about)
@@ -149,7 +149,10 @@ def _train_on_all(
     job: Run, photos: DecodedPhotos, weights: NDArray[np.float32], about: dict[str, Any]
 ) -> None:
     """Train once more, with the photos of val, into OUT/training/final."""
-    say("train again, on train and val, for the files: its figures of val are of known photos")
+    say(
+        "train again on train and val, for the files; ignore the validation figures of this "
+        "training: it knows these photos"
+    )
     final = Checkpoint(job.training / FINAL, about | {FINAL: True}, resume=job.resume)
     num_train, num_val = len(photos.dataset.train), len(photos.dataset.val)
     every = np.arange(num_train + num_val)
@@ -163,7 +166,7 @@ def _with_recipe(job: Run, name: str) -> Run:
 
 
 def _as_resumed(job: Run) -> Run:
-    """Go on with the last layer alone where that was chosen for the training in OUT."""
+    """Continue with the last layer alone where that was chosen for the training in OUT."""
     about = (Checkpoint.about_of(job.training) or {}) if job.resume else {}
     is_head = about.get("recipe", {}).get("head_only", False)
     return _with_recipe(job, HEAD) if is_head and job.chooses_recipe else job
@@ -182,7 +185,7 @@ def _is_head_better(photos: DecodedPhotos, checkpoint: Checkpoint, model: keras.
     better = alone < whole
     say(
         f"mean log loss on val: {folds.HEAD} {alone:.3f}, fine-tuned {whole:.3f}: "
-        + ("the last layer alone ships (--recipe head)" if better else "the latter ships")
+        + ("the last layer alone is used (--recipe head)" if better else "the latter is used")
     )
     return better
 
@@ -228,16 +231,16 @@ def _cross_validated(
         return job, None
     found = cross_validation_of(job, photos) if job.resume else None
     if found is None:
-        with interruptible(lambda: f"no fold is kept; start again: {job.command_again}"):
+        with interruptible(lambda: f"no fold is complete; start again: {job.command_again}"):
             found = cross_validate(photos, config, weights, job.folds, say)
     if found is None:
-        fault = "cannot be cross-validated: all photos belong together"
-        raise DatasetError(job.photos, fault, "omit --folds, or give --group-by none")
+        fault = "cannot be cross-validated: all photos are in one group"
+        raise DatasetError(job.photos, fault, "omit --folds, or use --group-by none")
     labels = datasets.labels_of((*dataset.train, *dataset.val))
     for way, scores in found.by.items():
         say(f"cross-validation of {way}: accuracy {accuracy(scores, labels)}")
     if job.chooses_recipe and found.best == folds.HEAD:
-        say(f"{folds.HEAD} is better by log loss, and is what ships (--recipe head)")
+        say(f"{folds.HEAD} is better by log loss, and is used (--recipe head)")
         job = _with_recipe(job, HEAD)
     return job, found
 
@@ -261,7 +264,7 @@ def _of_photos(job: Run, dataset: Dataset) -> dict[str, Any]:
 
 def _kept_of_training(job: Run, checkpoint: Checkpoint) -> str:
     if not checkpoint.history:
-        return f"no epoch is done; decoded photos are kept; start again: {job.command_again}"
+        return f"no epoch is complete; decoded photos are kept; start again: {job.command_again}"
     return (
         f"epoch {checkpoint.kept_epoch} of {len(checkpoint.history)} is kept; make "
         f"files of it: {job.command_export} ; or continue: {job.command_resume}"
@@ -278,7 +281,7 @@ def _put_back(job: Run, about: dict[str, Any]) -> Path | None:
         return None
     for earlier in earlier_runs(job.out):
         if Checkpoint.about_of(earlier / job.training.name) == about:
-            say(f"go on with the run in {earlier}, which has the same options and photos")
+            say(f"continue the run in {earlier}, which has the same options and photos")
             return put_back(earlier)
     return None
 

@@ -105,7 +105,7 @@ def training_run(photos: Path, out: Path, step: str, given: RunOptions) -> Run:
     """Make a run that trains, of the options. Raises: ConfigurationError, TrainingError."""
     options = _complete(given)
     if options.get("folds") == 1:
-        raise ConfigurationError("--folds", "must be 0, or 2 or more. Received: 1", "give 5")
+        raise ConfigurationError("--folds", "must be 0, or 2 or more. Received: 1", "use 5")
     if options["start_from"]:
         options |= _like_start(given)
     return _run(photos, out, step, given, options, _config(options))
@@ -124,7 +124,7 @@ def _like_start(given: RunOptions) -> dict[str, Any]:
             fault = f"must be that of {out}, {about[name]}. Received: {wanted}"
             raise ConfigurationError(f"--{name}", fault, "remove the option")
     if "weights" in given:
-        fault = f"are those of {out} already (--from)"
+        fault = f"are already given by --from {out}"
         raise ConfigurationError("--weights", fault, "remove one of the two options")
     same = {name: about[name] for name in ("network", "alpha")}
     size = given.get("image_size") or tuple(about["image_size"])

@@ -80,7 +80,7 @@ summarize() {
         place=$work/$number
         [ "$(cat "$place/result")" != failed ] || say "$host: $(reason)"
     done 4<"$work/hosts"
-    [ "$(count failed)" = 0 ] || fail 'the same command again goes to those that failed'
+    [ "$(count failed)" = 0 ] || fail 'run the same command again for those that failed'
 }
 
 count() { cat "$work"/*/result | grep -cx "$1" || :; }

@@ -40,35 +40,35 @@ Installs edge-watch as a service, or a new version of it, and starts it.
   --source SOURCE camera (the default), /dev/video0 (a USB webcam), rtsp://user@host/path, http://host/stream.mjpg, or a
                   folder: the images in it, and those that are added later. It writes what the unit needs for it
   --model FILE    classify with this .tflite file (default: the shipped one)
-  --config FILE   take this file as $config; what was there is kept as ${config##*/}.bak
-  --snapshots DIR save a picture of each state change in this folder; members of the group $shared_group can read them
+  --config FILE   install this file as $config; the last one is kept as ${config##*/}.bak
+  --snapshots DIR save an image of each state change in this folder; members of the group $shared_group can read them
   --with NAMES    optional parts, such as web,mqtt: web (the live page, metrics), mqtt, video (rtsp:// and video files;
-                  --source adds it), sun (hours by sunrise and sunset), notify
-                  (notifications); added to those of before, until --with none
+                  --source adds it), sun (hours by sunrise and sunset), notify (notifications); added to those that are
+                  installed; --with none removes them
   --wheel FILE    the package (default: the newest edge_classify-*.whl in the --offline folder or beside this script; else
                   it is built from this checkout)
-  --offline DIR   no network: pip takes its packages from this folder, apt from what it has fetched already
-  --instance NAME another service beside the installed one, edge-watch@NAME, for another camera or folder: its settings
-                  are /etc/edge-classify/NAME.toml; later versions and --back are for all services
+  --offline DIR   use no network: pip takes packages from this folder, apt from its cache
+  --instance NAME add a service edge-watch@NAME for another camera or folder; its settings are in
+                  /etc/edge-classify/NAME.toml; upgrades and --back apply to all services
   --no-service    install the commands only, for a system without systemd (a container, WSL)
-  --packaged      what apt has installed will do: apt cannot be called from within a .deb's own installation
+  --packaged      do not call apt, which cannot run while it installs a .deb; for the Debian package
   --back          go back to the version before the last upgrade; a second time goes forward again
   --versions      list the installed versions
-  --dry-run       say what would be done, and change nothing
+  --dry-run       print each step, and change nothing
 
 For Raspberry Pi OS and Debian: bookworm (64- and 32-bit) and trixie (64-bit). The system's own numpy and picamera2 are
-used, and left as they are. The new version is checked before it takes over; if that fails, the last one stays.
-What you changed in $config is kept. Run it again at any time.
+used, and not changed. The new version is checked before the service switches to it; if the check fails, the last version
+keeps running. What you changed in $config is kept. Run it again at any time.
 
   sudo deploy/install.sh                                   a camera, the shipped model
-  sudo deploy/install.sh --source /srv/pictures            a folder of pictures
+  sudo deploy/install.sh --source /srv/pictures            a folder of images
   sudo deploy/install.sh --source /dev/video0              a USB webcam
   sudo deploy/install.sh --source rtsp://admin@192.168.1.20/stream1    a network camera
   sudo deploy/install.sh --model out/model-int8.tflite     your own model
   sudo deploy/install.sh --with web,mqtt                   with a live page and MQTT, which $config switches on
   deploy/push.sh pi@raspberrypi.local                      from a workstation, over ssh
   sudo deploy/install.sh --instance door --source /dev/video1     a second camera, as edge-watch@door
-  journalctl -u edge-watch -f                              what it sees
+  journalctl -u edge-watch -f                              its log
   sudo $opt/current/deploy/uninstall.sh    remove it
 
 Exit status: 0 done, 1 something failed (the last version stays), 2 wrong usage.

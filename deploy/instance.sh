@@ -106,7 +106,7 @@ start_instance() {
     if [ -z "$changed" ] && service_is is-active; then
         say "$unit_name: nothing to do"
     elif ! service_is is-enabled && ! service_is is-active; then
-        say "$unit_name is disabled, and stays so; sudo systemctl enable --now $unit_name starts it"
+        say "$unit_name is disabled, and remains disabled; sudo systemctl enable --now $unit_name starts it"
     elif start; then
         say "$unit_name is active: $(property StatusText); journalctl -u $unit_name -f shows more; its settings: $config"
     elif [ "$ended" = exit-code/1 ]; then

@@ -88,7 +88,7 @@ is_dpkg_whole() { [ -z "$(damaged_packages)$(find /var/lib/dpkg/updates -name '[
 # its apt holds the lock; only apt waits for that, hence the second time.
 finish_dpkg() {
     if is_dpkg_whole; then return 0; fi
-    step 'finishing what dpkg was cut short in' || return 0
+    step 'finishing an interrupted run of dpkg' || return 0
     for attempt in 1 2 3; do
         DEBIAN_FRONTEND=noninteractive dpkg --configure --pending >"$work/dpkg" 2>&1 </dev/null || :
         is_dpkg_whole || apt --fix-broken install || :
@@ -110,12 +110,12 @@ install_packages() {
         return
     fi
     if [ -n "$missing" ] && [ -z "$offline" ] && step 'apt-get update'; then
-        apt-get -qq update || say 'apt-get update failed; going on with what apt knew before'
+        apt-get -qq update || say 'apt-get update failed; continuing with the package lists that apt has'
     fi
     if [ -z "$no_service" ] && has_picamera2; then
         missing="$missing $(not_installed python3-picamera2)"
     elif [ -z "$no_service" ]; then
-        say 'python3-picamera2 is not in the archive (Raspberry Pi OS has it): a folder of frames is the only source'
+        say 'apt has no python3-picamera2 (Raspberry Pi OS has it): ribbon-cable cameras cannot be used'
     fi
     missing=$(echo "$missing" | xargs)
     [ -n "$missing" ] || return 0

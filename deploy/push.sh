@@ -31,13 +31,13 @@ Builds the package here, copies it to the Pi and runs install.sh there. The opti
 --config, --wheel and --offline name files of this machine, which are copied, --source and --snapshots folders of the Pi.
 USER must be root or be allowed to use sudo.
 
-Several hosts are installed side by side, and each of their lines begins with its name; a summary names those that failed,
-and why. The same command again goes to these only: a host on which just the same was installed is left out. Nobody can
-be asked for many passwords: log in by keys, as root or with a sudo that asks for none.
+Several hosts are installed in parallel; each line of output begins with the host, and a summary names those that failed,
+and why. Run the same command again to retry only these: hosts that have this installation are skipped. Passwords are not
+prompted for with several hosts: log in by key, as root or as a user whose sudo needs no password.
 
-  --hosts FILE  more hosts, one a line; # begins a comment
+  --hosts FILE  more hosts, one per line; # begins a comment
   --jobs N      how many hosts at a time (default: $jobs)
-  --again       also those on which the same was installed
+  --again       do not skip hosts that have this installation
 
   deploy/push.sh pi@raspberrypi.local
   deploy/push.sh pi@raspberrypi.local --model out/model-int8.tflite
@@ -69,7 +69,7 @@ read_options() {
         --config) copy watch.new.toml "$2" && pass --config watch.new.toml && shift ;;
         --hosts) add_hosts_of "$2" && shift ;;
         --jobs)
-            case ${2-} in '' | *[!0-9]* | 0) wrong "--jobs must be a number from 1. Received: ${2-}" ;; esac
+            case ${2-} in '' | *[!0-9]* | 0) wrong "--jobs must be 1 or more. Received: ${2-}" ;; esac
             jobs=$2 && shift
             ;;
         --again) again=yes ;;
@@ -173,7 +173,7 @@ receive() {
 
 stop_sending() { if [ -e "$place/sender" ]; then kill "$(cat "$place/sender")" 2>/dev/null || :; fi; }
 
-# A login that never comes to the command, such as a .bashrc that repeats a question for ever.
+# A login that never comes to the command, such as a .bashrc that repeats a question forever.
 limit_login() {
     left=$login_limit_s
     while [ "$left" -gt 0 ] && [ -d "$place" ] && [ ! -e "$place/began" ] && [ ! -e "$place/closed" ]; do

@@ -40,7 +40,7 @@ def agreed_version() -> str:
     package = (ROOT / "edge" / "__init__.py").read_text()
     found = re.search(r'^__version__ = "(.+)"$', package, re.MULTILINE)
     if not found:
-        raise ReleaseError("edge/__init__.py: names no __version__; write it")
+        raise ReleaseError("edge/__init__.py: has no __version__; add it")
     version = found[1]
     changelog = (ROOT / "CHANGELOG.md").read_text()
     newest = re.search(r"^## \[(.+?)\] - (\S+)$", changelog, re.MULTILINE)
@@ -73,7 +73,7 @@ def check_address() -> None:
 def check_committed() -> None:
     """Reject what is not in the commit: it would be in the release."""
     if changed := git("status", "--porcelain"):
-        raise ReleaseError(f"{changed.split()[-1]}: is not committed; commit it, or put it away")
+        raise ReleaseError(f"{changed.split()[-1]}: is not committed; commit it, or run git stash")
 
 
 def build(folder: Path, *targets: str) -> Iterator[Path]:
@@ -92,7 +92,7 @@ def same_twice(wheel: Path, folder: Path) -> None:
     (again,) = build(folder, "wheel")
     if again.read_bytes() != wheel.read_bytes():
         raise ReleaseError(
-            f"{wheel.name}: came out otherwise the second time; compare them with diffoscope"
+            f"{wheel.name}: differs when built again; compare the two with diffoscope"
         )
 
 

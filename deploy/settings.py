@@ -46,7 +46,7 @@ def with_value(text: str, key: str, value: str) -> str:
         lines.insert(start, line)
     changed = "".join(lines)
     if value_of(changed, key) != value:
-        raise ValueError(f"{key} cannot be set; write {line.strip()} yourself")
+        raise ValueError(f"{key} cannot be set; add this line yourself: {line.strip()}")
     return changed
 
 

@@ -84,7 +84,7 @@ put_config() {
 }
 
 put_default_beside() {
-    [ -n "$new_config" ] || say "$config: you changed it, and it is kept"
+    [ -n "$new_config" ] || say "$config: kept, because you changed it"
     if [ "$(cat "$record/default" 2>/dev/null)" = "$(hash_of "$here/watch.toml")" ]; then return 0; fi
     step "putting the new default beside it: $config.dist" || return 0
     put_recorded "$here/watch.toml" "$config.dist"

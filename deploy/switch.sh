@@ -120,15 +120,15 @@ show_why() {
 # What the user has switched off stays off.
 is_wanted() {
     if [ -n "$no_service" ]; then return 1; fi
-    if is_masked; then say "$unit_name is masked, and stays so"; return 1; fi
+    if is_masked; then say "$unit_name is masked, and remains masked"; return 1; fi
     if [ -n "$first" ] || service_is is-enabled || service_is is-active; then return 0; fi
-    say "$unit_name is disabled, and stays so; sudo systemctl enable --now edge-watch starts it"
+    say "$unit_name is disabled, and remains disabled; sudo systemctl enable --now edge-watch starts it"
     return 1
 }
 
 start_or_go_back() {
     if [ -z "$changed" ] && [ ! -d "$pending" ] && { [ -n "$no_service" ] || [ "$(running)" = "$(in_place)" ]; }; then
-        say 'nothing to do: it is in place'
+        say 'nothing to do: this version is installed'
         return
     fi
     if ! is_wanted; then
@@ -211,7 +211,7 @@ render_previous() {
 
 restore_previous() {
     if [ -n "$kept_config" ]; then
-        say "$config: you changed it, and it is kept"
+        say "$config: kept, because you changed it"
         cp -p -- "$config" "$work/kept.toml"
     fi
     cp -r -- "$from" "$work/previous"

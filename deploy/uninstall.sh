@@ -14,15 +14,14 @@ usage() {
     cat <<END
 usage: sudo uninstall.sh [--instance NAME] [--purge] [--dry-run]
 
-Removes the services: the units, $opt, the model that --model brought, caches, and $config if
-it is as it was installed.
+Removes the services: the units, $opt, the model that --model installed, caches, and $config if
+you did not change it.
 
-What you wrote stays, and so do the pictures and results that you had it keep in $state; it is told
-what that is.
+Files that you wrote, and images and results in $state, are kept and listed.
 
-  --instance NAME  remove this one of install.sh --instance alone
-  --purge      remove that too
-  --dry-run    say what would be done, and change nothing
+  --instance NAME  remove only this service of install.sh --instance
+  --purge          remove what is kept, too
+  --dry-run        print each step, and change nothing
 
 Exit status: 0 done, 1 something failed, 2 wrong usage.
 END
@@ -71,7 +70,7 @@ stop_service() {
     systemctl reset-failed "$unit_name" 2>/dev/null || :
 }
 
-# A broker keeps a device's retained messages; Home Assistant would show the device for ever.
+# A broker keeps a device's retained messages; Home Assistant would show the device forever.
 forget_device() {
     grep -qs '^url = ' "$config" && [ -x "$opt/current/bin/edge-watch" ] || return 0
     step "removing this device from the MQTT broker" || return 0

@@ -45,13 +45,19 @@ WORDS = {
     r"pictures?": "image",
     r"(?:its|the user.s) rights": "permissions",
     r"which is asked for": "requested",
-    r"(?<!there\s)is no (?!longer|better|more)\w+": "is not a ...",
+    r"(?<!there\s)(?:is|are) no (?!longer|better|more)\.?\w+": "is not a ..., are not ...",
     r"mend(?:s|ed|ing)?": "correct, repair, fix",
     r"anew": "again",
     r"leave \S+(?: \S+)? out": "omit, remove",
     r"must be of": "must be one of",
     r"will do": "is enough, works",
     r"links? to nowhere": "broken symbolic link",
+    r"as a rule": "usually",
+    r"for ever": "forever, endlessly, without a limit",
+    r"of late": "recently",
+    r"one a (?:line|row)": "one per line",
+    r"(?:go|goes|went|going) on with": "continue",
+    r"do(?:es)? not import": "cannot be imported",
 }
 _WORDS = "|".join(f"({word})" for word in WORDS).replace(" ", r"[\s#]+")
 _WORD = re.compile(rf"(?<![\w.`/-])(?:{_WORDS})(?![\w/(=]|-\w|\.\w)", re.IGNORECASE)
@@ -63,12 +69,18 @@ _STRING = (
     r"|'(?:\\[\s\S]|[^'\\\n])*')"
 )
 _COMMENT = r"{0} [^\n]*(?:\n[ \t]*{0} [^\n]*)*"
-# The languages of which only strings and comments are read, by the mark of a comment.
+_HELP = r"cat <<END\n[\s\S]*?\nEND\n"  # of a script
+_TEMPLATE = r"`(?:\\.|\$\{[^}\n]*\}|[^\\`\n])*`"  # of JavaScript
+# The languages of which only strings and comments are read: what else is one, and a comment's mark.
 _QUOTED = {
-    suffix: re.compile(f"{_STRING}|{_COMMENT.format(mark)}")
-    for suffix, mark in {".py": r"\#", ".sh": r"\#", ".js": "//"}.items()
+    suffix: re.compile(f"{more}{_STRING}|{_COMMENT.format(mark)}")
+    for suffix, (more, mark) in {
+        ".py": ("", r"\#"),
+        ".sh": (f"{_HELP}|", r"\#"),
+        ".js": (f"{_TEMPLATE}|", "//"),
+    }.items()
 }
-_FIELD = re.compile(r"\{[^{}\n]*\}")  # of an f-string
+_FIELD = re.compile(r"\{[^{}\n]*\}")  # of an f-string, or of a template
 _CODE = re.compile(r"(?m)^ +\w+: |^#?\w+ = |``[^`]*``|`[^`\n]*`|https?://\S+|<[^>\n]*>|\]\([^)]*\)")
 
 
@@ -100,7 +112,11 @@ def find(path: Path, name: str) -> Iterator[Hit]:
 def quoted(text: str, quotes: re.Pattern[str]) -> Iterator[tuple[int, str]]:
     """Yield the offset and text of each comment and of each string that has a space."""
     for match in quotes.finditer(text):
-        piece = _blank(_FIELD, match[0]) if match["f"] else match[0]
+        piece = match[0]
+        if match["f"] or piece[0] == "`":
+            piece = _blank(_FIELD, piece)
+        if piece[0] == "`":  # which is code elsewhere
+            piece = f'"{piece[1:-1]}"'
         if re.search(r"\s", piece.strip("\"'\n ")):
             yield match.start(), piece
 

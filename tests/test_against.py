@@ -60,6 +60,6 @@ def test_what_is_no_run_is_one_line(tmp_path: Path, damage: str) -> None:
         out = tmp_path / "absent"
     else:
         (out / damage).write_text('{"variants": []}' if damage == "card.json" else "a,b\n1,2\n")
-    with pytest.raises(OutputError, match="give the OUT of an earlier run") as caught:
+    with pytest.raises(OutputError, match="use the OUT folder of an earlier run") as caught:
         Earlier.read(out)
     assert str(out) in str(caught.value)

@@ -79,7 +79,7 @@ def test_a_bad_picture_fails_in_its_turn_and_again(folder: Path, tmp_path: Path)
 
 def test_what_the_frames_fail_with_comes_after_those_before_it(folder: Path) -> None:
     found = []
-    with pytest.raises(SourceError, match="no image in it"):
+    with pytest.raises(SourceError, match="contains no images"):
         for frame in ahead(photos([folder, f"{folder}/*.absent"]), INPUT, jobs=2):
             found.append(frame.source)
     assert len(found) == 12

@@ -187,7 +187,7 @@ def test_a_worker_that_the_memory_limit_ended_is_named(
     monkeypatch.setattr(board, "memory_limit", lambda: 64_000_000)
     with Worker(combination, drawn_picture()) as worker:
         os.kill(worker.pid, signal.SIGKILL)
-        with pytest.raises(ModelError, match=r"SIGKILL by the memory limit of 64 MB"):
+        with pytest.raises(ModelError, match=r"SIGKILL at the memory limit of 64 MB"):
             worker.invoke(5, 0.0)
 
 
@@ -208,7 +208,7 @@ def test_a_fresh_process_tells_its_parts_and_its_memory(combination: Combination
     assert start.peak_bytes is not None
     assert start.model_bytes is not None
     assert 0 < start.model_bytes < start.peak_bytes
-    with pytest.raises(ModelError, match="stopped before its first result"):
+    with pytest.raises(ModelError, match="its process ended before the first result"):
         cold_start(replace(combination, path=Path("absent.tflite")), drawn_picture())
 
 
@@ -416,7 +416,7 @@ def test_nothing_to_measure_is_no_success(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "edge", tmp_path / "edge", ignore=shutil.ignore_patterns("models"))
     done = run("-m", "edge", "benchmark", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no model ships here" in done.stderr
+    assert "contains no models" in done.stderr
 
 
 def test_more_threads_than_cores_are_measured_and_marked() -> None:
@@ -483,7 +483,7 @@ def test_an_interrupted_source_prints_what_there_is() -> None:
 
 def test_a_soak_says_what_it_was_under() -> None:
     quiet = [Moment(5.0 * n, 100, 2.0, 2.1, 3.0, 50.0 + n, None, "", 0.02) for n in range(1, 9)]
-    assert soak.verdict(quiet) == "p50 at the end 1.00 of the beginning's, 51 to 58 Celsius"
+    assert soak.verdict(quiet) == "p50 at the end is 1.00 times that at the start, 51 to 58 Celsius"
     busy = [replace(m, load_of_others=1.5, throttling="throttled") for m in quiet]
     said = soak.verdict(busy)
     assert "was busy: other processes used 1.50 cores; the firmware reported throttled" in said
@@ -557,7 +557,7 @@ def test_nothing_but_an_older_result_is_replaced(tmp_path: Path) -> None:
         mine = Path(shutil.copy(MODEL, tmp_path / "mine.tflite"))
         done = benchmark(MODEL, option, mine)
         assert (done.returncode, done.stdout) == (1, "")
-        assert f"is no {what}, and would be replaced" in done.stderr
+        assert f"is not a {what}, and would be overwritten" in done.stderr
         assert mine.read_bytes() == MODEL.read_bytes()
     for content in (b"", b'{"schema": 0}'):
         (tmp_path / "old.json").write_bytes(content)
@@ -614,7 +614,7 @@ def test_a_soak_is_a_time_series(tmp_path: Path) -> None:
     first, second = csv.DictReader(io.StringIO(done.stdout))
     assert 4 < float(first["at_s"]) < float(second["at_s"])
     assert float(first["p50_ms"]) > 0
-    assert "of the beginning's" in done.stderr
+    assert "times that at the start" in done.stderr
     assert min(read_image(tmp_path / "soak.png").shape[:2]) > 200
 
 

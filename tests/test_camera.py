@@ -173,9 +173,9 @@ def test_pauses_grow_and_the_loop_hears_why_each_half_second() -> None:
     assert np.diff(stand_in.opened).tolist() == [0.5, 1, *[2] * 19]
     assert stand_in.now - started < 40
     assert len(reasons) == 39.5 / SLICE_S
-    assert set(reasons) == {"camera 0: failed (broken); try `rpicam-hello`, and look into `dmesg`"}
+    assert set(reasons) == {"camera 0: failed (broken); run `rpicam-hello`, and check `dmesg`"}
     assert isinstance(error, SourceError)
-    assert "failed (broken) (attempts: 22, within 40 s); try" in str(error)
+    assert "failed (broken) (attempts: 22, within 40 s); run" in str(error)
 
 
 def test_a_camera_that_stays_silent_is_given_up_in_time() -> None:
@@ -293,7 +293,7 @@ def test_a_hang_does_not_hide_the_fault_before_it(hung: Callable[[Any], Any], pa
 
     _, error = until_error(Camera(CameraSettings(give_up_s=2.0), open_device))
     assert f"failed (unplugged); then it hangs while being {part} (attempts: " in str(error)
-    assert error.remedy.startswith("try `rpicam-hello`")
+    assert error.remedy.startswith("run `rpicam-hello`")
 
 
 def raised(text: str) -> object:

@@ -112,4 +112,4 @@ def test_a_worker_that_the_kernel_killed_at_the_limit_is_named(limited: Limited)
     done = limited(code=LOAD, size=24_000_000)
     assert done.returncode == 0, done.stderr
     assert f"{MODEL.name}: crashes the runtime" in done.stdout
-    assert "(SIGKILL by the memory limit of 24 MB); raise the limit" in done.stdout
+    assert "(SIGKILL at the memory limit of 24 MB); raise the limit" in done.stdout

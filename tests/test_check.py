@@ -97,7 +97,7 @@ def test_the_text_is_a_table_and_a_line_for_each_finding(
     ]
     assert lines[-3] == f"warning: {'train/cup/notes.txt'}: is not an image; it is ignored"
     assert lines[-2].startswith("warning: train/cup/bad.jpg: ")
-    assert lines[-2].endswith("; it is left out; replace it")
+    assert lines[-2].endswith("; it is skipped; replace it")
     assert lines[-1] == "37 photos: 0 errors, 2 warnings"
     assert "-o sheet.png" in err
 
@@ -225,7 +225,7 @@ def test_imbalance_is_a_warning_with_its_remedy(
     fill(tmp_path / "key", 10, first=100)
     finding = only(checked(tmp_path, capsys), "imbalance", "warning")
     assert "(1:3.0)" in finding["fault"]
-    assert "weighs the classes" in finding["remedy"]
+    assert "weights the classes" in finding["remedy"]
 
 
 def test_slight_imbalance_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -343,7 +343,7 @@ def test_the_sheet_shows_each_class_and_look_alikes(
 
 
 def test_the_sheet_is_not_written_into_the_photos(sets: Path) -> None:
-    with pytest.raises(DatasetError, match="lies inside the photos"):
+    with pytest.raises(DatasetError, match="is inside the photos folder"):
         check.main(arguments(sets, "-o", sets / "sheet.png"))
 
 

@@ -308,7 +308,7 @@ def test_the_summary_counts_and_judges_by_the_folders_names(tree: Path) -> None:
     assert lines[0].startswith("5 classified in ")
     assert lines[1:3] == ["  hotdog     4", "  nothotdog  1"]
     assert lines[3] == (
-        "accuracy 0.750 (95 % interval 0.301 to 0.954): 3 of 4 are what their folder is called"
+        "accuracy 0.750 (95 % interval 0.301 to 0.954): 3 of 4 match the name of their folder"
     )
     assert lines[4:] == [
         "  folder \\ top label  hotdog  nothotdog",

@@ -160,7 +160,7 @@ def test_another_image_compares_what_depends_on_none(
 ) -> None:
     outcome = compare(replace(found, image_sha256="c" * 64), keep())
     assert {one.what for one in outcome.comparisons} == {"invoke", "invoke p90", "rank"}
-    assert any("image was a drawn image" in line for line in outcome.lines())
+    assert any("another image, a drawn image" in line for line in outcome.lines())
 
 
 def test_an_upgrade_is_compared_across_runtimes_links_and_names(
@@ -185,7 +185,7 @@ def test_two_files_of_one_name_are_two_unless_their_role_is_one(
     assert "nothing to compare" in "\n".join(outcome.lines())
     outcome = compare(replace(retrained, role="current"), keep(role="current"))
     assert verdict(outcome) == ALIKE
-    assert "another model than the baseline's" in "\n".join(outcome.lines())
+    assert "its file differs from the baseline's" in "\n".join(outcome.lines())
 
 
 def test_too_few_runs_have_no_interval(

@@ -108,7 +108,7 @@ EVERYTHING = Configuration(
         True,
         320,
         ("pause", "keep"),
-        "none seen",
+        "no camera detected",
     ),
     notify=NotifySettings(True, "urls", ("a",), 1.5, ("22:00-07:00",), False),
     action=(

@@ -378,7 +378,7 @@ def refused(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     [
         ("no folder", "nowhere: no such folder; use a folder with one folder per class"),
         ("broken photo", "test/cup/broken.jpg"),
-        ("inside", "lies inside the photos; use a folder outside of them for -o"),
+        ("inside", "is inside the photos folder; use a folder outside of it for -o"),
         ("file", "file"),
         ("no training", "c/training: holds no training; run python -m convert train first"),
     ],

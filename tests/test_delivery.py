@@ -103,7 +103,7 @@ def test_changes_wait_and_come_in_order_without_their_pictures(at: Setting) -> N
     assert at.sink.numbers == [2, 4, 7, 8]
     assert [taken.frame is None for taken in at.sink.taken] == [True, True, False, False]
     assert at.delivery.trouble == ""
-    assert at.lines[1:] == ["flaky: works again (1 failures in all, 0 changes lost)"]
+    assert at.lines[1:] == ["flaky: works again (1 failures in total, 0 changes lost)"]
 
 
 def test_none_comes_twice_when_it_fails_again_in_the_midst(at: Setting) -> None:

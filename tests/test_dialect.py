@@ -24,6 +24,8 @@ def test_nothing_that_people_read_is_in_dialect() -> None:
         ("a.py", 'def told() -> str:\n    """Return `told` of {x}."""\n    return "told"\n', []),
         ("a.py", 'f"{told} is told"\n"""A\nlook-alike."""\n', ["1:told", "3:look-alike"]),
         ("a.sh", "say 'nobody here'\nsays x\n", ["1:nobody"]),
+        ("a.sh", "cat <<END\nit is told\nEND\ntold=1\n", ["2:told"]),
+        ("a.js", "const told = `${told} is told`;\n", ["1:told"]),
         ("a.md", "largest\npicture, `say`, [ask](say.md)\n", ["1:largest", "2:picture", "2:ask"]),
         ("a.js", "const told = 1; // not quiet\n", ["1:not quiet"]),
         ("a.py", 'f"{x} is no file; leave it out"\n"is no longer; there is no file"\n',

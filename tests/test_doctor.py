@@ -218,7 +218,7 @@ def test_a_check_that_fails_is_a_fault_and_the_others_go_on() -> None:
 def test_what_takes_too_long_may_be_the_machines_fault() -> None:
     slow = Finding(FAULT, "does not load (did not end within 60 s)", "pip install it")
     ((_, finding),) = examine(Context(), {"slow": lambda _: slow})
-    assert finding.remedy.startswith("top -o %CPU")
+    assert finding.remedy.startswith("stop what uses the processor")
     assert finding.remedy.endswith("pip install it")
 
 
@@ -524,7 +524,7 @@ def test_numpy_2_beside_tflite_runtime_is_what_the_remedy_mends(
     lay_out(tmp_path, {"tflite_runtime/__init__.py": "", "tflite_runtime/interpreter.py": ""})
     monkeypatch.syspath_prepend(tmp_path)
     finding = installation.runtimes(Context(root=tmp_path))
-    assert "built for numpy 1, and would crash beside 2.1.0" in finding.found
+    assert "built for numpy 1, and would crash with numpy 2.1.0" in finding.found
     assert finding.remedy.endswith("install --upgrade 'numpy<2'")
     system = tmp_path / "usr/lib/python3/dist-packages"
     package(system, "numpy", version="1.24.2")
@@ -657,7 +657,7 @@ def test_no_camera_is_a_fault_of_a_raspberry_pi(
     with_picamera2(tmp_path / "site", monkeypatch, CAMERA.format([]))
     root = raspberry_pi(tmp_path / "pi", 4)
     finding = camera.cameras(Context(root=root))
-    assert (finding.status, finding.found) == (FAULT, "none seen")
+    assert (finding.status, finding.found) == (FAULT, "no camera detected")
     assert "cable" in finding.remedy
     assert camera.cameras(Context(root=tmp_path)).status == WARNING
 
@@ -680,11 +680,11 @@ def test_a_setting_that_hides_the_camera_is_named_and_its_remedy_mends_it(
     lay_out(root, {"boot/firmware/config.txt": text})
     finding = camera.cameras(Context(root=root))
     assert finding.status == FAULT
-    assert (hides in finding.found) if hides else (finding.found == "none seen")
+    assert (hides in finding.found) if hides else (finding.found == "no camera detected")
     if hides:
         edit = finding.remedy.removeprefix("sudo ").partition(" && ")[0]
         subprocess.run(edit.replace(" /boot", f" {root}/boot"), shell=True, check=True)
-        assert camera.cameras(Context(root=root)).found == "none seen"
+        assert camera.cameras(Context(root=root)).found == "no camera detected"
 
 
 @pytest.mark.parametrize(
@@ -726,11 +726,11 @@ def test_device_nodes_are_opened(tmp_path: Path) -> None:
     lay_out(root, dict.fromkeys(names, ""))
     for path in root.glob("dev/**/*"):
         path.chmod(0o777)
-    assert camera.nodes(Context(root=root)) == Finding(OK, "all 4 open")
+    assert camera.nodes(Context(root=root)) == Finding(OK, "all 4 can be opened")
     (root / "dev/video1").symlink_to("video1")
     finding = camera.nodes(Context(root=root))
     assert finding.status == FAULT
-    assert "1 of 5 do not open" in finding.found
+    assert "1 of 5 cannot be opened" in finding.found
     assert "Too many levels of symbolic links" in finding.found
     assert "fuser" in finding.remedy
 
@@ -763,10 +763,13 @@ def test_a_node_without_rights_is_a_matter_of_groups(tmp_path: Path) -> None:
     # Root opens both; the service could not open the second.
     finding = camera.nodes(context)
     assert finding.status == FAULT
-    assert finding.found == f"the service may not open {names[1]} (group root, -rw-rw----)"
+    assert (
+        finding.found
+        == f"the service has no permission to open {names[1]} (group root, -rw-rw----)"
+    )
     assert "dma-heap.rules" in finding.remedy
     os.chown(names[1], 0, 44)
-    assert camera.nodes(context) == Finding(OK, "all 2 open")
+    assert camera.nodes(context) == Finding(OK, "all 2 can be opened")
     assert camera.groups(context) == Finding(OK, "root needs none")
 
 
@@ -802,7 +805,7 @@ def test_a_unit_says_what_it_waits_for() -> None:
 
 def test_without_systemd_there_is_no_unit(tmp_path: Path) -> None:
     finding = service.unit(Context(root=tmp_path))
-    assert finding == Finding(NOT_HERE, "systemd does not run this machine")
+    assert finding == Finding(NOT_HERE, "this machine does not run systemd")
 
 
 def test_systemctl_is_asked_where_systemd_runs(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_whole_installation_is_as_it_was_installed(installed: Installation) ->
     assert damage.files == ()
     assert damage.count > 100
     line = next(line for line in installed.doctor().stdout.splitlines() if " files " in line)
-    assert line.startswith("ok") and line.endswith(f"all {damage.count} are as they were installed")
+    assert line.startswith("ok") and line.endswith(f"all {damage.count} files are as installed")
 
 
 def test_one_emptied_changed_or_missing_file_is_named(installed: Installation) -> None:
@@ -88,7 +88,7 @@ def test_one_emptied_changed_or_missing_file_is_named(installed: Installation) -
     assert found[empty] == "is empty"
     size = len((installed.site / longer).read_bytes())
     assert found[longer] == f"has {size} bytes, not {size - 1}"
-    assert (found[other], found[gone]) == ("has another content", "is missing")
+    assert (found[other], found[gone]) == ("has other content", "is missing")
 
 
 def test_an_emptied_record_is_damage(installed: Installation) -> None:
@@ -198,7 +198,7 @@ def test_what_systemd_itself_ends_with_has_the_remedy(status: str, name: str) ->
     [
         ("", NOT_HERE, "the camera"),
         ("follow = true\nsource = '{0}'", OK, "{0}"),
-        ("repeat = true\nsource = '{0}'", WARNING, "{0}: replayed for ever (repeat)"),
+        ("repeat = true\nsource = '{0}'", WARNING, "{0}: replayed endlessly (repeat)"),
         ("source = '{0}/absent'", WARNING, "{0}/absent: no such file or folder"),
     ],
 )

@@ -133,9 +133,9 @@ def test_a_page_that_answers_says_for_whom(tmp_path: Path) -> None:
         token.write_text("secret\n")
         everywhere = network.live_page(context(tmp_path, toml))
     assert here.status == empty.status == everywhere.status == OK
-    assert here.found.endswith("for this machine alone; no token, and no controls")
+    assert here.found.endswith("for this machine alone; no token, so no controls")
     assert empty.found.endswith("no controls")
-    assert everywhere.found.endswith("for all who reach this machine; controls by token")
+    assert everywhere.found.endswith("for anyone who can reach this machine; controls by token")
 
 
 def test_a_page_that_is_not_fresh_says_why(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_broker_that_listens(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker:
         toml = f'[mqtt]\nurl = "mqtt://shed@127.0.0.1:{broker.port}/home"\n'
         found = network.broker(context(tmp_path, toml))
-    assert found == Finding(OK, f"127.0.0.1:{broker.port} takes this device's login")
+    assert found == Finding(OK, f"127.0.0.1:{broker.port} accepts this device's login")
 
 
 @BROKER_NEEDED
@@ -222,14 +222,14 @@ def test_a_brokers_certificate_must_hold(tmp_path: Path) -> None:
     assert unknown.status == WARNING
     assert "CERTIFICATE_VERIFY_FAILED" in unknown.found
     assert "ca_file" in unknown.remedy
-    assert trusted == Finding(OK, f"localhost:{broker.port} by TLS takes this device's login")
+    assert trusted == Finding(OK, f"localhost:{broker.port} by TLS accepts this device's login")
     assert "ca_file" in absent.remedy
 
 
 @pytest.mark.parametrize(
     "url, told, remedy",
     [
-        ("mqtt://127.0.0.1:{port}/x", "Connection refused", "running there"),
+        ("mqtt://127.0.0.1:{port}/x", "Connection refused", "broker runs there"),
         ("mqtt://no-such-host.invalid/x", "gaierror", "getent hosts no-such-host.invalid"),
     ],
 )

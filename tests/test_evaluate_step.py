@@ -76,7 +76,10 @@ def test_another_set_is_measured_if_asked_for(held_out: Path, model_path: Path) 
         ("{photos} {model} --set val", "has no val; use another --set"),
         ("{photos}/nowhere {model}", "no such folder; use a folder with one folder per class"),
         ("{photos} {photos}/none.tflite", "none.tflite: "),
-        ("{photos} {other}", "fish is not a label of the model (cup, key); use the photos that"),
+        (
+            "{photos} {other}",
+            "fish is not a label of the model (cup, key); use photos of its labels",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(

@@ -83,7 +83,7 @@ def test_whole_trainings_are_cross_validated_and_the_file_is_of_all_photos(
     with Model(made["folder"] / "small" / "model-float32.tflite") as model:
         assert model.metadata.edge["trained_on"] == ["train", "val"]
         assert model.verify()
-    assert "The figures of val are of the training before" in made["export small"].stdout
+    assert "Validation figures are of an earlier training" in made["export small"].stdout
 
 
 def test_the_last_layer_alone_is_measured_out_of_fold(made: dict[str, Any]) -> None:

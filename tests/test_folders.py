@@ -77,7 +77,7 @@ def test_only_a_written_picture_is_said_to_work_again(disk: Path) -> None:
     assert kept.numbers == [1]  # the image that failed, not the frame's
     failures = kept.delivery.failures
     assert failures > 5
-    counts = f"({failures} failures in all, 0 changes lost)"
+    counts = f"({failures} failures in total, 0 changes lost)"
     assert kept.lines[-1] == f"snapshots in {disk / 'seen'}: works again {counts}"
     assert kept.delivery.trouble == ""
 
@@ -158,7 +158,7 @@ IN_UNIT = {"STATE_DIRECTORY": "/var/lib/private/edge-classify"}
     [
         ("/srv/seen", errno.EROFS, "sandbox); sudo deploy/install.sh --snapshots /srv/seen"),
         ("/srv/seen", errno.EACCES, "sudo deploy/install.sh --snapshots /srv/seen"),
-        ("/home/pi/seen", errno.EACCES, "the service sees no home folders); use a folder below"),
+        ("/home/pi/seen", errno.EACCES, "the service cannot see home folders); use a folder below"),
         ("/srv/seen", errno.ENOSPC, "make room: df -h /srv/seen"),
         ("/var/lib/private/edge-classify/s", errno.EROFS, "sudo mount -o remount,rw"),
     ],
@@ -227,7 +227,7 @@ def test_a_check_looks_at_the_source_as_well(tmp_path: Path) -> None:
     in_unit = os.environ | {"STATE_DIRECTORY": str(tmp_path)}
     done = run(*check, "/home/nobody-here/pictures", env=in_unit)
     assert done.returncode == 1
-    assert "the service sees no home folders); move it below /srv" in done.stderr
+    assert "the service cannot see home folders); move it below /srv" in done.stderr
 
 
 def test_what_is_the_services_alone_is_not_judged_by_others(tmp_path: Path) -> None:

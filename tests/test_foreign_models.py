@@ -26,7 +26,7 @@ REJECTED = {
     "anchors": "is an object detector: .* boxes; use an image classifier",
     "one-box-and-count": "is an object detector: .* boxes; use an image classifier",
     "yolo": "outputs 84 boxes with 6 values each, as object detectors do",
-    "segmentation": "outputs a map or a matrix of values, as models of segmentation, FOMO or depth",
+    "segmentation": "outputs a map or a matrix of values, as segmentation, FOMO and depth models",
     "tanh": r"outputs values from -1 to 1 \(TANH\)",
     "embedding": "outputs an embedding",
     "argmax": r"outputs the best label's index \(ARG_MAX\) and no scores; convert it again",
@@ -36,7 +36,7 @@ REJECTED = {
 }
 # The same without labels; given some, they may be classifiers.
 ASKED = {
-    "landmarks": "3 outputs .* one of them a single value, as models of landmarks",
+    "landmarks": "3 outputs .* one of them a single value, as in models of landmarks",
     "regression": "has a single output that is not a probability, as in a regression",
     "angle": "outputs 2 values that do not add up to 1, and has no labels",
     "features": "outputs 3 values that do not add up to 1, and has no labels",
@@ -122,9 +122,11 @@ def test_an_output_is_chosen_by_name_or_index(others: Path) -> None:
     assert np.abs(scores[1] - main).max() > 0.01
     assert {tuple(s) for s in scores[2:]} == {tuple(s) for s in scores[:2]}
     for wanted in ("other", "7"):
-        with pytest.raises(ModelError, match=rf"has no output '{wanted}', but 0 .*, 1 .*--output"):
+        with pytest.raises(
+            ModelError, match=rf"has no output '{wanted}'; its outputs are 0 .*, 1 .*--output"
+        ):
             opened(others, "main-and-aux", output=wanted)
-    with pytest.raises(ModelError, match="no list of scores"):
+    with pytest.raises(ModelError, match="not a list of scores"):
         opened(others, "detector", output="0")
 
 
@@ -158,14 +160,14 @@ def test_a_model_that_xnnpack_refuses_is_opened_without_it_and_that_is_said(
         opened(others, "regression", labels=TWO) as plain,
         opened(tmp_path, "seven-axes", labels=TWO) as model,
     ):
-        assert model.warnings == ("XNNPACK rejects it: it runs without, and slower",)
+        assert model.warnings == ("XNNPACK rejects it: it runs without XNNPACK, more slowly",)
         assert model.scores(picture) == pytest.approx(plain.scores(picture), abs=1e-5)
 
 
 def test_a_dynamic_input_has_the_size_that_is_given(others: Path) -> None:
     with opened(others, "any-size", input_size=(20, 30)) as model:
         assert model.input.shape == (1, 20, 30, 3)
-        assert any("it is 20 x 30 here" in note for note in model.notes)
+        assert any("20 x 30 is used here" in note for note in model.notes)
         assert model.scores(golden.draw(0, (40, 40))).sum() == pytest.approx(1)
     with pytest.raises(ModelError, match="its input has a fixed size, 12 x 12; omit --input-size"):
         opened(others, "rgba", input_size=(20, 30))
@@ -196,7 +198,7 @@ def test_a_picture_without_scores_is_named_and_the_others_go_on(tmp_path: Path) 
     assert made.returncode == 0, made.stderr
     with (
         Model(tmp_path / "root.tflite", normalization=Normalization(0.0, 127.5)) as model,
-        pytest.raises(ScoresError, match=r"root.tflite: outputs no probabilities \(NaN\)"),
+        pytest.raises(ScoresError, match=r"root.tflite: does not output probabilities \(NaN\)"),
     ):
         model.scores(tmp_path / "b-bright.png")
     model = str(tmp_path / "root.tflite")
@@ -204,7 +206,9 @@ def test_a_picture_without_scores_is_named_and_the_others_go_on(tmp_path: Path) 
     assert done.returncode == 1
     names = [line.split()[0][-10:] for line in done.stdout.splitlines()]
     assert names == ["a-dark.png", "c-dark.png"]
-    assert "b-bright.png: has no scores: the model outputs no probabilities (NaN)" in done.stderr
+    assert (
+        "b-bright.png: has no scores: the model does not output probabilities (NaN)" in done.stderr
+    )
 
 
 ROOT_MODEL = """

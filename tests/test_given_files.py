@@ -37,11 +37,11 @@ def check(photos: Path, labels: tuple[str, ...] = ("a", "b"), **given: Any) -> N
         ({"weigh": [("nofile", 3.0)]}, "nofile: cannot be read"),
         ({"weigh": [("list.txt", 2.0), ("wrong.txt", 3.0)]}, "wrong.txt:2: a/999.png is not"),
         ({"weights": "nofile.h5"}, "nofile.h5: no such weights file"),
-        ({"weights": "text.h5"}, "text.h5: is damaged, or no HDF5 file"),
+        ({"weights": "text.h5"}, "text.h5: is damaged, or not an HDF5 file"),
         ({"weights": "list.txt"}, "list.txt: is not a Keras weights file"),
         ({"teacher": "nofile.tflite"}, "nofile.tflite: no such model file"),
         ({"teacher": "text.tflite"}, "text.tflite: is not a TFLite model"),
-        ({"teacher": str(HOTDOG)}, "knows other classes than the photos: hotdog, nothotdog"),
+        ({"teacher": str(HOTDOG)}, "has other classes than the photos: hotdog, nothotdog"),
         ({"against": "photos"}, "photos: holds no report"),
     ],
 )

@@ -120,7 +120,7 @@ def test_mean_and_std_may_differ_by_channel(shape: tuple[int, ...], dtype: type)
 
 
 def test_one_channel_has_one_mean() -> None:
-    with pytest.raises(ModelError, match="has one channel, and a mean and std of three"):
+    with pytest.raises(ModelError, match="has one channel, but mean and std are of three"):
         spec_of((1, 8, 8, 1), np.float32, None, BY_CHANNEL)
 
 

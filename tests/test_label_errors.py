@@ -126,7 +126,7 @@ def test_few_photos_are_reported_with_a_cross_validated_accuracy() -> None:
     found = SuspectPhotos(Accuracy(48, 60), (), 0, None, b"")
     few = few_photos_words(reports.report(suspects=found))
     assert few.startswith("30 photos of hotdog are few. Cross-validation over the 60 photos of ")
-    assert "is right on 0.800 (0.682 to 0.882). That is what to expect" in few
+    assert "is right on 0.800 (0.682 to 0.882). Expect this of other photos" in few
     assert "240 photos would halve this interval" in few
     many = {name: {"hotdog": 20, "nothotdog": 500} for name in ("train", "val", "test")}
     assert few_photos_words(reports.report(suspects=found, counts=many)) == ""
@@ -148,6 +148,9 @@ def test_the_report_lists_suspects() -> None:
     assert "For 1 photos another label is likelier" in page
     assert "cup/1.jpg: cup, rather key (0.9)" in page
     clean = reports.report(suspects=SuspectPhotos(Accuracy(10, 10), (), 0, None, b""))
-    assert "For no photo is another label likelier." in report_html(clean, pictures(clean)).decode()
+    assert (
+        "No photo has a likelier label than its own."
+        in report_html(clean, pictures(clean)).decode()
+    )
     plain = reports.report()
     assert "Suspected label errors" not in report_html(plain, pictures(plain)).decode()

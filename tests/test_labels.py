@@ -132,7 +132,7 @@ def test_what_is_no_label_file_is_one_line(tmp_path: Path) -> None:
         stream.truncate(1 << 30)
     faults = {
         "missing.txt": "no such label file",
-        "empty.txt": "has no label in it",
+        "empty.txt": "contains no labels",
         "noise.txt": "is not a label file",
         "odd.json": "must be a list of labels",
         "latin.txt": "is not a label file in UTF-8; save it as UTF-8",
@@ -166,7 +166,7 @@ def test_indices_stand_for_labels_that_are_missing_and_that_is_said(
 def test_a_background_that_the_model_does_not_know_is_left_out_and_that_is_said() -> None:
     labels, said = fit(("Background", "a", "b"), 2)
     assert labels == ("a", "b")
-    assert "(Background), which is left out" in said
+    assert "(Background), which is ignored" in said
     names = tuple(f"label {index}" for index in range(1001))
     assert fit(names, 1000)[0] == names[1:]
 
@@ -175,7 +175,7 @@ def test_the_background_that_imagenets_labels_lack_is_put_first_and_that_is_said
     names = tuple(f"label {index}" for index in range(1000))
     labels, said = fit(names, 1001)
     assert labels == ("background", *names)
-    assert "first output, which is taken for the background" in said
+    assert "first output, which is used as background" in said
 
 
 @pytest.mark.parametrize("count, num_outputs", [(2, 3), (3, 2), (1, 2), (3, 1), (999, 1000)])

@@ -69,8 +69,8 @@ def test_rows_without_a_photo_and_with_two_labels_are_told(tmp_path: Path) -> No
     assert counts(tree) == {"train/cat": 1, "train/dog": 1}
     faults = [note.fault for note in tree.notes if note.kind == "list-rows"]
     assert faults == [
-        "1 rows name no photo that is there: 9.png",
-        "1 photos have two labels and are left out: 3.png",
+        "1 rows name photos that do not exist: 9.png",
+        "1 photos have two labels and are skipped: 3.png",
     ]
 
 

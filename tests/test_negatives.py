@@ -37,10 +37,10 @@ def test_negatives_join_a_class_that_is_called_so(tmp_path: Path) -> None:
     "wrong, fault",
     [
         ("absent", "no such folder"),
-        ("empty", "no image in it"),
-        (".", "holds the classes, or lies among them"),
-        ("photos/cup", "holds the classes, or lies among them"),
-        ("classes", "holds a folder of a class: key"),
+        ("empty", "contains no images"),
+        (".", "contains the class folders, or is in one of them"),
+        ("photos/cup", "contains the class folders, or is in one of them"),
+        ("classes", "contains the folder of a class: key"),
         ("shared", "is the same photo as"),
     ],
 )

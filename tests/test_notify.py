@@ -99,7 +99,7 @@ def test_a_service_that_rejects_is_tried_again_and_named(tmp_path: Path, target:
         notify(sighting(1, changed=True))
         until(lambda: notify.failures)
         until(lambda: notify.trouble == "notify 1 (json) fails")
-        assert at.lines[0].startswith("notify 1 (json): notify 1 (json): did not take")
+        assert at.lines[0].startswith("notify 1 (json): notify 1 (json): did not accept")
         target.status = 200
         at.now_s += 2
         until(lambda: target.bodies)
@@ -158,7 +158,10 @@ def test_wrong_settings_are_one_line(tmp_path: Path, text: str, key: str) -> Non
     [
         ("", "notify.urls_file: has no URL; "),
         ("# none\n", "notify.urls_file: has no URL; "),
-        (f"json://127.0.0.1\nno-service://{SECRET}", "notify.urls_file: URL 2 is of no service; "),
+        (
+            f"json://127.0.0.1\nno-service://{SECRET}",
+            "notify.urls_file: URL 2 has an unknown service; ",
+        ),
     ],
 )
 def test_a_wrong_url_is_one_line_without_it(tmp_path: Path, content: str, line: str) -> None:

@@ -57,7 +57,7 @@ def test_a_list_may_have_axes_of_one(shape: tuple[int, ...]) -> None:
         ((0,), r"must be \(1, labels\)"),
         ((1, 0), r"must be \(1, labels\)"),
         ((1, 2, 5), "a map or a matrix"),
-        ((1, 96, 96, 2), "a map or a matrix of values, as models of segmentation, FOMO"),
+        ((1, 96, 96, 2), "a map or a matrix of values, as segmentation, FOMO"),
         ((1, 2100, 85), "outputs 2100 boxes with 85 values each, as object detectors do"),
         ((1, 84, 8400), "outputs 8400 boxes with 84 values each"),
     ],

@@ -62,7 +62,7 @@ def test_a_named_file_is_taken_whatever_its_name_or_existence(tree: Path) -> Non
 
 @pytest.mark.parametrize("path", ["empty", "*.bmp"])
 def test_an_empty_folder_or_pattern_is_an_error(tree: Path, path: str) -> None:
-    with pytest.raises(SourceError, match="no image in it") as caught:
+    with pytest.raises(SourceError, match="contains no images") as caught:
         list(files(f"{tree}/{path}"))
     assert path in str(caught.value)
 
@@ -153,7 +153,7 @@ def test_a_list_has_one_path_a_line_or_nuls_between(
 def test_an_empty_list_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "list"
     path.write_bytes(content)
-    with pytest.raises(SourceError, match="no path in it"):
+    with pytest.raises(SourceError, match="contains no paths"):
         listed(str(path))
     with pytest.raises(SourceError, match="cannot be read"):
         listed(str(tmp_path))

@@ -127,7 +127,7 @@ def test_bad_input_is_one_line_and_leaves_no_file(photo: Path, tmp_path: Path) -
     (tmp_path / "empty" / "cup").mkdir(parents=True)
     assert "no such file" in failing((tmp_path / "absent.jpg", "-o", out), ImageError)
     assert "not an image" in failing((tmp_path / "text.jpg", "-o", out), ImageError)
-    assert "no image in it" in failing((tmp_path / "empty", "-o", out), DatasetError)
+    assert "contains no images" in failing((tmp_path / "empty", "-o", out), DatasetError)
     assert not out.exists()
     out.write_text("a file")
     assert "cannot be created" in failing((photo, "-o", out), OutputError)
@@ -135,7 +135,7 @@ def test_bad_input_is_one_line_and_leaves_no_file(photo: Path, tmp_path: Path) -
 
 def test_variations_never_land_among_the_photos(drawn: Path, photo: Path) -> None:
     for arguments in ((photo, "-o", photo.parent), (drawn, "-o", drawn / "preview")):
-        assert "lies inside" in failing(arguments, OutputError)
+        assert "is inside" in failing(arguments, OutputError)
     assert not (drawn / "preview").exists()
 
 

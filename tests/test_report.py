@@ -51,7 +51,7 @@ def test_the_smallest_within_a_point_is_recommended() -> None:
 def test_the_best_wins_where_all_smaller_ones_lose_more() -> None:
     chosen, reason = recommend([made("float32", 180, 4000), made("int8", 170, 1000)])
     assert chosen.name == "float32"
-    assert reason.endswith("it is the best itself")
+    assert reason.endswith("it is also the best")
 
 
 def test_of_files_about_as_small_the_fastest_is_recommended() -> None:

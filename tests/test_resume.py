@@ -136,8 +136,8 @@ def test_two_at_once_are_rejected(archive: Path, tmp_path: Path) -> None:
         done = classify(archive, "--resume", results)
     assert done.returncode == 1
     assert done.stderr == (
-        f"edge-classify: --resume {results}: is written by another process; wait for it, or use "
-        "a file for each --shard\n"
+        f"edge-classify: --resume {results}: is being written by another process; wait for it, or "
+        "use a file for each --shard\n"
     )
 
 

@@ -56,7 +56,7 @@ def about(run: Path) -> dict[str, Any]:
 def test_a_training_starts_from_the_weights_of_another(runs: dict[str, Any]) -> None:
     out, said = runs["out"], runs["more epochs"]
     assert said.status == 0, said.stderr
-    assert f"held another run, which is kept in {out}/earlier-1" in said.stderr
+    assert f"contained another run, which was moved to {out}/earlier-1" in said.stderr
     before, after = about(out), about(out / "earlier-2")  # they were exchanged later
     assert "start" not in before and len(after["start"]) == 64
     assert (after["network"], after["image_size"]) == (before["network"], before["image_size"])
@@ -72,8 +72,8 @@ def test_a_class_more_keeps_what_the_network_knows(runs: dict[str, Any]) -> None
 def test_resume_goes_on_with_the_earlier_run_that_has_its_options(runs: dict[str, Any]) -> None:
     out, said = runs["out"], runs["first again"]
     assert said.status == 0, said.stderr
-    assert f"go on with the run in {out}/earlier-1" in said.stderr
-    assert f"held another run, which is kept in {out}/earlier-2" in said.stderr
+    assert f"continue the run in {out}/earlier-1" in said.stderr
+    assert f"contained another run, which was moved to {out}/earlier-2" in said.stderr
     assert said.stdout == runs["first"].stdout  # it had ended
 
 

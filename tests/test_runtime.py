@@ -104,7 +104,7 @@ def test_a_runtime_whose_library_is_missing_names_the_library_s_package(
     command = (CLASSIFY, "-m", model_path, "--runtime", "litert", photo_folder)
     done = python(folder, *command)
     assert done.returncode == 1
-    assert f"does not import ({fault}); sudo apt install libatomic1" in done.stderr
+    assert f"cannot be imported ({fault}); sudo apt install libatomic1" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_runtime_is_installed_here_and_uses_at_most_four_threads() -> None:
         (
             ("FlexDecodeJpeg", "FlexErf"),
             "m.tflite: needs TensorFlow's select operators (DecodeJpeg, Erf); convert it again "
-            "with TFLITE_BUILTINS alone",
+            "with TFLITE_BUILTINS only",
         ),
     ],
 )

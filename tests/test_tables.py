@@ -79,8 +79,8 @@ def test_thresholds_say_what_they_promise() -> None:
     assert "Every label promises 95 % or more." in tables.threshold_words(kept)
     short = report(thresholds=thresholds((10, 10), (45, 45)))
     words = tables.threshold_words(short)
-    assert "For hotdog these photos allow no promise of 95 %" in words
-    assert "(79 % for hotdog). 45 accepted photos without an error" in words
+    assert "For hotdog there are too few photos to promise 95 %" in words
+    assert "(79 % for hotdog). 45 accepted photos of a label, all correct" in words
     assert tables.label_threshold_rows(short)[1] == ("hotdog", "0.800", "10", "10", "79.4 %")
 
 
@@ -103,8 +103,8 @@ def test_a_label_of_other_things_is_always_unknown() -> None:
 
 
 def test_a_model_without_a_class_of_other_things_is_a_caution() -> None:
-    cautions = tables.caution_words(report(worth="the same scene in other minutes"))
-    assert cautions[0] == "Figures are of the same scene in other minutes."
+    cautions = tables.caution_words(report(worth="the same scene at other times"))
+    assert cautions[0] == "Validation and test figures are of the same scene at other times."
     assert cautions[1].startswith("It predicts one of its labels for every image")
     assert tables.caution_words(report(("cup", "empty"))) == []
 
@@ -136,7 +136,7 @@ def test_confused_pairs_begin_with_the_commonest() -> None:
 
 def test_words_on_the_temperature_and_on_float32() -> None:
     found = report()
-    assert "surer than it is right" in tables.temperature_words(found)
+    assert "overconfident" in tables.temperature_words(found)
     unsure = dataclasses.replace(found, temperature=0.5)
-    assert "less sure than it is right" in tables.temperature_words(unsure)
+    assert "underconfident" in tables.temperature_words(unsure)
     assert "int8 is +0.0 points" in tables.float_words(found)

@@ -399,7 +399,7 @@ def test_a_full_folder_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_is_taken(service: Watching) -> None:
-    assert service.control("/snapshot") == (202, "the next frame is kept")
+    assert service.control("/snapshot") == (202, "the next frame is saved")
     until(lambda: list((service.state / "snapshots").glob("*.jpg")))
 
 
@@ -670,7 +670,7 @@ def test_labels_that_are_folders(tmp_path: Path, label: str) -> None:
     ["", "..", ".", "/etc", "-rf", "a\0b", "x.", "\u202egpj.exe", "a\tb", "*", "a:b", ".a/b"],
 )
 def test_labels_that_are_none(label: str) -> None:
-    with pytest.raises(LabelError, match="cannot be a folder's name"):
+    with pytest.raises(LabelError, match="cannot be a folder name"):
         folder_name(label)
 
 

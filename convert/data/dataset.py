@@ -215,8 +215,8 @@ def _copies(
             raise DatasetError(bad[0].path, fault, "keep one of the two")
     _take_out(sets, [*contradicting, *leaking])
     reasons = {
-        "photos lie in several classes": contradicting,
-        "photos are copies of what another set holds out": leaking,
+        "photos are in several classes": contradicting,
+        "photos are copies of validation or test photos": leaking,
     }
     return [
         LeftOut(reason, tuple(_relative(photo, folder) for photo in photos))
@@ -257,7 +257,7 @@ def _leaks(
         if count:
             which = f"{count} photo{'s' * (count > 1)} of {held} look{'s' * (count == 1)}"
             warnings.append(
-                f"{which} like one of {name}, so that figures on {held} may be too optimistic; "
+                f"{which} like one of {name}, so accuracy on {held} may be too optimistic; "
                 f"see: python -m convert check {shlex.quote(str(folder))}"
             )
     return warnings

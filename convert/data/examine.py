@@ -45,7 +45,7 @@ def examine(path: Path) -> Folder:
 def _examined(photo: Examined) -> Examined:
     if not os.path.lexists(photo.path):
         return replace(photo, fault="was removed while the folder was read")
-    if not photo.path.is_file():  # a broken link, or a FIFO, which would wait for ever
+    if not photo.path.is_file():  # a broken link, or a FIFO, which would wait forever
         return replace(photo, fault="is not a regular file, or is a broken symbolic link")
     try:
         content = photo.path.read_bytes()

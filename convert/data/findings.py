@@ -78,7 +78,7 @@ def _layout(tree: PhotoTree) -> Iterator[Finding]:
         yield Finding("warning", "unknown-folder", name, fault, remedy, (name,))
     for name in tree.strays:
         remedy = "it is ignored; put it into the folder of its class"
-        yield Finding("warning", "stray", name, "lies in no class folder", remedy, (name,))
+        yield Finding("warning", "stray", name, "is in no class folder", remedy, (name,))
     for name in tree.others:
         yield Finding("warning", "no-picture", name, "is not an image", "it is ignored", (name,))
     for error in tree.closed:
@@ -91,7 +91,7 @@ def _layout(tree: PhotoTree) -> Iterator[Finding]:
 def _classes(folder: Folder) -> Iterator[Finding]:
     if "train" not in folder.tree.labels:
         remedy = "name the folder of training photos train"
-        yield Finding("error", "no-train", "train", "is not there", remedy)
+        yield Finding("error", "no-train", "train", "is missing", remedy)
     train = next(iter(folder.tree.labels.values()))
     if len(train) < 2:
         fault = f"has {len(train)} class folder{'s' * (len(train) != 1)}"
@@ -109,7 +109,7 @@ def _classes(folder: Folder) -> Iterator[Finding]:
             if not counts[label]:
                 place = f"{name}/{label}" if len(folder.tree.labels) > 1 else label
                 remedy = "add photos, or remove it"
-                yield Finding("error", "empty-class", place, "has no image in it", remedy)
+                yield Finding("error", "empty-class", place, "contains no images", remedy)
 
 
 def _unreadable(folder: Folder) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ def _unreadable(folder: Folder) -> Iterator[Finding]:
     bad = [photo for photo in folder.photos if photo.fault]
     few = len(bad) <= MAX_UNREADABLE * len(folder.photos)
     level = "warning" if few else "error"
-    remedy = "it is left out; replace it" if few else "remove or replace it"
+    remedy = "it is skipped; replace it" if few else "remove or replace it"
     for photo in bad:
         yield Finding(level, "unreadable", photo.name, photo.fault, remedy, (photo.name,))
 
@@ -127,8 +127,8 @@ def _pictures(folder: Folder, image_size: int) -> Iterator[Finding]:
     turned = [photo.name for photo in read if photo.orientation != 1]
     if turned:
         subject = f"{len(turned)} of {len(read)} photos"
-        fault = f"are stored turned, upright by their EXIF orientation: {_some(turned)}"
-        remedy = "nothing: training and the device turn them the same way"
+        fault = f"are stored rotated, with an EXIF orientation: {_some(turned)}"
+        remedy = "nothing to do: training and device rotate them the same way"
         yield Finding("note", "orientation", subject, fault, remedy, tuple(turned))
     small = [photo.name for photo in read if min(photo.size) < image_size]
     if small:
@@ -146,7 +146,7 @@ def _balance(folder: Folder) -> Iterator[Finding]:
     (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
     if many >= IMBALANCE * few:
         fault = f"has {many} photos of {most}, {few} of {least} (1:{many / few:.1f})"
-        remedy = f"training weighs the classes to even it out; more photos of {least} are better"
+        remedy = f"training weights the classes to compensate; more photos of {least} are better"
         yield Finding("warning", "imbalance", name, fault, remedy)
 
 

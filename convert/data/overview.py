@@ -32,7 +32,7 @@ def told(dataset: Dataset) -> list[str]:
             f"kept in one set: {joined.photos} photos in {joined.groups} groups: {joined.reason}"
             for joined in dataset.grouping.joined
         ]
-        lines.append(f"figures on held-out photos are of {dataset.grouping.worth}")
+        lines.append(f"validation and test figures are of {dataset.grouping.worth}")
     return [*lines, *(f"warning: {warning}" for warning in dataset.warnings)]
 
 
@@ -68,15 +68,15 @@ def _left_out(tree: PhotoTree) -> Iterator[str]:
     if tree.unknown:
         names = ", ".join(map(one_line, tree.unknown[:5]))
         yield (
-            f"left out: {tree.unknown_photos} photos in {len(tree.unknown)} folders beside the "
+            f"ignored: {tree.unknown_photos} photos in {len(tree.unknown)} folders beside the "
             f"sets: {names}"
         )
     for files, what in (
         (tree.strays, "photos in no class folder"),
-        (tree.others, "files that are no images"),
+        (tree.others, "files that are not images"),
         (tree.system, "folders of the system"),
         (tree.hidden, "hidden folders"),
     ):
         if files:
             more = ", ..." if len(files) > 3 else ""
-            yield f"left out: {len(files)} {what}: {', '.join(map(one_line, files[:3]))}{more}"
+            yield f"ignored: {len(files)} {what}: {', '.join(map(one_line, files[:3]))}{more}"

@@ -67,7 +67,7 @@ def unreadable(faults: Sequence[str], name: str) -> DatasetError:
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait forever
             raise DatasetError(path, "is not a regular file", "remove it")
         yield
     except OSError as error:

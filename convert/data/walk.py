@@ -50,7 +50,7 @@ class PhotoTree:
     hidden: tuple[str, ...]  # folders
     system: tuple[str, ...]  # folders of a NAS or an operating system
     strays: tuple[str, ...]  # images in no class folder
-    others: tuple[str, ...]  # files that are no images
+    others: tuple[str, ...]  # files that are not images
     unknown: tuple[str, ...]  # folders beside those of sets
     unknown_photos: int  # in these folders
     closed: tuple[SourceError, ...]  # folders that cannot be read
@@ -139,7 +139,7 @@ def _is_picture(path: Path) -> bool:
     if is_picture(path):
         return True
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait forever
             return False
         with path.open("rb") as file:
             return is_encoded_picture(file.read(HEAD_BYTES))
@@ -191,7 +191,7 @@ def _pictures(node: Node, folder: str = "") -> Iterator[tuple[Path, str]]:
 
 
 def _in_classes(others: Sequence[str], layout: Layout) -> tuple[str, ...]:
-    """The files that lie among the photos of a class and are no list of them.
+    """The files that lie among the photos of a class and are not a list of them.
 
     A README beside the classes is expected.
     """
@@ -229,7 +229,7 @@ def _name_faults(path: Path, layout: Layout) -> Iterable[Note]:
     for place in layout.places:
         subject = _name(path, place.node.path)
         if not is_utf8(place.label):
-            fault = "its name is not UTF-8, so that it cannot be a label"
+            fault = "its name is not UTF-8, so it cannot be a label"
             yield Note("error", "not-utf8", subject, fault, "rename the folder")
         elif label_of(place.label).casefold() == RESERVED:
             fault = f"a class cannot be called {RESERVED}: that is the label below the threshold"

@@ -175,7 +175,7 @@ def fit_temperature(logits: NDArray[Any], labels: Labels) -> float:
     """Find the temperature at which the labels are likeliest; above 1 the scores were too sure.
 
     Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599. The likelihood has one hill along
-    log T, which a golden section climbs. If every prediction is correct it climbs for ever towards
+    log T, which a golden section climbs. If every prediction is correct it climbs forever towards
     certainty, so that nothing can be learned: 1.
 
     Args:

@@ -15,7 +15,7 @@ from convert.errors import OutputError
 from convert.measure.scores import Accuracy, mcnemar_p
 
 CARD = "card.json"
-REMEDY = "give the OUT of an earlier run"
+REMEDY = "use the OUT folder of an earlier run"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def compare(
     theirs = [label == earlier.predictions[sha256] for sha256, label, _ in both]
     rows = [("", "this run", earlier.name), *_rows(card, earlier.card)]
     if not both:
-        words = f"{earlier.name} measured none of these photos, so that nothing compares the two."
+        words = f"{earlier.name} measured none of these photos, so the two runs cannot be compared."
         return Against(words, rows)
     gained = sum(a and not b for a, b in zip(ours, theirs, strict=True))
     lost = sum(b and not a for a, b in zip(ours, theirs, strict=True))
@@ -85,7 +85,7 @@ def compare(
 
 
 def _rows(*cards: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return the figures of each card's chosen file, one a row."""
+    """Return the figures of each card's chosen file, one per row."""
     found = [_of(card) for card in cards]
 
     def accuracy(name: str) -> list[str]:

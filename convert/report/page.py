@@ -207,7 +207,7 @@ def _suspects(report: Report, picture: str) -> str:
         f"{found.accuracy}. "
     )
     if not found.count:
-        return _paragraph(f"{words}For no photo is another label likelier.")
+        return _paragraph(f"{words}No photo has a likelier label than its own.")
     words += (
         f"For {found.count} photos another label is likelier; the first {len(found.lines)} follow, "
         "all are in suspects.csv. Correct those that are wrong and train again; many are right."

@@ -153,7 +153,7 @@ def recommend(variants: Sequence[Variant]) -> tuple[Variant, str]:
     """Choose, on validation alone, the smallest file within a point of the best, and the reason.
 
     Of files about as small the fastest is taken, and of those about as fast the smallest: a few
-    bytes are no reason, nor is the noise of a clock.
+    bytes do not decide, nor does the noise of a clock.
     """
     best = max(variants, key=lambda v: (v.val.accuracy.correct, -v.size_bytes))
     most_lost = MOST_LOST * best.val.accuracy.total + 1e-9
@@ -167,7 +167,7 @@ def recommend(variants: Sequence[Variant]) -> tuple[Variant, str]:
         f"({_figures(chosen)}"
     )
     if chosen is best:
-        return chosen, f"{reason}); it is the best itself"
+        return chosen, f"{reason}); it is also the best"
     paired = compare(best.val.scores, chosen.val.scores, chosen.val.labels)
     words = _in_words(paired, best.name, best.val.accuracy.total)
     return chosen, f"{reason}; {best.name}: {_figures(best)}); {words}"

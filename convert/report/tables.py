@@ -170,9 +170,9 @@ def threshold_words(report: Report) -> str:
     promise, name = min(short)
     count = f"{len(short)} of {len(report.labels)} labels" if len(short) > 1 else short[0][1]
     return (
-        f"{words} For {count} these photos allow no promise of {wanted}, so that the highest "
-        f"possible one is made ({100 * promise:.0f} % for {name}). {photos_needed(found.wanted)} "
-        f"accepted photos without an error, of each label, promise {wanted}."
+        f"{words} For {count} there are too few photos to promise {wanted}; the highest possible "
+        f"promise is made ({100 * promise:.0f} % for {name}). {photos_needed(found.wanted)} "
+        f"accepted photos of a label, all correct, are needed for {wanted}."
     )
 
 
@@ -199,8 +199,8 @@ def few_photos_words(report: Report) -> str:
     return (
         f"{few}{how} over the {found.total} photos of the training and validation "
         f"sets: {way} is right on {found}. "
-        f"That is what to expect of other photos like these, within {100 * (high - low) / 2:.0f} "
-        f"points or so, and nothing finer; {4 * found.total} photos would halve this interval."
+        f"Expect this of other photos like these, within {100 * (high - low) / 2:.0f} "
+        f"points or so; {4 * found.total} photos would halve this interval."
     )
 
 
@@ -209,20 +209,20 @@ def final_words(report: Report) -> str:
     if not report.is_final:
         return ""
     return (
-        "The files were trained on the photos of train and val. The figures of val are of the "
-        "training before, on those of train alone; those of test are of the files."
+        "The files were trained on the photos of train and val. Validation figures "
+        "are of an earlier training, on train alone; test figures are of the files."
     )
 
 
 def caution_words(report: Report) -> list[str]:
     """Return the limits of the figures: which photos they are from, and what was never seen."""
-    words = [f"Figures are of {report.worth}."] if report.worth else []
+    words = [f"Validation and test figures are of {report.worth}."] if report.worth else []
     words += [f"Left out: {line}." for line in report.left_out]
     words += [found for found in (few_photos_words(report), final_words(report)) if found]
     if not any(label.casefold().split("_")[0] in OTHERS for label in report.labels):
         words.append(
             "It predicts one of its labels for every image, even of other things; the threshold "
-            "rejects only a part of that. Add a class of other things, such as an empty scene."
+            "rejects only some of these. Add a class of other things, such as an empty scene."
         )
     return words
 
@@ -234,9 +234,9 @@ def temperature_words(report: Report) -> str:
         "file"
     )
     if report.temperature > 1:
-        return f"{words}: by itself the network is surer than it is right."
+        return f"{words}: without it the network is overconfident."
     if report.temperature < 1:
-        return f"{words}: by itself the network is less sure than it is right."
+        return f"{words}: without it the network is underconfident."
     return f"{words}: the scores are the network's own."
 
 

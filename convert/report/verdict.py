@@ -29,9 +29,9 @@ HALF_FOUND = 0.5  # recall of a class that is found too rarely
 WIDE = 0.2  # width of a 95 % interval that is too wide to decide
 MOST_NAMED = 5  # classes in a sentence
 MUCH_LOST, SOME_LOST = 10.0, 3.0  # points, by quantization
-DIVERGED = "give a lower --learning-rate, or --precision float32"
+DIVERGED = "use a lower --learning-rate, or --precision float32"
 NOTHING_LEARNED = (
-    "look at a few photos of each class and at suspects.csv; then give more photos, a lower "
+    "look at a few photos of each class and at suspects.csv; then add photos, or use a lower "
     "--learning-rate or more --epochs"
 )
 
@@ -113,7 +113,7 @@ def _refusals(
         )
         found.append((reason, NOTHING_LEARNED))
     found += [
-        (reason, "add photos of these classes, or look whether their folders are right")
+        (reason, "add photos of these classes, or check that they are in the right folders")
         for reason in _not_found(scores, labels, names, FEW_FOUND, "it finds")
     ]
     if lost.points > MUCH_LOST:

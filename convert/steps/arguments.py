@@ -240,7 +240,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--require",
         type=score,
         metavar="ACC",
-        help="exit 1 if accuracy on held-out photos is lower, 0 to 1",
+        help="exit 1 if test accuracy is below this, 0 to 1",
     )
     export.add_argument(
         "--max-drop",

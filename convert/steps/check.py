@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Print what is found; return 1 where there is an error, else 0. Raises: DatasetError."""
     if arguments.sheet and arguments.sheet.resolve().is_relative_to(arguments.photos.resolve()):
-        raise DatasetError(arguments.sheet, "lies inside the photos", "write it elsewhere")
+        raise DatasetError(arguments.sheet, "is inside the photos folder", "write it elsewhere")
     found = check(arguments.photos, image_size=arguments.image_size)
     if arguments.format == "json":
         print(json.dumps(_as_json(found), indent=2))

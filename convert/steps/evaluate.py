@@ -132,7 +132,7 @@ def _of_set(
     of_set = split or "test"
     chosen = [photo for photo in known if sets[photo.sha256] == of_set]
     if not chosen:
-        raise DatasetError(model.with_name(FILE), f"has no photo of {of_set}", "use another --set")
+        raise DatasetError(model.with_name(FILE), f"has no photos of {of_set}", "use another --set")
     if len(chosen) < len(photos):
         complain(NAME, f"{len(chosen)} of {len(photos)} photos: those of {of_set} by {FILE}")
     return chosen
@@ -144,7 +144,7 @@ def _refuse_trained(photos: Sequence[Photo], sets: Mapping[str, str] | None, mod
         raise DatasetError(
             model,
             f"was trained on these photos ({trained} of {len(photos)})",
-            "use others, or --anyway to measure them nevertheless",
+            "use others, or --anyway to measure them all the same",
         )
 
 
@@ -211,7 +211,7 @@ def _photos(tree: PhotoTree, of_set: str, labels: Sequence[str]) -> list[Photo]:
     unknown = [name for name in tree.labels[of_set] if name not in labels]
     if unknown:
         fault = f"{unknown[0]} is not a label of the model ({', '.join(labels[:5])})"
-        raise DatasetError(tree.folder(of_set), fault, "use the photos that it was made for")
+        raise DatasetError(tree.folder(of_set), fault, "use photos of its labels")
     found = [
         Photo(file.path, labels.index(file.label), sha256_of(file.path))
         for file in tree.files
@@ -219,7 +219,7 @@ def _photos(tree: PhotoTree, of_set: str, labels: Sequence[str]) -> list[Photo]:
     ]
     if not found:
         remedy = "use a folder with one folder per class"
-        raise DatasetError(tree.folder(of_set), "holds no photo of a class", remedy)
+        raise DatasetError(tree.folder(of_set), "contains no photos of a class", remedy)
     return found
 
 

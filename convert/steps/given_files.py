@@ -38,5 +38,5 @@ def check_given_files(given: Mapping[str, Any], tree: PhotoTree, labels: Sequenc
 def _check_teacher(path: Path, labels: Sequence[str]) -> None:
     known = read_metadata(read_model(path), path).labels
     if known and known != tuple(labels):
-        fault = f"knows other classes than the photos: {', '.join(known[:5])}"
+        fault = f"has other classes than the photos: {', '.join(known[:5])}"
         raise TrainingError(path, fault, "use a model of the same classes, as a teacher")

@@ -120,7 +120,7 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
             promises this precision of other photos, with 90 % confidence, 0 to 1 (default: 0.95).
 
     Returns:
-        What was measured: `chosen` is the variant to ship, `reason` is why, `variants` are
+        What was measured. `chosen` is the variant to ship, `reason` is why, `variants` are
         all, `failures` those that could not be made.
 
     Raises:
@@ -164,7 +164,7 @@ def _understood(step: str, photos: Path, out: Path, given: Any) -> Iterator[Run]
     if not importlib.util.find_spec("tensorflow"):
         raise not_installed("tensorflow")
     if out.resolve().is_relative_to(photos.resolve()):
-        raise DatasetError(out, "lies inside the photos", "use a folder outside of them for -o")
+        raise DatasetError(out, "is inside the photos folder", "use a folder outside of it for -o")
     # Not before: --help, and the line above, are there without what is installed with TensorFlow.
     from convert.data.overview import understood
     from convert.data.reading.archive import unpacked
@@ -267,7 +267,7 @@ def _too_inaccurate(report: Report, required: float | None) -> list[str]:
         return []
     error = ConversionError(
         report.chosen.file,
-        f"is right on {found} of the held-out photos, less than --require {required:g}",
+        f"is right on {found} of the held-out photos, below --require {required:g}",
         "add photos, or look at the mistakes in report.html",
     )
     return [str(error)]
@@ -276,5 +276,5 @@ def _too_inaccurate(report: Report, required: float | None) -> list[str]:
 def _wrong_on_arm(report: Report, args: argparse.Namespace) -> list[str]:
     if not args.verify_arm:
         return []
-    complain("convert", "try the files on emulated ARM")
+    complain("convert", "testing the files on emulated ARM")
     return verify_on_arm([args.out / variant.file for variant in report.variants])

@@ -26,7 +26,7 @@ MOST_ROWS = 24  # of a sheet: photos of all classes
 PHOTOS_OF_A_CLASS = 3
 QUALITY = 95  # of the JPEG files: what is seen in them should be the augmentation's
 
-DESCRIPTION = "Show what the augmentation makes of your photos: exactly what the network will see."
+DESCRIPTION = "Show augmented versions of your photos, exactly as the network will see them."
 EXAMPLES = """\
 Of one PHOTO, FOLDER gets its variations as JPEG files, named after the photo's folder (its class),
 and one sheet of them, the original first. Of a folder of classes it gets one sheet, with a row for
@@ -158,7 +158,7 @@ def chosen_photos(folder: Path, seed: int) -> list[tuple[str, Path]]:
     chosen = []
     for label, found in islice(classes.items(), MOST_ROWS):
         if not found:
-            raise DatasetError(folder, f"{label}: no image in it", "add photos, or remove it")
+            raise DatasetError(folder, f"{label}: contains no images", "add photos, or remove it")
         picked = np.random.default_rng(seed).permutation(len(found))[:each]
         chosen += [(label, found[index]) for index in sorted(picked)]
     return chosen
@@ -179,7 +179,7 @@ def _classes(tree: PhotoTree) -> dict[str, list[Path]]:
 def _refuse_inside(out: Path, folder: Path, what: str) -> None:
     """Variations among the photos would be scanned as photos, and spoil every split."""
     if out.resolve().is_relative_to(folder):
-        fault = f"lies inside {what}, where a training would take them for photos"
+        fault = f"is inside {what}, where a training would take them for photos"
         raise OutputError(out, fault, "use a folder outside of it for -o")
 
 

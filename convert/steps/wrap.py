@@ -73,7 +73,7 @@ def add_measuring_arguments(parser: argparse.ArgumentParser, *, required: bool =
     parser.add_argument(
         "--framing",
         choices=FRAMINGS,
-        help="how an image is brought to the input's size (default: the maker's, else stretch)",
+        help="how an image is fitted to the input size (default: the maker's, else stretch)",
     )
     parser.add_argument(
         "--photos",
@@ -132,7 +132,7 @@ def draft_of(path: Path, options: dict[str, Any]) -> Draft:
     Raises: ModelError, ConversionError, RuntimeMissingError.
     """
     if way := OTHERS.get(path.suffix.lower()):
-        raise ConversionError(path, "is no .tflite file", way)
+        raise ConversionError(path, "is not a .tflite file", way)
     ensure_sound(path, input_size=options.get("input_size"))
     content = read_model(path)
     with Model(path, **options) as model:

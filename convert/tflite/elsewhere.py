@@ -90,7 +90,7 @@ class Draft:
         with self.file() as path:
             golden = golden_vectors(path)
         if golden.crashes or not golden.runtimes:
-            fault = (*golden.crashes, *golden.faults, "runs on no installed runtime")[0]
+            fault = (*golden.crashes, *golden.faults, "does not run on any installed runtime")[0]
             raise ConversionError(self.name, fault, "use another model")
         return self.telling(golden=golden.as_dict(), runtimes=list(golden.runtimes))
 

@@ -47,7 +47,7 @@ def embed(
     Args:
         content: a .tflite flatbuffer.
         name: of the model, for people.
-        labels: one for each output. labels.txt holds one a line, so that a newline in one is
+        labels: one for each output. labels.txt holds one per line, so that a newline in one is
             escaped there; a reader that knows edge.json takes them from it.
         normalization: what a float input wants done to pixels 0..255.
         edge: what goes into edge.json.

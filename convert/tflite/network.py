@@ -57,7 +57,7 @@ class Network:
     def scores(self, photos: Iterable[Pixels]) -> Scores:
         """Compute the scores of photos (h, w, 3) uint8: (n, num_labels) in [0, 1].
 
-        If its values are no probabilities, a softmax or a sigmoid makes them such; also in what is
+        If its values are not probabilities, a softmax or a sigmoid makes them such; also in what is
         saved after that.
         """
         rows = [self._call(self._scaled(tf.cast(each[None], tf.float32))) for each in photos]
@@ -156,7 +156,7 @@ def _rescales(summary: str) -> bool:
 def _size(path: Path, shape: tuple[int | None, ...], given: Size | None) -> Size:
     """The size of an input. Raises: ConversionError if it is not an RGB image."""
     if len(shape) != 4 or shape[3] not in (3, None):
-        fault = f"takes no RGB images: {shape}"
+        fault = f"does not take RGB images: {shape}"
         raise ConversionError(path, fault, "use one with an input of (batch, height, width, 3)")
     own = (shape[1], shape[2])
     height, width = (

@@ -162,7 +162,7 @@ def _golden(path: Path, name: str) -> dict[str, Any]:
     if golden.crashes:  # it would take this process along, and the device's
         raise ConversionError(name, golden.crashes[0], remedy)
     if not golden.runtimes:
-        raise ConversionError(name, "runs on no installed runtime", remedy)
+        raise ConversionError(name, "does not run on any installed runtime", remedy)
     return {"golden": golden.as_dict(), "runtimes": list(golden.runtimes)}
 
 

@@ -25,7 +25,7 @@ from convert.training.recipes import LAST, Recipe
 
 SCORES = "out-of-fold.json"
 DRAWS = 2**20  # more than the steps of an epoch
-ROOM = "free some space, then go on with --resume"
+ROOM = "free some space, then continue with --resume"
 
 
 class Checkpoint:

@@ -36,7 +36,7 @@ class Teacher:
         for _ in range(THREADS):
             model = Model(path, num_threads=1)
             if model.labels != tuple(labels):
-                fault = f"knows other classes than the photos: {', '.join(model.labels[:5])}"
+                fault = f"has other classes than the photos: {', '.join(model.labels[:5])}"
                 raise TrainingError(path, fault, "use a model of the same classes, as a teacher")
             self._idle.put(model)
 

@@ -94,7 +94,7 @@ def _read(path: Path, name: str, alpha: float) -> Weights:
         else:
             return _weights_of(candidate)[:wanted]
     if "signature" in reasons[0] or "truncated" in reasons[0]:
-        raise WeightsError(path, "is damaged, or no HDF5 file", "copy it again")
+        raise WeightsError(path, "is damaged, or not an HDF5 file", "copy it again")
     width = f" --alpha {alpha:g}" if len(NETWORKS[name].alphas) > 1 else ""
     raise WeightsError(
         path, f"does not fit --network {name}{width}", "use the file of this network and width"

@@ -85,7 +85,7 @@ killed_after_the_model() {
 
 killed_while_dpkg_worked() {
     dpkg --unpack /var/cache/apt/archives/python3-pil_*.deb >/dev/null && [ -n "$(dpkg --audit)" ] || return 1
-    in_words upgrade && said 'dpkg was cut short' && same "$(dpkg --audit)" '' && runs_what_is_in_place
+    in_words upgrade && said 'an interrupted run of dpkg' && same "$(dpkg --audit)" '' && runs_what_is_in_place
 }
 # As where apt was killed alone: its dpkg is still at work, and has written into its journal.
 dpkg_goes_on() {
@@ -93,13 +93,13 @@ dpkg_goes_on() {
     dpkg-query --status python3-pil >/var/lib/dpkg/updates/0001
     python3 -c 'import fcntl, time; lock = open("/var/lib/dpkg/lock", "w"); fcntl.lockf(lock, fcntl.LOCK_EX); time.sleep(8)' &
     sleep 1
-    in_words upgrade && said 'dpkg was cut short' && same "$(dpkg --audit)" '' && runs_what_is_in_place
+    in_words upgrade && said 'an interrupted run of dpkg' && same "$(dpkg --audit)" '' && runs_what_is_in_place
 }
 killed_while_dpkg_unpacked() {
     sed -i '/^Package: libdeflate0$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/' /var/lib/dpkg/status
     rm /var/lib/dpkg/info/libfribidi0:amd64.list # of another
     dpkg --audit
-    in_words upgrade && said 'dpkg was cut short' && same "$(dpkg --audit)" '' && runs_what_is_in_place
+    in_words upgrade && said 'an interrupted run of dpkg' && same "$(dpkg --audit)" '' && runs_what_is_in_place
 }
 
 # 3
@@ -126,7 +126,7 @@ home_is_hidden() {
     mkdir -p /home/pi/pictures && cp "$frames"/* /home/pi/pictures/
     cp /payload/models/hotdog-small.tflite /home/pi/
     before=$(pid)
-    fails in_words upgrade --source /home/pi/pictures && said 'sees no home folders' && same "$(pid)" "$before" &&
+    fails in_words upgrade --source /home/pi/pictures && said 'cannot see home folders' && same "$(pid)" "$before" &&
         upgrade --model /home/pi/hotdog-small.tflite && runs_what_is_in_place
 }
 check_is_the_services() {
@@ -182,12 +182,12 @@ current_folder_is_no_package() {
 # 9
 disabled_stays_disabled() {
     systemctl disable --now --quiet $unit
-    in_words install && said 'is disabled, and stays so' && same "$(systemctl is-enabled $unit)" disabled && fails is_active &&
+    in_words install && said 'is disabled, and remains disabled' && same "$(systemctl is-enabled $unit)" disabled && fails is_active &&
         systemctl enable --now --quiet $unit && within 30 works
 }
 masked_stays_masked() {
     systemctl stop $unit && mv /etc/systemd/system/$unit /srv/unit && ln -s /dev/null /etc/systemd/system/$unit && systemctl daemon-reload
-    in_words upgrade && said 'is masked, and stays so' && same "$(readlink /etc/systemd/system/$unit)" /dev/null
+    in_words upgrade && said 'is masked, and remains masked' && same "$(readlink /etc/systemd/system/$unit)" /dev/null
     status=$?
     mv /srv/unit /etc/systemd/system/$unit && systemctl daemon-reload && systemctl start $unit
     return $status

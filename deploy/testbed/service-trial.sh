@@ -377,7 +377,7 @@ doctor_finds_them_well() {
     cat /srv/doctor
     grep -q '^ok *parts *web and mqtt' /srv/doctor && grep -q '^ok *secrets' /srv/doctor &&
         grep -q '^ok *live page *responds at 8080, for this machine alone; controls by token' /srv/doctor &&
-        grep -q "^ok *broker *127.0.0.1:1883 takes this device's login" /srv/doctor
+        grep -q "^ok *broker *127.0.0.1:1883 accepts this device's login" /srv/doctor
 }
 
 parts_are_remembered() {

@@ -53,13 +53,15 @@ def cold_start(combination: Combination, picture: Picture) -> ColdStart:
         )
         said = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        fault = f"cannot be started again ({error})"
+        fault = f"its process cannot be started ({error})"
         raise ModelError(combination.path, fault, "check free memory") from error
     if done.returncode or not said:
         how = done.returncode
         end = signal.Signals(-how).name if how < 0 else f"status {how}"
         raise ModelError(
-            combination.path, f"stopped before its first result ({end})", "try edge-classify"
+            combination.path,
+            f"its process ended before the first result ({end})",
+            "classify an image with it: edge-classify",
         )
     return ColdStart(**said)
 

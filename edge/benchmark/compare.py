@@ -19,7 +19,7 @@ from edge.names import BENCHMARK_SCHEMA
 
 SLOWER, FASTER, ALIKE = "slower", "faster", "alike"
 UNKNOWN = "no verdict"
-BUSY = f"{UNKNOWN}: another machine, or a busy one"
+BUSY = f"{UNKNOWN}: a different machine, or a busy one"
 LATENCIES = ("invoke", "whole")
 OF_PICTURE = ("whole", "decode", "resize")  # that another image changes
 NOTICED = 0.05  # below such a change no one need look, however sure it is
@@ -69,7 +69,7 @@ class Outcome:
             if one.what in LATENCIES or one.verdict in (SLOWER, FASTER):
                 yield str(one)
         if not self.comparisons:
-            yield "nothing to compare: no model, by content or by --as, is in both"
+            yield "nothing to compare: the records share no model file and no --as role"
 
     def failed(self, limit: float | None) -> bool:
         """Whether something is slower than the limit, or cannot be compared."""
@@ -95,9 +95,9 @@ def read_baseline(path: Path) -> Record:
     except ValueError as error:
         raise BaselineError(path, "is not JSON", REMEDY) from error
     if not isinstance(baseline, dict) or "schema" not in baseline:
-        raise BaselineError(path, "is not a record of a benchmark", REMEDY)
+        raise BaselineError(path, "is not a benchmark record", REMEDY)
     if baseline["schema"] != BENCHMARK_SCHEMA:
-        fault = f"has schema {baseline['schema']}, and not {BENCHMARK_SCHEMA}"
+        fault = f"has schema {baseline['schema']}, not {BENCHMARK_SCHEMA}"
         raise BaselineError(path, fault, "measure it again with --save")
     try:
         _ensure_whole(baseline)
@@ -149,7 +149,7 @@ def compare(findings: Findings, baseline: Mapping[str, Any]) -> Outcome:
     same_picture = findings.image_sha256 == baseline["image_sha256"]
     if not same_picture:
         was = one_line(baseline["image"])
-        differences.append(f"the baseline's image was {was}: only what depends on none is compared")
+        differences.append(f"the baseline used another image, {was}: decoding is not compared")
     others = max(_others(asdict(findings.after)), _others(baseline["after"]))
     found: list[Comparison] = []
     for row in findings.rows:
@@ -254,7 +254,7 @@ _OBSTACLES = {
     "memory_limit_bytes": "the memory limit",
 }
 _DIFFERENCES = {
-    "userland_bits": "the bits of the system",
+    "userland_bits": "the word size of the system in bits",
     "os_release": "the system",
     "kernel": "the kernel",
     "python": "Python",
@@ -286,7 +286,7 @@ def _other_versions(now: Mapping[str, str], then: Mapping[str, str]) -> Iterator
 def _other_row(row: Row, before: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is not the same although it is compared."""
     if row.sha256 != before["sha256"]:
-        yield f"{_named(row)}: another model than the baseline's {one_line(before['model'])}"
+        yield f"{_named(row)}: its file differs from the baseline's, {one_line(before['model'])}"
     elif row.model != before["model"]:
         yield f"{_named(row)}: was called {one_line(before['model'])}"
     if row.runtime != before["runtime"]:

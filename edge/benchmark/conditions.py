@@ -26,7 +26,7 @@ ABSENT = {
     "num_cores": "/sys/devices/system/cpu does not report it",
     "cpu_quota": "no CPU quota is set",
     "memory_limit_bytes": "no memory limit is set",
-    "clock_mhz": "no cpufreq in /sys: the clock is not Linux's to choose, as in a virtual machine",
+    "clock_mhz": "no cpufreq in /sys: Linux does not control the clock, as in a virtual machine",
     "max_clock_mhz": "no cpufreq in /sys",
     "governor": "no cpufreq in /sys",
     "memory_bytes": "/proc/meminfo does not report it",
@@ -197,7 +197,7 @@ def remarks(after: Conditions) -> list[str]:
         found.append(f"isolcpus reserves the cores {after.isolated}")
     if after.memory_limit_bytes:
         megabytes = after.memory_limit_bytes / 1e6
-        found.append(f"a memory limit of {megabytes:.0f} MB holds for this process")
+        found.append(f"this process has a memory limit of {megabytes:.0f} MB")
     return found
 
 

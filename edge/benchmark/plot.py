@@ -152,7 +152,7 @@ def _boxes(axes: Any, named: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> l
     )
     axes.set_yticks(list(places), [name for name, _ in named], fontsize=8)
     axes.invert_yaxis()
-    axes.set(xscale="log", xlabel="invoke, ms: least, quartiles, p99")
+    axes.set(xscale="log", xlabel="invoke, ms: minimum, quartiles, p99")
     ticker = import_module("matplotlib.ticker")
     is_narrow = max(box["whishi"] for box in boxes) < 5 * min(box["whislo"] for box in boxes)
     axes.xaxis.set_major_locator(

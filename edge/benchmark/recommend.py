@@ -35,11 +35,11 @@ def recommend(findings: Findings, max_loss: float) -> Recommendation | None:
     chosen = _fastest(alike)
     assert chosen.invoke
     most = max(row.invoke.p50_ms for row in alike if row.invoke)
-    reason = f"{chosen.invoke.p50_ms:.3g} ms, of up to {most:.3g} ms"
+    reason = f"{chosen.invoke.p50_ms:.3g} ms (slowest: {most:.3g} ms)"
     if told:
         reason += (
-            f"; accuracy on val {chosen.val_accuracy:.3f}, the best one's {first.val_accuracy:.3f} "
-            f"(at most {max_loss:g} less)"
+            f"; validation accuracy {chosen.val_accuracy:.3f}, the best {first.val_accuracy:.3f} "
+            f"(--max-loss {max_loss:g})"
         )
     return Recommendation(chosen, reason)
 

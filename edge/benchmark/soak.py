@@ -60,7 +60,7 @@ def verdict(moments: Sequence[Moment]) -> str:
     first = [m.p50_ms for m in moments if m.at_s <= span_s] or [moments[0].p50_ms]
     last = [m.p50_ms for m in moments if m.at_s > moments[-1].at_s - span_s]
     ratio = float(np.median(last) / np.median(first))
-    said = f"p50 at the end {ratio:.2f} of the beginning's"
+    said = f"p50 at the end is {ratio:.2f} times that at the start"
     celsius = [m.celsius for m in moments if m.celsius is not None]
     said += f", {celsius[0]:.0f} to {max(celsius):.0f} Celsius" if celsius else ""
     others = [m.load_of_others for m in moments if m.load_of_others is not None]

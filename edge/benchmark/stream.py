@@ -94,7 +94,7 @@ def _streamed(
         if now >= until:
             break
     if not ages:
-        raise SourceError(source, "delivered less than two frames", "see edge-doctor")
+        raise SourceError(source, "delivered fewer than two frames", "run edge-doctor")
     passed_s = (time.monotonic_ns() - started) / 1e9
     age = summarize(np.array(ages, np.int64))
     rate = len(ages) / passed_s

@@ -23,9 +23,9 @@ def text(findings: Findings) -> Iterator[str]:
     """Yield the lines that a person reads."""
     yield from aligned(_main(findings))
     if stages := _stages(findings):
-        yield from ("", "of the whole way, p50 in ms:", *aligned(stages))
+        yield from ("", "stages of the end-to-end time, p50 in ms:", *aligned(stages))
     if cold := _cold(findings):
-        yield from ("", "a fresh process, in ms and MB:", *aligned(cold))
+        yield from ("", "cold start in a new process, in ms and MB:", *aligned(cold))
     yield from ("", *footer(findings))
 
 
@@ -146,14 +146,14 @@ def footer(findings: Findings) -> Iterator[str]:
         f"copy, invoke, rank, of {findings.image}"
     )
     if findings.rows and all(not row.invoke or row.invoke.p99_ms is None for row in findings.rows):
-        yield f"no p99: that takes {P99_RUNS} runs or more"
+        yield f"no p99: it requires at least {P99_RUNS} runs"
     yield from faster(findings)
     yield machine(findings.before, findings.after)
     clocks = [row.clock for row in findings.rows if row.clock]
     if clocks:
         most = max(clock.overhead_ns for clock in clocks)
         step = max(clock.step_ns for clock in clocks)
-        yield f"the loop adds {most:.0f} ns to a run; the clock, monotonic, steps by {step} ns"
+        yield f"the loop adds {most:.0f} ns to a run; the clock has a resolution of {step} ns"
     for row in findings.rows:
         for note in row.notes:
             name = f"{one_line(row.model)}, {one_line(row.runtime)}, {threads_of(row.threads)}"

@@ -195,9 +195,9 @@ class Worker:
         if name != "SIGKILL" or kills == self._kills:
             return name, REMEDY
         if limit := board.memory_limit():
-            end = f"{name} by the memory limit of {limit / 1e6:.0f} MB"
+            end = f"{name} at the memory limit of {limit / 1e6:.0f} MB"
             return end, "raise the limit, or use a smaller model"
-        return f"{name} by a lack of memory", "stop other programs, or use a smaller model"
+        return f"{name}, out of memory", "stop other programs, or use a smaller model"
 
     def _send(self, message: object) -> None:
         with contextlib.suppress(

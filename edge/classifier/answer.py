@@ -110,10 +110,10 @@ def _wanted(outputs: Outputs, wanted: str) -> TensorSpec:
     if wanted.isdecimal() and int(wanted) < len(outputs.specs):
         found = [outputs.specs[int(wanted)]]
     if not found:
-        fault = f"has no output {wanted!r}, but {outputs.shown()}"
+        fault = f"has no output {wanted!r}; its outputs are {outputs.shown()}"
         raise outputs.rejected(fault, CHOOSE)
     if not _is_list(found[0]):
-        fault = f"its output {wanted!r} is {found[0].shape} {found[0].dtype}, no list of scores"
+        fault = f"its output {wanted!r} is {found[0].shape} {found[0].dtype}, not a list of scores"
         raise outputs.rejected(fault)
     return found[0]
 
@@ -128,7 +128,7 @@ def _check_kind(outputs: Outputs, spec: TensorSpec) -> None:
         fault = f"outputs {max(axes)} boxes with {min(axes)} values each, as object detectors do"
         raise outputs.rejected(f"{fault}: {spec.shape}")
     if len(axes) >= 2:
-        fault = "outputs a map or a matrix of values, as models of segmentation, FOMO or depth do"
+        fault = "outputs a map or a matrix of values, as segmentation, FOMO and depth models do"
         raise outputs.rejected(f"{fault}: {spec.shape}")
     if not _is_list(spec):
         fault = "its output must be (1, labels), float32, uint8 or int8"
@@ -151,7 +151,7 @@ def _check_kinds(outputs: Outputs) -> None:
             raise outputs.rejected(f"outputs {_NO_SCORES[end]}", _without(end))
     if not any(_holds_scores(outputs, spec) for spec in specs):
         fault = f"has {len(specs)} outputs ({outputs.shown()}), none with one score for each label"
-        raise outputs.rejected(f"{fault}, as models of boxes, landmarks or maps do")
+        raise outputs.rejected(f"{fault}, as in models of boxes, landmarks or maps")
 
 
 def _are_boxes(outputs: Outputs) -> bool:
@@ -190,7 +190,7 @@ def _likely(outputs: Outputs) -> TensorSpec:
                 return labelled
     elif any(_is_list(spec) and math.prod(spec.shape) == 1 for spec in outputs.specs):
         fault = f"has {len(outputs.specs)} outputs ({outputs.shown()}), one of them a single value"
-        raise outputs.rejected(f"{fault}, as models of landmarks, poses or boxes do")
+        raise outputs.rejected(f"{fault}, as in models of landmarks, poses or boxes")
     for narrowed in _narrowings(outputs, specs):
         specs = narrowed or specs
         if len(specs) == 1:

@@ -137,7 +137,7 @@ def _normalized(
     """Return the input with its normalization. Raises: ModelError where that is not known."""
     rule = given or metadata.normalization
     if rule and rule.is_by_channel and spec.channels == 1:
-        raise ModelError(path, "has one channel, and a mean and std of three", NORMALIZE)
+        raise ModelError(path, "has one channel, but mean and std are of three", NORMALIZE)
     if rule:
         return replace(spec, normalization=rule)
     if spec.dtype == np.int8 and spec.is_quantized:

@@ -51,7 +51,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """Read a label file, one label for each output. Raises: ModelError."""
     remedy = "use a file with one label per line, `0 label` lines, or JSON"
     try:
-        if path.exists() and not path.is_file():  # a FIFO would be waited for, for ever
+        if path.exists() and not path.is_file():  # a FIFO would be waited for, forever
             raise ModelError(path, "is not a label file", remedy)
         if path.stat().st_size > MOST_BYTES:
             raise ModelError(path, "is too large for a label file", remedy)
@@ -65,14 +65,14 @@ def read_labels(path: Path) -> tuple[str, ...]:
     except ValueError as error:
         raise ModelError(path, f"is not a label file ({error})", remedy) from error
     if not labels:
-        raise ModelError(path, "has no label in it", remedy)
+        raise ModelError(path, "contains no labels", remedy)
     return labels
 
 
 def parse_labels(content: bytes | str) -> tuple[str, ...]:
     """Return the labels, in the order of the outputs. Raises: ValueError.
 
-    One a line, without the blanks around it; empty lines at the end and `# comment` lines do not
+    One per line, without the blanks around it; empty lines at the end and `# comment` lines do not
     count. Or numbered, as `0 label`. Or JSON: a list, `{"0": "label"}`, `{"label": 0}`, Keras's
     `{"0": ["n01440764", "label"]}`, or one of these under a key of KEYS.
     """
@@ -181,10 +181,10 @@ def fit(labels: tuple[str, ...], num_outputs: int) -> tuple[tuple[str, ...], str
     if (len(labels), num_outputs) == (1, 1):
         return (f"not {labels[0]}", labels[0]), ""
     if num_outputs >= 2 and len(labels) == num_outputs + 1 and _has_background(labels):
-        said = f"the model has no output for the first label ({labels[0]}), which is left out"
+        said = f"the model has no output for the first label ({labels[0]}), which is ignored"
         return labels[1:], said
     if (len(labels), num_outputs) == (IMAGENET, IMAGENET + 1):
-        said = f"the labels lack the model's first output, which is taken for the {BACKGROUND}"
+        said = f"the labels lack the model's first output, which is used as {BACKGROUND}"
         return (BACKGROUND, *labels), said
     raise ValueError(f"{len(labels)} labels, {num_outputs} outputs")
 

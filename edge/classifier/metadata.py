@@ -110,7 +110,7 @@ def _checked(edge: Any) -> dict[str, Any]:
         and all(isinstance(label, str) for label in unknown)
     )
     if not well_formed:
-        raise ValueError("edge.json holds values of other kinds")
+        raise ValueError("edge.json has values of the wrong type")
     return edge
 
 

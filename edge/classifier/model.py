@@ -239,7 +239,7 @@ class Model:
         try:
             return self.output.probabilities(values)
         except ValueError as error:
-            fault = f"outputs no probabilities ({error})"
+            fault = f"does not output probabilities ({error})"
             raise ScoresError(self.path, fault, "check how its pixels are normalized") from error
 
     def scores(self, picture: Picture) -> NDArray[np.float32]:
@@ -279,7 +279,7 @@ class Model:
                 raise ModelError(
                     self.path,
                     f"golden vector {seed} is off by {change:.4f} on {self.runtime} "
-                    f"(at most {tolerance:.4f} is right)",
+                    f"(at most {tolerance:.4f} is allowed)",
                     "copy the file again, or use another runtime",
                 )
         return len(vectors.get("scores", []))
@@ -313,7 +313,7 @@ def _fitted(path: Path, labels: tuple[str, ...], num_outputs: int) -> tuple[tupl
         return fit(labels, num_outputs)
     except ValueError as error:
         fault = f"its labels and outputs disagree ({error})"
-        raise ModelError(path, fault, "use the right labels, or convert it with them") from error
+        raise ModelError(path, fault, "use the label file of this model") from error
 
 
 def _version_warning(metadata: Metadata) -> str:
@@ -321,7 +321,7 @@ def _version_warning(metadata: Metadata) -> str:
     if version == PREPROCESSING_VERSION:
         return ""
     return (
-        f"the model was measured under version {version} of the preprocessing, this is version "
+        f"the model was measured with version {version} of the preprocessing, but this is version "
         f"{PREPROCESSING_VERSION}; train or wrap it again, or expect small differences"
     )
 
@@ -348,10 +348,10 @@ def _input_notes(
     made_by = maker(model.metadata)
     if made_by and not framing:
         how = f"images are framed by {made_by.resize}"
-        found.append(f"made by {made_by.name}, by the names in it: {how}")
+        found.append(f"made by {made_by.name}, judging by the names in it: {how}")
     if any(has_dynamic_size(tensor.shape) for tensor in graph.inputs):
         size = " x ".join(map(str, model.input.size))
-        found.append(f"its input has no size of its own; it is {size} here (--input-size)")
+        found.append(f"its input size is dynamic; {size} is used here (--input-size)")
     if normalization and model.input.dtype == np.uint8:
-        found.append("a uint8 input takes pixels as they are, whatever their normalization")
+        found.append("a uint8 input takes pixels as they are: the normalization is ignored")
     return tuple(found)

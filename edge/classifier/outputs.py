@@ -56,7 +56,7 @@ class OutputSpec(TensorSpec):
     def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn what the values stand for into (max(2, num_outputs),) float32 in [0, 1].
 
-        Raises: ValueError where they are no probabilities.
+        Raises: ValueError where they are not probabilities.
         """
         if self.are_logits:
             scores = _softmax(scores) if len(scores) > 1 else _sigmoid(scores)

@@ -49,9 +49,9 @@ class Delegated(NamedTuple):
     def __str__(self) -> str:
         """Return it in a few words."""
         if not self.taken:
-            return f"no delegate took any of its {self.operators} operators"
+            return f"no delegate runs any of its {self.operators} operators"
         parts = "" if self.parts == 1 else f" in {self.parts} parts"
-        return f"XNNPACK takes {self.taken} of {self.operators} operators{parts}"
+        return f"XNNPACK runs {self.taken} of {self.operators} operators{parts}"
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def open_interpreter(
             raise _unopened(subject, label, error) from error
     without = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        warning = "XNNPACK rejects it: it runs without, and slower"
+        warning = "XNNPACK rejects it: it runs without XNNPACK, more slowly"
         return opened(warning, experimental_op_resolver_type=without)
     except (ValueError, RuntimeError, MemoryError) as error:
         raise _unopened(subject, label, error) from error
@@ -210,7 +210,7 @@ def _foreign(customs: Sequence[str]) -> tuple[str, str] | None:
     selected = [name.removeprefix(SELECT) for name in customs if name.startswith(SELECT)]
     if selected:
         fault = f"needs TensorFlow's select operators ({', '.join(selected[:3])})"
-        return fault, "convert it again with TFLITE_BUILTINS alone"
+        return fault, "convert it again with TFLITE_BUILTINS only"
     return None
 
 
@@ -229,7 +229,7 @@ def _unopened(subject: object, label: str, error: Exception) -> ModelError:
         fault = f"needs the custom operator {custom[1]}, which {label} does not have"
         return ModelError(subject, fault, "convert it again without that operator")
     fault = f"{label} cannot load it ({_reason(error)})"
-    return ModelError(subject, fault, "convert it for this runtime, or update it")
+    return ModelError(subject, fault, "convert it for this runtime, or update the runtime")
 
 
 def chosen_runtime(wanted: str) -> tuple[str, str]:
@@ -302,7 +302,7 @@ def _load_runtime(wanted: str) -> tuple[Any, str]:
                 module = importlib.import_module(f"{RUNTIMES[name]}.interpreter")
                 return module, f"{PACKAGES[name]} {_version(name)}"
             except (ImportError, OSError) as error:
-                reason = f"{PACKAGES[name]} does not import ({error})"
+                reason = f"{PACKAGES[name]} cannot be imported ({error})"
         reasons.append(reason)
     reason = ", ".join(reasons)
     raise RuntimeMissingError("TFLite runtime", reason, _remedy(names, reason))
@@ -328,7 +328,7 @@ def _loaded() -> list[str]:
 
 def _remedy(names: list[str], reason: str) -> str:
     if _loaded():
-        return "use one runtime a process"
+        return "use one runtime per process"
     if "GLIBC" in reason:
         return "upgrade the system: this runtime is built for a newer one"
     if library := library_remedy(reason):

@@ -1,7 +1,7 @@
 """Which model runs, on which runtime and with how many threads: one rule for all commands.
 
 What is given comes first, then what was measured on this machine (tuned.py), then the runtime that
-is fastest as a rule with a thread a core. It is measured once for each model: by install.sh, by the
+is usually fastest with a thread per core. It is measured once for each model: by install.sh, by the
 first long batch, and by edge-benchmark.
 """
 

@@ -177,7 +177,7 @@ def _add_picture_arguments(group: argparse._ArgumentGroup) -> None:
         "--shard",
         type=_shard,
         metavar="I/N",
-        help="classify only the Ith of N shares of the files, which their paths decide",
+        help="classify only share I of N of the files; a file's path decides its share",
     )
     group.add_argument(
         "--files-from",
@@ -278,6 +278,6 @@ def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--summary",
         action="store_true",
-        help="print counts and speed at the end; of videos the timeline; with folders named like "
+        help="print counts and speed at the end; for videos the timeline; with folders named like "
         "labels also accuracy (95%% interval) and the confusion matrix",
     )

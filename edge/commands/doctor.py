@@ -121,7 +121,7 @@ def _summary(found: dict[str, Finding]) -> Iterator[str]:
                 yield f"    {finding.remedy}"
     counts = Counter(finding.status for finding in found.values())
     said = ", ".join(_counted(counts[status], status) for status in (FAULT, WARNING))
-    yield f"{said}{'; nothing stops the work' if not counts[FAULT] else ''}"
+    yield f"{said}{'; classification works' if not counts[FAULT] else ''}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -96,7 +96,10 @@ def unwritable(configuration: Configuration) -> Iterator[EdgeError]:
             folder.check()
         except FolderError as error:
             if isinstance(error.__cause__, PermissionError) and folder.is_of_service():
-                say(f"{folder.path}: not checked, it is the service's; sudo edge-doctor checks it")
+                say(
+                    f"{folder.path}: not checked, only the service can write to it; "
+                    "run: sudo edge-doctor"
+                )
             else:
                 yield error
 

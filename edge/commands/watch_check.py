@@ -125,7 +125,7 @@ def check_source(configuration: Configuration) -> None:
                 next(entries, None)
     except OSError as error:
         if is_hidden(path):
-            fault = f"cannot be read ({error.strerror}: the service sees no home folders)"
+            fault = f"cannot be read ({error.strerror}: the service cannot see home folders)"
             raise SourceError(
                 path, fault, "move it below /srv or /var/lib/edge-classify"
             ) from error
@@ -151,7 +151,7 @@ def check_extras(configuration: Configuration) -> None:
         if configuration.notify.reads_file or not (SECRETS / CREDENTIAL).exists():
             services_of(configuration.notify)
         else:
-            say("notify: not checked, its URLs are readable by root alone")
+            say("notify: not checked, only root can read its URLs")
     if any(action.gpio for action in configuration.action):
         needed()
     for program in {action.command[0] for action in configuration.action if action.command}:
@@ -183,7 +183,9 @@ def _address_fault(settings: WebSettings) -> AddressError | None:
         if error.errno == errno.EADDRINUSE and _is_ours(host, port):
             say(f"web.listen {settings.listen}: a running edge-watch uses this port")
             return None
-        remedy = f"choose another address or port; sudo ss -ltnp 'sport = :{port}' names a program"
+        remedy = (
+            f"choose another address or port; to see what uses it: sudo ss -ltnp 'sport = :{port}'"
+        )
         fault = f"is not available ({reason_of(error)})"
         return AddressError(f"web.listen {settings.listen}", fault, remedy)
     return None
@@ -214,12 +216,12 @@ def _broker_fault(settings: MqttSettings) -> BrokerError | None:
         try_login(settings, password, ANSWER_S)
     except RefusedError as error:
         if broker.user and not password and (SECRETS / "mqtt-password").exists():
-            say(f"{subject}: not checked, its password is root's; sudo edge-doctor checks it")
+            say(f"{subject}: not checked, only root can read its password; run: sudo edge-doctor")
             return None
         remedy = "check the user in mqtt.url, and the password (mqtt.password_file)"
         return BrokerError(subject, f"rejects the login ({reason_of(error)})", remedy)
     except SSLCertVerificationError as error:
-        remedy = "set mqtt.ca_file to the CA certificate that signed the broker's"
+        remedy = "set mqtt.ca_file to the CA certificate that signed the broker's certificate"
         return BrokerError(subject, f"cannot be trusted ({error.verify_message})", remedy)
     except OSError as error:
         say(f"{subject}: cannot be reached ({reason_of(error)}); the service will try again")

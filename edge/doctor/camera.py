@@ -82,7 +82,7 @@ def cameras(context: Context) -> Finding:
         return found
     if not models:
         remedy = "power off, reseat the cable at both ends, then: rpicam-hello --list-cameras"
-        return Finding(context.without_camera, "none seen", remedy)
+        return Finding(context.without_camera, "no camera detected", remedy)
     return Finding(OK, ", ".join(f"{number}: {model}" for number, model in enumerate(models)))
 
 
@@ -121,7 +121,8 @@ def _switched_off(context: Context) -> Finding | None:
         if not has_overlay:
             wrong += [line for line in lines if line == "camera_auto_detect=0"]
         if wrong:
-            found = f"none seen: /{name} has {' and '.join(wrong)}, which hides it from libcamera"
+            has = " and ".join(wrong)
+            found = f"no camera detected: /{name} has {has}, which hides it from libcamera"
             edits = "; ".join(
                 "s/^ *camera_auto_detect *= *0/camera_auto_detect=1/"
                 if line.startswith("camera")
@@ -139,8 +140,8 @@ def nodes(context: Context) -> Finding:
     paths = [path for pattern in NODES for path in sorted(context.root.glob(pattern))]
     if not paths:
         if board.is_raspberry_pi(context.root):
-            return Finding(FAULT, "none of /dev/video*, /dev/media*", "sudo apt full-upgrade")
-        return Finding(NOT_HERE, "none of /dev/video*, /dev/media*, /dev/dma_heap/*, /dev/vcio")
+            return Finding(FAULT, "no /dev/video* and no /dev/media*", "sudo apt full-upgrade")
+        return Finding(NOT_HERE, "no /dev/video*, /dev/media*, /dev/dma_heap/* or /dev/vcio")
     names = [str(path) for path in paths]
     code = (
         "import json; from edge.sources.camera_faults import unopened; "
@@ -154,7 +155,7 @@ def nodes(context: Context) -> Finding:
         return _nodes_for_the_service(context, names)
     first, number = next(iter(refused.items()))
     why = f"{first}: {os.strerror(number)}, {_rights(Path(first))}"
-    found = f"{len(refused)} of {len(names)} do not open ({why})"
+    found = f"{len(refused)} of {len(names)} cannot be opened ({why})"
     return Finding(context.without_camera, found, _node_remedy(context, first, number))
 
 
@@ -163,8 +164,8 @@ def _nodes_for_the_service(context: Context, names: list[str]) -> Finding:
     gids = _groups(context).values()
     closed = closed_to_groups(names, gids) if os.geteuid() == 0 else []
     if not closed:
-        return Finding(OK, f"all {len(names)} open")
-    found = f"the service may not open {closed[0]} ({_rights(Path(closed[0]))})"
+        return Finding(OK, f"all {len(names)} can be opened")
+    found = f"the service has no permission to open {closed[0]} ({_rights(Path(closed[0]))})"
     return Finding(context.without_camera, found, _node_remedy(context, closed[0], errno.EACCES))
 
 
@@ -183,7 +184,7 @@ def _rights(path: Path) -> str:
     try:
         return f"group {path.group()}, {stat.filemode(path.stat().st_mode)}"
     except (OSError, KeyError):
-        return "of an unknown group"
+        return "unknown group"
 
 
 def _node_remedy(context: Context, name: str, number: int) -> str:
@@ -198,7 +199,7 @@ def _node_remedy(context: Context, name: str, number: int) -> str:
 def groups(context: Context) -> Finding:
     """Whether this user is in the groups that may use a camera."""
     if not board.is_raspberry_pi(context.root):
-        return Finding(NOT_HERE, "no Raspberry Pi")
+        return Finding(NOT_HERE, "not a Raspberry Pi")
     known = _groups(context)
     if os.geteuid() == 0:
         return Finding(OK, "root needs none")

@@ -47,7 +47,7 @@ def state(context: Context) -> Finding:
         return Finding(NOT_HERE, f"{public} is absent: the service has not run yet")
     is_restored = public.is_dir() and not public.is_symlink()
     if is_restored and os.path.lexists(private):  # systemd moves it only where nothing is
-        found = f"{public} is a folder, as from a backup, and systemd needs a link to {private}"
+        found = f"{public} is a folder (from a backup?), but systemd needs a link to {private}"
         return Finding(FAULT, found, context.install)
     return Finding(OK, str(public))
 
@@ -78,11 +78,11 @@ def source(context: Context) -> Finding:
     hides = _unit(context).get("ProtectHome", "no") in ("yes", "tmpfs")
     if hides and any(map(Path(name).is_relative_to, HIDDEN)):
         remedy = f"move it below /srv, then: sudoedit {context.configuration}"
-        return Finding(FAULT, f"{name}: the service sees no home folders", remedy)
+        return Finding(FAULT, f"{name}: the service cannot see home folders", remedy)
     if not (glob.glob(name) or os.path.lexists(name)):
         return Finding(WARNING, f"{name}: no such file or folder", f"ls -ld {name}")
     if told.get("repeat") is True:
-        found = f"{name}: replayed for ever (repeat), which is for demonstrations"
+        found = f"{name}: replayed endlessly (repeat), which is for demonstrations"
         remedy = f"set repeat = false and follow = true in {context.configuration}"
         return Finding(WARNING, found, f"{remedy}, then: sudo systemctl restart {context.unit}")
     return Finding(OK, name)

@@ -90,7 +90,7 @@ def runtimes(context: Context) -> Finding:
             continue
         reason = try_code(f"import {module}.interpreter", IMPORT_TIMEOUT_S).reason
         if not reason and package == "tflite-runtime" and _numbers(_numpy()) >= (2,):
-            reason = f"it was built for numpy 1, and would crash beside {_numpy()}"
+            reason = f"it was built for numpy 1, and would crash with numpy {_numpy()}"
         shown = f"{package} {version_of(package) or 'of unknown version'}"
         if reason:
             failed.append(f"{shown} does not load ({reason})")
@@ -100,7 +100,7 @@ def runtimes(context: Context) -> Finding:
     if loaded and not failed:
         faster = PACKAGES["litert"]
         if faster not in found and board.userland_bits() == 64:
-            found += f"; {faster} is the faster one as a rule: {pip(f'install {faster}')}"
+            found += f"; {faster} is usually faster: {pip(f'install {faster}')}"
         return Finding(OK, found)
     return Finding(WARNING if loaded else FAULT, found, runtime_remedy(context))
 
@@ -147,7 +147,7 @@ def numpy_abi(context: Context) -> Finding:
     if importlib.util.find_spec("simplejpeg"):  # picamera2's, and the first to break
         outcome = try_code("import simplejpeg", IMPORT_TIMEOUT_S)
         if outcome.reason:
-            found = f"simplejpeg does not load beside numpy {here} ({outcome.reason})"
+            found = f"simplejpeg does not load with numpy {here} ({outcome.reason})"
             return Finding(context.without_camera, found, numpy_remedy(context))
     if hidden:
         found = f"numpy {here} hides the system's {hidden}, for which apt's packages were built"
@@ -169,8 +169,8 @@ def venv(context: Context) -> Finding:
     if sees_system_packages():
         return Finding(OK, f"{sys.prefix}, with the system's packages")
     if not system_has_picamera2(context):
-        return Finding(OK, f"{sys.prefix}, isolated; picamera2 is not installed, so none is needed")
-    found = f"{sys.prefix} does not see the system's packages, and so not picamera2"
+        return Finding(OK, f"{sys.prefix}, isolated; picamera2 is not installed, so that is fine")
+    found = f"{sys.prefix} does not see the system's packages, such as picamera2"
     return Finding(context.without_camera, found, venv_remedy())
 
 

@@ -131,8 +131,8 @@ def memory_limits(context: Context) -> Finding:
     if controller is None:
         return Finding(NOT_HERE, "no control groups")
     if controller:
-        return Finding(OK, "the memory controller is on: MemoryMax is kept")
-    found = "the memory controller is off: MemoryMax is ignored, edge-watch minds its own limit"
+        return Finding(OK, "the memory controller is on: MemoryMax is enforced")
+    found = "the memory controller is off: MemoryMax is ignored; edge-watch has max_memory_mb"
     return Finding(WARNING, found, _cmdline_remedy(context.root))
 
 

@@ -81,7 +81,7 @@ def parts(context: Context) -> Finding:
     has_network = any(map(_gives_network, given.glob("*.conf")))
     if unit.is_file() and on_network and not has_network:
         fault = f"{' and '.join(on_network)}, but the unit has no network"
-        return Finding(FAULT, fault, remedy if wanted else f"{INSTALL}, which looks at source")
+        return Finding(FAULT, fault, remedy if wanted else INSTALL)
     return Finding(OK, " and ".join(dict.fromkeys([*on_network, *wanted])))
 
 
@@ -137,7 +137,7 @@ def live_page(context: Context) -> Finding:
     if not port.isdecimal() or int(port) > 65535:  # the configuration's check reports it
         return Finding(FAULT, f"[web] listen is {listen!r}", f"sudoedit {context.configuration}")
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # all addresses: this one too
-    whose = "this machine alone" if _is_loopback(host) else "all who reach this machine"
+    whose = "this machine alone" if _is_loopback(host) else "anyone who can reach this machine"
     try:
         status, said = _health(here, int(port))
     except (OSError, HTTPException) as error:
@@ -145,7 +145,7 @@ def live_page(context: Context) -> Finding:
         return Finding(WARNING, found, f"{JOURNAL}; sudo ss -ltnp 'sport = :{port}'")
     found = f"responds at {listen}, for {whose}"
     if status == 200:
-        controls = "controls by token" if _has_token(context) else "no token, and no controls"
+        controls = "controls by token" if _has_token(context) else "no token, so no controls"
         return Finding(OK, f"{found}; {controls}")
     return Finding(WARNING, f"{found}, but with status {status}: {said}", JOURNAL)
 
@@ -190,10 +190,10 @@ def broker(context: Context) -> Finding:
     )
     outcome = try_code(code, CHILD_TIMEOUT_S)
     if not outcome.reason:
-        return Finding(OK, f"{where} takes this device's login")
+        return Finding(OK, f"{where} accepts this device's login")
     if "ModuleNotFoundError" in outcome.reason:  # which the check of the parts names
-        return Finding(OK, f"{where} takes connections")
-    found = f"{where} takes connections, but not this device's login ({outcome.reason})"
+        return Finding(OK, f"{where} accepts connections")
+    found = f"{where} accepts connections, but not this device's login ({outcome.reason})"
     return Finding(FAULT, found, f"check the user in [mqtt] url, and write its password: {secret}")
 
 
@@ -235,9 +235,11 @@ def log_in(configuration: str, secret: str) -> None:
 
 def _broker_remedy(reason: str, host: str) -> str:
     if "CERTIFICATE" in reason:
-        return "name what signed its certificate in ca_file below [mqtt]; is this clock right? date"
+        return (
+            "set ca_file under [mqtt] to the CA certificate that signed it; check the clock: date"
+        )
     if "FileNotFound" in reason or "SSL" in reason:
-        return "look at url and ca_file below [mqtt]: mqtt:// is without TLS, mqtts:// with it"
+        return "check url and ca_file under [mqtt]: mqtt:// is without TLS, mqtts:// with it"
     if "gaierror" in reason:
         return f"getent hosts {host}; or put the broker's address into [mqtt] url"
-    return f"ping -c 3 {host}; is the broker running there, and listening beyond its own machine?"
+    return f"ping -c 3 {host}; check that the broker runs there and listens on the network"

@@ -46,7 +46,7 @@ def files(context: Context) -> Finding:
         return Finding(FAULT, text, _remedy(found[0][0]))
     if not count:
         return Finding(NOT_HERE, "nothing was installed: this is a checkout")
-    return Finding(OK, f"all {count} are as they were installed")
+    return Finding(OK, f"all {count} files are as installed")
 
 
 def _sites(context: Context) -> list[Path]:
@@ -113,7 +113,7 @@ def _fault(path: Path, size: str, kind: str, recorded: str = "") -> str:
             return "is empty"
         if size and size != str(length):
             return f"has {length} bytes, not {size}"
-        return "" if _digest(path, kind) == recorded else "has another content"
+        return "" if _digest(path, kind) == recorded else "has other content"
     except FileNotFoundError:
         return "is missing"
     except (OSError, ValueError) as error:
@@ -142,7 +142,7 @@ def service_python(context: Context) -> Finding:
         return Finding(NOT_HERE, "the service is not installed")
     here = re.findall(r"python3\.\d+", (current / "bin/python").resolve().name)
     if not here:
-        found = f"{current / 'bin/python'} leads to no Python"
+        found = f"{current / 'bin/python'} is not a link to a Python"
         return Finding(FAULT, found, context.install)
     if here[0] not in built:
         found = f"the service was installed for {built[-1]}, and the system has {here[0]} now"

@@ -27,7 +27,7 @@ from edge.names import PACKAGES, RUNTIMES
 
 MODEL_TIMEOUT_S = 120.0
 SYSTEMCTL_TIMEOUT_S = 10.0
-CONFIGURATION_STATUS = "2"  # what edge-watch ends with when its configuration is wrong
+CONFIGURATION_STATUS = "2"  # what edge-watch ends with when its configuration is invalid
 PROPERTIES = (
     "LoadState UnitFileState ActiveState SubState Result ExecMainStatus NRestarts StatusText"
 ).split()
@@ -176,7 +176,7 @@ def describe(path: str | None, runtime: str, given: dict[str, str]) -> dict[str,
 def unit(context: Context) -> Finding:
     """How the service is."""
     if not (context.root / "run/systemd/system").is_dir():
-        return Finding(NOT_HERE, "systemd does not run this machine")
+        return Finding(NOT_HERE, "this machine does not run systemd")
     told = unit_properties(context, PROPERTIES)
     if isinstance(told, str):
         return Finding(FAULT, told, "systemctl status")
@@ -205,7 +205,7 @@ def judge_unit(name: str, told: dict[str, str]) -> Finding:
     if told.get("LoadState") == "not-found":
         return Finding(NOT_HERE, f"{name} is not installed")
     if state == "failed" and told.get("ExecMainStatus") == CONFIGURATION_STATUS:
-        return Finding(FAULT, f"{found}: its configuration is wrong", journal)
+        return Finding(FAULT, f"{found}: its configuration is invalid", journal)
     failing = state == "failed" or told.get("SubState") == "auto-restart"
     if failing and told.get("ExecMainStatus") in SYSTEMD_STATUS:
         why, remedy = SYSTEMD_STATUS[told["ExecMainStatus"]]

@@ -31,7 +31,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # nor its errors, wh
 
 # Errors of Pillow for files that it does not decode, though they may be sound.
 _UNSUPPORTED = "unsupported|not supported|unknown|cannot handle|decoder error|^-2$"
-RARE, RARE_REMEDY = "is damaged, or of a rare kind", "replace the file, or save it as JPEG or PNG"
+RARE, RARE_REMEDY = "is damaged, or an unusual file", "replace the file, or save it as JPEG or PNG"
 
 T = TypeVar("T")
 Encoded = str | Path | bytes | bytearray  # an image file's path, or its content
@@ -73,7 +73,7 @@ def _stream(source: Encoded) -> BinaryIO:
     mode = source.stat().st_mode
     if stat.S_ISDIR(mode):
         raise ImageError(source, "is a folder", "use an image file")
-    if not stat.S_ISREG(mode):  # opening a FIFO would wait for ever
+    if not stat.S_ISREG(mode):  # opening a FIFO would wait forever
         raise ImageError(source, "is not a regular file", "use an image file")
     return open(source, "rb")
 
@@ -107,7 +107,9 @@ def _identify(stream: BinaryIO, subject: object) -> Image.Image:
     known = format_of(head)
     if known is None:
         kind = other_kind(head)
-        fault = f"is {kind}, which is not read" if kind else "is not an image of a known format"
+        fault = (
+            f"is {kind}, which is not supported" if kind else "is not an image of a known format"
+        )
         raise ImageError(subject, fault, "use a JPEG, PNG or WebP")
     try:
         plugin = import_module(known.plugin)

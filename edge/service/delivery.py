@@ -110,7 +110,7 @@ class Delivery(Sink):
     def _works(self, wrote: bool) -> None:
         if self._pause_s and wrote:
             self._pause_s = 0.0
-            counts = f"{self.failures} failures in all, {self.lost} changes lost"
+            counts = f"{self.failures} failures in total, {self.lost} changes lost"
             self._report(f"{self.name}: works again ({counts})")
 
     def _keep(self, sighting: Sighting) -> None:

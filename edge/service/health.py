@@ -30,7 +30,7 @@ class Vitals:
     """Health of the service at one moment, as far as one zone depends on it."""
 
     up_s: float  # since it began
-    fps: float  # of the zone, of late; 0 before the second frame
+    fps: float  # of the zone, recently; 0 before the second frame
     waiting: str  # why there is no frame; "" while they come
     idle: bool  # there is no frame because nothing is new
     rest: str  # "paused" or "asleep" where it is not to look
@@ -55,7 +55,7 @@ class Vitals:
 
     @property
     def fresh_within_s(self) -> float:
-        """How long a result is fresh: a command makes frames that are no new rate."""
+        """How long a result is fresh; frames that a command requests do not change the rate."""
         return max(fresh_s(self.fps), fresh_s(self.usual_fps))
 
     @property

@@ -92,7 +92,7 @@ def _url(text: str, scheme: str) -> Address:
     if parts.password is not None:
         raise ConfigurationError(
             name,
-            "must not hold the password: it would be seen in lists of processes and in logs",
+            "must not hold the password: it would be visible in process lists and logs",
             "put it into a file (camera.password_file) or $EDGE_CAMERA_PASSWORD",
         )
     if parts.path.lower().endswith(_PLAYLISTS):

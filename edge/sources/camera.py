@@ -197,7 +197,7 @@ class Camera(Source):
         """Yield Waiting until it is done. Raises: SourceError where that takes too long."""
         while not wait([work], timeout=SLICE_S).done:
             if self._monotonic() >= until:
-                remedy = "switch the machine off and on, if it stays so"
+                remedy = "if it remains, switch the machine off and on"
                 raise _HangError(self._name, f"hangs while {state}", remedy)
             yield Waiting(f"{self._name}: {state}")
 

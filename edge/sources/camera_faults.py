@@ -87,7 +87,7 @@ def explain(subject: str, error: BaseException) -> SourceError:
     if any(os.strerror(errno.EBUSY) in text for text in said):
         return busy(subject)
     # picamera2 wraps what happened in a sentence that it did: the innermost error has the cause.
-    return SourceError(subject, f"failed ({said[-1]})", "try `rpicam-hello`, and look into `dmesg`")
+    return SourceError(subject, f"failed ({said[-1]})", "run `rpicam-hello`, and check `dmesg`")
 
 
 def closed_nodes(dev: Path = Path("/dev"), patterns: Iterable[str] = NODES) -> Iterator[Path]:

@@ -75,7 +75,7 @@ class CameraSettings:
         if self.tuning_file and not Path(self.tuning_file).is_file():
             fault, place = "no such file", "/usr/share/libcamera/ipa/rpi"
             subject = f"camera.tuning_file {self.tuning_file}"
-            raise ConfigurationError(subject, fault, f"ls {place}/* names those that are installed")
+            raise ConfigurationError(subject, fault, f"ls {place}/* lists the installed ones")
 
     def password(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return a network camera's password; "" for none. Raises: ConfigurationError."""

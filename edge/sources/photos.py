@@ -99,7 +99,7 @@ def files(
         return
     if _is_folder(Path(name)):
         found = _pictures(Path(name), recursive, clips)
-        remedy = "use a folder of images, or look into its folders (recursive)"
+        remedy = "use a folder of images, or search its sub-folders (recursive)"
     elif not literal and set("*?[") & set(name) and not os.path.lexists(name):
         found = _matches(name, recursive, clips)
         remedy = "check the pattern"
@@ -114,11 +114,11 @@ def files(
         else:
             yield item
     if empty:
-        _tell(SourceError(path, "no image in it", remedy), onerror)
+        _tell(SourceError(path, "contains no images", remedy), onerror)
 
 
 def listed(path: str) -> list[str]:
-    """Read a list of paths, "-" is stdin: NUL-separated where it has a NUL, else one a line.
+    """Read a list of paths, "-" is stdin: NUL-separated where it has a NUL, else one per line.
 
     It is read to its end first. Raises: SourceError.
     """
@@ -130,7 +130,7 @@ def listed(path: str) -> list[str]:
                 content = _bounded(stream, path, LARGEST_LIST)
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
-        raise SourceError(path, fault, "use a file of paths, one a line") from error
+        raise SourceError(path, fault, "use a file of paths, one per line") from error
     if b"\0" in content:
         names = content.split(b"\0")
     else:
@@ -138,7 +138,7 @@ def listed(path: str) -> list[str]:
         names[0] = names[0].removeprefix(codecs.BOM_UTF8)
     found = [os.fsdecode(name) for name in names if name]
     if not found:
-        raise SourceError(path, "no path in it", "use a file of paths, one a line")
+        raise SourceError(path, "contains no paths", "use a file of paths, one per line")
     return found
 
 

@@ -103,7 +103,7 @@ def open_picamera(settings: CameraSettings, identity: str = "") -> Device:
 
     Raises: ImportError, SourceError, EdgeError, whatever picamera2 does.
     """
-    # Read when libcamera is loaded; its messages on each opening are no news.
+    # Read when libcamera is loaded; its messages on each opening do not matter.
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
     # Read when libcamera looks for cameras, which is before one is chosen.
     if settings.tuning_file:

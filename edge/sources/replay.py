@@ -37,7 +37,7 @@ def replay(
 
     Args:
         path: what `edge.sources.photos.photos` takes, but "-".
-        repeat: begin again at the end, for ever.
+        repeat: begin again at the end, forever.
         give_up_s: maximum time to wait for a source that is missing, and report it.
 
     Raises: SourceError if there is none for that time.

@@ -29,8 +29,8 @@ SESSION_S = 600.0  # a pause that ends a session
 MIN_FOLDERS = 3  # of a class, for a folder to be kept in one set
 SESSIONS = 12  # that a class which cannot be split otherwise is cut into, where it has the photos
 MIN_REST = 0.2  # of a class's photos must lie outside of its biggest group
-OTHER_PHOTOS = "other photos than those of the training"
-SAME_SCENE = "the same scene in other minutes; other light, places and things are not measured"
+OTHER_PHOTOS = "photos that differ from those of the training"
+SAME_SCENE = "the same scene at other times; other light, places and objects are not covered"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def grouped(
     warnings += _one_session(photos, labels)
     worth = SAME_SCENE if stuck else OTHER_PHOTOS
     if by == "none":
-        worth = "photos that may be near-duplicates of those of the training"
+        worth = "photos that may be near-duplicates of the training photos"
     of_content = {photo.sha256: int(n) for photo, n in zip(photos, numbers, strict=True)}
     return Grouping(of_content, tuple(joined), worth, tuple(warnings))
 
@@ -97,7 +97,7 @@ def _reasons(photos: Sequence[Photo], alike: Array, by: str) -> Iterable[tuple[s
         yield "folders of a class", _within(photos, labels, _folders)
     if by in ("auto", "time"):
         pause = BURST_S if by == "auto" else SESSION_S
-        yield "taken at one time", _within(photos, labels, lambda own: _close(own, by, pause))
+        yield "taken at the same time", _within(photos, labels, lambda own: _close(own, by, pause))
 
 
 def _equal(keys: Sequence[Any]) -> Pairs:
@@ -177,7 +177,7 @@ def _cut(
                 i for i, photo in enumerate(photos) if numbers[i] == group and photo.label == label
             ]
             source, order = order_of([photos[i] for i in own])
-            sources.add(source or "no order that is known")
+            sources.add(source or "an unknown order")
             for part in _parts(len(own)):
                 cut[[own[order[i]] for i in part]] = free
                 free += 1
@@ -185,7 +185,7 @@ def _cut(
     names = ", ".join(labels[label] for label in sorted(stuck))
     warning = (
         f"photos of {names} are near-duplicates, as from a fixed camera: cut into sessions by "
-        f"{' and '.join(sorted(sources))}, so that figures are of {SAME_SCENE}"
+        f"{' and '.join(sorted(sources))}, so validation and test measure {SAME_SCENE}"
     )
     return connected(cut, same), [warning]
 
@@ -207,7 +207,7 @@ def _one_session(photos: Sequence[Photo], labels: Sequence[str]) -> list[str]:
             sessions[label] = 1 + sum(b - a > SESSION_S for a, b in pairwise(known))
     return [
         f"all photos of {labels[label]} were taken in one session: what the network learns may be "
-        "the light or the place of that hour; add photos of other days"
+        "the light or the place; add photos from other days"
         for label, count in sessions.items()
         if count == 1 and len(sessions) > 1
     ]

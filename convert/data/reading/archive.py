@@ -151,7 +151,7 @@ def _unpack(
         partial.mkdir(parents=True)
         needed = sum(info.file_size for info in files) + SPARE_BYTES
         if shutil.disk_usage(partial).free < needed:
-            fault = f"needs {needed / 1e9:.1f} GB to be unpacked, which are not free"
+            fault = f"needs {needed / 1e9:.1f} GB of free space to be unpacked"
             raise DatasetError(path, fault, "free some space, or use another -o")
         for info in files:
             _write(archive, info, partial / info.filename.replace("\\", "/"))

@@ -34,7 +34,7 @@ def labels_of_tree(tree: PhotoTree) -> tuple[str, ...]:
     for name, label in ((name, label) for name in tree.labels for label in labels):
         if (name, label) not in filled:
             empty = tree.folder(name) / label
-            raise DatasetError(empty, "no image in it", "add photos, or remove it")
+            raise DatasetError(empty, "contains no images", "add photos, or remove it")
     return labels
 
 

@@ -111,8 +111,12 @@ def _of_list(root: Node, listed: PhotoList) -> Iterable[Fields]:
     fault = f"has the labels of {len(listed.photos)} photos"
     yield ("note", "list", name, fault, "nothing to do")
     for rows, what, remedy in (
-        (listed.missing, "rows name no photo that is there", "add the photos, or remove the rows"),
-        (listed.contradicting, "photos have two labels and are left out", "keep the right row"),
+        (
+            listed.missing,
+            "rows name photos that do not exist",
+            "add the photos, or remove the rows",
+        ),
+        (listed.contradicting, "photos have two labels and are skipped", "keep the right row"),
     ):
         if rows:
             yield ("warning", "list-rows", name, f"{len(rows)} {what}: {rows[0]}", remedy)
@@ -239,6 +243,6 @@ def _like_sets(base: Node) -> Iterable[Fields]:
         and not any(of_class.pictures for of_class in base.filled)
     ):
         names = ", ".join(sorted(folder.name for folder in base.filled)[:3])
-        fault = f"hold the same folders ({', '.join(sorted(inner[0])[:3])}): taken for classes"
+        fault = f"hold the same folders ({', '.join(sorted(inner[0])[:3])}): treated as classes"
         remedy = "name them train, val and test if they are sets"
         yield ("warning", "like-sets", names, fault, remedy)

@@ -26,7 +26,9 @@ def with_negatives(tree: PhotoTree, folder: Path) -> PhotoTree:
         raise DatasetError(folder, "no such folder", REMEDY)
     ours, theirs = tree.path.resolve(), folder.resolve()
     if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
-        raise DatasetError(folder, f"holds the classes, or lies among them ({tree.path})", REMEDY)
+        raise DatasetError(
+            folder, f"contains the class folders, or is in one of them ({tree.path})", REMEDY
+        )
     if len(tree.labels) > 1:
         fault = f"cannot be added to {tree.path}, which holds sets ({', '.join(tree.labels)})"
         raise DatasetError(folder, fault, f"put its photos into {LABEL}/ of each set")
@@ -34,11 +36,11 @@ def with_negatives(tree: PhotoTree, folder: Path) -> PhotoTree:
     names = {label.casefold() for label in labels}
     paths = walk_all(folder)
     if not paths:
-        raise DatasetError(folder, "no image in it", REMEDY)
+        raise DatasetError(folder, "contains no images", REMEDY)
     for path in paths:
         parts = path.relative_to(folder).parts[:-1]
         if known := [part for part in parts if part.casefold() in names]:
-            raise DatasetError(folder, f"holds a folder of a class: {known[0]}", REMEDY)
+            raise DatasetError(folder, f"contains the folder of a class: {known[0]}", REMEDY)
     of_none = unknown_labels(labels)
     label = labels[of_none[0]] if of_none else LABEL
     files = tuple(

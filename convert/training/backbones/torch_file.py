@@ -51,7 +51,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         fault = f"cannot be read ({error.strerror})"
         raise WeightsError(path, fault, "check the path") from error
     except DAMAGE as error:
-        fault = "is damaged, or not a PyTorch weights file of before version 1.6"
+        fault = "is damaged, or not a PyTorch weights file from before version 1.6"
         raise WeightsError(path, fault, "download it again") from error
 
 
@@ -97,9 +97,9 @@ def _array(view: _View, storage: NDArray[Any]) -> NDArray[Any]:
         (n - 1) * step for n, step in zip(view.shape, view.stride, strict=True)
     )
     if min((view.offset, *view.stride, *(n - 1 for n in view.shape)), default=0) < 0:
-        raise ValueError("a tensor of no size")
+        raise ValueError("a tensor without a size")
     if last >= len(storage):
-        raise ValueError("a tensor that ends beyond its storage")
+        raise ValueError("a tensor that extends beyond its storage")
     strides = tuple(step * storage.itemsize for step in view.stride)
     # A copy: no two tensors share memory, and it is contiguous.
     return np.lib.stride_tricks.as_strided(storage[view.offset :], view.shape, strides).copy()

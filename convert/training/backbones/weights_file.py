@@ -25,4 +25,4 @@ def check_file(path: Path) -> None:
             path, f"cannot be read ({error.strerror})", "change its permissions"
         ) from error
     if not head.startswith(_SIGNATURES[path.suffix]):
-        raise WeightsError(path, "is damaged, or no HDF5 file", "copy it again")
+        raise WeightsError(path, "is damaged, or not an HDF5 file", "copy it again")

@@ -29,7 +29,7 @@ class Buffer:
         try:
             value: int = struct.unpack_from(kind, self.content, at)[0]
         except struct.error as error:
-            raise ValueError("an offset points beyond the file") from error
+            raise ValueError("an offset points beyond the end of the file") from error
         return value
 
     def sequence(self, kind: str, at: int, length: int) -> tuple[Any, ...]:
@@ -37,7 +37,7 @@ class Buffer:
         try:
             return struct.unpack_from(f"<{length}{kind}", self.content, at)
         except struct.error as error:
-            raise ValueError("numbers lie beyond the file") from error
+            raise ValueError("numbers are beyond the end of the file") from error
 
     def spend(self, items: int) -> None:
         """Count items that are about to be read."""
@@ -56,7 +56,7 @@ class Table:
         vtable_bytes, table_bytes = buffer.read("<H", at), buffer.read("<H", at + 2)
         self._offsets = buffer.sequence("H", at + 4, max(0, vtable_bytes - 4) // 2)
         if at < 0 or position + table_bytes > len(buffer.content):
-            raise ValueError("a table lies beyond the file")
+            raise ValueError("a table is beyond the end of the file")
         if table_bytes <= max(self._offsets, default=0):
             raise ValueError("a table ends before its fields")
 
@@ -86,7 +86,7 @@ class Table:
         start = self._target(at) + 4
         length = self._buffer.read("<I", start - 4)
         if start + length * item_bytes > len(self._buffer.content):
-            raise ValueError("a vector ends beyond the file")
+            raise ValueError("a vector ends beyond the end of the file")
         return start, length
 
     def tables(self, number: int) -> Iterator[Table]:

@@ -143,7 +143,7 @@ class _Subgraph:
 def checked_index(index: int, length: int) -> int:
     """Return an index that is within a list, or -1, which stands for none. Raises: ValueError."""
     if not -1 <= index < length:
-        raise ValueError("a table names another that is not there")
+        raise ValueError("a table refers to another that does not exist")
     return index
 
 

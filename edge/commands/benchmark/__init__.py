@@ -85,7 +85,7 @@ def _models(args: argparse.Namespace, configuration: Configuration) -> list[Path
         paths = [Path(configuration.model) if configuration.model else default_model()]
     paths = paths or ([default_model()] if args.mode == "soak" else shipped_models())
     if not paths:
-        raise ModelError(models_folder(), "no model ships here", "name one: edge-benchmark MODEL")
+        raise ModelError(models_folder(), "contains no models", "name one: edge-benchmark MODEL")
     return list(_once(paths))
 
 
@@ -106,9 +106,9 @@ def _ensure_one(args: argparse.Namespace, combinations: Sequence[Combination]) -
     """See that what takes one model has no folder of them. Raises: ConfigurationError."""
     if args.mode == "soak" and len(combinations) > 1:
         fault = f"takes one model, runtime and number of threads. Received: {len(combinations)}"
-        raise ConfigurationError("--soak", fault, "with --rate several take turns")
+        raise ConfigurationError("--soak", fault, "run several in turn with --rate")
     if args.role and len(args.models) > 1:
-        fault = f"names one model. Received: {len(args.models)}"
+        fault = f"is for one model. Received: {len(args.models)}"
         raise ConfigurationError("--as", fault, "name one model file")
 
 
@@ -168,7 +168,7 @@ def _ensure_writable(path: Path, head: bytes, what: str) -> None:
     Raises: EdgeError.
     """
     if path.exists() and not path.is_file():
-        raise EdgeError(path, "is not a regular file", "use another name; its old file may stay")
+        raise EdgeError(path, "is not a regular file", "use the name of a regular file")
     try:
         with tempfile.TemporaryFile(dir=path.resolve().parent):
             begins = b""
@@ -179,7 +179,7 @@ def _ensure_writable(path: Path, head: bytes, what: str) -> None:
         fault = f"cannot be written ({error.strerror})"
         raise EdgeError(path, fault, "check the folder and its permissions") from error
     if begins not in (b"", head):
-        raise EdgeError(path, f"is no {what}, and would be replaced", "use another name")
+        raise EdgeError(path, f"is not a {what}, and would be overwritten", "use another name")
 
 
 def _measure(args: argparse.Namespace, combinations: tuple[Combination, ...]) -> int:
@@ -231,7 +231,7 @@ def _after(
             say(line)
         failed |= outcome.failed(args.fail_above)
     if args.strict and found.doubts:
-        say("the figures are unreliable, see above: --strict")
+        say("the figures are unreliable, see above (--strict)")
         failed = True
     recommended = recommend.recommend(found, args.max_loss)
     if recommended:

@@ -57,9 +57,9 @@ def read_options(words: list[str]) -> argparse.Namespace:
     if args.raw and args.format != "json":
         parser.error("--raw: has no effect without --format json")
     if mode == "soak" and len(args.models) > 1:
-        parser.error("--soak: takes one model; with --rate several take turns")
+        parser.error("--soak: takes one model; run several in turn with --rate")
     if args.role and len(args.models) != 1:
-        parser.error("--as: names one model; pass one")
+        parser.error("--as: is for one model; name one")
     for name in ("compare", "plot"):
         other = getattr(args, name)
         if args.save and other and args.save.resolve() == other.resolve():
@@ -214,7 +214,7 @@ def _add_comparison(group: argparse._ArgumentGroup) -> None:
         help="exit 1 if invoke or end to end takes more than RATIO times the baseline",
     )
     group.add_argument(
-        "--strict", action="store_true", help="exit 1 as well if the figures are unreliable"
+        "--strict", action="store_true", help="also exit 1 if the figures are unreliable"
     )
 
 

@@ -27,7 +27,7 @@ class Parquet(Writer):
             import pyarrow
             from pyarrow import parquet
         except ImportError as error:
-            fault = f"needs pyarrow, which does not import ({error})"
+            fault = f"needs pyarrow, which cannot be imported ({error})"
             remedy = "pip install 'edge-classify[parquet]'"
             raise ConfigurationError("--format parquet", fault, remedy) from error
         self._pyarrow = pyarrow

@@ -194,7 +194,7 @@ class Summary:
             low, high = wilson(right, total)
             yield (
                 f"accuracy {right / total:.3f} (95 % interval {low:.3f} to {high:.3f}): "
-                f"{right} of {total} are what their folder is called"
+                f"{right} of {total} match the name of their folder"
             )
             yield from self._confusion()
 

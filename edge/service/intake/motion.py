@@ -63,7 +63,7 @@ class Motion:
         change = np.abs(grey - expected)
         limit = max(self._settings.threshold, NOISES * self._noise)
         moved = np.count_nonzero(change > limit) >= max(2.0, self._settings.area * change.size)
-        # What is new everywhere is not noise; but a night's noise must not be motion for ever.
+        # What is new everywhere is not noise; but a night's noise must not be motion forever.
         self._noise += (0.01 if moved else 0.1) * (_middle(change) - self._noise)
         self._background = expected + LEARN * (grey - expected)
         return bool(moved)

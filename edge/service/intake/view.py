@@ -1,7 +1,7 @@
 """Whether a camera shows what it usually shows: its view in tiles, each against its own past.
 
 A tile is judged by what is usual for it, so that leaves, shadows and people, who change some tiles,
-are no fault of the camera; that changes most tiles, and stays. Light changes all of them by a
+are not a fault of the camera; that changes most tiles, and stays. Light changes all of them by a
 factor: patterns are compared without their mean and scale, and detail relative to contrast.
 
 The sensor's noise is new in each frame, and the scene is not. So no frame is squared: each is

@@ -140,7 +140,7 @@ class Client:
             self._wake.set()
             time.sleep(0.01)
         # From here on we are silent: the broker sends our "offline" back to us as well, and a
-        # service that contradicts itself stays online for ever.
+        # service that contradicts itself stays online forever.
         self._closing = True
         self._wake.set()
         self._thread.join(max(0.1, until - time.monotonic()))
@@ -281,7 +281,7 @@ def trusting(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ValueError) as error:  # ssl's own is the former
-        remedy = "use the CA certificate that signed the broker's, in PEM format"
+        remedy = "use the CA certificate that signed the broker's certificate, in PEM format"
         raise ConfigurationError(f"mqtt.ca_file {ca_file}", _told(error), remedy) from error
 
 

@@ -86,7 +86,7 @@ class MqttSettings:
         except ValueError as error:
             raise ConfigurationError("mqtt.url", f"is not a URL ({error})", remedy) from error
         if parts.password is not None:
-            fault = "must not hold the password: it would be seen in lists of processes and in logs"
+            fault = "must not hold the password: it would be visible in process lists and logs"
             where = f"put it into a file (mqtt.password_file) or ${PASSWORD_VARIABLE}"
             raise ConfigurationError("mqtt.url", fault, where)
         topic = unquote(parts.path).strip("/") or TOPIC

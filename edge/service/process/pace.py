@@ -46,7 +46,7 @@ class Pace:
 
     @property
     def fps(self) -> float:
-        """Frames a second, of late; 0 before the second frame."""
+        """Frames a second, recently; 0 before the second frame."""
         return 1 / self._interval_s if self._interval_s else 0.0
 
     def begin(self) -> None:

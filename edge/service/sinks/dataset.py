@@ -59,5 +59,5 @@ def folder_name(label: str) -> str:
     # FAT reject cannot be copied to a workstation.
     odd = not name.isprintable() or set(name) & set('<>:"|?*')
     if len(name) > LONGEST_LABEL or not re.match(r"\w", text) or name[-1] == "." or odd:
-        raise LabelError(f"label {label[:LONGEST_LABEL]!r}", "cannot be a folder's name", REMEDY)
+        raise LabelError(f"label {label[:LONGEST_LABEL]!r}", "cannot be a folder name", REMEDY)
     return name

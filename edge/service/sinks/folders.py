@@ -107,7 +107,7 @@ class Folder:
     def outside_unit(self, reason: str) -> FolderError:
         """Return that the unit does not let the service write here."""
         if any(self.path.is_relative_to(place) for place in HIDDEN):
-            fault = f"{self.key} cannot be written ({reason}: the service sees no home folders)"
+            fault = f"{self.key} cannot be written ({reason}: the service cannot see home folders)"
             return FolderError(self.path, fault, f"use a folder below {STATE} or /srv")
         fault = f"{self.key} cannot be written ({reason}: outside the unit's sandbox)"
         if self.key == "snapshots.folder":

@@ -112,7 +112,7 @@ class Service(Sink):
         except Exception:  # whose text may have the URL
             was_taken = False
         if not was_taken:
-            raise NotifyError(self.name, "did not take the notification", "check its URL")
+            raise NotifyError(self.name, "did not accept the notification", "check its URL")
 
     def _attachment(self, sighting: Sighting) -> Any:
         """The frame as JPEG; None where it is not sent, or gone by now."""
@@ -134,7 +134,9 @@ def services_of(settings: NotifySettings) -> list[Service]:
     for number, url in enumerate(settings.urls(), 1):
         client = apprise.Apprise()
         if not client.add(url):
-            raise ConfigurationError("notify.urls_file", f"URL {number} is of no service", REMEDY)
+            raise ConfigurationError(
+                "notify.urls_file", f"URL {number} has an unknown service", REMEDY
+            )
         kind = str(client[0].service_name or "service").lower()
         services.append(Service(f"notify {number} ({kind})", client, image=settings.image))
     return services

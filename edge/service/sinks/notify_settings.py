@@ -21,7 +21,7 @@ class NotifySettings:
     """The configuration's [notify] section."""
 
     on: bool = False  # whether state changes are sent to people
-    urls_file: str = ""  # Apprise URLs, one a line; "": $EDGE_NOTIFY_URLS
+    urls_file: str = ""  # Apprise URLs, one per line; "": $EDGE_NOTIFY_URLS
     labels: tuple[str, ...] = ()  # states whose beginning is sent; (): all labels, not "unknown"
     every_min: float = 5.0  # minutes at least between two notifications of one label
     quiet: tuple[str, ...] = ()  # hours without notifications, such as "22:00-07:00"

@@ -63,7 +63,7 @@ class Outbox(Sink):
 
     @property
     def lost(self) -> int:
-        """Changes that could not wait any longer."""
+        """Events that could not be delivered."""
         return self._lost + self._delivery.lost
 
     @property

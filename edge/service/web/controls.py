@@ -34,7 +34,7 @@ class Snapshot(Control):
     def post(self) -> None:
         """Request it."""
         _follow(self.station, SNAPSHOT, "now")
-        self.text("the next frame is kept", 202)
+        self.text("the next frame is saved", 202)
 
 
 class Commands(Control):
@@ -81,7 +81,7 @@ class Keep(Control):
             number = newest.number if newest else 0
         shown = pictures.shown(number)
         if shown is None:
-            raise RefusedError(409, "that frame is gone; take the newest")
+            raise RefusedError(409, "that frame is no longer available; use the newest")
         try:
             jpeg = part_of_jpeg(shown.jpeg, zone.settings.box)
             path = dataset.keep(jpeg, label, datetime.now(UTC), number, zone.name)

@@ -44,7 +44,7 @@ class Explain(Control):
         if label not in model.labels:
             raise RefusedError(400, "the model has no such label")
         if shown is None or shown.input is None:
-            raise RefusedError(409, "that frame is gone; take the newest")
+            raise RefusedError(409, "that frame is no longer available; use the newest")
         return model, shown.input, model.labels.index(label)
 
 

@@ -74,7 +74,7 @@ class Handler(RequestHandler):
         """A frame's number in the query; None where there is none. Raises: RefusedError."""
         text = self.get_query_argument(name, "")
         if text and not (re.fullmatch("[0-9]+", text) and len(text) <= MAX_FRAME_DIGITS):
-            raise RefusedError(400, f"{name} must be a frame's number")
+            raise RefusedError(400, f"{name} must be a frame number")
         return int(text) if text else None
 
     def compute_etag(self) -> None:

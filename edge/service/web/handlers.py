@@ -106,7 +106,7 @@ class Next(Handler):
             self.set_status(204)
             return
         if shown.sighting is None:
-            raise RefusedError(404, "that frame is gone; request the next")
+            raise RefusedError(404, "that frame is no longer available; use the newest")
         or_gone(lambda: view.pictures.keep_input(shown, view.zone.input))
         self.json(shown.sighting.as_dict())
 
@@ -149,7 +149,7 @@ class Live(Handler):
         self.set_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
 
     async def get(self) -> None:
-        """Stream for ever. A slow viewer misses frames; a stalled one is disconnected."""
+        """Stream forever. A slow viewer misses frames; a stalled one is disconnected."""
         self.head()
         # Frames that wait in a proxy or in the kernel are old when they are seen: nginx holds
         # minutes of them, and a socket's own buffer 13 s at 2 Mbit/s. With this, nginx still takes

@@ -73,7 +73,7 @@ class Event:
 
 
 class Memory:
-    """What has been seen of late, within bounds."""
+    """What has been seen recently, within bounds."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Args: the time to go by."""

@@ -75,7 +75,7 @@ class Metrics(Collector):
                 if known is not family:
                     known.samples += family.samples
         yield from merged.values()
-        yield _counter("frames_dropped", "Frames that the source let go.", self._dropped)
+        yield _counter("frames_dropped", "Frames dropped by the source.", self._dropped)
         if vitals[0].camera_checked:
             yield _camera(vitals[0])
         yield from _service(vitals[0])
@@ -105,23 +105,23 @@ class _Counts:
 
     def families(self, vitals: Vitals) -> Iterator[Metric]:
         """Yield them, without the zone's name."""
-        yield _labelled("results", "Frames by their label.", self._results, vitals.labels)
-        meaning = "Changes of the steady state, by what it became."
+        yield _labelled("results", "Classified frames, by label.", self._results, vitals.labels)
+        meaning = "State changes, by the new state."
         yield _labelled("events", meaning, self._events, vitals.labels)
-        yield self._invoke.family("invoke_seconds", "Time of the model's invoke.")
-        yield self._whole.family("end_to_end_seconds", "Age of a frame at its result.")
+        yield self._invoke.family("invoke_seconds", "Latency of the model's invoke, in seconds.")
+        yield self._whole.family("end_to_end_seconds", "Time from capture to result, in seconds.")
         is_live = float(vitals.zone.state is ZoneState.LIVE)
         yield _gauge("fresh", "Whether there is a fresh result.", is_live)
         if self._captured_ns is not None:
             age_s = (time.monotonic_ns() - self._captured_ns) / 1e9
             yield _gauge("frame_age_seconds", "Age of the newest classified frame.", age_s)
         yield _state(vitals)
-        yield _gauge("frames_per_second", "Classified frames, of late.", vitals.fps)
+        yield _gauge("frames_per_second", "Classified frames per second, recently.", vitals.fps)
         refused = float(bool(vitals.trouble))
         yield _gauge("model_refused", "Whether a new model was rejected.", refused)
         yield InfoMetricFamily(
             "edge_classify_model",
-            "The model in use; version is of its file's sha256 the beginning.",
+            "The model in use; version is the start of its SHA-256.",
             {"name": _plain(vitals.model), "version": vitals.version, "runtime": vitals.runtime},
         )
 
@@ -188,17 +188,21 @@ def _camera(vitals: Vitals) -> GaugeMetricFamily:
 
 
 def _service(vitals: Vitals) -> Iterator[Metric]:
-    yield _gauge("up_seconds", "Since the service began.", vitals.up_s)
+    yield _gauge("up_seconds", "Seconds since the service started.", vitals.up_s)
     waiting = float(bool(vitals.waiting) and not vitals.idle)
-    yield _gauge("source_waiting", "Whether the source has no frame.", waiting)
+    yield _gauge("source_waiting", "Whether the service waits for a frame.", waiting)
     text = "Images that could not be read."
     yield _counter("unreadable_pictures", text, vitals.unreadable)
-    yield _counter("camera_reopened", "Times the camera was opened again.", vitals.reopened)
+    yield _counter("camera_reopened", "How often the camera was reopened.", vitals.reopened)
 
 
 def _board(vitals: Vitals) -> Iterator[Metric]:
     if vitals.celsius is not None:
-        yield _gauge("temperature_celsius", "Of the processor.", vitals.celsius)
+        yield _gauge(
+            "temperature_celsius",
+            "Temperature of the processor, in degrees Celsius.",
+            vitals.celsius,
+        )
     if vitals.throttling is not None:
         yield _throttling(vitals.throttling)
 
@@ -206,7 +210,7 @@ def _board(vitals: Vitals) -> Iterator[Metric]:
 def _throttling(throttling: Throttling) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
         "edge_classify_throttled",
-        "Whether the firmware reports it now: heat or undervoltage.",
+        "Whether the firmware reports this condition now.",
         labels=("condition",),
     )
     for name in ("under_voltage", "frequency_capped", "throttled", "soft_limit"):
@@ -221,7 +225,7 @@ def _sinks(vitals: Vitals) -> Iterator[CounterMetricFamily]:
         "edge_classify_sink_failures", "Failed deliveries.", labels=("sink",)
     )
     lost = CounterMetricFamily(
-        "edge_classify_events_lost", "Changes that could not wait any longer.", labels=("sink",)
+        "edge_classify_events_lost", "Events that could not be delivered.", labels=("sink",)
     )
     for name, sink in vitals.sinks.items():
         failures.add_metric((_plain(name),), sink.failures)

@@ -47,7 +47,7 @@ def check_snapshots(configuration: Configuration, labels: Collection[str]) -> No
     """
     for label in configuration.snapshots.labels:
         if label not in labels:
-            remedy = "change it, or a model"
+            remedy = "change the label, or the model"
             raise ConfigurationError("snapshots.labels", f"no model has label {label!r}", remedy)
 
 

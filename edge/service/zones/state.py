@@ -75,7 +75,7 @@ class Freshness:
 
     @property
     def fps(self) -> float:
-        """Results a second, of late; 0 before the second one."""
+        """Results a second, recently; 0 before the second one."""
         return 1 / self._interval_s if self._interval_s else 0.0
 
     @property

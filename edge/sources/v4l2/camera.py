@@ -71,7 +71,9 @@ class V4l2Camera(Device):
         """Request a format and size; the driver takes the nearest that it has."""
         if not facts.formats:
             fault = f"{facts.card} supports neither MJPEG nor YUYV"
-            remedy = "choose a device that edge-doctor lists; a ribbon cable's: --source camera"
+            remedy = (
+                "choose a device that edge-doctor lists; for a ribbon-cable camera: --source camera"
+            )
             raise SourceError(self._path, fault, remedy)
         asked = abi.Format(type=abi.CAPTURE)
         asked.fmt.pix.width, asked.fmt.pix.height = self._settings.width, self._settings.height
@@ -240,7 +242,9 @@ def _formats(file: int) -> Iterator[int]:
 def _explained(path: str, error: OSError) -> SourceError:
     """Name the cause of what the kernel reports."""
     if error.errno == errno.ENOENT:
-        return SourceError(path, "no such device", "plug it in; edge-doctor lists those there are")
+        return SourceError(
+            path, "no such device", "plug it in; edge-doctor lists the connected ones"
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         return no_rights(path, [path])
     if error.errno == errno.EBUSY:

@@ -65,7 +65,7 @@ class Clip:
             self.duration_s = opened["duration_s"]
             if opened["size"] is None:
                 ends = f"no frame after {self._sampling.start_s:g} s"
-                fault = ends if self._sampling.start_s else "holds no frame that can be decoded"
+                fault = ends if self._sampling.start_s else "contains no frame that can be decoded"
                 raise SourceError(path, fault, f"it lasts {self.duration_s:.1f} s")
             yield from self._frames(decoder, opened)
 
@@ -88,7 +88,7 @@ class ClipSource(Source):
     goes_on = True
 
     def __init__(self, path: Path, sampling: Sampling, *, repeat: bool = False) -> None:
-        """Args: the file, which frames, whether to begin again at the end, for ever."""
+        """Args: the file, which frames, whether to begin again at the end, forever."""
         self._path, self._sampling, self._repeat = path, sampling, repeat
         self._frames: Generator[Frame, None, None] | None = None
 
@@ -126,7 +126,7 @@ def _answer(decoder: Decoder, path: Path, timeout_s: float) -> Reply:
     while reply := decoder.reply(timeout_s):
         if "alive" not in reply:
             return reply
-    raise SourceError(path, f"decoding hangs: nothing for {timeout_s:g} s", "try it with ffprobe")
+    raise SourceError(path, f"decoding hangs: nothing for {timeout_s:g} s", "check it with ffprobe")
 
 
 def _begin(created: str) -> datetime | None:

@@ -234,7 +234,7 @@ class Live:
             for packet in self._container.demux(self._stream):
                 self._packets += 1
                 self._decode(packet)
-            raise UnusableError("the stream ended", "it is opened again")
+            raise UnusableError("the stream ended", "it will be reopened")
         except BaseException as error:
             with self._news:
                 self._fault = error

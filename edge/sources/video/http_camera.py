@@ -31,7 +31,7 @@ PASSWORD_REMEDY = (
 )
 _STATUS = {
     401: ("wrong user or password", PASSWORD_REMEDY),
-    403: ("the camera forbids it (403)", "check the user's permissions in the camera"),
+    403: ("the camera denies access (403)", "check the user's permissions in the camera"),
     404: ("no such page (404)", "look up the path in the camera's manual"),
 }
 

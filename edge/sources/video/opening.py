@@ -80,12 +80,12 @@ def explained(error: BaseException, is_file: bool) -> list[str]:
     for kind, fault, remedy in _FILE_FAULTS if is_file else _STREAM_FAULTS:
         if isinstance(error, kind):
             return [fault, remedy]
-    return [f"cannot be read ({error})", "try it with ffprobe"]
+    return [f"cannot be read ({error})", "check it with ffprobe"]
 
 
 _E = av.error
 _COMMON: list[tuple[type[BaseException], str, str]] = [
-    (MemoryError, "needs more memory than a video may take", "use one of fewer pixels"),
+    (MemoryError, "needs more memory than the decoder may use", "use a smaller resolution"),
     (_E.DecoderNotFoundError, "has a codec that cannot be decoded here", "use H.264 or MJPEG"),
 ]
 _FILE_FAULTS: list[tuple[type[BaseException], str, str]] = [
@@ -94,7 +94,7 @@ _FILE_FAULTS: list[tuple[type[BaseException], str, str]] = [
     (PermissionError, "cannot be read (Permission denied)", "change its permissions"),
     (IsADirectoryError, "is a folder", "use a video file"),
     (_E.InvalidDataError, "is not a readable video, or it is cut off", "copy it again"),
-    (EOFError, "holds no frame: it is empty or cut off", "copy it again"),
+    (EOFError, "contains no frames: it is empty or cut off", "copy it again"),
 ]
 _STREAM_FAULTS: list[tuple[type[BaseException], str, str]] = [
     *_COMMON,
@@ -106,7 +106,7 @@ _STREAM_FAULTS: list[tuple[type[BaseException], str, str]] = [
     ),
     (
         _E.HTTPForbiddenError,
-        "the camera forbids it (403)",
+        "the camera denies access (403)",
         "check the user's permissions in the camera",
     ),
     (_E.HTTPNotFoundError, "has no such stream (404)", "look up the path in the camera's manual"),
@@ -115,5 +115,5 @@ _STREAM_FAULTS: list[tuple[type[BaseException], str, str]] = [
     (TimeoutError, "does not respond", "check the address and the network"),
     (_E.ExitError, "does not respond", "check the address and the network"),
     (_E.InvalidDataError, "sends nothing that can be decoded", "set H.264 or MJPEG in the camera"),
-    (EOFError, "the stream ended", "it is opened again"),
+    (EOFError, "the stream ended", "it will be reopened"),
 ]

@@ -75,7 +75,7 @@ class Store:
                 raise
             aside = self._set_aside()
             self._write(rows, now_s, clock_is_set)
-            return f"{self.path}: is damaged, and was kept as {aside.name}; a new one was begun"
+            return f"{self.path}: is damaged, and was kept as {aside.name}; a new one was started"
         return ""
 
     def close(self) -> None:
@@ -113,7 +113,9 @@ class Store:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
                 fault = f"was written by a newer version of edge-classify (format {version})"
-                raise HistoryError(self.path, fault, "install that, or name another history.file")
+                raise HistoryError(
+                    self.path, fault, "install that version, or set another history.file"
+                )
             if version == 0:  # before there is a table, else it would have no effect
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute(f"PRAGMA journal_mode = {JOURNAL}")
