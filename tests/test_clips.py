@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import ROOT
+from hostile_videos import matroska
+from pictures import encoded
 from PIL import Image
 from videos import COLOURS, CORNER, colour_at, write_video
 
@@ -198,6 +200,15 @@ def test_a_hostile_size_takes_no_memory(tmp_path: Path) -> None:
     huge = tmp_path / "huge.avi"
     huge.write_bytes(content.replace(head + size, head + struct.pack(">HH", 20_000, 20_000)))
     assert "no frame that can be decoded" in fault_of(huge)[1]
+
+
+def test_streams_without_number_and_a_frame_that_inflates_are_bounded(tmp_path: Path) -> None:
+    path, jpeg = tmp_path / "odd.mkv", encoded(np.zeros((48, 64, 3), np.uint8), "JPEG")
+    for options in ({}, {"deflated": True}, {"streams": 10_000}):
+        path.write_bytes(matroska(jpeg, **options))  # type: ignore[arg-type]
+        assert [np.shape(frame.picture) for frame in frames_of(path)] == [(48, 64, 3)]
+    path.write_bytes(matroska(jpeg + bytes(200_000_000), deflated=True))
+    assert "no frame that can be decoded" in fault_of(path)[1]
 
 
 def test_a_name_is_never_a_protocol_or_a_pattern(tmp_path: Path, clip: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from typing import ClassVar
 from urllib.parse import quote, unquote
 
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from edge.errors import EdgeError
@@ -182,6 +186,19 @@ def test_a_stream_is_read_as_cameras_send_it(pages: str, name: str) -> None:
 @pytest.mark.parametrize("kind", ["image/jpg", "application/octet-stream", ""])
 def test_an_image_is_one_whatever_it_is_called(pages: str, kind: str) -> None:
     assert frames_of(f"http://{pages}/called/{kind}")[1].picture == JPEG
+
+
+@pytest.mark.parametrize(
+    "words", ["classify --format json", "benchmark --threads 1 --seconds 2 --format json --source"]
+)
+def test_commands_take_a_camera_as_a_source(pages: str, words: str) -> None:
+    url, model = f"http://{pages}/called/image/jpeg", "models/hotdog-small.tflite"
+    options = [*words.split(), url] if "--source" in words else [*words.split(), "-m", model, url]
+    command = [sys.executable, "-m", "edge", *options, *([model] if "--source" in words else [])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert url in done.stdout
+    json.loads(done.stdout)
 
 
 @pytest.fixture

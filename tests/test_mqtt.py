@@ -792,3 +792,11 @@ def test_each_zone_has_topics_commands_and_a_device_of_its_own(
             until(lambda: listener.messages("other/state"))
             until(lambda: (f"{prefix}/all/config", "") in listener.messages(f"{prefix}/all/config"))
             assert listener.messages("corner/controls")[-1][1]["threshold"] == 0.75
+
+
+def test_what_describes_the_others_is_taken_back_first() -> None:
+    kept, described = Retained(None, "mqtt://b"), "homeassistant/device/shed/config"
+    for topic in ("edge-classify/shed/health", described, "edge-classify/shed/state"):
+        kept.add(topic)
+    assert kept.but() == [described, "edge-classify/shed/health", "edge-classify/shed/state"]
+    assert kept.but({described, "edge-classify/shed/state"}) == ["edge-classify/shed/health"]

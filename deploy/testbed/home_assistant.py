@@ -68,6 +68,9 @@ def main() -> int:
         zones(house, device, broker, work)
         left = retained(broker)
         check(f"uninstalled: messages that stay at the broker: {len(left)}", not left)
+        lines = (work / "hass.log").read_text().splitlines()
+        faults = [line for line in lines if " ERROR " in line or " WARNING " in line]
+        check(f"Home Assistant has logged no fault {faults[:3] or ''}", not faults)
     print(f"\n| camera off for {MINUTES:g} min, {device.starts} starts | measured | wanted |")
     print(f"|---|---|---|\n| automations `to: hotdog` fired | {fired} | 0 |")
     print(f"| states of the label's sensor | {', '.join(sorted(seen))} | unavailable |")
@@ -232,7 +235,9 @@ def taken_back(house: House, device: Device, broker: Broker) -> None:
     )
     device.end()
     device.start("--mqtt-device", "barn")
-    wait_for("renamed: the old entities are gone", lambda: not house.ours())
+    wait_for(
+        "renamed: the old entities are gone", lambda: not any("shed" in n for n in house.ours())
+    )
     wait_for("and all their messages", lambda: not any("shed" in t for t in retained(broker)))
     device.end()
     device.forget()

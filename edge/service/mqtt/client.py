@@ -118,9 +118,7 @@ class Client:
 
     def take_back(self, topics: Collection[str]) -> None:
         """Have the broker forget what it keeps of ours but for some topics."""
-        gone = self._retained.topics - set(topics)
-        # What describes the others goes first, so that no one listens to them when they are empty.
-        for topic in sorted(gone, key=lambda topic: (not topic.endswith("/config"), topic)):
+        for topic in self._retained.but(topics):
             self._paho.publish(topic, b"", qos=1, retain=True)
             self._retained.discard(topic)
 

@@ -29,7 +29,7 @@ def forget(settings: MqttSettings, remembered: Path, password: str) -> int:
     Raises: ForgetError.
     """
     retained = Retained(remembered, settings.url)
-    topics = sorted(retained.topics)
+    topics = retained.but()
     if not topics:
         return 0
     broker = settings.broker

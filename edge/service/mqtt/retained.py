@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from edge.files import replace_file
@@ -23,6 +24,15 @@ class Retained:
         self._path, self._broker = path, broker
         self._all = _read(path)
         self.topics = set(self._all.get(broker, []))
+
+    def but(self, topics: Collection[str] = ()) -> list[str]:
+        """Return the others, in the order in which they are taken back.
+
+        What describes the others goes first: Home Assistant logs an error for each entity that
+        receives an empty state.
+        """
+        left = self.topics - set(topics)
+        return sorted(left, key=lambda topic: (not topic.endswith("/config"), topic))
 
     def add(self, topic: str) -> None:
         """Remember a topic before its first message is sent."""
