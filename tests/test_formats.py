@@ -38,6 +38,7 @@ from edge.classifier.metadata import read_metadata
 from edge.classifier.model import shipped_models
 from edge.commands.doctor import _record
 from edge.commands.keys import toml
+from edge.commands.results.spans import BURST_COLUMNS
 from edge.doctor.finding import Finding
 from edge.names import BENCHMARK_SCHEMA, TUNED_SCHEMA
 from edge.service.configuration import Configuration
@@ -151,6 +152,7 @@ def test_edge_classify(classified: Callable[[str], str]) -> None:
     assert [set(paths(one)) for one in array] == [set(paths(one)) for one in lines]
     (header, *_) = csv.reader(io.StringIO(classified("csv")))
     check_page("edge-classify as CSV", header)
+    check_page("edge-classify --bursts", BURST_COLUMNS)
 
 
 def test_edge_watch_and_its_page(tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import run
+from PIL import Image
 
 from edge.classifier.classify import Category, Result
+from edge.commands.results.spans import Bursts
 from edge.commands.results.summary import Summary
 
 
@@ -61,3 +66,65 @@ def test_the_folder_is_found_from_inside_it(
     summary = Summary(["cup", "key"])
     summary.result(result("a.jpg", 1, ["cup", "key"]))
     assert summary.as_dict()["accuracy"]["correct"] == 1
+
+
+def taken(path: Path, at: str) -> str:
+    """An image that a camera took at a time; of none where it is empty."""
+    exif = Image.Exif()
+    if at:
+        exif.get_ifd(0x8769)[0x9003] = f"2026:05:01 {at}"
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (8, 8)).save(path, exif=exif)
+    return str(path)
+
+
+LABELS = ["fox", "hare", "none"]
+SHOTS = [  # folder and name, time, scores
+    ("a/1.jpg", "06:00:00", (0.5, 0.1, 0.4)),
+    ("a/2.jpg", "06:00:02", (0.1, 0.0, 0.9)),  # it turned away
+    ("a/3.jpg", "06:00:50", (0.9, 0.1, 0.0)),
+    ("a/4.jpg", "06:01:51", (0.2, 0.4, 0.4)),  # 61 s later
+    ("b/1.jpg", "06:01:52", (0.0, 1.0, 0.0)),  # another camera's card
+    ("b/2.jpg", "", (0.0, 1.0, 0.0)),
+    ("b/3.jpg", "", (0.0, 1.0, 0.0)),
+]
+
+
+def bursts_of(folder: Path, bursts: Bursts) -> list[dict[str, object]]:
+    for name, at, scores in SHOTS:
+        shot = result(taken(folder / name, at), int(np.argmax(scores)), LABELS)
+        bursts.add(replace(shot, scores=np.array(scores, np.float32)))
+    return bursts.as_dicts()
+
+
+def test_the_images_of_a_burst_vote_by_the_mean_of_their_scores(tmp_path: Path) -> None:
+    found = bursts_of(tmp_path, Bursts(LABELS, np.full(3, 0.45), None))
+    assert [(each["images"], each["label"], each["mean_score"]) for each in found] == [
+        (3, "fox", 0.5),  # not "none", although two of three scores of an image say so
+        (1, "unknown", 0.4),
+        *[(1, "hare", 1.0)] * 3,
+    ]
+    assert (found[0]["first"], found[0]["last"]) == (f"{tmp_path}/a/1.jpg", f"{tmp_path}/a/3.jpg")
+    assert (found[0]["from"], found[0]["to"]) == ("2026-05-01T06:00:00", "2026-05-01T06:00:50")
+    assert found[3]["from"] == ""
+
+
+def test_a_label_that_is_not_allowed_gets_no_vote(tmp_path: Path) -> None:
+    allowed = np.array([False, True, True])
+    found = bursts_of(tmp_path, Bursts(LABELS, np.zeros(3), allowed))
+    assert [each["label"] for each in found] == ["none", "hare", "hare", "hare", "hare"]
+
+
+def test_bursts_are_written_as_csv_and_json(tmp_path: Path) -> None:
+    folder = tmp_path / "card"
+    taken(folder / "1.jpg", "06:00:00")
+    for name in ("b.csv", "b.json"):
+        done = run("-m", "edge", "classify", "--bursts", tmp_path / name, folder)
+        assert done.returncode == 0, done.stderr
+    (row,) = csv.DictReader((tmp_path / "b.csv").read_text().splitlines())
+    (record,) = json.loads((tmp_path / "b.json").read_text())
+    assert row == {name: str(value) for name, value in record.items()}
+    assert row["images"] == "1" and row["from"] == "2026-05-01T06:00:00"
+    done = run("-m", "edge", "classify", "--bursts", "b.txt", folder)
+    assert done.returncode == 2
+    assert "--bursts: must be a .csv or .json file. Received: b.txt" in done.stderr

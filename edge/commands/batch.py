@@ -33,6 +33,7 @@ from edge.sources.photos import listed
 if TYPE_CHECKING:
     from edge.classifier.classify import Choice, Threshold
     from edge.commands.results.resume import EarlierResults
+    from edge.commands.results.summary import Summary
 
 NAME = "edge-classify"
 MOST_LOOKED_AT = 500  # names to align by
@@ -91,8 +92,14 @@ def classify_all(args: argparse.Namespace) -> int:
         total = len(names) if len(names) < most else None
         progress = Progress(total, has_videos=has_time(names))
         with closing(answers), closing(frames), closing(progress):
-            if args.summary or args.timeline:
-                return _summed_up(args, outcomes, answers, progress, inputs, model)
+            if args.summary or args.timeline or args.bursts:
+                from edge.commands.results.spans import Bursts
+                from edge.commands.results.summary import Summary
+
+                chosen = None if choice is None else choice.chosen
+                bursts = Bursts(model.labels, thresholds, chosen) if args.bursts else None
+                summary = Summary(model.labels, bursts)
+                return _summed_up(args, summary, outcomes, answers, progress, inputs)
             return 1 if _write_all(outcomes, answers, progress, inputs) else 0
 
 
@@ -131,20 +138,19 @@ def _write_all(
 
 def _summed_up(
     args: argparse.Namespace,
+    summary: Summary,
     outcomes: Iterator[Result | EdgeError],
     answers: Writer,
     progress: Progress,
     inputs: Inputs,
-    model: Model,
 ) -> int:
-    from edge.commands.results.summary import Summary
-
-    summary = Summary(model.labels)
     failed = _write_all(summary.counting(outcomes), answers, progress, inputs)
     if args.summary:
         answers.summary(summary)
     if args.timeline:
         summary.timeline.write(args.timeline)
+    if summary.bursts:
+        summary.bursts.write(args.bursts)
     return 1 if failed else 0
 
 

@@ -53,6 +53,8 @@ examples:
   edge-classify --summary clip.mp4             a frame per second, a timeline
   edge-classify --timeline card.csv -r /media/card/DCIM
                                                a card full of clips and photos
+  edge-classify --bursts bursts.csv -r /media/card/DCIM
+                                               a label for each visit
   edge-classify -r --shard 2/4 --resume part2.jsonl archive/
                                                a quarter of a million images,
                                                continued after an interruption
@@ -114,9 +116,9 @@ def _check_resume(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
     """Reject what does not go with --resume."""
     if args.resume and args.format not in (None, "jsonl"):
         parser.error(f"--resume writes JSON lines; remove --format {args.format}")
-    if args.resume and (args.summary or args.timeline):
-        option = "--summary" if args.summary else "--timeline"
-        parser.error(f"{option} cannot be combined with --resume; remove one of them")
+    for option in ("summary", "timeline", "bursts"):
+        if args.resume and getattr(args, option):
+            parser.error(f"--{option} cannot be combined with --resume; remove one of them")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -212,7 +214,7 @@ def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--timeline",
-        type=timeline_file,
+        type=table_file,
         metavar="FILE",
         help="write when each label was seen, to a .csv or .json file",
     )
@@ -224,7 +226,7 @@ def _shard(text: str) -> Shard:
     return parse_shard(text)
 
 
-def timeline_file(text: str) -> Path:
+def table_file(text: str) -> Path:
     """Read the name of a .csv or .json file."""
     if not text.lower().endswith((".csv", ".json")):
         raise argparse.ArgumentTypeError(f"must be a .csv or .json file. Received: {text}")
@@ -280,4 +282,11 @@ def _add_answer_arguments(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="print counts and speed at the end; for videos the timeline; with folders named like "
         "labels also accuracy (95%% interval) and the confusion matrix",
+    )
+    group.add_argument(
+        "--bursts",
+        type=table_file,
+        metavar="FILE",
+        help="write a label for each burst, the images that a camera took within 60 s of each "
+        "other by EXIF, by the mean of their scores; to a .csv or .json file",
     )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.classifier.classify import UNKNOWN
-from edge.commands.terminal import clock, width_of
-from edge.errors import ConfigurationError, EdgeError, cell, one_line
-from edge.files import replace_file
+from edge.commands.results.spans import Bursts, Timeline
+from edge.commands.terminal import width_of
+from edge.errors import EdgeError, one_line
 from edge.interval import wilson
 
 if TYPE_CHECKING:
@@ -25,86 +21,11 @@ LARGEST_MATRIX = 12  # labels; of more, the most common mistakes are listed
 MISTAKES = 10
 
 
-COLUMNS = ("source", "label", "from_s", "to_s", "frames", "mean_score")
-
-
-@dataclass
-class Span:
-    """Consecutive frames of one label."""
-
-    source: str
-    label: str
-    from_s: float
-    to_s: float  # the time of the next frame of another label; of the last frame where none is
-    frames: int = 0
-    total: float = 0.0  # of the frames' scores
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what JSON takes."""
-        mean = round(self.total / self.frames, 6)
-        values = (self.source, self.label, round(self.from_s, 3), round(self.to_s, 3))
-        return dict(zip(COLUMNS, (*values, self.frames, mean), strict=True))
-
-
-class Timeline:
-    """Collects spans."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    def add(self, result: Result) -> None:
-        """Take a result; an image has no time, and is passed over."""
-        at_s = result.position_s
-        if at_s is None:
-            return
-        last = self.spans[-1] if self.spans else None
-        if last and last.source == result.source:
-            last.to_s = at_s
-        if not last or (last.source, last.label) != (result.source, result.label):
-            last = Span(result.source, result.label, at_s, at_s)
-            self.spans.append(last)
-        last.frames += 1
-        last.total += result.score
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """Return what JSON takes."""
-        return [span.as_dict() for span in self.spans]
-
-    def rows(self) -> Iterator[tuple[str, ...]]:
-        """Return the table for people, as cells."""
-        yield ("  source", "label", "from", "to", "frames", "mean score")
-        for span in self.spans:
-            times = (clock(span.from_s, digits=1), clock(span.to_s, digits=1))
-            mean = f"{span.total / span.frames:.3f}"
-            names = (f"  {one_line(span.source)}", one_line(span.label))
-            yield (*names, *times, str(span.frames), mean)
-
-    def write(self, path: Path) -> None:
-        """Write a .csv or .json file, whole or not at all. Raises: ConfigurationError."""
-        if path.suffix.lower() == ".json":
-            text = json.dumps(self.as_dicts(), indent=1) + "\n"
-        else:
-            text = self._csv()
-        try:
-            replace_file(path, text.encode())
-        except OSError as error:
-            fault = f"cannot be written ({error.strerror})"
-            raise ConfigurationError(f"--timeline {path}", fault, "use another file") from error
-
-    def _csv(self) -> str:
-        stream = io.StringIO()
-        rows = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        rows.writeheader()
-        for record in self.as_dicts():
-            rows.writerow({name: cell(value) for name, value in record.items()})
-        return stream.getvalue()
-
-
 class Summary:
     """Counts results as they come. Accuracy is that of the top label, before any threshold."""
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        """Args: the model's labels."""
+    def __init__(self, labels: Sequence[str], bursts: Bursts | None = None) -> None:
+        """Args: the model's labels; what takes the images' bursts, if anything does."""
         self._labels = {label: place for place, label in reversed([*enumerate(labels)])}
         self._started_s = time.monotonic()
         self._ended_s = self._started_s
@@ -112,6 +33,7 @@ class Summary:
         self.unknown = 0
         self.failed = 0
         self.timeline = Timeline()  # of videos
+        self.bursts = bursts
         self.judged: Counter[tuple[str, str]] = Counter()  # (folder's name, top label)
 
     def counting(self, outcomes: Iterable[Result | EdgeError]) -> Iterator[Result | EdgeError]:
@@ -126,6 +48,8 @@ class Summary:
     def result(self, result: Result) -> None:
         """Count a result."""
         self.timeline.add(result)
+        if self.bursts:
+            self.bursts.add(result)
         if result.label == UNKNOWN:
             self.unknown += 1
         else:
