@@ -45,7 +45,7 @@ test-arm-quick: $(VENV)/ready  ## the shipped models on emulated ARM, bookworm a
 test-arm: $(VENV)/ready  ## the same in four roots, freshly converted models, the commands, install.sh on ARM machines (also qemu-system-arm)
 	$(TESTBED)test-arm.sh
 
-test-service: $(VENV)/ready  ## the service under a real systemd, in a container (root; Debian's systemd-container, mmdebstrap)
+test-service: $(VENV)/ready  ## the service under a real systemd, in a container (root; Debian's systemd-container, mmdebstrap; as test-sources, but ffmpeg)
 	$(TESTBED)test-service.sh
 
 test-power: $(VENV)/ready  ## 40 power cuts and 40 kills of install.sh, MOMENTS=8 for fewer (root; an hour; as above, and Debian's xfsprogs)

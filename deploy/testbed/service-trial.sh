@@ -487,6 +487,12 @@ case $parts in
     ;;
 esac
 case $parts in
+*sources*)
+    # shellcheck source-path=SCRIPTDIR source=sources-trial.sh
+    . /payload/sources-trial.sh
+    ;;
+esac
+case $parts in
 *faults*)
     # shellcheck source-path=SCRIPTDIR source=faults-trial.sh
     . /payload/faults-trial.sh

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Does the service keep its promises under a real systemd? test-service.sh [service] [instances] [faults]
+# Does the service keep its promises under a real systemd? test-service.sh [service] [instances] [sources] [faults]
 # A Debian bookworm as on a fresh card boots in a container without a network; install.sh is run in it, and the service is
 # killed, frozen, starved, misled, upgraded and removed. Then a Debian trixie boots with what was installed on bookworm, as
 # after an upgrade in place. One line a check; "service" is what is tried in service-trial.sh, "instances" in instance-trial.sh,
-# "faults" in faults-trial.sh and trixie-trial.sh. All, where nothing is named.
+# "sources" in sources-trial.sh, "faults" in faults-trial.sh and trixie-trial.sh. All, where nothing is named.
 # Run as root, from the root of the repository; PYTHON names an interpreter whose pip builds the wheel. FULL=1 tries the
 # unit's own times and ten minutes without a source, instead of shorter ones.
 set -eu
@@ -24,6 +24,12 @@ check_prerequisites() {
     need_x86_64 'boots an x86-64 system'
     need_pip
     need_command ssh openssh-client
+    case $parts in
+    *sources*)
+        /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null ||
+            need 'no RTSP server: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly'
+        ;;
+    esac
     nothing_is_missing
 }
 
@@ -39,8 +45,19 @@ make_payload() {
     other_version 9.9.4 exit
     other_version 9.9.5 none
     cp -- "$here/trial.sh" "$here/service-trial.sh" "$here/faults-trial.sh" "$here/trixie-trial.sh" \
-        "$here/instance-trial.sh" "$payload/"
+        "$here/instance-trial.sh" "$here/sources-trial.sh" "$payload/"
+    case $parts in *sources*) make_sources ;; esac
     echo "full='$full' parts='$parts'" >"$payload/settings"
+}
+
+# What decodes, for the Python of bookworm, and a video.
+make_sources() {
+    run 600 "$python" -m pip download --quiet --no-deps --only-binary :all: --python-version 3.11 --implementation cp --abi cp311 \
+        --abi abi3 --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --dest "$payload/wheels" 'av>=14' >&2
+    run 60 env PYTHONPATH=tests "$python" -c "
+from pathlib import Path
+from videos import write_video
+write_video(Path('$payload/clip.mp4'), seconds=20)" >&2
 }
 
 prepare_root() {
@@ -51,9 +68,19 @@ prepare_root() {
     add_trial "$root" service-trial.sh
 }
 
+# The first process of the container.
+find_leader() { leader=$(pgrep -P "$(pgrep -f "systemd-nspawn .*$root" | tail -n 1)" | head -n 1); }
+
+# A camera in the container's network, which is its own.
+serve() {
+    find_leader
+    RTSP_PASSWORD='p@ss:w/rd %' nsenter --target "$leader" --net /usr/bin/python3 tests/rtsp_server.py 8554 >/dev/null 2>&1 &
+    server=$!
+}
+
 # An ssh that needs no network: the server runs on the client's pipe, in the container.
 write_ssh() {
-    leader=$(pgrep -P "$(pgrep -f "systemd-nspawn .*$root" | tail -n 1)" | head -n 1)
+    find_leader
     cat >"$work/ssh" <<END
 #!/bin/sh
 exec ssh -q -F /dev/null -i "$work/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \\
@@ -88,8 +115,13 @@ attend() {
     : >"$payload/answers"
     tail -n +1 -f "$payload/answers" &
     tail=$!
-    trap 'kill "$tail"; exit' TERM
+    server=''
+    trap 'kill "$tail" $server; exit' TERM
     while kill -0 "$tail"; do
+        if [ -e "$payload/serve-now" ]; then
+            rm "$payload/serve-now"
+            serve
+        fi
         if [ -e "$payload/push-now" ]; then
             read -r wish <"$payload/push-now"
             rm "$payload/push-now"
@@ -107,9 +139,9 @@ stop_attending() {
     attendant=''
 }
 
-parts=${*:-service instances faults}
+parts=${*:-service instances sources faults}
 for part in $parts; do
-    case $part in service | instances | faults) ;; *) say "unknown: $part; service, instances, faults, or nothing for all" && exit 2 ;; esac
+    case $part in service | instances | sources | faults) ;; *) say "unknown: $part; service, instances, sources, faults, or nothing for all" && exit 2 ;; esac
 done
 attendant=''
 check_prerequisites || exit 1
