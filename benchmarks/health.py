@@ -47,8 +47,8 @@ class Generator(NamedTuple):
     seed: int
 
 
-# Days from 500,000 and from 900,000 on have judged methods of before: they are not new.
-CHOOSE, JUDGE = Generator(PlainDay, "train", 1000), Generator(LitDay, "val", 1_200_000)
+# Days from 500,000, 900,000 and 1,200,000 on have judged methods of before: they are not new.
+CHOOSE, JUDGE = Generator(PlainDay, "train", 1000), Generator(LitDay, "val", 1_500_000)
 
 
 class Trial(NamedTuple):
@@ -72,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--hours", type=float, default=24.0, help="of each day (default: 24)")
     parser.add_argument("--fps", type=float, default=0.5, help="frames a second (default: 0.5)")
     parser.add_argument("--faults", type=count, default=200, metavar="N", help="(default: 200)")
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="N", help="day and fault to begin with"
+    )
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="(default: 1)")
     args = parser.parse_args(argv)
     return run(lambda: _measure(args), NAME)
@@ -81,8 +84,10 @@ def _measure(args: argparse.Namespace) -> int:
     generator = CHOOSE if args.choose else JUDGE
     with ProcessPoolExecutor(args.jobs) as pool:
         of_day = partial(false_alarms, generator, hours=args.hours, fps=args.fps)
-        alarms = [alarm for day in pool.map(of_day, range(args.days)) for alarm in day]
-        trials = list(pool.map(partial(trial, generator), range(args.faults)))
+        numbers = range(args.first, args.first + args.days)
+        alarms = [alarm for day in pool.map(of_day, numbers) for alarm in day]
+        numbers = range(args.first, args.first + args.faults)
+        trials = list(pool.map(partial(trial, generator), numbers))
     days = args.days * args.hours / 24
     per_day, found = len(alarms) / days, sum(bool(one.reported) for one in trials)
     low, high = wilson(found, len(trials))

@@ -165,21 +165,58 @@ def page(path: Path, count: int) -> None:
         options = ("--fps", 2, "--history-on", "--history-file", path)
         with watching(Path(folder), HOTDOG, *options) as service:
             service.after(2)
-            times, sizes = [], []
-            for _ in range(count):
-                took_ms, size = day_over_http(service.port, choose.choice(days))
-                times.append(took_ms)
-                sizes.append(size)
+            shown = [
+                day_over_http(service.port, service.process.pid, choose.choice(days))
+                for _ in range(count)
+            ]
+            took_ms = [each.took_ms for each in shown]
             print(
                 f"page: a day of {len(days)}, five requests over HTTP: "
-                f"{statistics.median(times):.0f} ms (median), {max(times):.0f} ms (maximum) of "
-                f"{count}; {statistics.median(sizes) / 1000:.0f} kB"
+                f"{statistics.median(took_ms):.0f} ms (median), {max(took_ms):.0f} ms (maximum) of "
+                f"{count}; {statistics.median(each.size for each in shown) / 1000:.0f} kB; "
+                f"in two of the slowest: {slowest(shown, 2)}"
             )
             day_in_browser(service.port, choose, days, min(count, 10))
 
 
-def day_over_http(port: int, day: int) -> tuple[float, int]:
-    """Request what the page of a day needs; return milliseconds and bytes."""
+@dataclass(frozen=True)
+class Shown:
+    """What the page of a day took."""
+
+    each_ms: dict[str, float]  # by request
+    size: int  # bytes
+    waited_ms: tuple[float, float]  # in which the service's threads, and this one, had no processor
+
+    @property
+    def took_ms(self) -> float:
+        """All of it."""
+        return sum(self.each_ms.values())
+
+
+def slowest(shown: list[Shown], count: int) -> str:
+    """Where the time went in the slowest ones."""
+    lines = []
+    for each in sorted(shown, key=lambda one: -one.took_ms)[:count]:
+        name, most_ms = max(each.each_ms.items(), key=lambda item: item[1])
+        service, here = each.waited_ms
+        lines.append(
+            f"number {shown.index(each) + 1} {each.took_ms:.0f} ms, {most_ms:.0f} for {name}, "
+            f"{service:.0f} and {here:.0f} without a processor (service, this program)"
+        )
+    return "; ".join(lines)
+
+
+def waited_ms(pid: int) -> float:
+    """How long the threads of a process have been ready to run, and did not."""
+    waited_ns = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # it has ended
+            waited_ns += int(thread.read_text().split()[1])
+    return waited_ns / 1e6
+
+
+def day_over_http(port: int, pid: int, day: int) -> Shown:
+    """Request what the page of a day needs."""
     begin, end = (
         datetime.fromtimestamp(at * 86_400, UTC).isoformat().replace("+00:00", "Z")
         for at in (day, day + 1)
@@ -188,16 +225,17 @@ def day_over_http(port: int, day: int) -> tuple[float, int]:
     asked = f"from={begin}&to={end}"
     wanted += (f"history/events.json?{asked}&limit=61", f"history/hours.json?{asked}")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    size, began = 0, time.perf_counter()
+    size, each_ms, before = 0, {}, (waited_ms(pid), waited_ms(os.getpid()))
     for each in wanted:
+        began = time.perf_counter()
         connection.request("GET", f"/{each}")
         answer = connection.getresponse()
         content = answer.read()
         assert answer.status == 200, content
         size += len(content)
-    took_ms = (time.perf_counter() - began) * 1000
+        each_ms[each.partition("?")[0]] = (time.perf_counter() - began) * 1000
     connection.close()
-    return took_ms, size
+    return Shown(each_ms, size, (waited_ms(pid) - before[0], waited_ms(os.getpid()) - before[1]))
 
 
 def day_in_browser(port: int, choose: random.Random, days: list[int], count: int) -> None:

@@ -25,7 +25,7 @@ render_dropins() {
     case ,$extras, in *,web,* | *,mqtt,* | *,notify,*) cp -- "$here/network.conf" "$work/dropins/20-network.conf" ;; esac
     if grep -qs '^[[:space:]]*gpio[[:space:]]*=' "$work/watch.toml"; then
         [ -n "$no_service" ] || make_groups gpio # it must exist, or nothing starts
-        cp -- "$here/gpio.conf" "$work/dropins/35-gpio.conf"
+        sed "s|/run/edge-classify|&${instance:+-$instance}|" "$here/gpio.conf" >"$work/dropins/35-gpio.conf"
     fi
     case $(candidate_setting source) in rtsp://* | rtsps://* | http://* | https://*)
         sed "s|/etc/edge-classify/camera-password|$camera_password|" "$here/network-camera.conf" >"$work/dropins/25-camera.conf"

@@ -21,6 +21,11 @@ def relabelled(labels: Sequence[str]) -> bytes:
     return _copy(labels=list(labels))
 
 
+def with_thresholds(**thresholds: float) -> bytes:
+    """The small model with a threshold for each of these labels."""
+    return _copy(thresholds=thresholds, threshold=max(thresholds.values()))
+
+
 def with_wrong_golden_scores() -> bytes:
     """The small model with golden vectors that it cannot hold."""
     return _copy(golden={"tolerance": 0.01, "scores": [[0.25, 0.75]]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,73 @@ def test_noise_is_no_blur_and_blur_is_found_under_it(days: ModuleType) -> None:
     assert told(health, 110.0, scene.blurred, 25) == "blurred"
 
 
+def pictures(days: ModuleType, size: tuple[int, int], deviation: float) -> Any:
+    """What a camera of another size shows: a picture of the scene, or of it with a fault."""
+    scene, random = before(days, "PlainDay", 7)._scene, np.random.default_rng(1)
+    large = {
+        name: np.asarray(Image.fromarray(getattr(scene, name)).resize(size[::-1]))
+        for name in ("usual", "blurred", "moved")
+    }
+    large["covered"] = np.full(size, 90, np.float32)
+    noise = random.normal(0, deviation, (size[0] + 50, size[1] + 50)).astype(np.float32)
+
+    def picture(name: str, light: float = 0.8) -> Grey:
+        top, left = random.integers(0, 50, 2)
+        noisy = large[name] * light + noise[top : top + size[0], left : left + size[1]]
+        return Grey.of(noisy.clip(0, 255).astype(np.uint8)[:, :, None].repeat(3, 2))
+
+    return picture
+
+
+@pytest.mark.parametrize(
+    "size, faults",
+    [
+        *((size, ("blurred", "covered")) for size in ((96, 96), (240, 320), (640, 360))),
+        *((size, ("covered",)) for size in ((720, 1280), (60, 1200), (1200, 60))),
+    ],
+)
+def test_cameras_of_other_sizes(
+    days: ModuleType, size: tuple[int, int], faults: tuple[str, ...]
+) -> None:
+    """Rows and columns of the picture; large ones, and strips, too."""
+    picture = pictures(days, size, 2.0)
+    for fault in faults:
+        health = Health(settings(), lambda line: None)
+        for step in range(60):
+            health(picture("usual"), step / 2)
+            assert health.problem is None
+        for step in range(60, 80):
+            health(picture(fault), step / 2)
+        assert health.problem == fault
+
+
+@pytest.mark.parametrize("fps, within_s", [(0.1, 30.0), (0.5, 10.0), (30.0, 10.0)])
+def test_cameras_of_other_rates(days: ModuleType, fps: float, within_s: float) -> None:
+    """Three looks must agree: of a frame every ten seconds that takes thirty."""
+    picture = pictures(days, (120, 160), 2.0)
+    for fault in ("blurred", "covered", "moved", "frozen"):
+        health, at_s = Health(settings(), lambda line: None), 0.0
+        while at_s < max(25.0, 15 / fps):
+            health(picture("usual"), at_s)
+            assert health.problem is None
+            at_s += 1 / fps
+        begin_s, held = at_s, picture("usual")
+        while at_s <= begin_s + within_s:
+            health(held if fault == "frozen" else picture(fault), at_s)
+            at_s += 1 / fps
+        assert health.problem == fault
+
+
+@pytest.mark.parametrize("deviation", [1.0, 6.0, 20.0])
+def test_a_dark_room_is_no_problem(days: ModuleType, deviation: float) -> None:
+    """Black with noise, then lit, as by someone who comes in for a minute."""
+    picture = pictures(days, (120, 160), deviation)
+    health = Health(settings(), lambda line: None)
+    for step in range(600):
+        health(picture("usual", 0.8 if 400 < step < 520 else 0.01), step / 2)
+        assert health.problem is None
+
+
 def test_another_view_is_the_usual_one_after_a_time(days: ModuleType) -> None:
     day = before(days, "PlainDay", 9)
     health = Health(settings(accept_s=30.0), lambda line: None)
@@ -170,8 +238,12 @@ def test_a_problem_with_the_view_is_a_problem_of_the_zone() -> None:
     assert (asleep.problem, asleep.reason) == (False, "")
 
 
-def test_a_service_shows_it_everywhere(tmp_path: Path) -> None:
+def test_a_service_shows_it_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one photo again and again, the camera is frozen."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    systemd.bind(str(tmp_path / "notify"))
+    systemd.settimeout(30)
     photo = tmp_path / "scene.jpg"
     random = np.random.default_rng(1)
     scene = random.integers(0, 255, (48, 64, 3), np.uint8).repeat(10, 0).repeat(10, 1)
@@ -184,6 +256,8 @@ def test_a_service_shows_it_everywhere(tmp_path: Path) -> None:
         metrics = service.get("/metrics")[1].decode()
         assert 'edge_classify_camera_problem{problem="frozen"} 1.0' in metrics
         assert service.get("/healthz")[0].status == 200
+        while b"; the camera is frozen" not in systemd.recv(4096):
+            pass  # until its line of systemctl status has it
         for number in itertools.count():
             darker = (scene * (0.8 + 0.1 * (number % 2))).astype(np.uint8)
             photo.with_suffix(".new").write_bytes(encode_jpeg(darker))
@@ -191,5 +265,6 @@ def test_a_service_shows_it_everywhere(tmp_path: Path) -> None:
             if service.document("/latest.json")["health"]["camera"] == "good":
                 break
             assert number < 2000
+    systemd.close()
     said = (tmp_path / "stderr").read_text()
     assert "the camera is frozen" in said and "the camera is no longer frozen" in said

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sightings import AT, PIXELS
 
-from edge.service.control import BURST, MAX_BYTES, CommandError, Control
+from edge.service.control import ALL, BURST, MAX_BYTES, CommandError, Control
 from edge.service.intake.gate import Gated, Rest
 from edge.sources.frame import Frame, Source, Waiting
 
@@ -64,20 +64,46 @@ def test_pause_and_threshold_outlive_a_restart(tmp_path: Path) -> None:
     of.do("pause", "ON", "mqtt")
     of.do("threshold", "0.75", "page")
     again = control(path)
-    assert (again.paused, again.thresholds) == (True, {"": 0.75})
+    assert (again.paused, again.thresholds) == (True, {"": {ALL: 0.75}})
     again.do("pause", b"off", "mqtt")
     again.do("threshold", "auto", "mqtt")
-    assert (control(path).paused, control(path).thresholds) == (False, {})
+    assert (control(path).paused, control(path).thresholds) == (False, {"": {}})
+    path.write_text('{"paused": false, "thresholds": {"": 0.75}}')  # as 0.2 wrote it
+    assert control(path).thresholds == {"": {ALL: 0.75}}
+    path.write_text('{"paused": 1, "thresholds": {"": 7, "a": {"cup": 7.5, "fish": 0.5}}}')
+    assert control(path).thresholds == {"": {}, "a": {"fish": 0.5}}
     for damaged in (
         "",
         "[]",
-        '{"paused": 1, "thresholds": {"": 7}}',
         '{"thresholds": 7}',
         '{"paused": "yes"',
         "\0",
     ):
         path.write_text(damaged)
         assert (control(path).paused, control(path).thresholds) == (False, {})
+
+
+def test_a_threshold_is_of_all_labels_or_of_one() -> None:
+    of = control()
+    for text, limits in (
+        ("fish=0.3", {"fish": 0.3}),
+        ("cup = 0.5", None),
+        ("bird=0.5", None),
+        ("fish=much", None),
+        ("cup=0.9", {"fish": 0.3, "cup": 0.9}),
+        ("fish=auto", {"cup": 0.9}),
+        ("0.6", {ALL: 0.6}),
+        ("fish=0.2", {ALL: 0.6, "fish": 0.2}),
+        ("auto", {}),
+    ):
+        try:
+            of.do("threshold", text, "mqtt")
+        except CommandError:
+            assert limits is None
+        else:
+            assert of.thresholds[""] == limits
+    told = [(each["value"], each.get("label")) for each in (c.as_dict() for c in of.taken())]
+    assert told[:3] == [(0.3, "fish"), (0.9, "cup"), (None, "fish")] and told[-1] == (None, None)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

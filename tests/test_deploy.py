@@ -351,6 +351,24 @@ def test_the_unit_gets_what_its_source_needs(
         assert dropin.read_text() == (DEPLOY / "network-camera.conf").read_text()
 
 
+@pytest.mark.parametrize("instance", ["", "door"])
+def test_a_pin_gets_its_dropin_and_a_folder_of_its_own(tmp_path: Path, instance: str) -> None:
+    """lgpio writes into the folder that LG_WD names: the service's own, or it cannot be loaded."""
+    (tmp_path / "watch.toml").write_text('[[action]]\ngpio = "GPIO17"\n')
+    code = (
+        f'work={tmp_path} extras="" snapshots="" no_service=yes; '
+        '. "$here/settings.sh"; . "$here/unit.sh"; . "$here/instance.sh"; '
+        '[ -z "$1" ] || use_instance "$1"; render_dropins'
+    )
+    done = shell(code, instance)
+    assert (done.returncode, done.stderr) == (0, "")
+    shipped = (DEPLOY / "gpio.conf").read_text()
+    folder = "/run/edge-classify" + (instance and f"-{instance}")
+    expected = shipped.replace("LG_WD=/run/edge-classify", f"LG_WD={folder}")
+    assert (tmp_path / "dropins" / "35-gpio.conf").read_text() == expected
+    assert f"Environment=LG_WD={folder}\n" in expected
+
+
 def parts_after(tmp_path: Path, before: str, *arguments: str) -> str:
     """Return what install.sh makes of --with, or how it rejects it."""
     (tmp_path / "with").write_text(f"{before}\n")

@@ -200,7 +200,7 @@ def test_mqtt() -> None:
             json.loads(messages.event(seen, "device", "id", VITALS)),
             json.loads(messages.state(seen, "device", 0, VITALS, "nothing")),
             json.loads(messages.health(status, "device", "run")),
-            json.loads(messages.controls(Control(), "device", 0.5)),
+            json.loads(messages.controls(Control(), "device", 0.5, {"cup": 0.5})),
         ),
     )
 
@@ -213,7 +213,7 @@ def test_input_of_an_action(tmp_path: Path) -> None:
 
 
 def test_a_command_in_the_record() -> None:
-    record = Command("pause", True, "mqtt", AT, zone="door").as_dict()
+    record = Command("threshold", 0.5, "mqtt", AT, zone="door", label="cup").as_dict()
     check_page("A command in the record", from_documents(record))
 
 

@@ -19,14 +19,17 @@ import pytest
 from brokers import MOSQUITTO, Broker, Listener, publish, required
 from conftest import ROOT, run
 from live import HOTDOG, until
+from model_copies import SMALL, with_thresholds
 from sightings import sighting
 from test_metrics import VITALS
 
 from edge.commands import service as commands
 from edge.errors import ConfigurationError
 from edge.image.preprocess import encode_jpeg
+from edge.service.control import Control
 from edge.service.mqtt import messages
 from edge.service.mqtt.client import Client
+from edge.service.mqtt.discovery import Described, discovery
 from edge.service.mqtt.messages import OFFLINE, entity_state
 from edge.service.mqtt.retained import Retained
 from edge.service.mqtt.settings import Broker as Address
@@ -164,6 +167,56 @@ def test_what_home_assistant_is_told(tmp_path: Path, source: Path) -> None:
             publish(broker, "homeassistant/status", "online")
             until(lambda: len(listener.messages("/config")) == 2 * before)
             publish(broker, "homeassistant/status", "offline")
+
+
+def test_a_label_with_a_threshold_of_its_own_has_a_number(tmp_path: Path) -> None:
+    """In quotes that Home Assistant's templates read back, whatever the label."""
+    jinja2 = pytest.importorskip("jinja2", reason="pip install jinja2")
+    odd = 'Tom\'s "best" \\ {{ Grüße }} = %}'
+    limits = {"hotdog": 0.5, odd: 0.25}
+    described = Described("shed", "nothing", 30.0, False, False, ("threshold",))
+    zones = [replace(VITALS, labels=tuple(limits), thresholds=limits)]
+    (told,) = discovery(messages.Topics("base", "shed"), zones, described).values()
+    parts = json.loads(told)["components"]
+    numbers = {key: each for key, each in parts.items() if key.startswith("threshold_")}
+    assert [len(each) > 1 for each in numbers.values()] == [True] * 3 + [False] * 14
+    control = Control(labels={"": lambda: tuple(limits)})
+    document = json.loads(messages.controls(control, "shed", 0.5, limits))
+    for number, (label, limit) in enumerate(limits.items()):
+        of = numbers[f"threshold_{number}_command"]
+        assert (of["name"], of["command_topic"]) == (
+            f"Threshold of {label}",
+            "base/shed/command/threshold",
+        )
+        shown = jinja2.Template(of["value_template"]).render(value_json=document)
+        assert float(shown) == limit
+        control.do("threshold", jinja2.Template(of["command_template"]).render(value=0.75), "mqtt")
+        assert control.thresholds[""][label] == 0.75
+    many = {f"label {number}": 0.5 for number in range(17)}  # too many for numbers
+    for accepted, given in ((("threshold",), many), ((), limits)):
+        vitals = [replace(VITALS, labels=tuple(given), thresholds=given)]
+        off = replace(described, commands=accepted)
+        (told,) = discovery(messages.Topics("base", "shed"), vitals, off).values()
+        parts = json.loads(told)["components"]
+        assert parts["threshold_0_command"] == {"platform": "number"}  # which removes it
+
+
+def test_a_new_model_is_introduced_with_its_labels(tmp_path: Path, source: Path) -> None:
+    model = tmp_path / "model.tflite"
+    model.write_bytes(SMALL.read_bytes())
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "homeassistant/#") as listener:
+        options = ("--mqtt-device", "shed", "--fps", 5, "-m", model, "--mqtt-commands", "threshold")
+
+        def newest() -> dict[str, dict[str, object]]:
+            return listener.messages("/config")[-1][1]["components"]
+
+        with service(tmp_path / "s", source, broker.url, *options):
+            until(lambda: listener.messages("/config"))
+            assert newest()["label"]["options"] == ["hotdog", "nothotdog", "nothing"]
+            assert set(newest()["threshold_0_command"]) == {"platform"}
+            model.with_suffix(".new").write_bytes(with_thresholds(hotdog=0.6))
+            model.with_suffix(".new").rename(model)
+            until(lambda: newest()["threshold_0_command"].get("name") == "Threshold of hotdog")
 
 
 # Of https://www.home-assistant.io/integrations/: sensor.mqtt, binary_sensor.mqtt, event.mqtt and
@@ -671,7 +724,7 @@ def test_commands_are_followed_and_recorded(tmp_path: Path, source: Path) -> Non
             until(lambda: zone() == "live" and controls())
             assert controls() == {
                 **{"schema": 1, "device": "shed", "zone": "", "paused": False},
-                **{"threshold": 0.1, "keep": None, "ignored": 0},
+                **{"threshold": 0.1, "thresholds": {}, "keep": None, "ignored": 0},
             }
             command("pause", "ON")
             until(lambda: controls()["paused"] and zone() == "paused")

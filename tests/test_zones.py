@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from live import HOTDOG
-from model_copies import SMALL, relabelled
+from model_copies import SMALL, relabelled, with_thresholds
 from sightings import Taker
 
 from edge.classifier.classify import UNKNOWN
@@ -257,6 +257,29 @@ def test_a_command_classifies_every_zone_now(model: Model) -> None:
 
     run(source(), zones, Taker(found.append), control=control)
     assert [each.number for each in found if each.zone == "slow"] == [1, 3]
+
+
+def test_a_threshold_by_command_may_be_of_one_label(tmp_path: Path) -> None:
+    path, control = tmp_path / "model.tflite", Control(labels={"": lambda: ("hotdog",)})
+    path.write_bytes(with_thresholds(hotdog=0.6, nothotdog=0.4))
+    found: list[Sighting] = []
+
+    def source(zone: Zone) -> Iterator[Frame | Waiting]:
+        assert (zone.threshold, zone.thresholds) == (0.6, {"hotdog": 0.6, "nothotdog": 0.4})
+        yield from frames(hotdog())
+        control.do("threshold", "hotdog=1.0", "mqtt")
+        assert (zone.threshold, zone.thresholds) == (1.0, {"hotdog": 1.0, "nothotdog": 0.4})
+        yield Waiting("for the command")
+        yield from frames(hotdog(), scene())
+        control.do("threshold", "hotdog=auto", "mqtt")
+        assert zone.thresholds == {"hotdog": 0.6, "nothotdog": 0.4}
+        yield Waiting("for the command")
+        yield from frames(hotdog())
+
+    with Model(path) as opened:
+        zone = watched(ZoneSettings(), opened, control)
+        run(source(zone), [zone], Taker(found.append), control=control)
+    assert [each.result.label for each in found] == ["hotdog", UNKNOWN, "nothotdog", "hotdog"]
 
 
 def test_a_threshold_by_command_is_for_its_zone_alone(model: Model) -> None:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds what the service is tried in, once, and prints the folder that holds it:
 #   root/    Debian bookworm with systemd and an ssh server, and no Python: what a fresh card has. The packages that
-#            install.sh asks apt for, a broker and pip, lie in apt's own cache, so that it is tried without a network
+#            install.sh asks apt for, a broker, gpiozero and pip, lie in apt's own cache, so that it is tried without a network
 #   trixie/  Debian trixie with the same packages installed: what bookworm is after an upgrade in place
 #   numpy2/  a numpy that does not fit bookworm's, as `pip install` puts it into /usr/local
 #   wheels/  what pip is to fetch on the device, for the Python of bookworm, and the runtime for that of trixie
@@ -23,7 +23,7 @@ unpack 900 bookworm "$new/root" --variant=apt --architectures=amd64 --skip=clean
     --include=systemd,systemd-sysv,udev,dbus,openssh-server,sudo \
     --customize-hook='chroot "$1" apt-get clean' \
     --customize-hook='chroot "$1" apt-get install --yes -qq --download-only --no-install-recommends \
-        python3-venv python3-numpy python3-pil python3-pip mosquitto mosquitto-clients' \
+        python3-venv python3-numpy python3-pil python3-pip mosquitto mosquitto-clients python3-gpiozero' \
     --customize-hook='systemctl --root="$1" --quiet mask systemd-networkd.service systemd-resolved.service ssh.service'
 
 say 'building trixie with systemd (a minute)'
@@ -36,7 +36,7 @@ say 'fetching the wheels'
 run 600 "$python" -m pip download --quiet --only-binary :all: --python-version 3.11 --implementation cp --abi cp311 \
     --platform manylinux_2_34_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux2014_x86_64 --platform any \
     --dest "$new/wheels" 'numpy<2' tflite-runtime==2.14.0 'ai-edge-litert>=2.1' flatbuffers \
-    'tornado>=6.4' 'prometheus-client>=0.20' 'paho-mqtt>=2.0' >&2
+    'tornado>=6.4' 'prometheus-client>=0.20' 'paho-mqtt>=2.0' 'apprise>=1.9' lgpio >&2
 rm -f "$new"/wheels/numpy-* # the system's is to be used, and nothing else to be had
 run 600 "$python" -m pip download --quiet --no-deps --only-binary :all: --python-version 3.11 --implementation cp --abi cp311 \
     --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux2014_x86_64 \

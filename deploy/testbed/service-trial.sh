@@ -493,6 +493,12 @@ case $parts in
     ;;
 esac
 case $parts in
+*acting*)
+    # shellcheck source-path=SCRIPTDIR source=acting-trial.sh
+    . /payload/acting-trial.sh
+    ;;
+esac
+case $parts in
 *faults*)
     # shellcheck source-path=SCRIPTDIR source=faults-trial.sh
     . /payload/faults-trial.sh

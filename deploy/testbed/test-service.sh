@@ -1,9 +1,10 @@
 #!/bin/sh
-# Does the service keep its promises under a real systemd? test-service.sh [service] [instances] [sources] [faults]
+# Does the service keep its promises under a real systemd? test-service.sh [service] [instances] [sources] [acting] [faults]
 # A Debian bookworm as on a fresh card boots in a container without a network; install.sh is run in it, and the service is
 # killed, frozen, starved, misled, upgraded and removed. Then a Debian trixie boots with what was installed on bookworm, as
 # after an upgrade in place. One line a check; "service" is what is tried in service-trial.sh, "instances" in instance-trial.sh,
-# "sources" in sources-trial.sh, "faults" in faults-trial.sh and trixie-trial.sh. All, where nothing is named.
+# "sources" in sources-trial.sh, "acting" in acting-trial.sh, "faults" in faults-trial.sh and trixie-trial.sh. All, where nothing
+# is named.
 # Run as root, from the root of the repository; PYTHON names an interpreter whose pip builds the wheel. FULL=1 tries the
 # unit's own times and ten minutes without a source, instead of shorter ones.
 set -eu
@@ -45,7 +46,7 @@ make_payload() {
     other_version 9.9.4 exit
     other_version 9.9.5 none
     cp -- "$here/trial.sh" "$here/service-trial.sh" "$here/faults-trial.sh" "$here/trixie-trial.sh" \
-        "$here/instance-trial.sh" "$here/sources-trial.sh" "$payload/"
+        "$here/instance-trial.sh" "$here/sources-trial.sh" "$here/acting-trial.sh" tests/notify_target.py "$payload/"
     case $parts in *sources*) make_sources ;; esac
     echo "full='$full' parts='$parts'" >"$payload/settings"
 }
@@ -139,9 +140,9 @@ stop_attending() {
     attendant=''
 }
 
-parts=${*:-service instances sources faults}
+parts=${*:-service instances sources acting faults}
 for part in $parts; do
-    case $part in service | instances | sources | faults) ;; *) say "unknown: $part; service, instances, sources, faults, or nothing for all" && exit 2 ;; esac
+    case $part in service | instances | sources | acting | faults) ;; *) say "unknown: $part; service, instances, sources, acting, faults, or nothing for all" && exit 2 ;; esac
 done
 attendant=''
 check_prerequisites || exit 1

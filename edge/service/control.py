@@ -27,12 +27,13 @@ PAUSE, SNAPSHOT, CLASSIFY, KEEP, THRESHOLD = COMMANDS = (
     "snapshot",  # save the next frame
     "classify",  # classify a frame now, whatever the rate, schedule and motion gate
     "keep",  # save the next frame as an example of a label
-    "threshold",  # 0..1, or auto for the configured one
+    "threshold",  # 0..1, or auto for the configured one; LABEL=0..1 and LABEL=auto: of one label
 )
 OF_ZONE = (KEEP, THRESHOLD)  # the others are for the camera, and so for all zones
 MAX_BYTES = 256  # of a payload
 PER_SECOND, BURST = 10.0, 20.0  # commands that are accepted
 AUTO = "auto"
+ALL = ""  # all labels, in a zone's thresholds
 SWITCHED = {"on": True, "off": False}
 
 
@@ -49,13 +50,15 @@ class Command:
     by: str  # "mqtt" or "page"
     at: datetime
     zone: str = ""  # "": all
+    label: str = ALL  # of a threshold
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what JSON takes; a zone that has a name."""
+        """Return what JSON takes; a zone that has a name, and a label where one is meant."""
         record: dict[str, Any] = {"schema": COMMAND_SCHEMA, "command": self.name}
         record |= {"value": self.value, "by": self.by}
         record["at"] = self.at.isoformat(timespec="milliseconds")
-        return record | ({"zone": self.zone} if self.zone else {})
+        record |= {"zone": self.zone} if self.zone else {}
+        return record | ({"label": self.label} if self.label else {})
 
 
 class Control:
@@ -85,7 +88,7 @@ class Control:
         self.ignored = 0  # commands that were rejected
         self.keep_as: dict[str, str] = {}  # by zone the label of its next frame
         self.changed: list[Callable[[], None]] = []  # called after each, in its thread
-        self.paused, self.thresholds = _remembered(path)  # by zone
+        self.paused, self.thresholds = _remembered(path)  # by zone, then by label, or of ALL
         self._lock = threading.Lock()
         self._awake, self._now = threading.Event(), False
         self._done: deque[Command] = deque(maxlen=1000)  # not in the record yet
@@ -104,8 +107,8 @@ class Control:
         """
         with self._lock:
             try:
-                value = self._value(name, payload, zone)
-                command = Command(name, value, by, datetime.now(UTC), zone)
+                value, label = self._value(name, payload, zone)
+                command = Command(name, value, by, datetime.now(UTC), zone, label)
             except CommandError:
                 self.ignored += 1
                 raise
@@ -120,8 +123,10 @@ class Control:
         """Have a command in the record that was followed elsewhere."""
         self._done.append(Command(name, value, by, datetime.now(UTC), zone))
 
-    def _value(self, name: str, payload: str | bytes, zone: str) -> bool | float | str | None:
-        """The value of a command, if there is one. Raises: CommandError."""
+    def _value(
+        self, name: str, payload: str | bytes, zone: str
+    ) -> tuple[bool | float | str | None, str]:
+        """The value of a command, if it has one, and a threshold's label. Raises: CommandError."""
         now = self._monotonic()
         self._left = min(BURST, self._left + (now - self._left_s) * PER_SECOND)
         self._left_s = now
@@ -135,12 +140,20 @@ class Control:
         if name == PAUSE:
             if text.lower() not in SWITCHED:
                 raise CommandError(name, f"must be ON or OFF. Received: {text!r}", "send one")
-            return SWITCHED[text.lower()]
+            return SWITCHED[text.lower()], ALL
+        if name == THRESHOLD:
+            label, _, limit = text.rpartition("=")
+            if label:
+                self._check_label(name, label, zone)
+            return _threshold(limit), label
         if name == KEEP:
-            if text not in self.labels[zone]():
-                raise CommandError(name, f"must be a label of the model. Received: {text!r}", "")
-            return text
-        return _threshold(text) if name == THRESHOLD else None
+            self._check_label(name, text, zone)
+        return (text if name == KEEP else None), ALL
+
+    def _check_label(self, name: str, label: str, zone: str) -> None:
+        """Raises: CommandError where the zone has no such label."""
+        if label not in self.labels[zone]():
+            raise CommandError(name, f"must be a label of the model. Received: {label!r}", "")
 
     def _check_zone(self, name: str, zone: str) -> None:
         """Raises: CommandError where a command is for a zone, and that is none; or the reverse."""
@@ -153,9 +166,7 @@ class Control:
         if command.name == PAUSE:
             self.paused = bool(command.value)
         elif command.name == THRESHOLD:
-            self.thresholds[command.zone] = (
-                command.value if isinstance(command.value, float) else None
-            )
+            self._limit(command)
         elif command.name == SNAPSHOT:
             self.ask()
         elif command.name == CLASSIFY:
@@ -164,6 +175,15 @@ class Control:
             self.keep_as[command.zone] = str(command.value)
         if command.name in (PAUSE, THRESHOLD):
             self._remember()
+
+    def _limit(self, command: Command) -> None:
+        """Set a threshold, of all labels or one; other threads see the old ones or the new ones."""
+        known = self.thresholds.get(command.zone, {})
+        others = {} if command.label == ALL else known
+        limits = {label: limit for label, limit in others.items() if label != command.label}
+        if isinstance(command.value, float):
+            limits[command.label] = command.value
+        self.thresholds[command.zone] = limits
 
     def taken(self) -> list[Command]:
         """The commands since the last call, for the record; in the loop's thread."""
@@ -189,8 +209,7 @@ class Control:
 
     def _remember(self) -> None:
         if self._path:
-            known = {zone: value for zone, value in self.thresholds.items() if value is not None}
-            content = json.dumps({"paused": self.paused, "thresholds": known})
+            content = json.dumps({"paused": self.paused, "thresholds": self.thresholds})
             try:
                 replace_file(self._path, content.encode())
             except OSError as error:
@@ -220,8 +239,8 @@ def _threshold(text: str) -> float | None:
     raise CommandError(THRESHOLD, f"must be a number from 0 to 1. Received: {text!r}", "")
 
 
-def _remembered(path: Path | None) -> tuple[bool, dict[str, float | None]]:
-    """What the last run left: whether it was paused, and the thresholds by zone."""
+def _remembered(path: Path | None) -> tuple[bool, dict[str, dict[str, float]]]:
+    """What the last run left: whether it was paused, and the thresholds by zone and label."""
     try:
         content = json.loads(path.read_bytes()) if path else {}
     except (OSError, ValueError, RecursionError):
@@ -231,7 +250,10 @@ def _remembered(path: Path | None) -> tuple[bool, dict[str, float | None]]:
     found = content.get("thresholds")
     thresholds = found if isinstance(found, dict) else {}
     return content.get("paused") is True, {
-        zone: value
-        for zone, value in thresholds.items()
-        if isinstance(value, float) and 0 <= value <= 1
+        zone: {
+            label: limit
+            for label, limit in (of if isinstance(of, dict) else {ALL: of}).items()
+            if isinstance(limit, float) and 0 <= limit <= 1
+        }
+        for zone, of in thresholds.items()
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge import board
@@ -47,7 +47,8 @@ class Vitals:
     sinks: Mapping[str, Failures]  # by the sink's name
     trouble: str  # why a new model was rejected; "" for nothing
     name: str = ""  # of the zone
-    threshold: float = 0.0  # of the zone, that holds now
+    threshold: float = 0.0  # of the zone, that holds now; the highest of its labels
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # of labels with their own
     roi: tuple[float, ...] = ()  # of the zone, as shares of the frame; (): all
     camera: CameraProblem | None = None  # what is wrong with its view
     camera_checked: bool = False  # whether it is looked at
@@ -164,6 +165,7 @@ def vital_signs(
             trouble=models.trouble,
             name=zone.name,
             threshold=zone.threshold,
+            thresholds=zone.thresholds,
             roi=zone.settings.box or (),
             camera=view.problem if view else None,
             camera_checked=view is not None,

@@ -24,9 +24,13 @@ class Grey:
 
     @classmethod
     def of(cls, picture: Picture) -> Grey:
-        """Take every Nth pixel, to 2 * SIDE columns or a few more. Raises: ImageError."""
+        """Take every Nth pixel: 2 * SIDE columns or a few more, or 4 * SIDE rows.
+
+        Raises: ImageError.
+        """
         pixels = picture if isinstance(picture, np.ndarray) else read_image(picture, (SIDE, SIDE))
-        step = max(1, pixels.shape[1] // (2 * SIDE))
+        # A portrait has twice the rows; a strip of 60 x 1200 would have 20 times as many.
+        step = max(1, pixels.shape[1] // (2 * SIDE), pixels.shape[0] // (4 * SIDE))
         some = pixels[::step, ::step, 1]
         height, width = some.shape[0] // 2 * 2, some.shape[1] // 2 * 2
         return cls(some[: height or 1, : width or 1])

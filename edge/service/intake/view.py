@@ -23,6 +23,7 @@ TILE = 10  # cells on a side of a tile
 SHORT_S = 1.0  # what is shorter is smoothed away: noise, rain
 USUAL_S = 240.0  # after which what stays is usual: light, shadows
 DAYLIGHT_S = 900.0  # after which brightness is the day's, and not a parked car's
+NOISE_S = 10.0  # after which what changes everywhere is noise
 GAP_S = 600.0  # after a longer one, light and shadows are others
 LEARN_S, LEARN_LOOKS = 20.0, 10  # before it judges
 MIN_TILES = 6  # that must have a pattern
@@ -31,6 +32,8 @@ MIN_VARIANCE = 9.0  # of a pattern, in grey levels squared
 # Chosen on the generator A of benchmarks/days.py: `python benchmarks/health.py --choose`.
 FLAT = 0.12  # of the usual variance
 STRANGE = 0.5  # of the usual correlation
+LASTING = 0.4  # of the usual variance, below which a pattern is new: a parked car shines on it
+DOUBT = 2.0  # standard errors of the detail that noise may have hidden
 GLARE = 230.0  # grey levels from which a tile is too bright to judge
 BLACK, DIMMED = 20.0, 0.5  # grey levels of the brightest tile; and of what one in five usually has
 
@@ -76,7 +79,7 @@ class View:
         self._at_s, self._gap_s = now_s, gap_s
         change = cells - self._cells
         self._note_noise(change)
-        weight = 1 - math.exp(-gap_s / SHORT_S)
+        weight = self._weight = 1 - math.exp(-gap_s / SHORT_S)
         self._measure(grey, weight)
         self._cells = cells
         self._short += weight * (cells - self._short)
@@ -91,8 +94,8 @@ class View:
         """Take what the newest look has shown for usual."""
         self._looks += 1
         self._age_s += self._gap_s
-        weight = max(1 / self._looks, 1 - math.exp(-self._gap_s / USUAL_S))
-        weight = min(weight, 0.5)
+        # The first look replaces what is known of the frame before: that one times itself is noise.
+        weight = max(1 / self._looks, min(0.5, 1 - math.exp(-self._gap_s / USUAL_S)))
         self._usual += weight * (self._short - self._usual)
         self._usual_mean += weight * (self._short_mean - self._usual_mean)
         self._usual_level += weight * (self._level - self._usual_level)
@@ -101,7 +104,11 @@ class View:
         self._lasting_level += (slowly if rises else weight) * (self._level - self._lasting_level)
         self._usual_same += weight * (self._same - self._usual_same)
         self._usual_detail += weight * (self._detail - self._usual_detail)
-        self._usual_contrast += weight * (self._variance - self._usual_contrast)
+        more = self._variance - self._usual_contrast
+        self._usual_contrast += weight * more
+        more = self._variance - self._lasting_contrast
+        slowly = slowly if self._looks > LEARN_LOOKS else weight
+        self._lasting_contrast += np.where(more > 0, slowly, weight) * more
 
     def _begin(self, grey: Grey) -> None:
         cells = grey.cells
@@ -117,6 +124,7 @@ class View:
         self._usual_level, self._usual_same = self._level, self._same
         self._lasting_level = self._level
         self._usual_detail, self._usual_contrast = self._detail.copy(), self._variance.copy()
+        self._lasting_contrast = self._variance.copy()
 
     def _pooled(self, cells: Cells) -> Tiles:
         tiles: Tiles = self._rows @ cells @ self._columns
@@ -134,7 +142,12 @@ class View:
         middle = left.size // 2
         deviation = 1.05 * float(np.partition(left, middle)[middle])
         more = deviation - self._noise
-        self._noise += 0.02 * min(more, self._noise + 0.1) if more > 0 else 0.2 * more
+        if self._looks < LEARN_LOOKS:
+            self._noise += more / (self._looks + 1)
+        elif more > 0:
+            self._noise += -math.expm1(-self._gap_s / NOISE_S) * min(more, self._noise + 0.1)
+        else:
+            self._noise += 0.2 * more
 
     def _measure(self, grey: Grey, weight: float) -> None:
         """Measure each tile of a frame, beside the frames before it and beside what is usual."""
@@ -160,6 +173,7 @@ class View:
         noise = self._noise**2
         has_pattern = self._usual_variance > max(MIN_VARIANCE, 4 * noise)
         has_pattern &= (self._usual_same > 0.5) & (self._mean < GLARE)
+        has_pattern &= self._lasting_contrast > LASTING * self._usual_contrast
         count = int(np.count_nonzero(has_pattern))
         if count < MIN_TILES:
             return Signs(frozen, black)
@@ -177,12 +191,18 @@ class View:
     def _softness(self, judged: NDArray[np.bool_]) -> float:
         """Share of the fine detail that is gone, of all these tiles together."""
         judged = judged & (self._usual_detail > max(4.0, 2 * self._noise**2))
-        if np.count_nonzero(judged) < MIN_TILES:
+        count = int(np.count_nonzero(judged))
+        if count < MIN_TILES:
             return 0.0
-        sharp = self._usual_detail / (self._usual_contrast + 1)
-        expected = (sharp * self._explained)[judged]
+        # More contrast than usual is a light's, and no reason to expect more detail.
+        share = np.minimum(self._explained / (self._usual_contrast + 1), 1)
+        expected = (share * self._usual_detail)[judged]
         detail = np.clip(self._detail[judged], -expected, 3 * expected)  # what moves has any
-        return float(1 - detail.sum() / (expected.sum() + 1))
+        # Of a product of two frames' noise, of which each is four times that of a cell's change;
+        # both frames and products are smoothed. A tile has 2 * TILE**2 of them.
+        error = 4 * self._noise**2 * self._weight / (2 - self._weight)
+        error *= math.sqrt(count / (2 * TILE**2))
+        return float(1 - (detail.sum() + DOUBT * error) / (expected.sum() + 1))
 
 
 def _pooling(cells: int) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery (device 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from edge.service.health import Vitals
 from edge.service.mqtt.messages import Topics, encoded, entity_state
 
 MAX_OPTIONS = 200  # labels that Home Assistant lists; more are too many to choose from
+MAX_LIMITS = 16  # labels whose threshold is a number of its own; of more, all have one together
 DIAGNOSTIC = {"entity_category": "diagnostic"}
 
 Entity = dict[str, Any]
@@ -73,7 +75,7 @@ def _message(device: dict[str, Any], entities: dict[str, Entity], off: Collectio
     (identity,) = device["identifiers"]
     components = {
         key: {"platform": entity["platform"]}
-        if key in off
+        if key in off or len(entity) == 1
         else entity | {"unique_id": f"{identity}_{key}"}
         for key, entity in entities.items()
     }
@@ -115,6 +117,7 @@ def _of_zone(topics: Topics, vitals: Vitals, described: Described) -> dict[str, 
         "event": _event(topics, vitals.name) | _online(topics),
         "snapshot": _image(topics, vitals.name) | _online(topics),
         **commands,
+        **_limits(topics, vitals, described),
     }
 
 
@@ -257,9 +260,32 @@ def _zone_commands(topics: Topics, vitals: Vitals, described: Described) -> dict
             icon="mdi:content-save", value_template="{{ value_json.keep or 'None' }}",
             options=options,
         ),
-        THRESHOLD: _command(
-            topics, vitals.name, THRESHOLD, "number", name="Threshold", icon="mdi:tune",
-            value_template="{{ value_json.threshold }}",
-            min=0, max=1, step=0.01, mode="box", entity_category="config",
-        ),
+        THRESHOLD: _threshold(topics, vitals.name, "Threshold", "threshold"),
     }  # fmt: skip
+
+
+def _limits(topics: Topics, vitals: Vitals, described: Described) -> dict[str, Entity]:
+    """The thresholds of single labels, by number, so that another model's replace them."""
+    is_on = THRESHOLD in described.commands and len(vitals.thresholds) <= MAX_LIMITS
+    labels = list(vitals.thresholds) if is_on else []
+    of_label = {
+        f"threshold_{number}_command": _limit(topics, vitals.name, label) | _online(topics)
+        for number, label in enumerate(labels)
+    }
+    none = {f"threshold_{number}_command": {"platform": "number"} for number in range(MAX_LIMITS)}
+    return none | of_label
+
+
+def _limit(topics: Topics, zone: str, label: str) -> Entity:
+    text = json.dumps(label)  # a text of Jinja's as well
+    return _threshold(topics, zone, f"Threshold of {label}", f"thresholds[{text}]") | {
+        "command_template": f"{{{{ {json.dumps(label + '=')} ~ value }}}}"
+    }
+
+
+def _threshold(topics: Topics, zone: str, name: str, key: str) -> Entity:
+    return _command(
+        topics, zone, THRESHOLD, "number", name=name, icon="mdi:tune",
+        value_template=f"{{{{ value_json.{key} }}}}",
+        min=0, max=1, step=0.01, mode="box", entity_category="config",
+    )  # fmt: skip

@@ -76,6 +76,7 @@ class Mqtt(Sink):
         self._told_s = dict.fromkeys(zones, -settings.state_every_s)
         self._status: dict[str, ZoneStatus] = {}  # as last published
         self._kept: dict[str, str] = {}  # the label of the next frame, as last published
+        self._models: list[str] = []  # as last introduced
         self._rival = False  # whether another service has our name
         self._birth = f"{settings.prefix}/status"  # where Home Assistant announces its start
         client = self._client
@@ -139,6 +140,7 @@ class Mqtt(Sink):
 
     def _introduce(self) -> None:
         """Publish all retained messages again, for a broker or Home Assistant that restarted."""
+        self._models = [self._vitals(zone).version for zone in self._zones]
         kinds = ["health", "state"] + ["snapshot"] * self._settings.pictures
         kinds += ["controls"] if self._control else []
         topics = [self._topics.of(kind, zone) for kind in kinds for zone in self._zones]
@@ -203,8 +205,9 @@ class Mqtt(Sink):
             return
         self._kept = dict(self._control.keep_as)
         for zone in dict.fromkeys(("", *self._zones)):
-            threshold = self._vitals(zone).threshold if zone in self._zones else None
-            told = messages.controls(self._control, self._topics.device, threshold, zone)
+            vitals = self._vitals(zone) if zone in self._zones else None
+            limits = (vitals.threshold, vitals.thresholds) if vitals else (None, {})
+            told = messages.controls(self._control, self._topics.device, *limits, zone)
             self._client.tell(self._topics.of("controls", zone), told)
         for zone in self._zones:
             if self._status.get(zone) != self._vitals(zone).zone:
@@ -219,6 +222,8 @@ class Mqtt(Sink):
 
     def _look(self) -> None:
         """Publish changes that come without a frame, such as a lost camera."""
+        if self._models and self._models != [self._vitals(zone).version for zone in self._zones]:
+            self._introduce()  # another model has other labels
         if self._control and self._control.keep_as != self._kept:  # it is saved
             self._tell_controls()
         for zone in self._zones:

@@ -174,6 +174,7 @@ class Station:
             "result": newest.as_dict() if newest else None,
             "paused": self.control.paused,
             "threshold": vitals.threshold,
+            "thresholds": vitals.thresholds,
             "latency_ms": view.memory.latencies(),
             "health": _health(vitals),
             "dropped": view.memory.dropped,

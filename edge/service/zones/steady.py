@@ -42,18 +42,19 @@ class SteadySettings:
             raise ConfigurationError("steady.leave", fault, "use a lower value, or remove the key")
 
     def thresholds(
-        self, of_model: float | NDArray[np.float64], asked: float | None = None
+        self, of_model: float | NDArray[np.float64], asked: NDArray[np.float64] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return enter and leave for a model of these thresholds (0: it carries none).
 
-        `asked` is an `enter` that a command has set: it comes first.
+        `asked` is the `enter` of each label that a command has set: it comes first. NaN: none has.
         """
         own = np.asarray(of_model, np.float64)
-        common = self.enter if asked is None else asked
-        if common is None:
+        if self.enter is None:
             enter = np.maximum(np.where(own > 0, own, ENTER_UNLESS_KNOWN), self.leave or 0.0)
         else:
-            enter = np.where(own < NEVER, common, NEVER)
+            enter = np.where(own < NEVER, self.enter, NEVER)
+        if asked is not None:
+            enter = np.where((own < NEVER) & ~np.isnan(asked), asked, enter)
         least = np.maximum(enter / 2, enter - LEAVE_BELOW_ENTER)
         return enter, np.minimum(enter, least if self.leave is None else self.leave)
 
@@ -98,14 +99,14 @@ class Steady:
         self,
         labels: tuple[str, ...],
         threshold: float | NDArray[np.float64],
-        enter: float | None = None,
+        enter: NDArray[np.float64] | None = None,
     ) -> None:
         """Take the scores of another model: the state stays until its frames change it.
 
         Args:
             labels: in the order of the scores.
             threshold: the model's own, of all labels or of each.
-            enter: instead of the settings', by a command; None: theirs.
+            enter: of each label instead of the settings', by a command; None, NaN: theirs.
         """
         self._labels = labels
         own = np.broadcast_to(np.asarray(threshold, np.float64), len(labels))

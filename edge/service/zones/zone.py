@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge import board
 from edge.classifier.classify import Choice, Result, classify
-from edge.classifier.model import Model
+from edge.classifier.model import NEVER, Model
 from edge.errors import ImageError
 from edge.image.preprocess import InputSpec, Picture, Size, prepare, read_image
-from edge.service.control import Control
+from edge.service.control import ALL, Control
 from edge.service.models import ModelStore
 from edge.service.sighting import Sighting
 from edge.service.zones.settings import ZoneSettings
 from edge.service.zones.state import Freshness
 from edge.service.zones.steady import Steady, SteadySettings
 from edge.sources.frame import Frame
-
-if TYPE_CHECKING:
-    from edge.classifier.classify import Threshold
 
 TOP_K = 5  # categories in a record
 EARLY = 0.1  # of its interval, by which a frame may come before a zone is due
@@ -70,7 +68,7 @@ class Zone:
         self.name, self.settings, self.models = settings.name, settings, models
         self.freshness, self.usual_fps = Freshness(monotonic), settings.fps or fps
         self._control = control or Control()
-        self._asked: float | None = None  # the command's threshold that the state goes by
+        self._asked: Mapping[str, float] = {}  # the commands' thresholds that the state goes by
         self._due_s = -1e9
         self._take(models.model)
         self._steady = Steady(self._labels, steady or SteadySettings(), self._thresholds())
@@ -78,18 +76,34 @@ class Zone:
     @property
     def threshold(self) -> float:
         """The confidence threshold that holds now; the highest, if each label has its own."""
-        if (given := self._given) is not None:
-            return given
-        return float(self.models.model.metadata.edge.get("threshold") or 0.0)
+        limits = self._thresholds()
+        return float(max(limits[limits < NEVER], default=0.0))
 
     @property
-    def _given(self) -> float | None:
-        """The threshold of all labels by a command or the configuration; None: the model's own."""
-        asked = self._control.thresholds.get(self.name)
-        return self.settings.threshold if asked is None else asked
+    def thresholds(self) -> dict[str, float]:
+        """The threshold that holds now of each label for which the model file has one."""
+        model = self.models.model
+        own, limits = model.metadata.edge.get("thresholds", {}), self._thresholds().tolist()
+        return {
+            label: limit
+            for label, limit in zip(model.labels, limits, strict=True)
+            if label in own and limit < NEVER and label in self.labels
+        }
 
-    def _thresholds(self) -> Threshold:
-        return self.models.model.thresholds(self._given)
+    def _commanded(self) -> NDArray[np.float64] | None:
+        """The threshold of each label by a command, NaN where there is none; None: by none."""
+        asked = self._control.thresholds.get(self.name)
+        if not asked:
+            return None
+        common = asked.get(ALL, np.nan)
+        return np.array([asked.get(label, common) for label in self.models.model.labels])
+
+    def _thresholds(self) -> NDArray[np.float64]:
+        """The threshold of each label by a command, else the configuration, else the model file."""
+        limits, asked = self.models.model.thresholds(self.settings.threshold), self._commanded()
+        if asked is None:
+            return limits
+        return np.where(np.isnan(asked) | (limits >= NEVER), limits, asked)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -135,11 +149,11 @@ class Zone:
     def follow(self) -> None:
         """Take a turn between frames: the state goes on by another model or threshold."""
         self.models.poll()
-        asked = self._control.thresholds.get(self.name)
+        asked = self._control.thresholds.get(self.name, {})
         if self._model is not self.models.model or self._asked != asked:
             self._take(self.models.model)
             self._asked = asked
-            self._steady.follow(self._labels, self._thresholds(), asked)
+            self._steady.follow(self._labels, self._thresholds(), self._commanded())
 
     def _take(self, model: Model) -> None:
         self._model, self._labels, box = model, model.labels, self.settings.box

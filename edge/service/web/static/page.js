@@ -11,7 +11,7 @@ const HEIGHT = 220, LEFT = 36, RIGHT = 8, TOP = 10, BOTTOM = 24;
 
 const $ = (id) => document.getElementById(id);
 const FRAME_MS = 8000;        // for the next frame: the server responds within 5 s
-const known = { state: null, stateSince: null, newest: 0, points: [], events: "", fails: 0, threshold: 0 };
+const known = { state: null, stateSince: null, newest: 0, points: [], events: "", fails: 0, threshold: 0, thresholds: {} };
 
 // --- requests
 
@@ -78,6 +78,7 @@ function showLatest(latest) {
   put("version", `edge-classify ${latest.edge_classify}`);
   showStatus(latest);
   known.threshold = latest.threshold;
+  known.thresholds = latest.thresholds;
   showHealth(latest);
   $("controls").hidden = !latest.controls;
   $("to-history").hidden = !latest.history;
@@ -423,8 +424,14 @@ $("why").onclick = async () => {
   if (answer) put_picture($("heat"), await decoded(answer));
 };
 $("threshold").onclick = async () => {
-  $("limit").value = known.threshold.toFixed(2);
-  if (await asked($("limiting"))) await control("command", { name: "threshold", value: $("limit").value || "auto", zone: known.zone }, "The threshold is set.");
+  const labels = Object.keys(known.thresholds), of = $("limit-of");
+  of.replaceChildren(new Option("all labels", ""), ...labels.map(label => new Option(label)));
+  of.disabled = !labels.length;
+  of.onchange = () => { $("limit").value = (known.thresholds[of.value] ?? known.threshold).toFixed(2); };
+  of.onchange();
+  if (!await asked($("limiting"))) return;
+  const value = `${of.value && `${of.value}=`}${$("limit").value || "auto"}`;
+  await control("command", { name: "threshold", value, zone: known.zone }, "The threshold is set.");
 };
 
 // --- again and again
