@@ -200,7 +200,9 @@ def test_mqtt() -> None:
             json.loads(messages.event(seen, "device", "id", VITALS)),
             json.loads(messages.state(seen, "device", 0, VITALS, "nothing")),
             json.loads(messages.health(status, "device", "run")),
-            json.loads(messages.controls(Control(), "device", 0.5, {"cup": 0.5})),
+            json.loads(
+                messages.controls(Control(), "device", replace(VITALS, thresholds={"cup": 0.5}))
+            ),
         ),
     )
 

@@ -181,7 +181,7 @@ def test_a_label_with_a_threshold_of_its_own_has_a_number(tmp_path: Path) -> Non
     numbers = {key: each for key, each in parts.items() if key.startswith("threshold_")}
     assert [len(each) > 1 for each in numbers.values()] == [True] * 3 + [False] * 14
     control = Control(labels={"": lambda: tuple(limits)})
-    document = json.loads(messages.controls(control, "shed", 0.5, limits))
+    document = json.loads(messages.controls(control, "shed", zones[0]))
     for number, (label, limit) in enumerate(limits.items()):
         of = numbers[f"threshold_{number}_command"]
         assert (of["name"], of["command_topic"]) == (

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2317,SC2154
+# shellcheck shell=sh disable=SC2317,SC2154,SC2030,SC2031
 # Sourced by service-trial.sh where nothing is installed: a state change leaves the sandbox as a notification with its
 # picture, at a real server in the container, and the unit may use pins. No kernel of Debian simulates pins: gpiozero's own
 # mock stands for the chip, and lgpio, which drives a real one, is loaded for the folder that it must write into.

@@ -15,7 +15,6 @@ availability is the device's, and so are the commands that are not for a zone.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,20 +131,13 @@ def entity_state(state: str, nothing: str) -> str:
     return (f"{state} (label)" if state.lower() in RESERVED else state)[:MAX_STATE]
 
 
-def controls(
-    control: Control,
-    device: str,
-    threshold: float | None,
-    thresholds: Mapping[str, float],
-    zone: str = "",
-) -> bytes:
+def controls(control: Control, device: str, vitals: Vitals | None, zone: str = "") -> bytes:
     """What commands have changed.
 
     Args:
         control: what they change.
         device: the device's name in topics.
-        threshold: of the zone, that holds now; None: of the device, whose zones have names.
-        thresholds: of its labels for which the model file has one.
+        vitals: of the zone, with its thresholds; None: of the device, whose zones have names.
         zone: "" for the one that has no name.
     """
     return encoded(
@@ -154,8 +146,11 @@ def controls(
             "device": device,
             "zone": zone,
             "paused": control.paused,
-            "threshold": None if threshold is None else round(threshold, 4),
-            "thresholds": {label: round(limit, 4) for label, limit in thresholds.items()},
+            "threshold": round(vitals.threshold, 4) if vitals else None,
+            "thresholds": {
+                label: round(limit, 4)
+                for label, limit in (vitals.thresholds if vitals else {}).items()
+            },
             "keep": control.keep_as.get(zone),
             "ignored": control.ignored,
         }

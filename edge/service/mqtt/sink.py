@@ -206,8 +206,7 @@ class Mqtt(Sink):
         self._kept = dict(self._control.keep_as)
         for zone in dict.fromkeys(("", *self._zones)):
             vitals = self._vitals(zone) if zone in self._zones else None
-            limits = (vitals.threshold, vitals.thresholds) if vitals else (None, {})
-            told = messages.controls(self._control, self._topics.device, *limits, zone)
+            told = messages.controls(self._control, self._topics.device, vitals, zone)
             self._client.tell(self._topics.of("controls", zone), told)
         for zone in self._zones:
             if self._status.get(zone) != self._vitals(zone).zone:
