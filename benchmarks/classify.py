@@ -8,7 +8,7 @@
 - A process from start to end: edge-classify and a script of ten lines, in turns.
 - A folder: decoding ahead on two cores against one photo after the other.
 - Memory: anonymous memory at the fifths of a long run.
-- A frame of the input's size, and one of 640 x 480: the time outside of invoke.
+- A frame of the input's size, and one of 640 x 480: the time outside of invoke, and Pillow's part.
 
 All are medians. Photos are mosaics of real ones where EDGE_TEST_DATA has any, else drawn with
 detail at every scale. Others' packages get environments of their own in the cache folder:
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import platform
 import shlex
@@ -47,7 +48,7 @@ from edge.classifier.runtime import default_num_threads, installed_runtimes
 from edge.commands import run
 from edge.commands.arguments import count
 from edge.errors import EdgeError
-from edge.image.preprocess import Picture, read_image
+from edge.image.preprocess import Picture, Pixels, read_image
 from edge.sources.ahead import ahead
 from edge.sources.frame import Frame
 from edge.sources.photos import photos
@@ -212,9 +213,33 @@ def _print_camera(model: Model, runs: int) -> None:
         lambda: _outside_ms(model, lambda: pixels),
         lambda: _outside_ms(model, version_1),
     ]
-    ours, before = _in_turns(ways, 10 * runs)
+    laps: list[list[float]] = []
+    frame = Image.fromarray(pixels)
+    ways.append(lambda: _pillow_ms(model, pixels, frame, laps))
+    ours, before, pillow = _in_turns(ways, 10 * runs)
     said = f"{ours:.2f} ms, {ours / before:.2f} of version 1's {before:.2f}"
     print(f"| frame of 640 x 480, outside invoke | {said} | 0.6 | |", flush=True)
+    taken_in, shrunk, resized, given_out = map(statistics.median, zip(*laps, strict=True))
+    said = f"{pillow:.2f} ms, {pillow / before:.2f} (taken in {taken_in:.3f}, box average "
+    said += f"{shrunk:.3f}, resized {resized:.3f}, given out {given_out:.3f})"
+    print(f"| the same in Pillow's own code alone | {said} | | |", flush=True)
+
+
+def _pillow_ms(model: Model, pixels: Pixels, frame: Image.Image, laps: list[list[float]]) -> float:
+    """How long Pillow's code takes for what becomes of a frame, and each step in `laps`."""
+    model.invoke()  # which leaves its own data in the processor's caches, as before a frame
+    times = [time.perf_counter()]
+    frame.frombytes(pixels, "raw", "RGB", 0, 1)
+    times.append(time.perf_counter())
+    shrunk = frame.im.reduce((2, 2), (0, 0, *frame.size))
+    times.append(time.perf_counter())
+    size = model.input.size[::-1]
+    resized = shrunk.resize(size, Image.Resampling.BILINEAR, (0, 0, *shrunk.size))
+    times.append(time.perf_counter())
+    Image.Image()._new(resized).tobytes()
+    times.append(time.perf_counter())
+    laps.append([1000 * (after - first) for first, after in itertools.pairwise(times)])
+    return sum(laps[-1])
 
 
 def _outside_ms(model: Model, picture: Callable[[], Picture]) -> float:

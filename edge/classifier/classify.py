@@ -144,8 +144,7 @@ def classify(
 
 def accepted(best: Category, threshold: Threshold) -> str:
     """Return the label of the top category, or "unknown" if its score is below its threshold."""
-    limits = np.asarray(threshold)
-    limit = limits[best.index] if limits.ndim else limits
+    limit = threshold[best.index] if isinstance(threshold, np.ndarray) else threshold
     return best.label if best.score >= limit else UNKNOWN
 
 
