@@ -274,6 +274,10 @@ def test_the_docs_picture_of_a_report(browser: Browser, tmp_path: Path) -> None:
     facts = {
         "failures": (),
         "reason": "ship model-int8.tflite: the smallest within a point of the best",
+        "counts": {
+            name: dict.fromkeys(labels, count)
+            for name, count in (("train", 400), ("val", 100), ("test", 100))
+        },
     }
     shown = report(labels, n=300, summary="", **facts)
     (tmp_path / "report.html").write_bytes(report_html(shown, pictures(shown)))

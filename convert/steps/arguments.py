@@ -45,8 +45,8 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
         type=real(0.0, 1e6),
         default=DEFAULTS["pixel_cache_gb"],
         metavar="GB",
-        help="keep decoded photos as pixels up to this size in all, and as JPEG images of a tenth "
-        "above it (default: 20)",
+        help="keep decoded photos as pixels up to this many GB in all; above it as JPEG images, a "
+        "tenth of that (default: 20)",
     )
 
 

@@ -13,7 +13,7 @@ from convert.data.walk import PhotoFile, PhotoTree, walk_all
 from convert.errors import DatasetError
 
 LABEL = "none"
-REMEDY = "give a folder of photos that show none of the classes"
+REMEDY = "use a folder of photos that show none of the classes"
 
 
 def with_negatives(tree: PhotoTree, folder: Path) -> PhotoTree:
