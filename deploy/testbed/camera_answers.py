@@ -13,7 +13,7 @@ from typing import Any
 # black. With red and blue exchanged it would begin with white, cyan, yellow.
 BARS = ["RGB", "RG", "GB", "G", "RB", "R", "B", ""]
 NUM_FRAMES = 3
-WEBCAM_CHECKS = 11
+WEBCAM_CHECKS = 13
 
 
 def faults_of_frames(

@@ -6,6 +6,7 @@ Run in an emulated machine, as root, after `modprobe vivid n_devs=1 node_types=0
 from __future__ import annotations
 
 import itertools
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from edge.doctor import camera as doctor
+from edge.doctor.finding import Context
 from edge.errors import EdgeError
 from edge.sources.address import parse
 from edge.sources.camera import Camera
@@ -68,6 +71,12 @@ def main() -> int:
     found = list(devices())
     check("it is listed by name", len(found) == 1 and "vivid" in found[0].card, found)
     path = found[0].path
+    doctor.NODES_TIMEOUT_S = 120.0  # an emulated processor is slow
+    listed = doctor.capture_devices(Context())
+    check("edge-doctor lists it by name", listed.found == f"{path}: {found[0].card}", listed)
+    words = ["-m", "edge", "classify", "-m", "model.tflite", "--format", "json", path]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    check("edge-classify takes a frame of it", f'"source": "{path}"' in done.stdout, done.stderr)
     reported: list[str] = []
     with closing(open_camera(parse(path), CameraSettings(), reported.append)) as source:
         taken = frames(source, 5)
