@@ -61,6 +61,7 @@ STREAMS = {
     "closed after each": (f"{X};boundary=frame", b"--frame\r\n\r\n", b"\r\n--frame--\r\n"),
 }  # fmt: skip
 EMPTY = {"an empty part first": b"--frame\r\nContent-Length: 0\r\n\r\n\r\n"}
+HALVES = {"with": b"--frame\r\n" + LENGTH + b"\r\n", "without": b"--frame\r\n\r\n"}  # a length
 DIGEST = f'Digest realm="{REALM}", nonce="4e61/="'
 OFFERS = {
     "md5": [f'{DIGEST}, qop="auth", algorithm=MD5'],
@@ -111,13 +112,16 @@ class Pages(BaseHTTPRequestHandler):
 
     def stream(self, name: str) -> None:
         """Some images in chunks, as newer cameras send them; the last of them is not ended."""
-        begin = b"" if name in STREAMS else EMPTY[name]
+        begin = EMPTY.get(name, b"")
         kind, head, tail = STREAMS.get(name, STREAMS["another one named"])
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for piece in (begin, *[head + JPEG + tail] * 4):
+        pieces = [begin, *[head + JPEG + tail] * 4]
+        if name in HALVES:
+            pieces = [HALVES[name] + JPEG + b"\r\n", HALVES[name] + JPEG[:1000]]
+        for piece in pieces:
             if piece:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
@@ -181,6 +185,12 @@ def test_a_stream_is_read_as_cameras_send_it(pages: str, name: str) -> None:
     assert isinstance(frame.picture, bytes)
     assert frame.picture.strip() == JPEG.strip()
     assert read_image(frame.picture).shape == (*SIZE, 3)
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_half_an_image_is_none(pages: str, name: str) -> None:
+    frames = frames_of(f"http://{pages}/stream/{name}")  # of two connections
+    assert [frame.picture for frame in frames] == [JPEG, JPEG]
 
 
 @pytest.mark.parametrize("kind", ["image/jpg", "application/octet-stream", ""])
