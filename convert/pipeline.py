@@ -37,7 +37,7 @@ from convert.measure.scores import (
 from convert.names import VARIANTS
 from convert.report.against import Against, Earlier, compare
 from convert.report.page import pictures, report_html
-from convert.report.report import CrossValidated, Report, card_json, recommend
+from convert.report.report import CrossValidated, Report, card_json, reason_for, recommend
 from convert.report.sheet import sheet
 from convert.report.suspects import FILE as SUSPECTS
 from convert.report.suspects import find_suspects
@@ -184,7 +184,7 @@ def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report
         drafts, failures = convert_all(basis, saved_model, calibration, Path(folder))
         if not drafts:
             raise ConversionError(job.name, "no variant could be made", failures[-1])
-        chosen, reason = recommend([draft.variant for draft in drafts])
+        chosen = recommend([draft.variant for draft in drafts])
         work = Path(folder)
         if final := final_training(job):
             work = work / "final"
@@ -209,7 +209,7 @@ def _exported(job: Run, photos: DecodedPhotos, checkpoint: Checkpoint) -> Report
         variants=variants,
         failures=tuple(failures),
         chosen=chosen,
-        reason=reason,
+        reason=reason_for(chosen, variants),
         thresholds=thresholds_of(basis, chosen.val),
         val_pixels=photos.val,
         val_names=tuple(os.path.relpath(photo.path, job.photos) for photo in dataset.val),

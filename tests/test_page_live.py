@@ -278,6 +278,11 @@ def test_the_docs_picture_of_a_report(browser: Browser, tmp_path: Path) -> None:
             name: dict.fromkeys(labels, count)
             for name, count in (("train", 400), ("val", 100), ("test", 100))
         },
+        "config": {
+            "network": "efficientnet_lite0",
+            "image_size": [224, 224],
+            "recipe": {"head_only": False, "head_first": True},
+        },
     }
     shown = report(labels, n=300, summary="", **facts)
     (tmp_path / "report.html").write_bytes(report_html(shown, pictures(shown)))

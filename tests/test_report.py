@@ -16,8 +16,10 @@ from convert.report.report import (
     card_json,
     largest_drop,
     p_words,
+    reason_for,
     recommend,
 )
+from convert.report.summary import next_steps, summary_words
 
 LABELS = np.arange(200) % 2
 
@@ -39,9 +41,9 @@ def made(name: str, right: int, size: int, ms: float = 1.0, first: int = 0) -> V
 
 def test_the_smallest_within_a_point_is_recommended() -> None:
     big, small, worse = made("float32", 180, 4000), made("int8", 178, 1000), made("int4", 177, 500)
-    chosen, reason = recommend([big, small, worse])
+    chosen = recommend([big, small, worse])
     assert chosen is small  # 178 of 200 is exactly a point below 180
-    assert reason == (
+    assert reason_for(chosen, [big, small, worse]) == (
         "ship model-int8.tflite: the smallest within 1 point of the best on validation (0.890, "
         "1,000 kB, 1.0 ms; float32: 0.900, 4,000 kB, 1.0 ms); of 200 photos it alone is right on "
         "0, float32 alone on 2 (McNemar's p 0.500: chance explains it)"
@@ -49,20 +51,21 @@ def test_the_smallest_within_a_point_is_recommended() -> None:
 
 
 def test_the_best_wins_where_all_smaller_ones_lose_more() -> None:
-    chosen, reason = recommend([made("float32", 180, 4000), made("int8", 170, 1000)])
+    variants = made("float32", 180, 4000), made("int8", 170, 1000)
+    chosen = recommend(variants)
     assert chosen.name == "float32"
-    assert reason.endswith("it is also the best")
+    assert reason_for(chosen, variants).endswith("it is also the best")
 
 
 def test_of_files_about_as_small_the_fastest_is_recommended() -> None:
     slow, fast = made("dynamic", 180, 1000, ms=9.0), made("int8", 180, 1050, ms=3.0)
-    assert recommend([slow, fast])[0] is fast
-    assert "the fastest of the smallest" in recommend([slow, fast])[1]
+    assert recommend([slow, fast]) is fast
+    assert "the fastest of the smallest" in reason_for(fast, [slow, fast])
 
 
 def test_a_clocks_noise_decides_nothing() -> None:
     whole, near = made("int8", 180, 1000, ms=3.2), made("int8-float", 180, 1001, ms=3.1)
-    assert recommend([near, whole])[0] is recommend([whole, near])[0] is whole
+    assert recommend([near, whole]) is recommend([whole, near]) is whole
 
 
 def test_test_has_no_say() -> None:
@@ -71,20 +74,49 @@ def test_test_has_no_say() -> None:
         dataclasses.replace(v, test=dataclasses.replace(v.val, labels=1 - v.val.labels))
         for v in variants
     ]
-    assert recommend(better_on_test)[0].name == recommend(variants)[0].name
-    assert recommend(better_on_test)[1] == recommend(variants)[1]
+    chosen, same = recommend(variants), recommend(better_on_test)
+    assert same.name == chosen.name
+    assert reason_for(same, better_on_test) == reason_for(chosen, variants)
 
 
 def test_a_difference_in_photos_is_told_though_the_sums_are_close() -> None:
     best, other = made("float32", 101, 4000), made("int8", 100, 1000, first=20)
-    chosen, reason = recommend([best, other])
-    assert chosen is other
+    assert recommend([best, other]) is other
+    reason = reason_for(other, [best, other])
     assert "it alone is right on 19, float32 alone on 20 (McNemar's p 1.000" in reason
 
 
 def test_one_variant_alone_is_recommended() -> None:
     only = made("int8", 150, 1000)
-    assert recommend([only])[0] is only
+    assert recommend([only]) is only
+
+
+# --- in plain words
+
+
+def test_it_begins_with_what_was_trained_on_what_and_how_good_it_is() -> None:
+    recipe = {"head_only": False, "head_first": True}
+    config = {"network": "mobilenet_v2", "image_size": [96, 128], "recipe": recipe}
+    found = report(config=config)
+    assert found.chosen.test
+    words = summary_words(found)
+    trained = sum(found.counts["train"].values())
+    assert words.startswith(
+        f"mobilenet_v2 at 128 x 96 pixels, fine-tuned on {trained} photos of 2 classes (hotdog, "
+        "nothotdog). model-int8.tflite is right on "
+    )
+    assert f" of {found.chosen.test.accuracy.total} photos of the test set" in words
+    for name, how in (("head_only", "its last layer fitted to"), ("head_first", "fine-tuned on")):
+        config["recipe"] = {"head_only": False, "head_first": False} | {name: True}
+        assert how in summary_words(report(config=config))
+    assert summary_words(report(config={})).startswith("model-int8.tflite is right on ")
+
+
+def test_next_steps_are_commands_of_a_file_that_is_fit() -> None:
+    assert "edge-classify -m model-int8.tflite photo.jpg\n" in next_steps(report())
+    labels = np.zeros(60, np.int64)
+    useless = variant("int8", np.tile(np.float32([0.4, 0.6]), (60, 1)), labels)
+    assert next_steps(report(variants=(useless,), chosen=useless)) == ""
 
 
 # --- drop

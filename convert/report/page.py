@@ -12,6 +12,7 @@ from convert.measure.scores import answers, balanced_accuracy
 from convert.report import alt_texts, examples, plots, tables
 from convert.report.page_style import STYLE
 from convert.report.report import Report, plain
+from convert.report.summary import next_steps, summary_words
 from edge.errors import one_line
 
 # Nothing is fetched and nothing runs, whatever a label contains.
@@ -56,6 +57,7 @@ def report_html(report: Report, pictures: Mapping[str, bytes]) -> bytes:
         return _figure(pictures[name], alt(report)) if name in pictures else ""
 
     sections = {
+        "Next steps": _code(steps, "commands") if (steps := next_steps(report)) else "",
         "Variants": _table("The variants", tables.variant_rows(report.variants)) + _notes(report),
         "Threshold": _paragraph(tables.threshold_words(report))
         + _paragraph(tables.few_labels(report, "with the lowest promised precision"))
@@ -123,8 +125,8 @@ def _verdict(report: Report) -> str:
     sentence = escape(one_line(report.sentence))
     notes = "".join(f"<li>{escape(one_line(note))}</li>" for note in tables.caution_words(report))
     return (
-        f'<p class="verdict">{sentence[:1].upper()}{sentence[1:]}.</p><ul>{notes}</ul>'
-        f"<dl>{items}</dl>"
+        f'{_paragraph(summary_words(report))}<p class="verdict">{sentence[:1].upper()}'
+        f"{sentence[1:]}.</p><ul>{notes}</ul><dl>{items}</dl>"
     )
 
 
@@ -166,7 +168,7 @@ def _pairs(report: Report) -> str:
     found = tables.confused_pairs(report, 10)
     if not found:
         return _paragraph("No prediction on the validation set is wrong.")
-    rows = [("label", "answer", "photos"), *((a, b, str(count)) for a, b, count in found)]
+    rows = [("label", "prediction", "photos"), *((a, b, str(count)) for a, b, count in found)]
     table = _table("The commonest mistakes", rows)
     return f"<details><summary>The commonest mistakes as a table</summary>{table}</details>"
 

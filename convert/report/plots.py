@@ -86,7 +86,7 @@ def _matrix(table: NDArray[np.int64], names: Sequence[str]) -> bytes:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.set_xticks(range(count), ticks, rotation=90 if turned else 0)
         axes.set_yticks(range(count), ticks)
-        axes.set(xlabel="answer", ylabel="label")
+        axes.set(xlabel="prediction", ylabel="label")
         axes.set_title("darker: more of the label's photos", fontsize=9)
         for row, column in np.ndindex(table.shape):
             if table[row, column] and count <= MOST_NUMBERS:
@@ -164,7 +164,7 @@ def reliability_png(before: Scores, after: Scores, labels: Labels, temperature: 
             found = reliability(scores, labels)
             bins, filled = len(found.count), found.count > 0
             middles = (np.arange(bins) + 0.5) / bins
-            upper.plot([0, 1], [0, 1], ":", color=GREY, label="honest")
+            upper.plot([0, 1], [0, 1], ":", color=GREY, label="perfectly calibrated")
             upper.bar(middles, found.accuracy, 0.9 / bins, color=SKY, label="correct")
             upper.plot(
                 found.confidence[filled],

@@ -149,28 +149,41 @@ class Report:
         return compare(reference.scores, ours.scores, ours.labels)
 
 
-def recommend(variants: Sequence[Variant]) -> tuple[Variant, str]:
-    """Choose, on validation alone, the smallest file within a point of the best, and the reason.
+def recommend(variants: Sequence[Variant]) -> Variant:
+    """Choose, on validation alone, the smallest file within a point of the best.
 
     Of files about as small the fastest is taken, and of those about as fast the smallest: a few
     bytes do not decide, nor does the noise of a clock.
     """
-    best = max(variants, key=lambda v: (v.val.accuracy.correct, -v.size_bytes))
-    most_lost = MOST_LOST * best.val.accuracy.total + 1e-9
-    close = [v for v in variants if best.val.accuracy.correct - v.val.accuracy.correct <= most_lost]
-    small = _about_least(close, lambda v: v.size_bytes)
-    fast = _about_least(small, lambda v: v.val.invoke_p50_ms)
-    chosen = min(fast, key=lambda v: v.size_bytes)
-    which = "the smallest" if len(small) == 1 else "the fastest of the smallest"
+    fast = _about_least(_small(variants), lambda v: v.val.invoke_p50_ms)
+    return min(fast, key=lambda v: v.size_bytes)
+
+
+def reason_for(chosen: Variant, variants: Sequence[Variant]) -> str:
+    """Give the reason for a choice of `recommend`, with the figures of the finished files."""
+    best = _best(variants)
+    which = "the smallest" if len(_small(variants)) == 1 else "the fastest of the smallest"
     reason = (
         f"ship {chosen.file}: {which} within {100 * MOST_LOST:g} point of the best on validation "
         f"({_figures(chosen)}"
     )
     if chosen is best:
-        return chosen, f"{reason}); it is also the best"
+        return f"{reason}); it is also the best"
     paired = compare(best.val.scores, chosen.val.scores, chosen.val.labels)
     words = _in_words(paired, best.name, best.val.accuracy.total)
-    return chosen, f"{reason}; {best.name}: {_figures(best)}); {words}"
+    return f"{reason}; {best.name}: {_figures(best)}); {words}"
+
+
+def _best(variants: Sequence[Variant]) -> Variant:
+    return max(variants, key=lambda v: (v.val.accuracy.correct, -v.size_bytes))
+
+
+def _small(variants: Sequence[Variant]) -> list[Variant]:
+    """Those about as small as the smallest within a point of the best."""
+    best = _best(variants).val.accuracy
+    most_lost = MOST_LOST * best.total + 1e-9
+    close = [v for v in variants if best.correct - v.val.accuracy.correct <= most_lost]
+    return _about_least(close, lambda v: v.size_bytes)
 
 
 def _about_least(variants: Sequence[Variant], figure: Callable[[Variant], float]) -> list[Variant]:

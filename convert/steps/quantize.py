@@ -17,7 +17,7 @@ from convert.errors import ConversionError
 from convert.files import claimed, move_aside, write
 from convert.measure.scores import Scores
 from convert.report.page import pictures, report_html
-from convert.report.report import Report, card_json, recommend
+from convert.report.report import Report, card_json, reason_for, recommend
 from convert.report.tables import caution_words, text_table, variant_rows
 from convert.steps.arguments import add_variants
 from convert.steps.wrap import FRAMINGS, OTHERS, add_measuring_arguments
@@ -186,7 +186,7 @@ def _shipped(
     """Choose on val, measure that on test, and write it all."""
     files = {found.draft.variant: f"model-{found.draft.variant}.tflite" for found in made}
     rows = [elsewhere.variant_of(each, files[each.draft.variant], reference) for each in made]
-    best, reason = recommend(rows)
+    best = recommend(rows)
     made = [
         elsewhere.finished(each, job.dataset.test)
         if each.draft.variant in (best.name, "float32")
@@ -203,7 +203,7 @@ def _shipped(
         job.dataset.val,
         reference,
         command="python -m convert quantize MODEL --photos PHOTOS -o OUT",
-        reason=reason,
+        reason=reason_for(next(row for row in rows if row.name == best.name), rows),
         size=network.size,
         failures=failures,
         original=f"the {kind}",
