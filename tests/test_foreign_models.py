@@ -109,6 +109,13 @@ def test_percentages_are_named(others: Path) -> None:
         opened(others, "percent", labels=ABC)
 
 
+def test_values_that_may_be_logits_are_not_taken_for_probabilities_in_silence(others: Path) -> None:
+    with opened(others, "small-values", labels=ABC) as model:
+        assert any("do not add up to 1" in warning for warning in model.warnings)
+    with pytest.raises(ModelError, match="3 values that do not add up to 1, and has no labels"):
+        opened(others, "small-values")
+
+
 def test_an_output_is_chosen_by_name_or_index(others: Path) -> None:
     picture = golden.draw(0, (12, 12))
     with opened(others, "main-and-aux") as model:  # the other is called aux

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
+from model_copies import audio
 
 from edge.classifier.labels import fit, given_labels, parse_labels, read_labels
+from edge.classifier.metadata import read_metadata
 from edge.errors import ModelError
 
 
@@ -182,3 +186,29 @@ def test_the_background_that_imagenets_labels_lack_is_put_first_and_that_is_said
 def test_labels_that_do_not_fit_are_refused(count: int, num_outputs: int) -> None:
     with pytest.raises(ValueError, match=f"{count} labels, {num_outputs} outputs"):
         fit(tuple(f"label {index}" for index in range(count)), num_outputs)
+
+
+def with_file(name: str, content: bytes) -> bytes:
+    """A model with a file in the zip at its end."""
+    stream = io.BytesIO(audio())
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr(name, content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("Labels.TXT", b"\xef\xbb\xbfcup\r\nkey\r\n"),
+        ("assets/labelmap.txt", b"0 cup\n1 key\n"),
+        ("labels.json", b'{"0": "cup", "1": "key"}'),
+        ("dict.txt", b"cup\nkey"),
+    ],
+)
+def test_labels_in_a_model_have_many_names(name: str, content: bytes) -> None:
+    assert read_metadata(with_file(name, content), "it").labels == ("cup", "key")
+
+
+def test_labels_in_a_model_that_are_in_another_encoding_are_named() -> None:
+    with pytest.raises(ModelError, match="its labels are not in UTF-8"):
+        read_metadata(with_file("labels.txt", "Käse".encode("latin-1")), "it")

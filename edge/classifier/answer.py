@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,14 +17,23 @@ from edge.classifier.outputs import (
     LINEAR,
     LOGISTIC,
     OutputSpec,
+    are_outside,
+    are_percentages,
     output_of,
 )
 from edge.errors import ModelError
 from edge.image.tensor import TensorSpec
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 REMEDY = "use an image classifier"
 CHOOSE = "choose one: --output NAME|INDEX"
 LABEL = "if it is a classifier, pass its labels: --labels FILE"
+SUM_SLACK = 0.03  # by which probabilities may miss 1: roundings of quantized models
+PROBABILITY_EACH = (
+    "its values do not add up to 1, and no sigmoid makes them: each is taken for a probability"
+)
 BOX_SIDES = 4
 MIN_ANCHORS = 32  # of a detector's only output: YOLO's smallest has 2,100
 DETECTION_OPERATORS = ("TFLite_Detection_PostProcess", "TFLite_Detection_PostProcess_Nms")
@@ -226,7 +236,7 @@ def _check_unlabelled(outputs: Outputs, spec: TensorSpec, end: int) -> None:
         fault = "has a single output that is not a probability, as in a regression, and no labels"
         raise outputs.rejected(fault, LABEL)
     if output.are_logits and end not in DISTRIBUTIONS:
-        raise no_distribution(outputs.path, output.num_outputs)
+        raise _no_distribution(outputs.path, output.num_outputs)
 
 
 def must_sum_to_1(output: OutputSpec, end: int) -> bool:
@@ -234,7 +244,34 @@ def must_sum_to_1(output: OutputSpec, end: int) -> bool:
     return output.num_outputs > 1 and end not in DISTRIBUTIONS
 
 
-def no_distribution(path: object, num_outputs: int) -> ModelError:
+def judged(
+    path: object, output: OutputSpec, must_sum: bool, values: Sequence[NDArray[np.float32]]
+) -> tuple[OutputSpec, str]:
+    """Find out by a model's values for several images whether they are logits.
+
+    Args:
+        path: of the model, for errors.
+        output: the one that holds the scores.
+        must_sum: whether its values are scores only if they add up to 1.
+        values: (num_outputs,) of each image.
+
+    Returns: the output, and what is odd about its values.
+    Raises: ModelError where they cannot be scores.
+    """
+    outside = any(map(are_outside, values))
+    add_up = not any(abs(value.sum() - 1) > SUM_SLACK for value in values)
+    if must_sum and (outside or not add_up):
+        raise _no_distribution(path, output.num_outputs)
+    if all(map(are_percentages, values)):
+        fault = "outputs percentages, not probabilities from 0 to 1"
+        raise ModelError(path, fault, "convert it again without the factor of 100")
+    if output.are_logits is not None:
+        return output, ""
+    is_odd = not outside and not add_up and output.num_outputs > 1
+    return replace(output, are_logits=outside), PROBABILITY_EACH if is_odd else ""
+
+
+def _no_distribution(path: object, num_outputs: int) -> ModelError:
     """Return the error of values without labels that do not behave like probabilities."""
     fault = (
         f"outputs {num_outputs} values that do not add up to 1, and has no labels: they may be a "

@@ -73,7 +73,7 @@ def read_metadata(content: bytes, subject: object) -> Metadata:
         model = Buffer(content).root()
         graph = read_graph(model)
         description = _metadata_table(model)
-        files = _AssociatedFiles(content)
+        files = _AssociatedFiles(content, subject)
         labels, labelled = _labels(description, files)
         edge = _checked(json.loads(files.read(EDGE_JSON) or b"{}"))
         normalization = _normalization(description)
@@ -161,8 +161,8 @@ def _usable(mean: tuple[float, ...], std: tuple[float, ...]) -> Normalization | 
 class _AssociatedFiles:
     """The files in the zip at the end of the model, each read when it is needed."""
 
-    def __init__(self, content: bytes) -> None:
-        stream = io.BytesIO(content)
+    def __init__(self, content: bytes, subject: object) -> None:
+        self._subject, stream = subject, io.BytesIO(content)
         self._zip = zipfile.ZipFile(stream) if zipfile.is_zipfile(stream) else None
         self.names = self._zip.namelist() if self._zip else []
 
@@ -175,7 +175,16 @@ class _AssociatedFiles:
             raise ValueError(f"{name} is damaged")
         return self._zip.read(file)
 
+    def labels(self, name: str) -> tuple[str, ...]:
+        """Return the labels in a file. Raises: ModelError where they are in another encoding."""
+        try:
+            return parse_labels(self.read(name))
+        except UnicodeError as error:
+            fault = "its labels are not in UTF-8"
+            raise ModelError(self._subject, fault, "convert it again with others") from error
 
+
+_LIKELY = r"label[^/]*\.(txt|json)$|^(.*/)?dict\.txt$"  # names of label files; the last is AutoML's
 _KNOWN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -185,18 +194,18 @@ def _labels(
     """Labels by the file that an output names for them, or else by a file's name; which output."""
     for number, tensor in enumerate(_tensors_metadata(description, 3)):
         named = [
-            (file.data(3).decode(), file.data(0).decode())
+            (file.data(3).decode("utf-8", "replace"), file.data(0).decode("utf-8", "replace"))
             for file in tensor.tables(6)
             if file.integer(2, "<b") == AXIS_LABELS_FILE
         ]
         if name := _by_locale(named, files.names):
-            return parse_labels(files.read(name)), number
+            return files.labels(name), number
         if named:  # the zip is at the end: a file that was cut short loses it first
             raise ValueError("its labels are missing")
-    likely = [name for name in files.names if "label" in name.lower() and name.endswith(".txt")]
+    likely = filter(re.compile(_LIKELY, re.IGNORECASE).search, files.names)
     for name in (LABELS_TXT, *likely):
         if name in files.names:
-            return parse_labels(files.read(name)), None
+            return files.labels(name), None
     return (), None
 
 

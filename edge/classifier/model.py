@@ -7,18 +7,17 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from edge.classifier import golden
-from edge.classifier.answer import Outputs, choose_output, must_sum_to_1, no_distribution
+from edge.classifier.answer import Outputs, choose_output, judged, must_sum_to_1
 from edge.classifier.inputs import has_dynamic_size, input_shapes, input_spec, maker
 from edge.classifier.labels import fit, given_labels
 from edge.classifier.metadata import Metadata, read_metadata
-from edge.classifier.outputs import OutputSpec, are_outside, are_percentages
+from edge.classifier.outputs import OutputSpec
 from edge.classifier.runtime import (
     Delegated,
     LoadTimes,
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 
 
 DEFAULT_MODEL = "hotdog.tflite"
-SUM_SLACK = 0.03  # by which probabilities may miss 1: roundings of quantized models
 
 
 def models_folder() -> Path:
@@ -175,16 +173,18 @@ class Model:
         self.labels, fitted = _fitted(self.path, names, chosen.num_outputs)
         # The first invoke prepares the kernels, and a runtime prints about it then.
         with native_chatter(shown=verbose):
-            self.output = self._judged(chosen, must_sum)
+            self.output, odd = self._judged(chosen, must_sum)
         self.warnings = tuple(
-            filter(None, (fitted, _version_warning(self.metadata), opened.warning))
+            filter(None, (fitted, odd, _version_warning(self.metadata), opened.warning))
         )
         self.notes = (*_notes(self.output, outputs), *_input_notes(self, normalization, framing))
 
-    def _judged(self, output: OutputSpec, must_sum: bool) -> OutputSpec:
+    def _judged(self, output: OutputSpec, must_sum: bool) -> tuple[OutputSpec, str]:
         """Invoke, and find out by the values what the graph does not show: whether they are logits.
 
         Args: the output; whether its values are scores only if they add up to 1.
+
+        Returns: the output, and what is odd about its values.
 
         Raises: ModelError, also where the model gives no numbers for any image.
         """
@@ -194,20 +194,14 @@ class Model:
         self.load_times = LoadTimes(opened.load_ms, opened.allocate_ms, first_ms)
         is_known = output.are_logits is not None and not must_sum
         if is_known and np.isfinite(values[0]).all():
-            return output
+            return output, ""
         draws = (golden.draw(seed, self.input.size) for seed in range(golden.NUM_GOLDEN))
         values += [self._drawn(picture, output) for picture in draws]
         numbers = [value for value in values if np.isfinite(value).all()]
         if not numbers:
             fault = "outputs NaN, or infinity, for every image"
             raise ModelError(self.path, fault, "convert it again, or check its weights")
-        outside = any(map(are_outside, numbers))
-        if must_sum and (outside or any(abs(value.sum() - 1) > SUM_SLACK for value in numbers)):
-            raise no_distribution(self.path, output.num_outputs)
-        if all(map(are_percentages, numbers)):
-            fault = "outputs percentages, not probabilities from 0 to 1"
-            raise ModelError(self.path, fault, "convert it again without the factor of 100")
-        return output if output.are_logits is not None else replace(output, are_logits=outside)
+        return judged(self.path, output, must_sum, numbers)
 
     def _drawn(self, picture: Picture, output: OutputSpec) -> NDArray[np.float32]:
         """What an output's values stand for, for an image."""

@@ -109,6 +109,7 @@ def others() -> dict[str, tf.types.experimental.ConcreteFunction]:
         "box": lambda x: tf.nn.sigmoid(values(x, 4)),
         "argmax": lambda x: tf.argmax(values(x, 3), 1),
         "argmax-sliced": lambda x: tf.cast(tf.argmax(values(x, 3), 1), tf.float32)[:, None],
+        "small-values": lambda x: tf.sqrt(values(x, 3) * 0.05 + 0.4),
         "percent": lambda x: 100 * tf.nn.softmax(values(x, 3)),
         "top-k": ranked,
         "features-and-logits": lambda x: [tf.reduce_mean(x, (1, 2)), values(x, 5)],
