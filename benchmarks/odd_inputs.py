@@ -165,7 +165,7 @@ def _is_named(answer: tuple[int, str], suffix: str) -> bool:
     if suffix in (".heic", ".avif"):  # read where the package is there
         kind = suffix[1:].upper().replace("HEIC", "HEIF")
         return answer[0] == 0 or _is(answer, 1, rf"{kind}|damaged")
-    wanted = {".m4a": "is sound .*not read", ".cr3": "is a raw photo .*not read"}
+    wanted = {".m4a": "is sound .*not supported", ".cr3": "is a raw photo .*not supported"}
     return _is(answer, 1, wanted.get(suffix, "video"))
 
 

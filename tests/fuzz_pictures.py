@@ -89,6 +89,7 @@ def pictures() -> list[bytes]:
         png(np.full((9, 7, 1), 0x1234, np.uint16), 0, chunks=key(0x1234)),
         png(np.full((9, 7, 3), 0x1234, np.uint16), 2, chunks=key(0x1234, 0x1234, 0x1234)),
         png(scene(60, 80), 2, chunks=png_chunk(b"tEXt", b"Comment\0" + b"text " * 250_000)),
+        png(small, 2, chunks=png_chunk(b"gAMA", struct.pack(">I", 100_000))),
     ]
     webps = [
         encoded(frame, "WEBP"),
@@ -106,6 +107,7 @@ def pictures() -> list[bytes]:
         tiff((8, 8), 16, bytes(range(128)), photometric=(0,)),
         tiff((8, 8), 16, bytes(range(192)) * 2, photometric=(2,), samples=(3,), planar=(2,)),
         tiff((8, 8), 8, bytes(range(64)), photometric=(3,), colours=tuple(range(256)) * 3),
+        tiff((8, 8), 8, bytes(96), photometric=(6,), samples=(3,), subsampling=(2, 2)),
     ]
     others = [
         encoded(image, "GIF"),
@@ -113,6 +115,7 @@ def pictures() -> list[bytes]:
         encoded(image, "GIF", **animation),
         encoded(frame, "BMP"),
         encoded(image.quantize(16), "BMP"),
+        encoded(np.dstack([frame, np.zeros_like(frame[..., 0])]), "BMP"),
         encoded(frame, "PPM"),
         encoded(frame[..., 0], "PPM"),
         b"P3\n4 2\n255\n" + b" ".join(b"%d" % value for value in range(24)),

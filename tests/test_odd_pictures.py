@@ -189,7 +189,7 @@ def test_the_gamma_of_a_png_is_applied(gamma: float) -> None:
 )
 def test_a_raw_photo_in_a_tiff_is_named(tags: dict[str, tuple[int, ...]]) -> None:
     colours = {"photometric": (2,), "samples": (3,)}
-    with pytest.raises(ImageError, match="is a raw photo, which is not read; export it"):
+    with pytest.raises(ImageError, match="is a raw photo, which is not supported; export it"):
         read_image(tiff((8, 8), 8, bytes(192), **colours | tags))
 
 

@@ -28,7 +28,7 @@ def check_raw(stream: BinaryIO, subject: object, plugin: Any) -> None:
     is_preview = bool(tags.get(SUBFILE_TYPE, 0) & 1) and SUB_DIRECTORIES in tags
     of_sensor = DNG_VERSION in tags or tags.get(PHOTOMETRIC) in SENSOR
     if is_preview or of_sensor or head[8:10] == b"CR":
-        raise ImageError(subject, "is a raw photo, which is not read", "export it as JPEG")
+        raise ImageError(subject, "is a raw photo, which is not supported", "export it as JPEG")
 
 
 def check(image: Image.Image, subject: object) -> None:
