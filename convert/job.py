@@ -124,7 +124,7 @@ def _like_start(given: RunOptions) -> dict[str, Any]:
             fault = f"must be that of {out}, {about[name]}. Received: {wanted}"
             raise ConfigurationError(f"--{name}", fault, "remove the option")
     if "weights" in given:
-        fault = f"are already given by --from {out}"
+        fault = f"cannot be combined with --from {out}"
         raise ConfigurationError("--weights", fault, "remove one of the two options")
     same = {name: about[name] for name in ("network", "alpha")}
     size = given.get("image_size") or tuple(about["image_size"])

@@ -89,7 +89,7 @@ def test_where_no_run_fits_the_option_is_named(runs: dict[str, Any]) -> None:
     [
         ("network", "--network: must be that of "),
         ("no run", "nothing/training: holds no training; run python -m convert train first"),
-        ("weights", "none.h5: no such weights file"),
+        ("weights", "--weights: cannot be combined with --from "),
     ],
 )
 def test_what_cannot_be_started_from_is_one_line(
