@@ -65,7 +65,7 @@ def _report(
     wrong = labels.copy()
     wrong[planted] = (wrong[planted] + random.integers(1, num_labels, len(planted))) % num_labels
     started = time.perf_counter()
-    scores = out_of_fold(features, wrong, np.arange(count), num_labels, seed)
+    _, scores = out_of_fold(features, wrong, np.arange(count), num_labels, seed)
     seconds = time.perf_counter() - started
     first = np.argsort(-suspicion(scores, wrong))[: round(LOOKED_AT * count)]
     found = int(np.isin(planted, first).sum())

@@ -12,7 +12,7 @@ import reports
 
 from convert.data.cache import DecodedPhotos
 from convert.data.dataset import labels_of, load
-from convert.measure.head import fit_head
+from convert.measure.head import PENALTIES, fit_head
 from convert.measure.label_errors import folds_of, out_of_fold, suspects, suspicion
 from convert.measure.scores import Accuracy
 from convert.report.page import pictures, report_html
@@ -79,7 +79,7 @@ def test_planted_errors_stand_first(num_labels: int) -> None:
     planted = random.permutation(600)[:30]
     wrong = labels.copy()
     wrong[planted] = (wrong[planted] + random.integers(1, num_labels, 30)) % num_labels
-    scores = out_of_fold(features, wrong, np.arange(600), num_labels)
+    _, scores = out_of_fold(features, wrong, np.arange(600), num_labels)
     first = np.argsort(-suspicion(scores, wrong))[:60]
     assert np.isin(planted, first).mean() >= 0.7
     found = suspects(scores, wrong)
@@ -90,13 +90,19 @@ def test_planted_errors_stand_first(num_labels: int) -> None:
     assert len(known) >= 21
 
 
+def test_labels_that_the_features_tell_need_no_higher_penalty() -> None:
+    features, labels = clusters(40, 3)
+    assert out_of_fold(features, labels, np.arange(120), 3)[0] == PENALTIES[0]
+
+
 def test_a_photo_is_not_scored_by_a_head_that_saw_it() -> None:
     # Labels are drawn: whoever saw them is right, whoever did not is at chance.
     random = np.random.default_rng(2)
     features = random.normal(0, 1, (200, 300)).astype(np.float32)
     labels = random.integers(0, 2, 200)
     seen = fit_head(features, labels, np.ones(200, np.float32), 2).scores(features)
-    unseen = out_of_fold(features, labels, np.arange(200), 2)
+    penalty, unseen = out_of_fold(features, labels, np.arange(200), 2)
+    assert penalty == PENALTIES[-1]  # the features tell nothing
     assert (seen.argmax(1) == labels).mean() > 0.95
     assert 0.35 < (unseen.argmax(1) == labels).mean() < 0.65
 

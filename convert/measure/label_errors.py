@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.measure.head import Features, fit_head
-from convert.measure.scores import Labels, Scores, log_scores
+from convert.measure.head import PENALTIES, Features, fit_head
+from convert.measure.scores import Labels, Scores, log_loss, log_scores
 
 FOLDS = 5
 MAX_FEATURES = 256  # principal components: with 300 labels, a fifth of the time
@@ -62,21 +62,38 @@ def folds_of(
 
 def out_of_fold(
     features: Features, labels: Labels, groups: NDArray[np.int64], num_labels: int, seed: int = 0
-) -> Scores:
-    """Score each photo by a head that was fitted to the other folds: (n, num_labels).
+) -> tuple[float, Scores]:
+    """Score each photo by a head that was fitted to the other folds, with the best penalty.
 
+    Returns: the penalty of the lowest log loss, the first of PENALTIES that a higher one does not
+        improve; and (n, num_labels) scores.
     Raises: ValueError for photos of one group, which cannot be parted.
     """
     fold = folds_of(labels, groups, seed=seed)
     if fold.max() == 0:
         raise ValueError("photos must belong to two or more groups. Received: one")
     components = _components(features)
+    best, scores = 0.0, np.empty(0, np.float32)
+    for penalty in PENALTIES:
+        tried = _scored(components, labels, fold, num_labels, penalty)
+        if len(scores) and log_loss(tried, labels) >= log_loss(scores, labels):
+            break
+        best, scores = penalty, tried
+    return best, scores
+
+
+def _scored(
+    features: Features, labels: Labels, fold: NDArray[np.int64], num_labels: int, penalty: float
+) -> Scores:
+    """Score each photo by a head that was fitted to the other folds: (n, num_labels)."""
     weights = np.ones(len(labels), np.float32)
     scores = np.empty((len(labels), num_labels), np.float32)
     for number in range(fold.max() + 1):
         ours, others = fold == number, fold != number
-        head = fit_head(components[others], labels[others], weights[others], num_labels)
-        scores[ours] = head.scores(components[ours])
+        head = fit_head(
+            features[others], labels[others], weights[others], num_labels, penalty=penalty
+        )
+        scores[ours] = head.scores(features[ours])
     return scores
 
 

@@ -94,6 +94,7 @@ RECIPES = {
         label_smoothing=0.1,
         average=0.99,
         head_first=True,
+        head_views=6,
         keep=LAST,
     ),
     # The last layer alone: what fine-tuning may lose to where photos are few.
@@ -102,7 +103,6 @@ RECIPES = {
         epochs=1,
         batch_size=32,
         learning_rate=1e-3,
-        label_smoothing=0.0,
         head_first=True,
         head_only=True,
         head_views=6,

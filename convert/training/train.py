@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from convert.data.dataset import Dataset, labels_of
 from convert.data.photo import PixelRows
 from convert.measure.evidence import Maps
-from convert.measure.head import Features, fit_head
+from convert.measure.head import PENALTY, Features, fit_head
 from convert.measure.label_errors import out_of_fold
 from convert.measure.scores import Labels, Scores, accuracy, log_loss
 from convert.training import networks
@@ -233,14 +233,15 @@ def _train_head(
 
     With a head of random weights, the first steps would spoil what the backbone knows. A few photos
     are joined by augmented views of them. The checkpoint gets the scores of val, and those of each
-    photo by a last layer that was fitted to others.
+    photo by a last layer that was fitted to others, which choose the penalty.
     """
     body = keras.Model(model.input, model.layers[-2].output)
     features = [_features(body, train_set[0], "train"), _features(body, photos.val, "val")]
     outputs = model.output_shape[1]
-    smoothing = config.recipe.label_smoothing
     fitted = _with_views(body, features[0], train_set, config)
-    head = fit_head(*fitted, max(outputs, 2), smoothing=smoothing)
+    every = np.concatenate(features)
+    penalty, checkpoint.out_of_fold = _out_of_fold(photos.dataset, every, config.seed)
+    head = fit_head(*fitted, max(outputs, 2), penalty=penalty)
     model.layers[-1].set_weights(
         [head.kernel, head.bias]
         if outputs > 1
@@ -250,7 +251,6 @@ def _train_head(
     found = accuracy(checkpoint.head_scores, labels_of(photos.dataset.val))
     line = f"convert: the last layer alone: {found} on the validation set"
     print(line, file=sys.stderr, flush=True)
-    checkpoint.out_of_fold = _out_of_fold(photos.dataset, np.concatenate(features), config.seed)
 
 
 def _with_views(
@@ -296,14 +296,20 @@ def grouped(dataset: Dataset) -> NDArray[np.int64]:
     return np.array([numbers.get(p.sha256, -1 - i) for i, p in enumerate(known)], np.int64)
 
 
-def _out_of_fold(dataset: Dataset, features: Features, seed: int) -> dict[str, list[float]]:
-    """Score the photos of train and val, each without its own fold; none that are all alike."""
+def _out_of_fold(
+    dataset: Dataset, features: Features, seed: int
+) -> tuple[float, dict[str, list[float]]]:
+    """Choose the last layer's penalty by the photos of train and val, each without its own fold.
+
+    Returns: it, and the scores by SHA-256; of photos that are all alike, the default and none.
+    """
     known, groups = (*dataset.train, *dataset.val), grouped(dataset)
     if len(np.unique(groups)) < 2:
-        return {}
-    scores = out_of_fold(features, labels_of(known), groups, len(dataset.labels), seed)
+        return PENALTY, {}
+    labels, number = labels_of(known), len(dataset.labels)
+    penalty, scores = out_of_fold(features, labels, groups, number, seed)
     rows = [[round(score, 5) for score in row] for row in scores.tolist()]
-    return {photo.sha256: row for photo, row in zip(known, rows, strict=True)}
+    return penalty, {photo.sha256: row for photo, row in zip(known, rows, strict=True)}
 
 
 def _features(body: keras.Model, pixels: PixelRows, name: str) -> NDArray[np.float32]:
