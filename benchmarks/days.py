@@ -23,6 +23,7 @@ DAY_S = 86400.0
 ROWS, COLUMNS, STEP = 120, 160, 4
 LARGE = (800, 600)  # of a photo, so that there is another view to move to
 LEAST_LIGHT = 0.002  # of a clear noon's
+PARKED_LIGHT = 0.7  # of a clear noon's, below which headlights matter, in generator A
 FAULTS = ("covered", "dark", "blurred", "moved", "frozen")
 
 
@@ -145,7 +146,9 @@ class PlainDay:
         self._cast = smooth(random, (ROWS, 4 * COLUMNS), int(random.integers(15, 50)))
         self._people = passings(random, 200, (4, 40), (0.1, 0.9))
         self._lights = passings(random, 80, (3, 12), (0.1, 0.5))
-        self._lights += passings(random, 6, (20, 120), (0.1, 0.5))  # they stop, and shine
+        self._parked = passings(random, 6, (20, 120), (0.04, 0.5))  # they stop, and shine
+        self._veil = random.uniform(0, 60)  # of a parked light on the lens
+        self._meters = random.choice([0, random.uniform(60, 120)])  # mean that a camera allows
         start = random.uniform(0, DAY_S)
         self._rain = [(start, start + random.uniform(600, 7200))]
         self._leaves = [random.integers(0, (ROWS - 30, COLUMNS - 40)) for _ in range(3)]
@@ -207,18 +210,31 @@ class PlainDay:
                 top = int(someone.row * (ROWS - high))
                 level = 200 * light * np.random.RandomState(someone.seed).rand()
                 image[top : top + high, max(0, left) : max(0, left + wide)] = level
-        for light_ in self._lights if light < 0.7 else ():
+        for light_ in self._lights if light < PARKED_LIGHT else ():
             if (share := light_.share(at_s % DAY_S)) is not None:
-                rows, columns = self._grid
-                column = COLUMNS * (0.5 if light_.to_s - light_.from_s > 15 else share)
-                away = (rows - light_.row * ROWS) ** 2 + (columns - column) ** 2
-                image *= 1 + 3 / (1 + away / 900)  # what it shines on
-                image += 255 * np.exp(-away / (light_.scale * ROWS) ** 2)
+                self._shine(image, light_, share, 0.0)
+        for light_ in self._parked if light < PARKED_LIGHT else ():
+            if light_.share(at_s % DAY_S) is not None:
+                self._shine(image, light_, 0.5, self._veil)
+                if self._meters:
+                    image *= min(1.0, self._meters / max(float(image.clip(0, 255).mean()), 1.0))
         for start, end in self._rain:
             if start < at_s % DAY_S < end:
                 for column in self._random.integers(0, COLUMNS, 40):
                     top = self._random.integers(0, ROWS - 12)
                     image[top : top + 12, column] += 50 * light
+
+    def _shine(self, image: Array, light: Passing, column: float, veil: float) -> None:
+        rows, columns = self._grid
+        away = (rows - light.row * ROWS) ** 2 + (columns - COLUMNS * column) ** 2
+        image *= 1 + 3 / (1 + away / 900)  # what it shines on
+        image += 255 * np.exp(-away / (light.scale * ROWS) ** 2) + veil / (1 + away / 900)
+
+    def parked(self) -> list[tuple[float, float]]:
+        """When a light shines on the same place for long, and it is dark enough to matter."""
+        return [
+            (one.from_s, one.to_s) for one in self._parked if self._light(one.from_s) < PARKED_LIGHT
+        ]
 
 
 @dataclass

@@ -5,6 +5,8 @@
 
 - False alarms: problems that are reported in whole days without a fault, with dawn and dusk,
   clouds, rain, leaves, noise, headlights, an exposure that hunts, and people who pass; at --fps.
+- With --lights N: the same around lights that park, in N days of generator A, from four minutes
+  before each to one after it; each begins with a new run, as after a restart in the dark.
 - Found: faults that are planted at any time at which there is light, after ten minutes as usual;
   a fault is found where any problem is reported within 10 s. In a night without light there is
   nothing to judge.
@@ -75,12 +77,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--first", type=int, default=0, metavar="N", help="day and fault to begin with"
     )
+    parser.add_argument(
+        "--lights", type=count, default=0, metavar="N", help="days, and nothing else"
+    )
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="(default: 1)")
     args = parser.parse_args(argv)
     return run(lambda: _measure(args), NAME)
 
 
 def _measure(args: argparse.Namespace) -> int:
+    if args.lights:
+        return _measure_lights(args)
     generator = CHOOSE if args.choose else JUDGE
     with ProcessPoolExecutor(args.jobs) as pool:
         of_day = partial(false_alarms, generator, hours=args.hours, fps=args.fps)
@@ -112,6 +119,32 @@ def _measure(args: argparse.Namespace) -> int:
         print(f"day {day}, {at_s / 3600:.2f} h: {reason}", file=sys.stderr)
     holds = per_day <= 0.1 and found >= 0.98 * len(trials) and cost <= 0.3
     return 0 if holds else 1
+
+
+def _measure_lights(args: argparse.Namespace) -> int:
+    with ProcessPoolExecutor(args.jobs) as pool:
+        found = list(pool.map(partial(lights, fps=args.fps), range(args.lights)))
+    reasons = Counter(reason for each in found for one in each for reason in one)
+    number = sum(map(len, found))
+    listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or "none"
+    print(f"generator A, {args.fps:g} frames a second: false alarms at {number} lights: {listed}")
+    return 1 if reasons else 0
+
+
+def lights(number: int, *, fps: float) -> list[list[str]]:
+    """The problems that are reported around each light that parks in a day of generator A."""
+    seed, found = CHOOSE.seed + number, list[list[str]]()
+    day = PlainDay(photo(seed, CHOOSE.part), seed)
+    for from_s, to_s in day.parked():
+        health = Health(HealthSettings(on=True), lambda line: None)
+        reasons = list[str]()
+        for at_s in np.arange(from_s - 250, to_s + 60, 1 / fps):
+            before = health.problem
+            health(Grey(day.frame(float(at_s))), float(at_s))
+            if health.problem and not before:
+                reasons.append(str(health.problem))
+        found.append(reasons)
+    return found
 
 
 def _of_fault(fault: str, trials: Sequence[Trial]) -> str:

@@ -194,7 +194,7 @@ class View:
         count = int(np.count_nonzero(judged))
         if count < MIN_TILES:
             return 0.0
-        # More contrast than usual is a light's, and no reason to expect more detail.
+        # More contrast than usual comes from a light, which adds no detail.
         share = np.minimum(self._explained / (self._usual_contrast + 1), 1)
         expected = (share * self._usual_detail)[judged]
         detail = np.clip(self._detail[judged], -expected, 3 * expected)  # what moves has any
