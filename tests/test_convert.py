@@ -266,7 +266,7 @@ def test_a_model_that_learned_nothing_exits_with_1_and_is_not_recommended(
     said: Said = odd["forty"]
     assert said.status == 1
     (line,) = [line for line in said.lines if "is not fit for use" in line]
-    assert "no better than guessing" in line and "give more photos" in line
+    assert "no better than guessing" in line and "add photos" in line
     card = card_of(odd["out"].parent / "forty")
     assert card["recommended"] is None and card["chosen"] == "model-float32.tflite"
     assert card["recommendation"].startswith("do not ship: ")
