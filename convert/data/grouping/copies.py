@@ -157,19 +157,15 @@ def _candidates(photos: Sequence[Features], order: Sequence[str]) -> list[_Pair]
 
 
 def _vocabulary(photos: Sequence[Features], order: Sequence[str]) -> Array:
-    """Draw words from the photos' own features: (at most NUM_WORDS, BITS) float32 of 1 and -1."""
+    """Draw words from the photos' own features: (at most NUM_WORDS, BITS / 8) uint8."""
     by_key = sorted(range(len(photos)), key=lambda i: order[i])
     random = np.random.default_rng(0)
     drawn = random.permutation(len(by_key))[: 4 * NUM_WORDS]
     bits = np.concatenate(
         [np.zeros((0, BITS // 8), np.uint8), *(photos[by_key[i]].bits[:VOTING] for i in drawn)]
     )
-    bits = bits[random.permutation(len(bits))[:NUM_WORDS]]
-    return _signs(bits)
-
-
-def _signs(bits: Array) -> Array:
-    return np.unpackbits(bits, axis=1).astype(np.float32) * 2 - 1
+    words: Array = bits[random.permutation(len(bits))[:NUM_WORDS]]
+    return words
 
 
 def _bags(bits: Sequence[Array], words: Array) -> Array:
@@ -177,17 +173,18 @@ def _bags(bits: Sequence[Array], words: Array) -> Array:
 
     def count(start: int) -> Array:
         block = [of_photo[:VOTING] for of_photo in bits[start : start + 64]]
-        signs = _signs(np.concatenate(block))
-        rows = np.repeat(np.arange(len(block)), [len(of_photo) for of_photo in block])
-        agree = signs @ words.T
         counts = np.zeros((len(block), len(words)), np.float32)
-        for _ in range(2):
-            nearest = agree.argmax(axis=1) if len(agree) else np.zeros(0, np.intp)
-            np.add.at(counts, (rows, nearest), 1.0)
-            agree[np.arange(len(agree)), nearest] = -BITS - 1
+        features = np.concatenate(block)
+        if len(features):
+            _, nearest = cv2.batchDistance(
+                features, words, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=min(2, len(words))
+            )
+            rows = np.repeat(np.arange(len(block)), [len(of_photo) for of_photo in block])
+            np.add.at(counts, (rows[:, None], np.asarray(nearest, np.intp)), 1.0)
         return counts
 
-    return np.concatenate([count(start) for start in range(0, len(bits), 64)])
+    counted = each(count, range(0, len(bits), 64), "compare photos", bar=False)
+    return np.concatenate(list(counted))
 
 
 def _weighted(counts: Array, rarity: Array) -> Array:
