@@ -22,7 +22,7 @@ import numpy as np
 
 from convert.measure.label_errors import out_of_fold, suspicion
 from convert.training import networks
-from convert.training.weights import load_weights
+from convert.training.backbones.weights import load_weights
 from edge.image.preprocess import resized
 
 PLANTED, LOOKED_AT = 0.05, 0.1

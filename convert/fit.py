@@ -29,7 +29,8 @@ from convert.training import folds
 from convert.training.backbones.known import NETWORKS
 from convert.training.checkpoint import Checkpoint
 from convert.training.folds import CrossValidation, FoldPhotos, cross_validate
-from convert.training.recipes import HEAD, RECIPES
+from convert.training.recipes import HEAD, RECIPES, TUTORIAL
+from convert.training.scene import is_fixed_camera
 from convert.training.start import find_start
 from convert.training.teacher import Teacher
 from convert.training.train import scores_of
@@ -47,7 +48,12 @@ FOLDS_FILE, FINAL = "cross-validation.json", "final"
 
 def suited(job: Run, photos: DecodedPhotos) -> Run:
     """Make the recipe suit the photos: the number of epochs, and what may be augmented."""
-    recipe = job.config.recipe.for_photos(len(photos.dataset.train))
+    recipe, labels = job.config.recipe, datasets.labels_of(photos.dataset.train)
+    is_free = not job.given.get("augmentation") and job.given.get("recipe") != TUTORIAL
+    if is_free and is_fixed_camera(photos.train, labels):
+        say("frames of one scene: what lies in it is moved about in the training")
+        recipe = recipe.for_fixed_camera()
+    recipe = recipe.for_photos(len(labels))
     config = dataclasses.replace(job.config, recipe=recipe)
     return _augmentation_checked(dataclasses.replace(job, config=config), photos)
 
@@ -127,7 +133,8 @@ def fit(job: Run, photos: DecodedPhotos) -> tuple[Run, Checkpoint]:
     if validated:
         write(job.out / FOLDS_FILE, validated.content(_of_photos(job, dataset)))
     checkpoint, model = _train(job, photos, weights, about)
-    may_choose = job.chooses_recipe and not validated and is_few(dataset, VERY_FEW)
+    may_lose = is_few(dataset, VERY_FEW) or job.config.recipe.augmentation.still
+    may_choose = job.chooses_recipe and not validated and may_lose
     if may_choose and _is_head_better(photos, checkpoint, model):
         job = _with_recipe(job, HEAD)
         about = _about(job, dataset, weights)
@@ -162,7 +169,11 @@ def _train_on_all(
 
 
 def _with_recipe(job: Run, name: str) -> Run:
-    return dataclasses.replace(job, config=dataclasses.replace(job.config, recipe=RECIPES[name]))
+    """Change the recipe, but not what suits the photos: how they may be augmented."""
+    before, recipe = job.config.recipe.augmentation, RECIPES[name]
+    recipe = recipe.for_fixed_camera() if before.still else recipe
+    recipe = dataclasses.replace(recipe, augmentation=before)
+    return dataclasses.replace(job, config=dataclasses.replace(job.config, recipe=recipe))
 
 
 def _as_resumed(job: Run) -> Run:

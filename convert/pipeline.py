@@ -50,12 +50,12 @@ from convert.tflite.variants import (
     for_converter,
     thresholds_of,
 )
-from convert.training.augment import variations
+from convert.training.backbones.weights import find_weights
+from convert.training.batches import Views
 from convert.training.checkpoint import Checkpoint
 from convert.training.folds import CrossValidation
 from convert.training.start import find_start, started_from
 from convert.training.train import grouped, history_csv, maps_of, network_of, scores_of
-from convert.training.weights import find_weights
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 
@@ -280,11 +280,11 @@ def _augmentation_sheet(job: Run, photos: DecodedPhotos) -> bytes:
     """Draw a few training photos, each with variations of it: what the network was shown."""
     dataset, pixels = photos.dataset, photos.train
     shown = np.random.default_rng(job.config.seed).permutation(len(pixels))[:SHEET_ROWS]
+    labels, recipe = datasets.labels_of(dataset.train), job.config.recipe
+    views = Views(pixels, labels, recipe.augmentation, SHEET_COLUMNS - 1, job.config.seed)
     tiles = []
     for index in sorted(shown):
-        drawn = variations(
-            pixels[index], job.config.recipe.augmentation, SHEET_COLUMNS - 1, job.config.seed
-        )
+        drawn = [views[index + len(pixels) * number] for number in range(views.number)]
         label = dataset.labels[dataset.train[index].label]
         tiles += [(np.asarray(pixels[index]), label), *((picture, "") for picture in drawn)]
     return sheet(tiles, columns=SHEET_COLUMNS)

@@ -25,6 +25,8 @@ GAMMA = 2.2  # of sRGB, nearly: a gain in light is a gain of its 1/2.2th power i
 # Beyond these a strength has no meaning: a window without a side, a slope turned about.
 LARGEST = {"shear": 60.0, "zoom_in": 0.9, "contrast": 0.9, "jpeg": 95.0, "erase": 0.9}
 
+NUDGE = 0.1  # of the strengths for things is what a fixed camera moves by
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -50,6 +52,7 @@ class Augmentation:
     jpeg_share: float = 0.3
     erase: float = 0.0  # maximum share of the area that a rectangle of one colour hides
     erase_share: float = 0.5
+    still: bool = False  # a fixed camera: the thing in a frame is transformed, the frame hardly
 
     @staticmethod
     def none() -> Augmentation:
@@ -101,6 +104,14 @@ class Augmentation:
             name: min(getattr(self, name), 0.05) for name in ("zoom_in", "zoom_out", "stretch")
         }
         return dataclasses.replace(self, crop=False, **small)
+
+    def of_frame(self) -> Augmentation:
+        """What happens to a whole frame: what a nudge does to a fixed camera, and its light."""
+        if not self.still:
+            return self
+        names = ("rotation", "shift", "shear", "zoom_in", "zoom_out", "stretch")
+        nudged = {name: NUDGE * getattr(self, name) for name in names}
+        return dataclasses.replace(self, horizontal_flip=False, vertical_flip=False, **nudged)
 
     def scaled(self, factor: float) -> Augmentation:
         """Multiply every strength by `factor` >= 0; flips and shares stay.

@@ -18,7 +18,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from convert.data.photo import PixelRows
-from convert.training.augment import Augmentation, augment
+from convert.training.augment import Augmentation
+from convert.training.scene import Draw, drawing
 from edge.cores import usable_cores
 from edge.image.preprocess import Pixels
 
@@ -58,6 +59,7 @@ def augmented(
     Yields: (batch_size, h, w, 3) uint8, (batch_size,) int64 labels, (batch_size,) float32 weights.
     """
     labels, weights = labels.astype(np.int64), weights.astype(np.float32)
+    draw = drawing(pixels, labels, augmentation)
 
     @functools.lru_cache(maxsize=4)
     def order(epoch: int) -> NDArray[np.int64]:
@@ -72,7 +74,7 @@ def augmented(
             epoch, place = divmod(int(step) * batch_size + row, len(pixels))
             chosen[row] = order(epoch)[place]
             random = np.random.default_rng((seed, PICTURE, int(step), row))
-            made[row] = augment(pixels[chosen[row]], augmentation, random)
+            made[row] = draw(int(chosen[row]), random)
         return made, labels[chosen], weights[chosen]
 
     steps = tf.data.Dataset.counter(first_step)
@@ -84,9 +86,14 @@ class Views:
     """Augmented views, made when they are read: of all photos, then of all of them again."""
 
     pixels: PixelRows
+    labels: NDArray[np.int64]
     augmentation: Augmentation
     number: int  # of each photo
     seed: int
+
+    @functools.cached_property
+    def _draw(self) -> Draw:
+        return drawing(self.pixels, self.labels, self.augmentation)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -106,7 +113,7 @@ class Views:
 
     def _view(self, place: int) -> Any:
         random = np.random.default_rng((self.seed, VIEW, place))
-        return augment(self.pixels[place % len(self.pixels)], self.augmentation, random)
+        return self._draw(place % len(self.pixels), random)
 
 
 def plain(pixels: PixelRows, labels: NDArray[np.int64], batch_size: int) -> tf.data.Dataset:

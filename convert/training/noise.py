@@ -16,6 +16,8 @@ NOISE = (
     "oneDNN custom operations are on|Could not find cuda drivers|failed call to cuInit"
     "|before absl::InitializeLog"
 )
+# Several networks in one process, as of a cross-validation, are each traced, and rightly so.
+RETRACING = "triggered tf.function retracing"
 
 
 def import_tensorflow() -> None:
@@ -31,6 +33,7 @@ def import_tensorflow() -> None:
             raise not_installed(error.name or "tensorflow") from error
 
         tf.config.list_physical_devices()
+    tf.get_logger().addFilter(lambda record: RETRACING not in record.getMessage())
 
 
 @contextlib.contextmanager

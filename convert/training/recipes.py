@@ -13,7 +13,11 @@ from edge.image.preprocess import Size
 BEST, LAST = "best", "last"
 FINE_TUNE = "fine-tune"
 HEAD = "head"
+TUTORIAL = "tutorial"
 PLAIN_RATE = 1e-4  # learning rate of FINE_TUNE for networks without batch normalization
+# At a fixed camera:
+FIXED_VIEWS = 8  # augmented views of each photo to fit the head to
+FIXED_EXPOSURE = 1.5  # stops, either way: a day's light changes more than that of photos
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,16 @@ class Recipe:
     def steps_of_epoch(self, num_photos: int) -> int:
         """Number of batches of one epoch."""
         return self.steps_per_epoch or -(-num_photos // self.batch_size)
+
+    def for_fixed_camera(self) -> Recipe:
+        """Let the scene lie still and move what lies in it, in stronger light.
+
+        The first head is fitted to such views, too: to frames that are nearly the same, it gets
+        weights so large that the loss of the fine-tuning begins at 5 and more.
+        """
+        light = max(self.augmentation.exposure, FIXED_EXPOSURE)
+        augmentation = dataclasses.replace(self.augmentation, still=True, exposure=light)
+        return dataclasses.replace(self, augmentation=augmentation, head_views=FIXED_VIEWS)
 
     def for_photos(self, num_photos: int) -> Recipe:
         """Choose the number of epochs for a training set, so that `steps` holds."""
@@ -109,7 +123,7 @@ RECIPES = {
         keep=LAST,
     ),
     # As the tutorial does it: 5 epochs of 50 steps at RMSprop's own rate.
-    "tutorial": Recipe(
+    TUTORIAL: Recipe(
         Augmentation.tutorial(),
         epochs=5,
         steps_per_epoch=50,

@@ -23,6 +23,7 @@ from convert.measure.label_errors import out_of_fold
 from convert.measure.scores import Labels, Scores, accuracy, log_loss
 from convert.training import networks
 from convert.training.augment import Augmentation
+from convert.training.backbones.weights import load_weights
 from convert.training.batches import Tensors, Views, augmented, plain
 from convert.training.callbacks.duration import Duration
 from convert.training.callbacks.interrupt import between_batches
@@ -32,7 +33,6 @@ from convert.training.precision import chosen_precision
 from convert.training.recipes import LAST, Recipe, TrainConfig
 from convert.training.start import find_start
 from convert.training.teacher import Teacher
-from convert.training.weights import load_weights
 
 # Of batch normalization's moving statistics, which look back on 1 / (1 - momentum) steps.
 MIN_MOMENTUM, MAX_MOMENTUM = 0.9, 0.99
@@ -260,7 +260,7 @@ def _with_views(
     pixels, labels, weights = train_set
     number = min(config.recipe.head_views, MAX_VIEWS // len(labels))
     if number and config.recipe.augmentation != Augmentation.none():
-        views = Views(pixels, config.recipe.augmentation, number, config.seed)
+        views = Views(pixels, labels, config.recipe.augmentation, number, config.seed)
         features = np.concatenate([features, _features(body, views, "augmented views of train")])
         labels, weights = np.tile(labels, number + 1), np.tile(weights, number + 1)
     return features, labels, weights

@@ -22,8 +22,8 @@ from convert.tflite import quantize
 from convert.training import networks, recipes
 from convert.training.augment import Augmentation
 from convert.training.backbones.known import NETWORKS
+from convert.training.backbones.weights import load_weights
 from convert.training.train import maps_of
-from convert.training.weights import load_weights
 
 MODULES = {
     "mobilenet_v2": "mobilenet_v2",

@@ -17,7 +17,7 @@ from convert.training import networks
 from convert.training.backbones.efficientnet_lite import build_lite, fill, installed_weights
 from convert.training.backbones.known import NETWORKS
 from convert.training.backbones.torch_file import read_tensors
-from convert.training.weights import load_weights
+from convert.training.backbones.weights import load_weights
 from edge.image.preprocess import resized
 
 folder, said = pathlib.Path(sys.argv[1]), {"same": {}, "refused": {}}

@@ -35,9 +35,9 @@ def ways() -> dict[str, object]:
     threads, batches.THREADS = batches.THREADS, 1
     made["one-thread"] = take(augmented(photos(30), CAMERA), 6)
     batches.THREADS = threads
-    views = batches.Views(photos(30), CAMERA, 2, seed=5)
+    views = batches.Views(photos(30), np.arange(30) % 3, CAMERA, 2, seed=5)
     made["views"] = take(batches.plain(views, np.arange(60) % 30, 8), -1)
-    made["plain-views"] = [[batches.Views(photos(30), NONE, 2, seed=5)[:]]]
+    made["plain-views"] = [[batches.Views(photos(30), np.arange(30) % 3, NONE, 2, seed=5)[:]]]
     return {
         f"{name}-{part}": np.concatenate(values)
         for name, found in made.items()
