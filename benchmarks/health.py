@@ -49,7 +49,8 @@ class Generator(NamedTuple):
     seed: int
 
 
-# Days from 500,000, 900,000 and 1,200,000 on have judged methods of before: they are not new.
+# Days from 500,000, 900,000, 1,200,000 and 1,500,000 on have judged: they are not new. Take a new
+# base before another judgement.
 CHOOSE, JUDGE = Generator(PlainDay, "train", 1000), Generator(LitDay, "val", 1_500_000)
 
 
