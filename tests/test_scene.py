@@ -139,5 +139,5 @@ def test_a_training_on_frames_of_one_scene_moves_what_lies_in_it(
     }
     recipes = {name: job.config.recipe for name, job in jobs.items()}
     assert [name for name, recipe in recipes.items() if recipe.augmentation.still] == ["default"]
-    assert recipes["default"].head_views > recipes["camera"].head_views == 0
+    assert recipes["default"].head_views > recipes["camera"].head_views
     assert capsys.readouterr().err.count("frames of one scene") == 1
