@@ -232,7 +232,7 @@ def test_a_step_has_what_it_needs() -> None:
             "--recipe head: small has no trained weights below its last layer; "
             "use another --network or --recipe",
         ),
-        ("p --folds 1", "--folds: must be 0, or 2 or more. Received: 1; give 5"),
+        ("p --folds 1", "--folds: must be 0, or 2 or more. Received: 1; use 5"),
     ],
 )
 def test_what_a_network_cannot_be_is_one_line(line: str, told: str) -> None:
