@@ -100,4 +100,4 @@ def test_the_last_layer_alone_is_measured_out_of_fold(made: dict[str, Any]) -> N
 def test_one_fold_is_one_line(made: dict[str, Any]) -> None:
     said: Said = made["one fold"]
     assert said.status != 0
-    assert said.lines[-1] == "convert: --folds: must be 0, or 2 or more. Received: 1; give 5"
+    assert said.lines[-1] == "convert: --folds: must be 0, or 2 or more. Received: 1; use 5"
