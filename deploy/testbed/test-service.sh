@@ -3,7 +3,7 @@
 # A Debian bookworm as on a fresh card boots in a container without a network; install.sh is run in it, and the service is
 # killed, frozen, starved, misled, upgraded and removed. Then a Debian trixie boots with what was installed on bookworm, as
 # after an upgrade in place. One line a check; "service" is what is tried in service-trial.sh, "instances" in instance-trial.sh,
-# "sources" in sources-trial.sh, "acting" in acting-trial.sh, "faults" in faults-trial.sh and trixie-trial.sh. All but "acting",
+# "sources" in sources-trial.sh, "acting" in acting-trial.sh, "faults" in faults-trial.sh and trixie-trial.sh. All,
 # where nothing is named.
 # Run as root, from the root of the repository; PYTHON names an interpreter whose pip builds the wheel. FULL=1 tries the
 # unit's own times and ten minutes without a source, instead of shorter ones.
@@ -140,9 +140,9 @@ stop_attending() {
     attendant=''
 }
 
-parts=${*:-service instances sources faults}
+parts=${*:-service instances sources acting faults}
 for part in $parts; do
-    case $part in service | instances | sources | acting | faults) ;; *) say "unknown: $part; service, instances, sources, acting, faults, or nothing for all but acting" && exit 2 ;; esac
+    case $part in service | instances | sources | acting | faults) ;; *) say "unknown: $part; service, instances, sources, acting, faults, or nothing for all" && exit 2 ;; esac
 done
 attendant=''
 check_prerequisites || exit 1
