@@ -57,3 +57,16 @@ def test_its_comments_are_the_words_of_help() -> None:
             block = f"{block} {line.removeprefix('# ')}" if line else ""
     wrong = [key for key in KEYS if HELP[key].lower() not in above[key].lower()]
     assert wrong == []
+
+
+def test_no_field_of_the_settings_is_described_a_second_time() -> None:
+    described = [
+        f"{path}:{number}"
+        for path in (ROOT / "edge").rglob("*.py")
+        for settings in re.finditer(
+            r"(?ms)^class \w*(?:Settings|Configuration)\b.*?(?=^\S)", path.read_text()
+        )
+        for number, line in enumerate(settings[0].splitlines())
+        if re.match(r"    \w+: [^#]* = [^#]*#", line)
+    ]
+    assert described == []

@@ -44,7 +44,7 @@ REMEDY = "see edge-watch --help, or start from edge-watch --print-config"
 
 @dataclass(frozen=True)
 class Configuration:
-    """All settings of the service."""
+    """All settings of the service; `edge.commands.keys` describes each."""
 
     source: str = "camera"
     model: str = ""

@@ -32,22 +32,25 @@ OLDEST_FRAME_NS = 60 * 10**9
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """The configuration's [camera] section. Raises: ConfigurationError, where a value cannot be."""
+    """The configuration's [camera] section, whose keys `edge.commands.keys` describes.
 
-    number: int = 0  # which camera, as `rpicam-hello --list-cameras` counts
-    width: int = 640  # of the frame before it is rotated, in pixels
+    Raises: ConfigurationError where a value cannot be.
+    """
+
+    number: int = 0
+    width: int = 640
     height: int = 480
-    deadline_s: float = 5.0  # the camera is reopened after this time without a frame
-    give_up_s: float = 20.0  # the source fails after this time without a frame
-    rotate: int = 0  # degrees clockwise
-    flip: str = "none"  # after it is rotated
-    roi: tuple[float, ...] = ()  # x, y, width, height of the upright image, as shares; all: ()
-    zoom: tuple[float, ...] = ()  # the same of the camera's whole view, cropped by the sensor
-    controls: Mapping[str, Any] = field(default_factory=dict)  # libcamera's, by name
-    tuning_file: str = ""  # libcamera's, for this sensor and lens; "": its own
-    frame_rate: float | None = None  # of the sensor at most; 0: its own; None: see `sensor_rate`
-    password_file: str = ""  # of a network camera: its first line; "": $EDGE_CAMERA_PASSWORD
-    transport: str = "tcp"  # of RTSP
+    deadline_s: float = 5.0
+    give_up_s: float = 20.0
+    rotate: int = 0
+    flip: str = "none"
+    roi: tuple[float, ...] = ()
+    zoom: tuple[float, ...] = ()
+    controls: Mapping[str, Any] = field(default_factory=dict)
+    tuning_file: str = ""
+    frame_rate: float | None = None
+    password_file: str = ""
+    transport: str = "tcp"
 
     def __post_init__(self) -> None:
         _check_whole("number", self.number, 0, 99)

@@ -22,12 +22,12 @@ FLAT, SOFT, STRANGE, ENDS = 0.75, 0.55, 0.6, 0.7
 
 @dataclass(frozen=True)
 class HealthSettings:
-    """The configuration's [health] section."""
+    """The configuration's [health] section, whose keys `edge.commands.keys` describes."""
 
-    on: bool = False  # whether the camera's view is checked
-    checks: tuple[str, ...] = CHECKS  # problems to report
-    hold_s: float = 7.0  # for which a problem must last, and its end
-    accept_s: float = 600.0  # after which another view is the usual one
+    on: bool = False
+    checks: tuple[str, ...] = CHECKS
+    hold_s: float = 7.0
+    accept_s: float = 600.0
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

@@ -21,10 +21,10 @@ Point = tuple[float, float]  # x, y
 
 @dataclass(frozen=True)
 class PrivacySettings:
-    """The configuration's [privacy] section."""
+    """The configuration's [privacy] section, whose keys `edge.commands.keys` describes."""
 
-    masks: tuple[str, ...] = ()  # rectangles and polygons, in shares of the camera's full view
-    classify_all: bool = False  # whether the model sees what is masked
+    masks: tuple[str, ...] = ()
+    classify_all: bool = False
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

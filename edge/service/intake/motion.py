@@ -19,14 +19,14 @@ STILL = "nothing moves"
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """The configuration's [motion] section."""
+    """The configuration's [motion] section, whose keys `edge.commands.keys` describes."""
 
-    on: bool = False  # whether frames without motion are left out
-    threshold: float = 12.0  # grey levels, of 255, by which a place must change
-    area: float = 0.003  # share of the image that must change
-    hold_s: float = 2.0  # frames are classified for this long after the last motion
-    every_s: float = 60.0  # and one at least so often; 0: never without motion
-    fps: float = 5.0  # looks per second while nothing moves
+    on: bool = False
+    threshold: float = 12.0
+    area: float = 0.003
+    hold_s: float = 2.0
+    every_s: float = 60.0
+    fps: float = 5.0
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

@@ -27,12 +27,12 @@ class Edge:
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """The configuration's [schedule] section."""
+    """The configuration's [schedule] section, whose keys `edge.commands.keys` describes."""
 
-    hours: tuple[str, ...] = ()  # spans such as "07:00-19:30" or "sunrise-30-sunset+30"; (): always
-    days: tuple[str, ...] = ()  # "mon" to "sun", on which a span begins; (): every day
-    latitude: float | None = None  # degrees north, for sunrise and sunset
-    longitude: float | None = None  # degrees east
+    hours: tuple[str, ...] = ()
+    days: tuple[str, ...] = ()
+    latitude: float | None = None
+    longitude: float | None = None
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

@@ -35,19 +35,19 @@ class Broker:
 
 @dataclass(frozen=True)
 class MqttSettings:
-    """The configuration's [mqtt] section."""
+    """The configuration's [mqtt] section, whose keys `edge.commands.keys` describes."""
 
-    url: str = ""  # mqtt[s]://[user@]host[:port][/topic]; "": off
-    password_file: str = ""  # its first line; "": $EDGE_MQTT_PASSWORD
-    ca_file: str = ""  # certificates that a broker's may be signed by; "": the system's
-    device: str = ""  # in every topic; "": the machine's name
-    discovery: str = "homeassistant"  # Home Assistant's prefix; "": no discovery
-    queue: int = 1000  # events that wait for the broker; the oldest goes first
-    state_every_s: float = 10.0  # how often an unchanged state is published
-    pictures: bool = False  # whether the images of changes are sent; people may be in them
-    pictures_max_px: int = 640  # of the longer side
-    commands: tuple[str, ...] = ()  # that are accepted: of COMMANDS
-    unknown: str = "nothing"  # Home Assistant's own word for no value is "unknown"
+    url: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    device: str = ""
+    discovery: str = "homeassistant"
+    queue: int = 1000
+    state_every_s: float = 10.0
+    pictures: bool = False
+    pictures_max_px: int = 640
+    commands: tuple[str, ...] = ()
+    unknown: str = "nothing"
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

@@ -17,8 +17,8 @@ NAP_S = 0.5  # maximum time between two turns of the loop
 class PaceSettings:
     """The settings of the frame rate."""
 
-    fps: float = 0.0  # frames a second at most; 0: as fast as it goes
-    max_temperature: float = 0.0  # Celsius; 0: whatever it is
+    fps: float = 0.0
+    max_temperature: float = 0.0
 
 
 class Pace:

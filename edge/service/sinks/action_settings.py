@@ -14,18 +14,18 @@ MAX_S = 86400.0
 
 @dataclass(frozen=True)
 class ActionSettings:
-    """One [[action]] table of the configuration."""
+    """One [[action]] table of the configuration, whose keys `edge.commands.keys` describes."""
 
-    to: tuple[str, ...] = ()  # states that a change leads to; (): any
-    from_: tuple[str, ...] = ()  # states that it leaves; (): any
-    zone: str = ""  # the zone that changes; "": any
-    every_s: float = 0.0  # at most once in this time
-    command: tuple[str, ...] = ()  # a program and its arguments
-    deadline_s: float = 10.0  # after which the program is killed
-    image: bool = False  # whether the program is given the frame
-    gpio: str = ""  # a pin, such as "GPIO17", that is switched on; "": none
-    gpio_s: float = 1.0  # for this time
-    active_low: bool = False  # whether the pin is low while it is on
+    to: tuple[str, ...] = ()
+    from_: tuple[str, ...] = ()
+    zone: str = ""
+    every_s: float = 0.0
+    command: tuple[str, ...] = ()
+    deadline_s: float = 10.0
+    image: bool = False
+    gpio: str = ""
+    gpio_s: float = 1.0
+    active_low: bool = False
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

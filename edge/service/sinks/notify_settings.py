@@ -18,14 +18,14 @@ SPAN = re.compile(r"\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*")
 
 @dataclass(frozen=True)
 class NotifySettings:
-    """The configuration's [notify] section."""
+    """The configuration's [notify] section, whose keys `edge.commands.keys` describes."""
 
-    on: bool = False  # whether state changes are sent to people
-    urls_file: str = ""  # Apprise URLs, one per line; "": $EDGE_NOTIFY_URLS
-    labels: tuple[str, ...] = ()  # states whose beginning is sent; (): all labels, not "unknown"
-    every_min: float = 5.0  # minutes at least between two notifications of one label
-    quiet: tuple[str, ...] = ()  # hours without notifications, such as "22:00-07:00"
-    image: bool = True  # whether the frame is sent as well
+    on: bool = False
+    urls_file: str = ""
+    labels: tuple[str, ...] = ()
+    every_min: float = 5.0
+    quiet: tuple[str, ...] = ()
+    image: bool = True
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

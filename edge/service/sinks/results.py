@@ -17,11 +17,11 @@ CHUNK_BYTES = 65536
 
 @dataclass(frozen=True)
 class ResultsSettings:
-    """The configuration's [results] section."""
+    """The configuration's [results] section, whose keys `edge.commands.keys` describes."""
 
-    file: str = ""  # JSON lines; "": none
-    max_mb: float = 10.0  # when to begin again
-    keep: int = 3  # older files beside it: FILE.1 is the newest of them
+    file: str = ""
+    max_mb: float = 10.0
+    keep: int = 3
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

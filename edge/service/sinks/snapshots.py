@@ -24,15 +24,15 @@ OURS = re.compile(r"(\d{8,})-\d{8}T\d{6}\.\d{3}Z-.*-[01]\.\d\d\.(jpg|json)")
 
 @dataclass(frozen=True)
 class SnapshotSettings:
-    """The configuration's [snapshots] section."""
+    """The configuration's [snapshots] section, whose keys `edge.commands.keys` describes."""
 
-    folder: str = ""  # where they go; "": none are taken
-    on: tuple[str, ...] = ("change",)  # "change", "label" (one of `labels`), "low" (score)
-    labels: tuple[str, ...] = ()  # for "label"; and a change counts only to one of them, if any
-    below: float = 0.5  # what "low" is
-    every_s: float = 10.0  # at most so often on "label" and "low"
-    max_files: int = 1000  # images; the oldest goes first
-    max_mb: float = 200.0  # of images and their JSON
+    folder: str = ""
+    on: tuple[str, ...] = ("change",)
+    labels: tuple[str, ...] = ()
+    below: float = 0.5
+    every_s: float = 10.0
+    max_files: int = 1000
+    max_mb: float = 200.0
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

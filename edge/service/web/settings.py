@@ -19,18 +19,18 @@ SHORTEST_TOKEN = 8  # characters; a shorter one is soon guessed
 
 @dataclass(frozen=True)
 class WebSettings:
-    """The configuration's [web] section."""
+    """The configuration's [web] section, whose keys `edge.commands.keys` describes."""
 
-    listen: str = ""  # [HOST:]PORT; "": off; HOST * is all addresses, of IPv4 and IPv6
-    hosts: tuple[str, ...] = ()  # further names that requests may call this machine by
-    url: str = ""  # of the page, as others reach it; "": of this machine's name
-    token_file: str = ""  # its first line; "": $EDGE_WEB_TOKEN; without one there are no controls
-    view_token_file: str = ""  # its first line; "": $EDGE_WEB_VIEW_TOKEN; without one all may view
-    dataset: str = ""  # folder of the frames that are kept as a label
+    listen: str = ""
+    hosts: tuple[str, ...] = ()
+    url: str = ""
+    token_file: str = ""
+    view_token_file: str = ""
+    dataset: str = ""
     dataset_max_files: int = 5000
     dataset_max_mb: float = 1000.0
-    stream_fps: float = 10.0  # of the stream, at most
-    proxy_kbit_s: float = 1500.0  # of a stream through a proxy, at most; 0: no limit
+    stream_fps: float = 10.0
+    proxy_kbit_s: float = 1500.0
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

@@ -24,13 +24,13 @@ Roi = tuple[float, float, float, float]  # x, y, width, height, as shares of the
 class ZoneSettings:
     """Part of the frame with a model, labels and a state of its own."""
 
-    name: str = ""  # of a table, which must have one; the zone without one is all of the frame
-    roi: tuple[float, ...] = ()  # a rectangle, or a polygon's corners, whose box it is; (): all
-    model: str = ""  # a .tflite file; "": the common one
-    labels: tuple[str, ...] = ()  # that the zone may have; (): all of the model's
-    threshold: float | None = None  # None: the common one
-    fps: float | None = None  # frames per second at most; None: the common rate
-    steady: Mapping[str, Any] = field(default_factory=dict)  # what differs from [steady]
+    name: str = ""
+    roi: tuple[float, ...] = ()
+    model: str = ""
+    labels: tuple[str, ...] = ()
+    threshold: float | None = None
+    fps: float | None = None
+    steady: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

@@ -21,13 +21,13 @@ LEAVE_BELOW_ENTER = 0.1  # but never below half of enter, else a low one would n
 
 @dataclass(frozen=True)
 class SteadySettings:
-    """The configuration's [steady] section."""
+    """The configuration's [steady] section, whose keys `edge.commands.keys` describes."""
 
-    smoothing: float = 0.5  # weight of the newest frame's scores; 1 looks at it alone
-    enter: float | None = None  # a label's smoothed score to become the state; None: the model's
-    leave: float | None = None  # below it the state is left; None: LEAVE_BELOW_ENTER
-    frames: int = 3  # consecutive frames needed
-    hold_s: float = 1.0  # minimum duration of a state
+    smoothing: float = 0.5
+    enter: float | None = None
+    leave: float | None = None
+    frames: int = 3
+    hold_s: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""

@@ -12,12 +12,12 @@ FILE = "history.sqlite"  # in the state folder
 
 @dataclass(frozen=True)
 class HistorySettings:
-    """The configuration's [history] section."""
+    """The configuration's [history] section, whose keys `edge.commands.keys` describes."""
 
     on: bool = False
-    file: str = ""  # "": FILE in the state folder
-    max_days: int = 366  # older rows are removed, once the clock is set from the network
-    max_mb: float = 50.0  # of the file; the oldest rows are removed first
+    file: str = ""
+    max_days: int = 366
+    max_mb: float = 50.0
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError."""
