@@ -190,6 +190,12 @@ def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[st
     return subprocess.run([sys.executable, *map(str, arguments)], **options)
 
 
+def uncovered(**more: str) -> dict[str, str]:
+    """Return the environment of a child without coverage, which imports modules of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    return kept | more
+
+
 @dataclass(frozen=True)
 class Said:
     """What a command ended with, and said."""

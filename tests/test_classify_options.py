@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, TEST_DATA, run
+from conftest import ROOT, TEST_DATA, run, uncovered
 from model_copies import SMALL, relabelled
 from PIL import Image
 
@@ -153,7 +153,8 @@ def test_what_nobody_may_read_is_one_line_and_the_others_are_done() -> None:
         # By the first call all is imported: Python itself may lie where only root looks.
         code = "import os, sys; from edge.commands.classify import main; main(sys.argv[1:3]); "
         code += "os.geteuid() or os.seteuid(65534); sys.exit(main(sys.argv[3:]))"
-        done = run("-c", code, str(HOTDOG), str(HOTDOG), "-r", str(folder), timeout=60)
+        paths = (str(HOTDOG), str(HOTDOG), "-r", str(folder))
+        done = run("-c", code, *paths, timeout=60, env=uncovered())
         (folder / "closed").chmod(0o700)
     assert done.returncode == 1, done.stderr
     sources = [line.split()[0] for line in done.stdout.splitlines()]
@@ -347,7 +348,7 @@ def test_nothing_is_imported_that_is_not_used(tmp_path: Path) -> None:
     code = "import sys; from edge.commands.classify import main; main(sys.argv[1:]); "
     code += "print(*sys.modules)"
     # Nothing was measured on this machine.
-    env = os.environ | dict.fromkeys(("XDG_CONFIG_HOME", "CONFIGURATION_DIRECTORY"), str(tmp_path))
+    env = uncovered(XDG_CONFIG_HOME=str(tmp_path), CONFIGURATION_DIRECTORY=str(tmp_path))
     done = run("-c", code, str(HOTDOG), env=env)
     assert done.returncode == 0, done.stderr
     unused = {
@@ -370,7 +371,7 @@ def test_nothing_is_imported_that_is_not_used(tmp_path: Path) -> None:
 
 def test_help_needs_no_numpy_and_says_all_of_it() -> None:
     code = "import sys; from edge.commands.classify import main\ntry: main(['--help'])\n"
-    done = run("-c", f"{code}finally: print(*sys.modules)", env=os.environ | {"COLUMNS": "80"})
+    done = run("-c", f"{code}finally: print(*sys.modules)", env=uncovered(COLUMNS="80"))
     text, _, modules = done.stdout.rpartition("exit status:")
     assert {"numpy", "PIL"}.isdisjoint(modules.split())
     assert max(map(len, text.splitlines())) <= 80

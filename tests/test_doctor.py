@@ -19,7 +19,7 @@ from pathlib import Path
 import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from conftest import ROOT, run
+from conftest import ROOT, run, uncovered
 from trees import CGROUPS_V1, lay_out, raspberry_pi, vcgencmd
 
 from convert.tflite.embed import embed
@@ -238,7 +238,8 @@ def test_it_runs_where_nothing_is_installed_and_says_so(tmp_path: Path) -> None:
 
 
 def test_the_commands_own_process_loads_neither_numpy_nor_a_runtime() -> None:
-    done = run("-c", "import sys, edge.commands.doctor; print(*sys.modules)")
+    code = "import sys, edge.commands.doctor; print(*sys.modules)"
+    done = run("-c", code, env=uncovered())
     assert not {"numpy", "PIL", "flatbuffers", "tomllib"} & set(done.stdout.split())
 
 
