@@ -115,7 +115,7 @@ def test_models_take_turns_and_a_line_of_each_is_printed() -> None:
 
 
 def test_a_lost_terminal_costs_no_line_that_was_measured() -> None:
-    options = [MODEL, OTHER, "--rate", "5", "--soak", "2", "--warmup-runs", "1", "--format", "csv"]
+    options = [MODEL, OTHER, "--rate", "5", "--soak", "5", "--warmup-runs", "1", "--format", "csv"]
     command = [sys.executable, "-m", "edge", "benchmark", *map(str, options)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:

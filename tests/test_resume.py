@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, run, uncovered
 from model_copies import SMALL
 
 from edge.commands.results.resume import EarlierResults
@@ -118,7 +118,8 @@ def test_a_full_disk_leaves_whole_lines(archive: Path, tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
 
-    done = classify(archive / "camera 1", "--resume", results, preexec_fn=limit)
+    where = {"preexec_fn": limit, "env": uncovered()}  # which would have no room either
+    done = classify(archive / "camera 1", "--resume", results, **where)
     assert done.returncode == 1
     assert done.stderr == (
         f"edge-classify: --resume {results}: cannot be written (File too large); free some space, "
