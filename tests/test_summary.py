@@ -123,6 +123,7 @@ def test_bursts_are_written_as_csv_and_json(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     (row,) = csv.DictReader((tmp_path / "b.csv").read_text().splitlines())
     (record,) = json.loads((tmp_path / "b.json").read_text())
+    assert record.pop("schema") == 1
     assert row == {name: str(value) for name, value in record.items()}
     assert row["images"] == "1" and row["from"] == "2026-05-01T06:00:00"
     done = run("-m", "edge", "classify", "--bursts", "b.txt", folder)

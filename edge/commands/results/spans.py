@@ -19,7 +19,7 @@ from edge.commands.terminal import clock
 from edge.errors import ConfigurationError, ImageError, cell, one_line
 from edge.files import replace_file
 from edge.image.decode import read_taken
-from edge.names import SCORE_DIGITS
+from edge.names import RESULT_SCHEMA, SCORE_DIGITS
 
 if TYPE_CHECKING:
     from edge.classifier.classify import Result
@@ -34,7 +34,7 @@ def write_table(
 ) -> None:
     """Write a .csv or .json file, whole or not at all. Raises: ConfigurationError."""
     if path.suffix.lower() == ".json":
-        text = json.dumps(records, indent=1) + "\n"
+        text = json.dumps([{"schema": RESULT_SCHEMA, **each} for each in records], indent=1) + "\n"
     else:
         stream = io.StringIO()
         rows = csv.DictWriter(stream, columns, lineterminator="\n")
