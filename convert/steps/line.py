@@ -54,6 +54,8 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
     Args:
         photos: a folder with one folder per class, or with train/ (val/, test/) that hold those.
         out: the folder to write; `export` makes files of what it holds.
+
+    Keyword Args:
         name: of the model and its files (default: model).
         seed: of the split, the order and the first weights, 0 to 2^32 - 1 (default: 0).
         group_by: what a split keeps in one set: auto (default), folder, name, time or none.
@@ -109,6 +111,8 @@ def export(photos: FilePath, out: FilePath = "out", **given: Unpack[ExportOption
     Args:
         photos: the folder that it was trained on.
         out: the folder that `train` wrote.
+
+    Keyword Args:
         name: of the model and its files (default: model).
         strict: as in `train`.
         pixel_cache_gb: as in `train`.
