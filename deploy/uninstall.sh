@@ -9,6 +9,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/instance.sh"
 
 dry_run='' purge='' only=''
+still_retained='' # a broker could not be reached: the note of what it holds stays
 
 usage() {
     cat <<END
@@ -72,10 +73,12 @@ stop_service() {
 
 # A broker keeps a device's retained messages; Home Assistant would show the device forever.
 forget_device() {
-    grep -qs '^url = ' "$config" && [ -x "$opt/current/bin/edge-watch" ] || return 0
+    [ -e "$state/mqtt-retained.json" ] && [ -x "$opt/current/bin/edge-watch" ] || return 0
     step "removing this device from the MQTT broker" || return 0
-    EDGE_INSTANCE=$instance timeout 30 "$opt/current/bin/edge-watch" --config "$config" --forget >&2 </dev/null ||
-        say 'the broker may still hold messages of this device, see above'
+    EDGE_INSTANCE=$instance timeout 30 "$opt/current/bin/edge-watch" --config "$config" --forget >&2 </dev/null && return
+    [ -n "$purge" ] || still_retained=yes
+    say "a broker may still hold messages of this device, see above${still_retained:+; $state/mqtt-retained.json names them}"
+    say 'to remove one: mosquitto_pub -h HOST -t TOPIC -r -n'
 }
 
 remove_rule() {
@@ -121,7 +124,7 @@ remove_state() {
         return 0
     fi
     [ -z "$dry_run" ] || return 0
-    rm -f -- "$state/mqtt-retained.json" # the service's own note of what the broker holds
+    [ -n "$still_retained" ] || rm -f -- "$state/mqtt-retained.json" # the service's own note of what the broker holds
     for folder in "${model_place%/*}" "$place"; do
         [ -z "$folder" ] || rmdir -- "$folder" 2>/dev/null || :
     done

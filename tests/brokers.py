@@ -98,8 +98,9 @@ class Listener:
         self.process.wait()
 
 
-def publish(broker: Broker, topic: str, text: str) -> None:
+def publish(broker: Broker, topic: str, text: str, *options: str) -> None:
     words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(broker.port), "-t", topic, "-m", text]
+    words += options
     subprocess.run(words, check=True, timeout=20)
 
 

@@ -21,9 +21,9 @@ def relabelled(labels: Sequence[str]) -> bytes:
     return _copy(labels=list(labels))
 
 
-def with_thresholds(**thresholds: float) -> bytes:
-    """The small model with a threshold for each of these labels."""
-    return _copy(thresholds=thresholds, threshold=max(thresholds.values()))
+def with_thresholds(of: Path = SMALL, **thresholds: float) -> bytes:
+    """A model, by default the small one, with a threshold for each of these labels."""
+    return _copy(of, thresholds=thresholds, threshold=max(thresholds.values()))
 
 
 def with_wrong_golden_scores() -> bytes:
@@ -53,9 +53,9 @@ def no_strides(model: Any) -> None:  # tflite-runtime 2.14 divides by them: SIGF
             operator.builtinOptions.strideH = operator.builtinOptions.strideW = 0
 
 
-def _copy(**facts: object) -> bytes:
-    content = SMALL.read_bytes()
-    metadata = read_metadata(content, SMALL)
+def _copy(of: Path = SMALL, **facts: object) -> bytes:
+    content = of.read_bytes()
+    metadata = read_metadata(content, of)
     assert metadata.normalization
     return embed(
         content,

@@ -18,6 +18,7 @@ from edge.service.configuration import (
     SECTIONS,
     TABLE_KEYS,
     Configuration,
+    Key,
     build,
     of_text,
     read,
@@ -335,6 +336,16 @@ def test_a_wrong_value_is_named_with_what_it_must_be(
     assert found.subject == subject
     assert must in found.fault
     assert "Received: " in found.fault or subject == "source"
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=lambda key: key.dotted)
+def test_every_key_rejects_another_kind_and_a_number_out_of_range(tmp_path: Path, key: Key) -> None:
+    table = f"[{key.section}]\n" if key.section else ""
+    is_number = key.kind.removesuffix(" | None") in ("int", "float")
+    wrong = ["1979-05-27", *(["-1000000000000000", "1000000000000000"] if is_number else [])]
+    for value in wrong:
+        found = fault(tmp_path, f"{table}{key.name} = {value}")
+        assert found.subject == key.dotted and found.remedy
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -259,6 +261,35 @@ def test_a_zone_is_available_from_its_first_frame_until_none_is_fresh(
             assert [text for _, text in listener.messages("/availability")] == ["online"]
 
 
+def test_a_hung_loop_is_lost_while_its_connection_lives(tmp_path: Path, source: Path) -> None:
+    """A reader of stdout that takes nothing stops the loop, not the client's threads."""
+    folder = tmp_path / "s"
+    folder.mkdir()
+    os.mkfifo(folder / "stdout")
+    reading = os.open(folder / "stdout", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 4096)
+    options = ("--every", 1, "--fps", 20, "--mqtt-device", "shed")
+    with (
+        Broker(tmp_path / "broker") as broker,
+        Listener(broker, "#") as listener,
+        service(folder, source, broker.url, *options),
+    ):
+        until(lambda: health_states(listener)[-1] == "live")
+        until(lambda: health_states(listener)[-1] == "lost")
+        _, lost = listener.messages("/health")[-1]
+        assert lost["problem"] and lost["reason"].startswith("no result for 1")
+        os.set_blocking(reading, True)
+        threading.Thread(target=take_all, args=[reading], daemon=True).start()
+        until(lambda: health_states(listener)[-1] == "live")
+        assert [text for _, text in listener.messages("/availability")] == ["online"]
+
+
+def take_all(reading: int) -> None:
+    while os.read(reading, 4096):
+        pass
+    os.close(reading)
+
+
 def test_what_is_switched_off_is_taken_back(tmp_path: Path, source: Path) -> None:
     state = str(tmp_path)
     options = ("--fps", 5, *JUMPY)
@@ -269,6 +300,9 @@ def test_what_is_switched_off_is_taken_back(tmp_path: Path, source: Path) -> Non
             return {topic.partition("/")[2] for topic, text in late.messages() if text}
 
     with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        earlier = Retained(tmp_path / commands.RETAINED, broker.url.replace("//", "//pi@") + "/x")
+        earlier.add("x/old/snapshot")  # of another user and base, at the same broker
+        publish(broker, "x/old/snapshot", "-", "--retain")
         first = ("--mqtt-device", "old", "--mqtt-pictures")
         with service(tmp_path / "1", source, broker.url, *options, *first, STATE_DIRECTORY=state):
             until(lambda: listener.messages("/snapshot") and listener.messages("/state"))
@@ -278,28 +312,44 @@ def test_what_is_switched_off_is_taken_back(tmp_path: Path, source: Path) -> Non
         with service(tmp_path / "2", source, broker.url, *options, *second, STATE_DIRECTORY=state):
             until(lambda: listener.messages("new/state"))
         assert kept(broker) == {"new/availability", "new/health", "new/state"}
-        done = subprocess.run(
-            [sys.executable, "-m", "edge", "watch", "--forget", "--mqtt", broker.url],
-            env=os.environ | {"STATE_DIRECTORY": state},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
+        done = forgetting(tmp_path, "--mqtt", broker.url)
         assert (done.returncode, kept(broker)) == (0, set()), done.stderr
         assert "3 retained messages were removed" in done.stderr
 
 
+def forgetting(state: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run edge-watch --forget."""
+    words = [sys.executable, "-m", "edge", "watch", "--forget", *options]
+    env = os.environ | {"STATE_DIRECTORY": str(state)}
+    return subprocess.run(words, env=env, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("url", ["", "mqtt://127.0.0.2:9"], ids=["off", "another"])
+def test_a_broker_that_is_left_is_named_and_forgets_by_command(
+    tmp_path: Path, source: Path, url: str
+) -> None:
+    note = tmp_path / commands.RETAINED
+    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+        Retained(note, broker.url).add("a/b")
+        publish(broker, "a/b", "-", "--retain")
+        remedy = f"remove them: edge-watch --forget --mqtt {broker.url}\n"
+        line = f"mqtt {broker.url}: keeps 1 retained messages of this device; {remedy}"
+        with service(tmp_path / "s", source, url, STATE_DIRECTORY=str(tmp_path)) as running:
+            running.said(line)
+        if url:
+            done = forgetting(tmp_path, "--mqtt", url)
+            assert done.returncode == 1 and done.stderr.endswith(line)
+        done = forgetting(tmp_path)
+        assert (done.returncode, json.loads(note.read_text())) == (0, {}), done.stderr
+        assert done.stderr == "edge-watch: 1 retained messages were removed from 127.0.0.1\n"
+        until(lambda: listener.messages("a/b")[-1] == ("a/b", ""))
+
+
 def test_forgetting_without_a_broker_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mqtt-retained.json").write_text('{"mqtt://127.0.0.1:9": ["a/b"]}')
-    done = subprocess.run(
-        [sys.executable, "-m", "edge", "watch", "--forget", "--mqtt", "mqtt://127.0.0.1:9"],
-        env=os.environ | {"STATE_DIRECTORY": str(tmp_path)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = forgetting(tmp_path, "--mqtt", "mqtt://127.0.0.1:9")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "1 retained messages cannot be removed" in done.stderr
+    assert "1 retained messages (a/b) cannot be removed" in done.stderr
 
 
 def test_two_services_of_one_name(tmp_path: Path, source: Path) -> None:
@@ -341,7 +391,7 @@ def test_pictures_fit_every_broker(size: tuple[int, int]) -> None:
     "state, entity",
     [
         *(("unknown", "nothing"), ("Unavailable", "Unavailable (label)"), ("none", "none (label)")),
-        ("cup", "cup"),
+        *(("cup", "cup"), (" none", " none (label)")),
         ("x" * 300, "x" * 255),
     ],
 )
@@ -357,14 +407,35 @@ def test_the_score_beside_the_state_is_that_of_the_state(tmp_path: Path) -> None
     assert (told["label"], told["score"]) == ("plate", 0.6)
 
 
-def test_the_name_of_the_device_outlives_the_host_name(tmp_path: Path) -> None:
+def test_the_name_of_the_device_outlives_the_host_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "id").write_text("0123456789abcdef0123456789abcdef\n")
     name = _machine(tmp_path / "id")
     assert len(name) == 8 and name == _machine(tmp_path / "id")
     assert _machine(tmp_path / "none") != name
+    monkeypatch.setenv("EDGE_INSTANCE", "door")  # a second service on this machine
+    assert _machine(tmp_path / "id") != name
 
 
-@pytest.mark.parametrize("word", ["", "unknown", "None", "UNAVAILABLE"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: a host name of its own is a namespace")
+def test_another_host_name_is_the_same_device() -> None:
+    words = [sys.executable, "-c", "from edge.service.mqtt.settings import *; "]
+    words[-1] += "print(socket.gethostname(), MqttSettings().device_id)"
+    script = 'hostname "$0" && exec "$@"'
+    told = [
+        subprocess.run(
+            ["unshare", "--uts", "sh", "-c", script, name, *words],
+            cwd=ROOT, check=True, capture_output=True, text=True,
+        ).stdout.split()
+        for name in ("shed", "barn")
+    ]  # fmt: skip
+    assert [name for name, _ in told] == ["shed", "barn"]
+    if Path("/etc/machine-id").exists():
+        assert told[0][1] == told[1][1]
+
+
+@pytest.mark.parametrize("word", ["", "unknown", "None", "UNAVAILABLE", " unknown", "a\nb", " "])
 def test_words_that_home_assistant_reserves(word: str) -> None:
     with pytest.raises(ConfigurationError, match=r"mqtt\.unknown"):
         MqttSettings(unknown=word)

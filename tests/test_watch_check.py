@@ -71,6 +71,28 @@ def test_a_host_that_is_not_this_machine(
     assert why in said or "name resolution" in said  # where there is no DNS at all
 
 
+@pytest.mark.parametrize(
+    "text, subject",
+    [
+        ('[web]\nhosts = ["https://cam.example.org"]', "web.hosts"),
+        ("[web]\nhosts = 5", "web.hosts"),
+        ('[web]\nurl = "cam.example.org"', "web.url"),
+        ('[web]\nlisten = "[::1"', "web.listen"),
+        ("[web]\nproxy_kbit_s = -1.0", "web.proxy_kbit_s"),
+        ('[mqtt]\ndevice = "a/b"', "mqtt.device"),
+        ('[mqtt]\ndiscovery = "home//assistant"', "mqtt.discovery"),
+        ('[mqtt]\npictures = "no"', "mqtt.pictures"),
+        ("[mqtt]\npictures_max_px = 8", "mqtt.pictures_max_px"),
+        ('[mqtt]\nunknown = "unavailable"', "mqtt.unknown"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(tmp_path: Path, text: str, subject: str) -> None:
+    (tmp_path / "watch.toml").write_text(text)
+    done = checked("--config", tmp_path / "watch.toml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"edge-watch: {subject}: ") and done.stderr.count("\n") == 1
+
+
 @BROKER_NEEDED
 def test_a_broker_that_refuses_the_login(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import time
@@ -27,11 +28,14 @@ from edge.errors import ConfigurationError
 from edge.image.heat import SIDE
 from edge.image.preprocess import seen
 from edge.service.sinks.dataset import Dataset, LabelError, QuotaError, folder_name
+from edge.service.web import server as serving
 from edge.service.web.memory import EVENTS, HISTORY_S, POINT_S, Memory
 from edge.service.web.pictures import SHOWN, THUMBNAILS, Pictures
 from edge.service.web.server import try_listen
 from edge.service.web.settings import WebSettings
+from edge.service.web.station import LOCAL_DOMAINS, network_domains
 
+MACHINE = socket.gethostname().partition(".")[0].lower()
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 
 
@@ -204,17 +208,35 @@ def test_every_answer_says_how_it_may_be_used(service: Watching) -> None:
         assert answer.getheader("X-Content-Type-Options") == "nosniff"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "evil.example:80", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "localhost.evil.example", "evil.example:80", ""),
+        # Anyone can have a name that begins with this machine's.
+        *(f"{MACHINE}.evil.example", f"{MACHINE}.local.evil.example"),
+    ],
+)
 def test_a_name_that_is_not_ours_is_refused(service: Watching, host: str) -> None:
     answer, content = service.get("/frame.jpg", Host=host)
     assert answer.status in (400, 421) and b"\xff\xd8" not in content
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "127.0.0.1:1", "[::1]:80", "192.168.0.7", socket.gethostname()]
+    "host",
+    [
+        *("localhost", "127.0.0.1:1", "[::1]:80", "192.168.0.7", socket.gethostname()),
+        *(f"{MACHINE}.local", f"{MACHINE.upper()}.lan:8080", f"{MACHINE}.home.arpa."),
+    ],
 )
 def test_names_and_addresses_of_ours_are_answered(service: Watching, host: str) -> None:
     assert service.get("/healthz", Host=host)[0].status == 200
+
+
+def test_the_domains_of_this_network_are_ours(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("# search evil\nnameserver ::1\nsearch Fritz.box corp.example.\noptions x\n")
+    assert set(network_domains(path)) - set(LOCAL_DOMAINS) == {"fritz.box", "corp.example"}
+    assert list(network_domains(tmp_path / "none")) == list(LOCAL_DOMAINS)
 
 
 def test_further_names_are_answered_where_the_configuration_has_them(tmp_path: Path) -> None:
@@ -265,6 +287,22 @@ def test_one_host_with_half_sent_requests_starves_nobody(tmp_path: Path) -> None
         assert statuses == [200] * 40
         for each in half:
             each.close()
+
+
+def test_a_request_that_comes_byte_by_byte_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "IDLE_S", 1.0)
+    server = serving.Server(None)  # type: ignore[arg-type]  # no request is read to its end
+    server.start("127.0.0.1", 0)
+    began, taken = time.monotonic(), True
+    with socket.create_connection(("127.0.0.1", server.port), 5) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nX: ")
+        while taken and time.monotonic() - began < 10:
+            time.sleep(0.1)
+            with contextlib.suppress(ConnectionError):
+                slow.sendall(b"x")
+            taken = not select.select([slow], [], [], 0)[0]  # closed
+    server.close()
+    assert 0.9 < time.monotonic() - began < 3
 
 
 def test_all_addresses_of_both_families(tmp_path: Path) -> None:

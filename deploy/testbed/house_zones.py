@@ -10,8 +10,9 @@ from typing import Any
 
 from brokers import Broker
 from house import NO_STATE, House, check, wait_for
-from house_device import PAGE, SHED, Device, announced, content_of, retained
+from house_device import MODEL, PAGE, SHED, Device, announced, content_of, retained
 from house_scenes import SIDE, covered, halves
+from model_copies import with_thresholds
 from PIL import Image
 
 PLATE, TABLE = ZONES = ("plate", "table")
@@ -34,8 +35,10 @@ OF_ZONE = (
     *("sensor.shed_{}_label", "sensor.shed_{}_score", "sensor.shed_{}_frames_per_second"),
     *("binary_sensor.shed_{}_problem", "event.shed_{}_state_change", "image.shed_{}_last_change"),
     *("select.shed_{}_save_the_next_frame_as", "number.shed_{}_threshold"),
+    *("number.shed_{}_threshold_of_hotdog", "number.shed_{}_threshold_of_nothotdog"),
 )
-LABEL, SCORE, RATE, PROBLEM, CHANGE, PICTURE, KEEP, THRESHOLD = OF_ZONE
+LABEL, SCORE, RATE, PROBLEM, CHANGE, PICTURE, KEEP, THRESHOLD, *OF_LABEL = OF_ZONE
+LIMITS = {"hotdog": 0.5, "nothotdog": 0.6}  # of the model file
 PAUSE, SNAPSHOT, CLASSIFY = (
     *("switch.shed_pause", "button.shed_take_a_snapshot", "button.shed_classify_now"),
 )
@@ -51,11 +54,14 @@ def zones(house: House, device: Device, broker: Broker, work: Path) -> None:
     wait_for("one zone: its label is there", lambda: house.state("sensor.shed_label"), 120)
     device.end()
     device.show(*halves(hotdog_is_left=True))
-    device.start(*SHED, "--config", configuration)
+    model = work / "model.tflite"
+    model.write_bytes(with_thresholds(MODEL, **LIMITS))
+    device.start(*SHED, "--config", configuration, "--model", model)
     discovered(house)
     health(house, device)
     changes(house, device)
     commands(house, work)
+    limits(house, device)
     house.check_all_are(announced(broker), names())
     device.end()
     device.start(*SHED)
@@ -84,6 +90,11 @@ def labels(house: House) -> tuple[str, ...]:
     return tuple(house.state(LABEL.format(zone)) for zone in ZONES)
 
 
+def limits_of(house: House, zone: str) -> tuple[str, ...]:
+    """What the numbers for a zone's labels show."""
+    return tuple(house.state(number.format(zone)) for number in OF_LABEL)
+
+
 def discovered(house: House) -> None:
     """Each zone is a device by way of the one with the camera, with what is its own."""
     wait_for("zones have labels", lambda: labels(house) == ("hotdog", "nothotdog"), 120)
@@ -96,6 +107,8 @@ def discovered(house: House) -> None:
     wait_for("the one rate", lambda: 3 < float(house.state(RATE.format(PLATE))) < 6)
     check("and the other", float(house.state(RATE.format(TABLE))) < 1)
     wait_for("no problem", lambda: both(lambda zone: house.state(PROBLEM.format(zone)) == "off"))
+    check("each label has its own threshold", both(lambda z: limits_of(house, z) == ("0.5", "0.6")))
+    check("of which the highest is the zone's", house.state(THRESHOLD.format(PLATE)) == "0.6")
 
 
 def health(house: House, device: Device) -> None:
@@ -169,6 +182,7 @@ def commands(house: House, work: Path) -> None:
     wait_for(
         "so is the plate's", lambda: (house.state(plate), house.state(table)) == ("0.45", "0.55")
     )
+    wait_for("for all its labels", lambda: limits_of(house, PLATE) == ("0.45", "0.45"))
     house.do("switch.turn_on", entity_id=PAUSE)
     wait_for("paused", lambda: house.state(PAUSE) == "on")
     time.sleep(15)  # longer than a result of the plate is fresh
@@ -190,3 +204,19 @@ def commands(house: House, work: Path) -> None:
     known = set(snapshots.glob("*.jpg"))
     house.do("button.press", entity_id=SNAPSHOT)
     wait_for("a snapshot is saved", lambda: set(snapshots.glob("*.jpg")) - known)
+
+
+def limits(house: House, device: Device) -> None:
+    """The threshold of one label is for it alone, in one zone."""
+    for zone, values in ((TABLE, (0.35, 0.65)), (PLATE, (1.0, 0.25))):
+        for number, value in zip(OF_LABEL, values, strict=True):
+            house.do("number.set_value", entity_id=number.format(zone), value=value)
+        wanted = tuple(map(str, values))
+        wait_for(f"{zone}: each label's is {wanted}", lambda: limits_of(house, zone) == wanted)  # noqa: B023
+    check("the other zone's are as they were", limits_of(house, TABLE) == ("0.35", "0.65"))
+    device.show(*halves(hotdog_is_left=True))  # less sure than 1
+    wait_for("the plate is no hot dog", lambda: labels(house) == ("nothing", "hotdog"))
+    house.do("button.press", entity_id=CLASSIFY)
+    wait_for("the table is as before", lambda: labels(house) == ("nothing", "nothotdog"))
+    house.do("number.set_value", entity_id=OF_LABEL[0].format(PLATE), value=0.5)
+    wait_for("with another threshold it is", lambda: labels(house) == ("hotdog", "nothotdog"))

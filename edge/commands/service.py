@@ -18,6 +18,7 @@ from edge.service.configuration import Configuration
 from edge.service.control import KEEP, Control
 from edge.service.health import Vital
 from edge.service.models import ModelStore
+from edge.service.mqtt.retained import Retained
 from edge.service.mqtt.settings import INSTANCE_VARIABLE, MqttSettings
 from edge.service.sighting import Sink
 from edge.service.sinks.actions import Action
@@ -205,6 +206,23 @@ def forget(settings: MqttSettings, environment: Mapping[str, str] = os.environ) 
     found = places(environment)
     remembered = Path(found["STATE_DIRECTORY"]) / RETAINED
     return forgetting.forget(settings, remembered, settings.password(found))
+
+
+def kept_elsewhere(
+    settings: MqttSettings, environment: Mapping[str, str] = os.environ
+) -> dict[str, list[str]]:
+    """Return, by its URL, what each broker keeps of ours that is not, or no longer, in use."""
+    path = Path(places(environment)["STATE_DIRECTORY"]) / RETAINED
+    return Retained(path, settings.url).elsewhere
+
+
+def say_kept_elsewhere(settings: MqttSettings) -> bool:
+    """Report it, with the remedy; return whether there is any."""
+    left = kept_elsewhere(settings)
+    for url, topics in left.items():
+        fault = f"keeps {len(topics)} retained messages of this device"
+        say(f"mqtt {url}: {fault}; remove them: edge-watch --forget --mqtt {url}")
+    return bool(left)
 
 
 def places(environment: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from edge.commands.service import (
     commands_of,
     forget,
     history_reader,
+    kept_elsewhere,
     make_sinks,
     say,
+    say_kept_elsewhere,
     state_of_service,
     systemd_folder,
     tell_folders,
@@ -175,13 +178,19 @@ def _watch(args: dict[str, Any]) -> int:
 
 
 def _forget(configuration: Configuration) -> int:
-    """Take back what the broker keeps; as root after the service was stopped, or in its place."""
-    if not configuration.mqtt.url:
+    """Take back what the broker keeps; as root after the service was stopped, or in its place.
+
+    Where none is configured any more: what each keeps that was.
+    """
+    settings = configuration.mqtt
+    urls = [settings.url] if settings.url else list(kept_elsewhere(settings))
+    if not urls:
         say("nothing to remove: no broker is configured (mqtt.url)")
         return 0
-    count = forget(configuration.mqtt)
-    say(f"{count} retained messages were removed from {configuration.mqtt.broker.host}")
-    return 0
+    for url in urls:
+        of = replace(settings, url=url)
+        say(f"{forget(of)} retained messages were removed from {of.broker.host}")
+    return 1 if say_kept_elsewhere(settings) else 0
 
 
 def _history(configuration: Configuration, time_: str, form: str) -> int:
@@ -216,6 +225,8 @@ def _serve(configuration: Configuration, *, verbose: bool) -> int:
             models.append(stack.enter_context(closing(store)))
         signal.signal(signal.SIGHUP, lambda *_: list(map(ModelStore.ask, models)))
         tell_folders(configuration)
+        if state:
+            say_kept_elsewhere(configuration.mqtt)
         control, sinks = commands_of(configuration, models, asked.ask), list[Sink]()
         pace = Pace(
             configuration.pace,

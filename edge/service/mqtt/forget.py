@@ -48,7 +48,7 @@ def forget(settings: MqttSettings, remembered: Path, password: str) -> int:
             tls=trusting(settings.ca_file) if broker.tls else None,  # type: ignore[arg-type]
         )
     except (OSError, MQTTException, ValueError) as error:
-        fault = f"{len(topics)} retained messages cannot be removed ({error})"
+        fault = f"{len(topics)} retained messages ({topics[0]}) cannot be removed ({error})"
         remedy = "run edge-watch --forget again when the broker is reachable"
         raise ForgetError(f"mqtt {broker.host}:{broker.port}", fault, remedy) from error
     for topic in topics:

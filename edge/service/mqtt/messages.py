@@ -128,7 +128,7 @@ def entity_state(state: str, nothing: str) -> str:
     """A state as Home Assistant can have it: its own words for no value are not labels."""
     if state == UNKNOWN:
         return nothing
-    return (f"{state} (label)" if state.lower() in RESERVED else state)[:MAX_STATE]
+    return (f"{state} (label)" if state.strip().lower() in RESERVED else state)[:MAX_STATE]
 
 
 def controls(control: Control, device: str, vitals: Vitals | None, zone: str = "") -> bytes:

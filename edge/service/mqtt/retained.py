@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from edge.files import replace_file
 
@@ -19,11 +20,14 @@ MAX_TOPICS = 1000
 class Retained:
     """The retained topics of one broker; in memory alone where there is no file."""
 
-    def __init__(self, path: Path | None, broker: str) -> None:
-        """Args: the file; which broker, since another one keeps other topics."""
-        self._path, self._broker = path, broker
-        self._all = _read(path)
-        self.topics = set(self._all.get(broker, []))
+    def __init__(self, path: Path | None, url: str) -> None:
+        """Args: the file; the broker's URL, since another broker keeps other topics."""
+        self._path, self._url = path, url
+        known = _read(path)
+        # By the host alone: another user, topic, port or TLS is still the same broker.
+        ours = [other for other in known if _host(other) == _host(url)]
+        self.topics = {topic for other in ours for topic in known.pop(other)}
+        self.elsewhere = {other: topics for other, topics in known.items() if topics}
 
     def but(self, topics: Collection[str] = ()) -> list[str]:
         """Return the others, in the order in which they are taken back.
@@ -47,12 +51,17 @@ class Retained:
             self._write()
 
     def _write(self) -> None:
-        self._all = {of: known for of, known in self._all.items() if of != self._broker and known}
-        if self.topics:
-            self._all[self._broker] = sorted(self.topics)
+        own = {self._url: sorted(self.topics)} if self.topics else {}
         if self._path:
             with contextlib.suppress(OSError):  # a full disk: the messages matter more
-                replace_file(self._path, json.dumps(self._all, indent=1).encode())
+                replace_file(self._path, json.dumps(self.elsewhere | own, indent=1).encode())
+
+
+def _host(url: str) -> str:
+    """The host of a broker's URL; "" where there is none."""
+    with contextlib.suppress(ValueError):
+        return urlsplit(url).hostname or ""
+    return ""
 
 
 def _read(path: Path | None) -> dict[str, list[str]]:

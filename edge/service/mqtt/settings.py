@@ -55,7 +55,7 @@ class MqttSettings:
         checked("mqtt.state_every_s", self.state_every_s, 0.1, 86400.0)
         if self.device and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.device):
             fault = f"must be letters, digits, - and _. Received: {self.device!r}"
-            raise ConfigurationError("mqtt.device", fault, "remove the key to use the host's name")
+            raise ConfigurationError("mqtt.device", fault, "remove the key to use the default")
         checked("mqtt.pictures_max_px", self.pictures_max_px, 32, 10_000)
         for name in self.commands:
             if name not in COMMANDS:
@@ -63,7 +63,8 @@ class MqttSettings:
                 raise ConfigurationError(
                     "mqtt.commands", fault, "use only these words, or remove the key"
                 )
-        if self.unknown.lower() in RESERVED or len(self.unknown) > 100:
+        is_word = self.unknown.isprintable() and self.unknown == self.unknown.strip()
+        if not is_word or self.unknown.lower() in RESERVED or len(self.unknown) > 100:
             fault = (
                 f"must be a word that Home Assistant does not reserve. Received: {self.unknown!r}"
             )

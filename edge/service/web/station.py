@@ -6,9 +6,10 @@ import base64
 import contextlib
 import hmac
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from edge import __version__
@@ -26,6 +27,8 @@ from edge.service.web.settings import WebSettings
 from edge.service.web.stream import Stream
 from edge.service.zones.state import ZoneState
 from edge.service.zones.zone import Zone
+
+LOCAL_DOMAINS = ("local", "lan", "home", "home.arpa", "internal", "localdomain")
 
 
 class RegionChecks(Protocol):
@@ -147,8 +150,15 @@ class Station:
         return is_viewer or (self.has_controls and hmac.compare_digest(token, self._token))
 
     def is_called(self, host: str) -> bool:
-        """Whether a request's host is ours: another site's name may lead here (DNS rebinding)."""
-        return host in self.hosts or host.startswith(f"{self.device.lower()}.")
+        """Whether a request's host is ours: another site's name may lead here (DNS rebinding).
+
+        The machine's name counts in the domains of its network alone: anyone can have a
+        raspberrypi.example.
+        """
+        host = host.removesuffix(".")
+        name, _, domain = host.partition(".")
+        own = self.device.lower().partition(".")[0]
+        return host in self.hosts or (name == own and domain in {"", *network_domains()})
 
     def fault(self) -> str:
         """Why a zone is lost, in one line; "" where none is."""
@@ -182,6 +192,16 @@ class Station:
             "history": self.history is not None,
             "viewers": sum(each.stream.viewers for each in self.views.values()),
         }
+
+
+def network_domains(path: Path = Path("/etc/resolv.conf")) -> Iterator[str]:
+    """Yield the domains that no site has, and those of this network (man 5 resolv.conf)."""
+    yield from LOCAL_DOMAINS
+    with contextlib.suppress(OSError, ValueError):
+        for line in path.read_text().splitlines():
+            key, *domains = line.split() or [""]
+            if key in ("search", "domain"):
+                yield from (domain.lower().strip(".") for domain in domains)
 
 
 def _health(vitals: Vitals) -> dict[str, Any]:
