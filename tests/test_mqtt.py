@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -354,15 +355,34 @@ def test_forgetting_without_a_broker_is_one_line(tmp_path: Path) -> None:
 
 def test_two_services_of_one_name(tmp_path: Path, source: Path) -> None:
     options = ("--fps", 5, "--mqtt-device", "same")
+    status = Status(tmp_path / "notify")
+    env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
     with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
-        with service(tmp_path / "1", source, broker.url, *options) as stays:
+        with service(tmp_path / "1", source, broker.url, *options, **env) as stays:
             until(lambda: listener.messages("/state"))
             with service(tmp_path / "2", source, broker.url, *options) as goes:
                 stays.said("another service uses this device's name; set another one (mqtt.device)")
+                until(lambda: "another service has the name same" in status.newest())
                 goes.end()
             until(lambda: "offline" in [text for _, text in listener.messages("/availability")])
             until(lambda: listener.messages("/availability")[-1][1] == "online")
+            until(lambda: "another service" not in status.newest())
         assert stays.err.read_text().count("another service") == 1
+
+
+class Status:
+    """What systemd is told of a service."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket, self._newest = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), ""
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    def newest(self) -> str:
+        with suppress(BlockingIOError):
+            while text := self._socket.recv(4096).decode():
+                self._newest = text
+        return self._newest
 
 
 def test_a_broker_that_refuses_large_messages(tmp_path: Path, source: Path) -> None:
@@ -381,10 +401,11 @@ def test_a_broker_that_refuses_large_messages(tmp_path: Path, source: Path) -> N
         assert "(lower mqtt.pictures_max_px)" in said
 
 
-@pytest.mark.parametrize("size", [(480, 640), (3000, 4000), (50, 4000)])
-def test_pictures_fit_every_broker(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("max_px", [640, 2000])
+@pytest.mark.parametrize("size", [(480, 640), (800, 800), (3000, 4000), (50, 4000)])
+def test_pictures_fit_every_broker(size: tuple[int, int], max_px: int) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (*size, 3)).astype(np.uint8)
-    assert len(small_jpeg(noise, 640)) <= MAX_PICTURE_BYTES
+    assert len(small_jpeg(noise, max_px)) <= MAX_PICTURE_BYTES
 
 
 @pytest.mark.parametrize(

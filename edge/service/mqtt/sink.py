@@ -24,6 +24,7 @@ from edge.service.zones.state import ZoneStatus
 
 MAX_PICTURE_BYTES = 100_000  # brokers and their cloud relatives limit a packet to 128 kB and more
 QUALITIES = (85, 70, 50, 30)
+LEAST_PX = 32
 MIN_EXPIRY_S = 60.0
 
 
@@ -77,7 +78,7 @@ class Mqtt(Sink):
         self._status: dict[str, ZoneStatus] = {}  # as last published
         self._kept: dict[str, str] = {}  # the label of the next frame, as last published
         self._models: list[str] = []  # as last introduced
-        self._rival = False  # whether another service has our name
+        self._rival = self._warned = False  # whether another service has our name, or had it
         self._birth = f"{settings.prefix}/status"  # where Home Assistant announces its start
         client = self._client
         client.before_online, client.greet = self._tell_all_health, self._introduce
@@ -179,9 +180,16 @@ class Mqtt(Sink):
         elif self._control and "/command/" in topic:
             self._control.ignored += 1
         elif topic == self._availability and payload == messages.OFFLINE:
+            self._rival = False
             self._client.soon(self._contradict)  # another's last will, or our own late one
-        elif topic == self._health and not self._rival and _run_of(payload) not in ("", self._run):
-            self._rival = True
+        elif topic == self._health and _run_of(payload) not in ("", self._run):
+            self._warn()
+
+    def _warn(self) -> None:
+        """Report another service of our name: in STATUS as long as it is there, once in the log."""
+        self._rival = True
+        if not self._warned:
+            self._warned = True
             line = "another service uses this device's name; set another one (mqtt.device)"
             self._report(f"{self.name}: {self._topics.device}: {line}")
 
@@ -263,20 +271,21 @@ def small_jpeg(picture: Picture, max_px: int, max_bytes: int = MAX_PICTURE_BYTES
     Args:
         picture: a path, encoded bytes or (height, width, 3) uint8 pixels.
         max_px: of the longer side.
-        max_bytes: of the file; quality falls until it fits, the least quality may exceed it.
+        max_bytes: of the file; the quality is lowered until it fits, then the size.
 
     Raises: EdgeError where it cannot be read.
     """
     pixels = read_image(picture, (max_px, max_px))
-    height, width = pixels.shape[:2]
-    scale = min(1.0, max_px / max(height, width))
-    if scale < 1:
-        pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
-    for quality in QUALITIES:
-        jpeg = encode_jpeg(pixels, quality)
-        if len(jpeg) <= max_bytes:
-            break
-    return jpeg
+    while True:
+        height, width = pixels.shape[:2]
+        scale = min(1.0, max_px / max(height, width))
+        if scale < 1:
+            pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
+        for quality in QUALITIES:
+            jpeg = encode_jpeg(pixels, quality)
+            if len(jpeg) <= max_bytes or max_px <= LEAST_PX:
+                return jpeg
+        max_px = max(LEAST_PX, max(pixels.shape[:2]) // 2)
 
 
 def _run_of(payload: bytes) -> str:
