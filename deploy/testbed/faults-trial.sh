@@ -279,6 +279,7 @@ doctors_remedy_works() {
         in_words /srv/own/bin/edge-classify "$frames"/00-photo.jpg
 }
 uninstall_takes_its_own() {
+    sed -i '/^url = /d' "$config" # the broker is known from the state folder
     echo '# mine' >>/etc/udev/rules.d/60-edge-dma-heap.rules
     in_words $opt/current/deploy/uninstall.sh && test -e /etc/udev/rules.d/60-edge-dma-heap.rules && test -e "$model" && test -e "$config" &&
         getent group edge-classify && pictures_are_in /srv/kept && not_there $opt && not_there /etc/systemd/system/$unit
@@ -296,7 +297,6 @@ broker_is_told() {
     install --with mqtt && within 60 has_told_broker
 }
 broker_has_forgotten() {
-    sed -i '/^url = /d' "$config"
     said 'retained messages were removed from 127.0.0.1' && same "$(kept_by_broker 3)" ''
 }
 a_link_to_a_disk_stays() {
