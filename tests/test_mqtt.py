@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -355,9 +355,12 @@ def test_forgetting_without_a_broker_is_one_line(tmp_path: Path) -> None:
 
 def test_two_services_of_one_name(tmp_path: Path, source: Path) -> None:
     options = ("--fps", 5, "--mqtt-device", "same")
-    status = Status(tmp_path / "notify")
     env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-    with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as listener:
+    with (
+        closing(Status(tmp_path / "notify")) as status,
+        Broker(tmp_path / "broker") as broker,
+        Listener(broker, "#") as listener,
+    ):
         with service(tmp_path / "1", source, broker.url, *options, **env) as stays:
             until(lambda: listener.messages("/state"))
             with service(tmp_path / "2", source, broker.url, *options) as goes:
@@ -383,6 +386,9 @@ class Status:
             while text := self._socket.recv(4096).decode():
                 self._newest = text
         return self._newest
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def test_a_broker_that_refuses_large_messages(tmp_path: Path, source: Path) -> None:

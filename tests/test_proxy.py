@@ -152,7 +152,7 @@ def test_page_and_pictures_come_through(ports: dict[str, int], way: str) -> None
         answer, content = get(ports, way, path)
         assert answer.status == 200 and content, (way, path, content[:200])
     assert b'"/' not in get(ports, way, "")[1]  # nothing that leaves a sub-path
-    (event,) = json.loads(get(ports, way, "events.json")[1])["events"]
+    (event,) = until(lambda: json.loads(get(ports, way, "events.json")[1])["events"])
     answer, content = get(ports, way, event["image"])
     assert answer.status == 200 and content[:2] == b"\xff\xd8"
 
