@@ -64,6 +64,11 @@ from edge.errors import ModelError
         (b"cup\nkey\0", ("cup", "key")),
         ('{"cup": "0", "key": "1"}', ("cup", "key")),
         ('\ufeff{"0": "cup",\r\n"1": "key"}\r\n', ("cup", "key")),
+        ("{'cup': 0, 'key': 1}", ("cup", "key")),
+        ("['cup', 'key']", ("cup", "key")),
+        ('["cup", "key",]', ("cup", "key")),
+        ('{\n"0": "cup",\n"1": "key",\n}\n', ("cup", "key")),
+        ("{'task': 'classify', 'imgsz': [96, 96], 'names': {0: 'cup', 1: 'key'}}", ("cup", "key")),
     ],
 )
 def test_labels_are_read_as_others_write_them(text: str | bytes, labels: tuple[str, ...]) -> None:
@@ -105,10 +110,11 @@ def test_json_that_is_no_list_of_labels_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "{'cup': 0, 'key': 1}",
-        "['cup', 'key']",
-        '["cup", "key",]',
-        '{\n"0": "cup",\n"1": "key",\n}\n',
+        "{'cup': 0 'key': 1}",
+        "[cup, key]",
+        '["cup" "key"; ]',
+        '{\n"0": "cup"\n"1": "key",\n}\n',
+        str([f"label {number}" for number in range(100_000)]),
     ],
 )
 def test_broken_json_is_no_label(text: str) -> None:
@@ -203,10 +209,19 @@ def with_file(name: str, content: bytes) -> bytes:
         ("assets/labelmap.txt", b"0 cup\n1 key\n"),
         ("labels.json", b'{"0": "cup", "1": "key"}'),
         ("dict.txt", b"cup\nkey"),
+        ("metadata.json", b'{"author": "x", "imgsz": [96, 96], "names": {"0": "cup", "1": "key"}}'),
     ],
 )
 def test_labels_in_a_model_have_many_names(name: str, content: bytes) -> None:
     assert read_metadata(with_file(name, content), "it").labels == ("cup", "key")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"version": 1, "epoch": 0}', b"version: 1\nepoch: 2\n", b"{", b"\xff", b'{"names": [1]}'],
+)
+def test_a_description_without_labels_is_no_fault(content: bytes) -> None:
+    assert read_metadata(with_file("metadata.json", content), "it").labels == ()
 
 
 def test_labels_in_a_model_that_are_in_another_encoding_are_named() -> None:

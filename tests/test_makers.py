@@ -2,15 +2,18 @@
 
 The files are drawn; their labels, names and inputs have the forms of the makers' public exports:
 Lobe's signature.json and preprocessing as in https://github.com/lobe/lobe-python, Teachable
-Machine's numbered labels.txt, AutoML's dict.txt, Edge Impulse's deployed parameters, and Coral's
-label files with two blanks after the number (https://github.com/google-coral/test_data).
+Machine's numbered labels.txt, AutoML's dict.txt, Edge Impulse's deployed parameters, Coral's label
+files with two blanks after the number (https://github.com/google-coral/test_data), and
+Ultralytics's metadata.json (https://github.com/ultralytics/ultralytics).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,7 @@ EXPECTED = {
     "Teachable Machine": (("Class 1", "Class 2", "Class 3"), r"- 127\.5\) / 127\.5, crop"),
     "Edge Impulse": (("cup", "hot dog", "key"), r"\(pixel - 0\) / 255, crop"),
     "Lobe": (("cup", "hot dog", "key"), r"\(pixel - 0\) / 255, crop"),
+    "Ultralytics": (("cup", "hot dog", "key"), r"\(pixel - 0\) / 255, crop"),
     "Model Maker": (("cup", "hot dog", "key"), r"\(pixel - 127\) / 128, squash"),
     "AutoML": (("cup", "hot dog", "key"), r"uint8, pixels as they are, squash"),
     "Coral": (
@@ -64,6 +68,16 @@ def named(path: Path, image: bytes, scores: bytes) -> bytes:
     return packed(model, path.stat().st_size)
 
 
+def described(path: Path, names: dict[int, str]) -> bytes:
+    """A model with Ultralytics's description in a zip at its end."""
+    stream = io.BytesIO(path.read_bytes())
+    facts = {"author": "Ultralytics", "task": "classify", "imgsz": [224, 224], "names": names}
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr("metadata.json", json.dumps(facts, indent=2))
+    return stream.getvalue()
+
+
 @pytest.fixture(scope="module")
 def exports(classifiers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What each maker's export unpacks to, in a folder of its own."""
@@ -88,6 +102,9 @@ def exports(classifiers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         "Teachable Machine": {"model_unquant.tflite": tm, "labels.txt": numbered},
         "Edge Impulse": {"trained.tflite": ei, "parameters.json": json.dumps(impulse)},
         "Lobe": {"saved_model.tflite": real.read_bytes(), "signature.json": json.dumps(SIGNATURE)},
+        "Ultralytics": {
+            "yolo-cls.tflite": described(real, dict(enumerate(LINES.splitlines()))),
+        },
         "Model Maker": {"model_maker.tflite": in_file},
         "AutoML": {"model.tflite": quantized.read_bytes(), "dict.txt": LINES.rstrip()},
         "Coral": {"mobilenet_quant.tflite": quantized.read_bytes(), "imagenet_labels.txt": coral},

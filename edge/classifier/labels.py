@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from edge.errors import ModelError
 
 NO_LABELS = "the model has no labels; output indices are used (0, 1, ...); use --labels FILE"
 MOST_BYTES = 16_000_000  # of a label file
+MOST_PYTHON = 1_000_000  # characters of Python's form: its parser takes a hundred bytes for each
 BACKGROUND = "background"
 IMAGENET = 1000  # labels; models with one more have the background first
 
@@ -73,14 +75,15 @@ def parse_labels(content: bytes | str) -> tuple[str, ...]:
     """Return the labels, in the order of the outputs. Raises: ValueError.
 
     One per line, without the blanks around it; empty lines at the end and `# comment` lines do not
-    count. Or numbered, as `0 label`. Or JSON: a list, `{"0": "label"}`, `{"label": 0}`, Keras's
-    `{"0": ["n01440764", "label"]}`, or one of these under a key of KEYS.
+    count. Or numbered, as `0 label`. Or JSON, or what Python prints of it: a list,
+    `{"0": "label"}`, `{"label": 0}`, Keras's `{"0": ["n01440764", "label"]}`, or one of these
+    under a key of KEYS.
     """
     text = content if isinstance(content, str) else _decoded(content)
     text = text.removeprefix("\ufeff")
     if text.lstrip()[:1] in ("[", "{"):
         try:
-            return _of_json(json.loads(text))
+            return _of_json(_loaded(text))
         except (json.JSONDecodeError, RecursionError) as error:
             if _is_meant_as_json(text):  # else a label begins with a bracket
                 raise ValueError(f"broken JSON: {error}") from error
@@ -92,6 +95,15 @@ def parse_labels(content: bytes | str) -> tuple[str, ...]:
     return _numbered(lines) or tuple(lines)
 
 
+def described_labels(content: bytes) -> tuple[str, ...]:
+    """Return the labels under a key of KEYS in a model's description; () where it has none."""
+    with contextlib.suppress(ValueError, RecursionError):  # JSON and Unicode of any kind
+        data = _loaded(_decoded(content))
+        if isinstance(data, dict) and any(isinstance(data.get(key), list | dict) for key in KEYS):
+            return _of_json(data)
+    return ()
+
+
 def _decoded(content: bytes) -> str:
     """Decode UTF-8, or UTF-16 with its mark, as Windows writes it. Raises: UnicodeError."""
     is_utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -99,6 +111,20 @@ def _decoded(content: bytes) -> str:
     if "\0" in text:  # UTF-16 without its mark
         raise UnicodeError("zero bytes")
     return text
+
+
+def _loaded(text: str) -> Any:
+    """Read JSON, or what Python prints of it, as Ultralytics keeps it. Raises: JSONDecodeError."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        if len(text) > MOST_PYTHON:
+            raise
+        import ast  # which few files need
+
+        with contextlib.suppress(ValueError, SyntaxError, MemoryError):
+            return ast.literal_eval(text.strip())
+        raise
 
 
 def _is_meant_as_json(text: str) -> bool:

@@ -26,7 +26,7 @@ from edge.classifier.file.graph import (
     checked_index,
     read_graph,
 )
-from edge.classifier.labels import MOST_BYTES, parse_labels
+from edge.classifier.labels import MOST_BYTES, described_labels, parse_labels
 from edge.errors import ModelError
 from edge.image.preprocess import Normalization
 
@@ -185,6 +185,7 @@ class _AssociatedFiles:
 
 
 _LIKELY = r"label[^/]*\.(txt|json)$|^(.*/)?dict\.txt$"  # names of label files; the last is AutoML's
+_DESCRIPTION = "metadata.json"  # Ultralytics's, without the official metadata since 2025
 _KNOWN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -206,7 +207,7 @@ def _labels(
     for name in (LABELS_TXT, *likely):
         if name in files.names:
             return files.labels(name), None
-    return (), None
+    return described_labels(files.read(_DESCRIPTION)), None
 
 
 def _by_locale(named: list[tuple[str, str]], present: list[str]) -> str:
