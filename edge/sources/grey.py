@@ -38,20 +38,22 @@ class Grey:
     @functools.cached_property
     def cells(self) -> Cells:
         """The means of the cells, (height, width) of 0..255."""
-        a, b, c, d = self._corners
-        mean: Cells = (a + b + c + d) / np.float32(4)
+        rows = self._corners[0] + self._corners[1]
+        mean: Cells = (rows[0] + rows[1]) * np.float32(0.25)
         return mean
 
     @functools.cached_property
     def fine(self) -> NDArray[np.float32]:
         """The differences of each cell's samples along its two diagonals, (2, height, width)."""
-        a, b, c, d = self._corners
-        return np.stack((a - d, b - c))
+        difference: NDArray[np.float32] = self._corners[0] - self._corners[1, ::-1]
+        return difference
 
     @functools.cached_property
-    def _corners(self) -> tuple[Cells, Cells, Cells, Cells]:
+    def _corners(self) -> NDArray[np.float32]:
+        """The upper and the lower two samples of each cell, (2, 2, height, width)."""
         samples = self._samples.astype(np.float32)
         if min(samples.shape) < 2:
-            return samples, samples, samples, samples
-        rows, others = samples[::2], samples[1::2]
-        return rows[:, ::2], rows[:, 1::2], others[:, ::2], others[:, 1::2]
+            return np.broadcast_to(samples, (2, 2, *samples.shape))
+        height, width = samples.shape
+        corners = samples.reshape(height // 2, 2, width // 2, 2).transpose(1, 3, 0, 2)
+        return np.ascontiguousarray(corners)  # strides cost more than the copy

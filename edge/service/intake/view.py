@@ -37,7 +37,8 @@ DOUBT = 2.0  # standard errors of the detail that noise may have hidden
 GLARE = 230.0  # grey levels from which a tile is too bright to judge
 BLACK, DIMMED = 20.0, 0.5  # grey levels of the brightest tile; and of what one in five usually has
 
-Tiles = NDArray[np.float32]  # (rows, columns)
+Tiles = NDArray[np.float32]  # (rows, columns), or several of them
+MEAN, CONTRAST, SAME, DETAIL = range(4)  # what is known of a tile, now and usually
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class View:
         self._cells = cells
         self._short += weight * (cells - self._short)
         self._fine += weight * (grey.fine - self._fine)
-        frozen = not change.any() and bool(self._variance.max() > MIN_VARIANCE)
+        frozen = not change.any() and bool(self._now[CONTRAST].max() > MIN_VARIANCE)
         if self._age_s < LEARN_S or self._looks < LEARN_LOOKS:
             self.learn()
             return Signs(frozen=True) if frozen else None
@@ -96,17 +97,13 @@ class View:
         self._age_s += self._gap_s
         # The first look replaces what is known of the frame before: that one times itself is noise.
         weight = max(1 / self._looks, min(0.5, 1 - math.exp(-self._gap_s / USUAL_S)))
-        self._usual += weight * (self._short - self._usual)
-        self._usual_mean += weight * (self._short_mean - self._usual_mean)
-        self._usual_level += weight * (self._level - self._usual_level)
         slowly = 1 - math.exp(-self._gap_s / DAYLIGHT_S)
+        self._usual += weight * (self._short - self._usual)
+        self._usually += weight * (self._now - self._usually)
+        self._usual_level += weight * (self._level - self._usual_level)
         rises = self._level > self._lasting_level
         self._lasting_level += (slowly if rises else weight) * (self._level - self._lasting_level)
-        self._usual_same += weight * (self._same - self._usual_same)
-        self._usual_detail += weight * (self._detail - self._usual_detail)
-        more = self._variance - self._usual_contrast
-        self._usual_contrast += weight * more
-        more = self._variance - self._lasting_contrast
+        more = self._now[CONTRAST] - self._lasting_contrast
         slowly = slowly if self._looks > LEARN_LOOKS else weight
         self._lasting_contrast += np.where(more > 0, slowly, weight) * more
 
@@ -117,17 +114,24 @@ class View:
         self._cells, self._short, self._fine = cells, cells.copy(), grey.fine.copy()
         self._usual = cells.copy()
         self._noise, self._gap_s, self._age_s, self._looks = 2.0, 0.0, 0.0, 0
-        self._short_mean, self._usual_mean = self._pooled(cells), self._pooled(cells)
-        self._common = self._pooled(cells * cells) - self._usual_mean**2
-        self._detail = np.zeros_like(self._common)
+        mean, square = self._products(grey)[:2]
+        self._common = square - mean**2
+        self._now = np.stack((mean, self._common, self._common, self._common))
+        self._usually = self._now
         self._measure(grey, 1.0)
-        self._usual_level, self._usual_same = self._level, self._same
-        self._lasting_level = self._level
-        self._usual_detail, self._usual_contrast = self._detail.copy(), self._variance.copy()
-        self._lasting_contrast = self._variance.copy()
+        self._usually = self._now.copy()
+        self._usual_level = self._lasting_level = self._level
+        self._lasting_contrast = self._now[CONTRAST].copy()
 
-    def _pooled(self, cells: Cells) -> Tiles:
-        tiles: Tiles = self._rows @ cells @ self._columns
+    def _products(self, grey: Grey) -> Tiles:
+        """Means of each tile, (5, rows, columns): of its cells, and of their products."""
+        cells, usual = grey.cells, self._usual
+        detail = grey.fine * self._fine
+        fields = np.concatenate(
+            (cells, cells * self._short, usual * usual, cells * usual, detail[0] + detail[1])
+        )
+        rows = (fields @ self._columns).reshape(5, len(cells), -1)
+        tiles: Tiles = self._rows @ rows
         return tiles
 
     def _note_noise(self, change: Cells) -> None:
@@ -136,10 +140,10 @@ class View:
         An exposure that changes is not noise: what is linear in the brightness is left out.
         """
         some, light = change[::3, ::3].ravel(), self._short[::3, ::3].ravel()
-        light = light - light.mean()
+        middle, mean = some.size // 2, float(some.sum()) / some.size
+        light = light - light.sum() / light.size
         slope = float(some @ light) / (float(light @ light) + 1)
-        left = np.abs(some - some.mean() - slope * light)
-        middle = left.size // 2
+        left = np.abs(some - slope * light - mean)
         deviation = 1.05 * float(np.partition(left, middle)[middle])
         more = deviation - self._noise
         if self._looks < LEARN_LOOKS:
@@ -151,35 +155,33 @@ class View:
 
     def _measure(self, grey: Grey, weight: float) -> None:
         """Measure each tile of a frame, beside the frames before it and beside what is usual."""
-        cells, usual = grey.cells, self._usual
-        self._mean = mean = self._pooled(cells)
+        mean, product, square, common, detail = self._products(grey)
+        self._mean, usual_mean, now = mean, self._usually[MEAN], self._now
         # One tile in five is brighter: a headlight makes no day.
         self._level = float(np.partition(mean.ravel(), mean.size * 4 // 5)[mean.size * 4 // 5])
-        product = self._pooled(cells * self._short)
-        self._variance = np.maximum(product - mean * self._short_mean, 0)
-        self._usual_variance = self._pooled(usual * usual) - self._usual_mean**2
-        now = np.maximum(self._pooled(cells * usual) - mean * self._usual_mean, 0)
+        now[CONTRAST] = variance = np.maximum(product - mean * now[MEAN], 0)
+        self._usual_variance = square - usual_mean**2
+        common = np.maximum(common - mean * usual_mean, 0)
         # What the usual pattern explains of the variance: a glare has none of it.
-        self._explained = now * self._common / np.maximum(self._usual_variance, 1)
-        self._same = np.clip(np.sqrt(self._explained / np.maximum(self._variance, 1)), 0, 1)
-        detail = self._pooled(np.einsum("dij,dij->ij", grey.fine, self._fine))
-        self._detail += weight * (detail - self._detail)
-        self._common += weight * (now - self._common)
-        self._short_mean += weight * (mean - self._short_mean)
+        self._explained = common * self._common / np.maximum(self._usual_variance, 1)
+        now[SAME] = np.minimum(np.sqrt(self._explained / np.maximum(variance, 1)), 1)
+        self._common += weight * (common - self._common)
+        now[DETAIL] += weight * (detail - now[DETAIL])
+        now[MEAN] += weight * (mean - now[MEAN])
 
     def _signs(self, frozen: bool) -> Signs:
         # Of the brightest tile: beside a headlight all else is dark, and the camera is not.
         black = float(self._mean.max()) < BLACK < DIMMED * self._lasting_level
         noise = self._noise**2
         has_pattern = self._usual_variance > max(MIN_VARIANCE, 4 * noise)
-        has_pattern &= (self._usual_same > 0.5) & (self._mean < GLARE)
-        has_pattern &= self._lasting_contrast > LASTING * self._usual_contrast
+        has_pattern &= (self._usually[SAME] > 0.5) & (self._mean < GLARE)
+        has_pattern &= self._lasting_contrast > LASTING * self._usually[CONTRAST]
         count = int(np.count_nonzero(has_pattern))
         if count < MIN_TILES:
             return Signs(frozen, black)
         dimmed = min(1.0, self._level / (self._usual_level + 1))  # at dusk, contrast is less too
-        flat = self._variance < FLAT * dimmed * self._usual_variance
-        strange = self._same < STRANGE * self._usual_same
+        flat = self._now[CONTRAST] < FLAT * dimmed * self._usual_variance
+        strange = self._now[SAME] < STRANGE * self._usually[SAME]
         return Signs(
             frozen,
             black,
@@ -190,14 +192,14 @@ class View:
 
     def _softness(self, judged: NDArray[np.bool_]) -> float:
         """Share of the fine detail that is gone, of all these tiles together."""
-        judged = judged & (self._usual_detail > max(4.0, 2 * self._noise**2))
+        judged = judged & (self._usually[DETAIL] > max(4.0, 2 * self._noise**2))
         count = int(np.count_nonzero(judged))
         if count < MIN_TILES:
             return 0.0
         # More contrast than usual comes from a light, which adds no detail.
-        share = np.minimum(self._explained / (self._usual_contrast + 1), 1)
-        expected = (share * self._usual_detail)[judged]
-        detail = np.clip(self._detail[judged], -expected, 3 * expected)  # what moves has any
+        share = np.minimum(self._explained / (self._usually[CONTRAST] + 1), 1)
+        expected = (share * self._usually[DETAIL])[judged]
+        detail = np.clip(self._now[DETAIL][judged], -expected, 3 * expected)  # what moves has any
         # Of a product of two frames' noise, of which each is four times that of a cell's change;
         # both frames and products are smoothed. A tile has 2 * TILE**2 of them.
         error = 4 * self._noise**2 * self._weight / (2 - self._weight)
