@@ -105,10 +105,15 @@ class Passing:
     sign: int
     seed: int
 
-    def share(self, at_s: float) -> float | None:
-        """How much of it is over; None before and after."""
-        share = (at_s - self.from_s) / (self.to_s - self.from_s)
-        return share if 0 <= share <= 1 else None
+    def share(self, at_s: float) -> float:
+        """How much of it is over."""
+        return (at_s - self.from_s) / (self.to_s - self.from_s)
+
+
+def present(passings: list[Passing], at_s: float) -> list[tuple[Passing, float]]:
+    """Those who pass at a time of any day, and how much of it is over."""
+    at_s %= DAY_S
+    return [(one, one.share(at_s)) for one in passings if one.from_s <= at_s <= one.to_s]
 
 
 def passings(
@@ -202,22 +207,19 @@ class PlainDay:
             part[:] = np.roll(part, by.astype(int), (0, 1))
 
     def _pass(self, image: Array, at_s: float, light: float) -> None:
-        for someone in self._people:
-            if (share := someone.share(at_s % DAY_S)) is not None:
-                high = int(someone.scale * ROWS)
-                wide = max(2, high // 3)
-                left = int((share if someone.sign > 0 else 1 - share) * (COLUMNS + wide)) - wide
-                top = int(someone.row * (ROWS - high))
-                level = 200 * light * np.random.RandomState(someone.seed).rand()
-                image[top : top + high, max(0, left) : max(0, left + wide)] = level
-        for light_ in self._lights if light < PARKED_LIGHT else ():
-            if (share := light_.share(at_s % DAY_S)) is not None:
-                self._shine(image, light_, share, 0.0)
-        for light_ in self._parked if light < PARKED_LIGHT else ():
-            if light_.share(at_s % DAY_S) is not None:
-                self._shine(image, light_, 0.5, self._veil)
-                if self._meters:
-                    image *= min(1.0, self._meters / max(float(image.clip(0, 255).mean()), 1.0))
+        for someone, share in present(self._people, at_s):
+            high = int(someone.scale * ROWS)
+            wide = max(2, high // 3)
+            left = int((share if someone.sign > 0 else 1 - share) * (COLUMNS + wide)) - wide
+            top = int(someone.row * (ROWS - high))
+            level = 200 * light * np.random.RandomState(someone.seed).rand()
+            image[top : top + high, max(0, left) : max(0, left + wide)] = level
+        for light_, share in present(self._lights, at_s) if light < PARKED_LIGHT else ():
+            self._shine(image, light_, share, 0.0)
+        for light_, _ in present(self._parked, at_s) if light < PARKED_LIGHT else ():
+            self._shine(image, light_, 0.5, self._veil)
+            if self._meters:
+                image *= min(1.0, self._meters / max(float(image.clip(0, 255).mean()), 1.0))
         for start, end in self._rain:
             if start < at_s % DAY_S < end:
                 for column in self._random.integers(0, COLUMNS, 40):
@@ -289,8 +291,8 @@ class LitDay:
         self._showers = passings(random, int(random.integers(0, 4)), (300, 7200), (0.5, 1))
         self._drops = [random.uniform(0, (ROWS, COLUMNS)) for _ in range(12)]
         self._wind = np.abs(walk(random, 5)) * random.uniform(0, 2)
-        self._tree = smooth(random, (ROWS, COLUMNS), 25) > random.uniform(0.55, 0.8)
-        self._phase = 20 * smooth(random, (ROWS, COLUMNS), 8)
+        self._leaves = np.nonzero(smooth(random, (ROWS, COLUMNS), 25) > random.uniform(0.55, 0.8))
+        self._phase = (20 * smooth(random, (ROWS, COLUMNS), 8))[self._leaves]
         self._over = random.uniform(0.02, 0.5) * (0.7 + 0.3 * smooth(random, (ROWS, COLUMNS), 90))
         self._at_s = -1.0
         self._code = (255 * np.linspace(0, 1, 4096) ** (1 / 2.2) + 0.5).astype(np.uint8)
@@ -330,12 +332,11 @@ class LitDay:
         surface = self._surfaces[fault if fault in ("blurred", "moved") else "usual"].copy()
         wind = float(self._wind[int(at_s % DAY_S)])
         if wind > 0.1:  # each leaf swings in its own time
+            rows, columns = self._leaves
             by = np.rint(2 * wind * np.sin(self._phase + at_s * 2.3)).astype(np.int16)
-            from_ = np.clip(self._columns.astype(np.int16) + by, 0, COLUMNS - 1)
-            tree = np.take_along_axis(surface, from_.astype(np.int64), 1)
-            surface = np.where(self._tree, tree, surface)
+            surface[rows, columns] = surface[rows, np.clip(columns + by, 0, COLUMNS - 1)]
         self._people_at(at_s, surface)
-        if any(shower.share(at_s % DAY_S) is not None for shower in self._showers):
+        if present(self._showers, at_s):
             self._rain(at_s, surface)
         return surface
 
@@ -348,9 +349,7 @@ class LitDay:
         return lit + self._lamp if daylight < 0.003 else lit
 
     def _people_at(self, at_s: float, surface: Array) -> None:
-        for someone in self._people:
-            if (share := someone.share(at_s % DAY_S)) is None:
-                continue
+        for someone, share in present(self._people, at_s):
             size = someone.scale * ROWS
             middle = (share if someone.sign > 0 else 1 - share) * (COLUMNS + size) - size / 2
             rows = self._rows - ROWS * (0.2 + 0.8 * someone.row)
@@ -363,9 +362,7 @@ class LitDay:
             surface[body] = clothes * (1 + 0.3 * np.sin(self._rows[body] * 3 / max(size / 20, 1)))
 
     def _cars_at(self, at_s: float, linear: Array) -> Array:
-        for car in self._cars if self._daylight(at_s) < 0.01 else ():
-            if (share := car.share(at_s % DAY_S)) is None:
-                continue
+        for car, share in present(self._cars, at_s) if self._daylight(at_s) < 0.01 else ():
             parked = car.to_s - car.from_s > 15
             middle = COLUMNS * (0.5 if parked else share if car.sign > 0 else 1 - share)
             away = (self._rows - car.row * ROWS) ** 2 + (self._columns - middle) ** 2

@@ -33,6 +33,7 @@ MIN_VARIANCE = 9.0  # of a pattern, in grey levels squared
 FLAT = 0.12  # of the usual variance
 STRANGE = 0.5  # of the usual correlation
 LASTING = 0.4  # of the usual variance, below which a pattern is new: a parked car shines on it
+LIT = 1.4  # times as bright as usual, or less, beside the other tiles: the light is another
 DOUBT = 2.0  # standard errors of the detail that noise may have hidden
 GLARE = 230.0  # grey levels from which a tile is too bright to judge
 BLACK, DIMMED = 20.0, 0.5  # grey levels of the brightest tile; and of what one in five usually has
@@ -193,6 +194,10 @@ class View:
     def _softness(self, judged: NDArray[np.bool_]) -> float:
         """Share of the fine detail that is gone, of all these tiles together."""
         judged = judged & (self._usually[DETAIL] > max(4.0, 2 * self._noise**2))
+        # Out of focus, each part is as bright as before: where light has come or gone, it is that.
+        light = self._mean / (self._usually[MEAN] + 1)
+        usual = float(np.median(light))
+        judged &= (light < LIT * usual) & (usual < LIT * light)
         count = int(np.count_nonzero(judged))
         if count < MIN_TILES:
             return 0.0
