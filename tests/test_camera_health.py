@@ -109,6 +109,32 @@ def test_noise_is_no_blur_and_blur_is_found_under_it(days: ModuleType) -> None:
     assert told(health, 110.0, scene.blurred, 25) == "blurred"
 
 
+@pytest.mark.parametrize("seed", [4, 8])  # a steady exposure, and one that hunts
+def test_a_car_that_parks_at_night_is_no_problem(days: ModuleType, seed: int) -> None:
+    """Its light is on the lens, and the exposure falls: most of the pattern and the detail is lost."""
+    night = 3600.0
+    day = before(days, "LitDay", seed)
+    day._lamp *= 0.003 / day._lamp.max()
+    day._cars = [days.Passing(night + 600, night + 700, 0.14, 0.44, 1, 1)]
+    health = Health(settings(), lambda line: None)
+    assert set(seen(day, health, night, 760, fps=0.2)) == {""}
+
+
+def test_a_move_is_found_over_slopes_of_light(days: ModuleType) -> None:
+    """A lamp's falloff is the same wherever the camera points; what stands in it is not."""
+    random = np.random.default_rng(1)
+    wall = random.uniform(-10, 10, (25, 30)).repeat(6, 0).repeat(6, 1)
+    rows, columns = np.mgrid[0:120, 0:160]
+    health = Health(settings(), lambda line: None)
+    for step in range(140):
+        by = 9 if step >= 120 else 0
+        image = 60 + 0.7 * columns + 0.4 * rows + wall[by : by + 120, by : by + 160]
+        image += random.normal(0, 2, image.shape)
+        health(Grey(image.clip(0, 255).astype(np.uint8)), step / 2)
+        assert step >= 120 or health.problem is None
+    assert health.problem == "moved"
+
+
 def pictures(days: ModuleType, size: tuple[int, int], deviation: float) -> Any:
     """What a camera of another size shows: a picture of the scene, or of it with a fault."""
     scene, random = before(days, "PlainDay", 7)._scene, np.random.default_rng(1)

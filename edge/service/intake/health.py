@@ -63,8 +63,10 @@ class Health:
             return
         self._looked_s = now_s
         signs = self._view.look(grey, now_s)
-        reason = self._reason(signs) if signs else None
-        if signs and not reason and not self.problem:
+        if not signs:
+            return  # nothing is known of this look: what lasts goes on
+        reason = self._reason(signs)
+        if not reason and not self.problem:
             self._view.learn()
         if self.problem is CameraProblem.MOVED and now_s - self._begun_s > self._settings.accept_s:
             self._view.forget()

@@ -1,8 +1,10 @@
 """Whether a camera shows what it usually shows: its view in tiles, each against its own past.
 
 A tile is judged by what is usual for it, so that leaves, shadows and people, who change some tiles,
-are not a fault of the camera; that changes most tiles, and stays. Light changes all of them by a
-factor: patterns are compared without their mean and scale, and detail relative to contrast.
+are not a fault of the camera; that changes most tiles, and stays. Light changes a tile's mean, its
+slopes (a lamp is nearer to one side) and its scale: patterns are compared without them. Detail is
+compared with what the pattern's scale leaves of it, and only where the light is as usual: a lens
+out of focus makes no part of the view brighter or darker.
 
 The sensor's noise is new in each frame, and the scene is not. So no frame is squared: each is
 multiplied by the frames before it, smoothed, and the mean of the product has nothing of the noise,
@@ -29,17 +31,17 @@ LEARN_S, LEARN_LOOKS = 20.0, 10  # before it judges
 MIN_TILES = 6  # that must have a pattern
 MIN_VARIANCE = 9.0  # of a pattern, in grey levels squared
 
-# Chosen on the generator A of benchmarks/days.py: `python benchmarks/health.py --choose`.
+# Chosen on days of benchmarks/days.py that judge nothing any more: docs/proofs.md.
 FLAT = 0.12  # of the usual variance
 STRANGE = 0.5  # of the usual correlation
-LASTING = 0.4  # of the usual variance, below which a pattern is new: a parked car shines on it
-LIT = 1.4  # times as bright as usual, or less, beside the other tiles: the light is another
+LIT = 1.4  # times as bright as usual beside the other tiles, from which its light is another
 DOUBT = 2.0  # standard errors of the detail that noise may have hidden
 GLARE = 230.0  # grey levels from which a tile is too bright to judge
 BLACK, DIMMED = 20.0, 0.5  # grey levels of the brightest tile; and of what one in five usually has
 
 Tiles = NDArray[np.float32]  # (rows, columns), or several of them
-MEAN, CONTRAST, SAME, DETAIL = range(4)  # what is known of a tile, now and usually
+# What is known of a tile, now and usually. Its plane is the mean and two slopes.
+MEAN, PLANE, SAME, DETAIL = 0, slice(3), 3, 4
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class View:
         self._looks = 0
 
     def look(self, grey: Grey, now_s: float) -> Signs | None:
-        """Compare a frame with what is usual; None while too little is known.
+        """Compare a frame with what is usual; None while too little is known, or to be seen.
 
         Args:
             grey: the frame's small copy.
@@ -86,11 +88,14 @@ class View:
         self._cells = cells
         self._short += weight * (cells - self._short)
         self._fine += weight * (grey.fine - self._fine)
-        frozen = not change.any() and bool(self._now[CONTRAST].max() > MIN_VARIANCE)
+        frozen = not change.any() and bool(self._contrast.max() > MIN_VARIANCE)
         if self._age_s < LEARN_S or self._looks < LEARN_LOOKS:
             self.learn()
             return Signs(frozen=True) if frozen else None
-        return self._signs(frozen)
+        signs = self._signs(frozen)
+        if not signs:
+            self.learn()  # it may stay so
+        return signs
 
     def learn(self) -> None:
         """Take what the newest look has shown for usual."""
@@ -104,35 +109,34 @@ class View:
         self._usual_level += weight * (self._level - self._usual_level)
         rises = self._level > self._lasting_level
         self._lasting_level += (slowly if rises else weight) * (self._level - self._lasting_level)
-        more = self._now[CONTRAST] - self._lasting_contrast
-        slowly = slowly if self._looks > LEARN_LOOKS else weight
-        self._lasting_contrast += np.where(more > 0, slowly, weight) * more
 
     def _begin(self, grey: Grey) -> None:
         cells = grey.cells
-        self._rows = _pooling(cells.shape[0])
-        self._columns = _pooling(cells.shape[1]).T
+        self._rows, self._columns = _pooling(cells.shape[0]), _pooling(cells.shape[1])
         self._cells, self._short, self._fine = cells, cells.copy(), grey.fine.copy()
         self._usual = cells.copy()
         self._noise, self._gap_s, self._age_s, self._looks = 2.0, 0.0, 0.0, 0
-        mean, square = self._products(grey)[:2]
-        self._common = square - mean**2
-        self._now = np.stack((mean, self._common, self._common, self._common))
+        plane, products = self._plane(cells), self._products(grey)
+        self._common = products[0] - (plane * plane).sum(0)
+        self._now = np.concatenate((plane, np.zeros_like(plane[:2])))
         self._usually = self._now
         self._measure(grey, 1.0)
         self._usually = self._now.copy()
         self._usual_level = self._lasting_level = self._level
-        self._lasting_contrast = self._now[CONTRAST].copy()
+
+    def _plane(self, cells: Cells) -> Tiles:
+        """The mean and the slopes of each tile, (3, rows, columns)."""
+        (mean, down), (means, along) = self._rows, self._columns
+        left, right = cells @ means.T, cells @ along.T
+        return np.stack((mean @ left, down @ left, mean @ right))
 
     def _products(self, grey: Grey) -> Tiles:
-        """Means of each tile, (5, rows, columns): of its cells, and of their products."""
+        """Means of each tile, (4, rows, columns), of what a frame and others have in common."""
         cells, usual = grey.cells, self._usual
         detail = grey.fine * self._fine
-        fields = np.concatenate(
-            (cells, cells * self._short, usual * usual, cells * usual, detail[0] + detail[1])
-        )
-        rows = (fields @ self._columns).reshape(5, len(cells), -1)
-        tiles: Tiles = self._rows @ rows
+        fields = (cells * self._short, usual * usual, cells * usual, detail[0] + detail[1])
+        rows = (np.concatenate(fields) @ self._columns[0].T).reshape(4, len(cells), -1)
+        tiles: Tiles = self._rows[0] @ rows
         return tiles
 
     def _note_noise(self, change: Cells) -> None:
@@ -156,39 +160,45 @@ class View:
 
     def _measure(self, grey: Grey, weight: float) -> None:
         """Measure each tile of a frame, beside the frames before it and beside what is usual."""
-        mean, product, square, common, detail = self._products(grey)
-        self._mean, usual_mean, now = mean, self._usually[MEAN], self._now
+        plane, (product, square, common, detail) = self._plane(grey.cells), self._products(grey)
+        self._mean, usual_plane, now = plane[MEAN], self._usually[PLANE], self._now
         # One tile in five is brighter: a headlight makes no day.
-        self._level = float(np.partition(mean.ravel(), mean.size * 4 // 5)[mean.size * 4 // 5])
-        now[CONTRAST] = variance = np.maximum(product - mean * now[MEAN], 0)
-        self._usual_variance = square - usual_mean**2
-        common = np.maximum(common - mean * usual_mean, 0)
-        # What the usual pattern explains of the variance: a glare has none of it.
-        self._explained = common * self._common / np.maximum(self._usual_variance, 1)
-        now[SAME] = np.minimum(np.sqrt(self._explained / np.maximum(variance, 1)), 1)
+        level = plane[MEAN].size * 4 // 5
+        self._level = float(np.partition(plane[MEAN].ravel(), level)[level])
+        self._contrast = np.maximum(product - (plane * now[PLANE]).sum(0), 0)
+        self._usual_variance = square - (usual_plane * usual_plane).sum(0)
+        # How much of the usual pattern there is, its slopes included: they stay out of focus.
+        usual = np.maximum(square - usual_plane[MEAN] ** 2, 1)
+        share = (common - plane[MEAN] * usual_plane[MEAN]) / usual
+        self._share = np.minimum(np.maximum(share, 0), 1) ** 2
+        common = np.maximum(common - (plane * usual_plane).sum(0), 0)
+        # What the usual pattern explains of the contrast: a glare has none of it.
+        explained = common * self._common / np.maximum(self._usual_variance, 1)
+        now[SAME] = np.minimum(np.sqrt(explained / np.maximum(self._contrast, 1)), 1)
         self._common += weight * (common - self._common)
         now[DETAIL] += weight * (detail - now[DETAIL])
-        now[MEAN] += weight * (mean - now[MEAN])
+        now[PLANE] += weight * (plane - now[PLANE])
 
-    def _signs(self, frozen: bool) -> Signs:
+    def _signs(self, frozen: bool) -> Signs | None:
         # Of the brightest tile: beside a headlight all else is dark, and the camera is not.
         black = float(self._mean.max()) < BLACK < DIMMED * self._lasting_level
-        noise = self._noise**2
-        has_pattern = self._usual_variance > max(MIN_VARIANCE, 4 * noise)
-        has_pattern &= (self._usually[SAME] > 0.5) & (self._mean < GLARE)
-        has_pattern &= self._lasting_contrast > LASTING * self._usually[CONTRAST]
+        has_pattern = self._usual_variance > max(MIN_VARIANCE, self._noise**2)
+        has_pattern &= self._usually[SAME] > 0.5
         count = int(np.count_nonzero(has_pattern))
         if count < MIN_TILES:
             return Signs(frozen, black)
         dimmed = min(1.0, self._level / (self._usual_level + 1))  # at dusk, contrast is less too
-        flat = self._now[CONTRAST] < FLAT * dimmed * self._usual_variance
-        strange = self._now[SAME] < STRANGE * self._usually[SAME]
+        shown = has_pattern & (self._mean < GLARE)  # a light is neither covered nor moved
+        if 2 * np.count_nonzero(shown) < count:
+            return Signs(frozen=True) if frozen else None  # overexposed: the exposure hunts
+        flat = shown & (self._contrast < FLAT * dimmed * self._usual_variance)
+        strange = shown & (self._now[SAME] < STRANGE * self._usually[SAME])
         return Signs(
             frozen,
             black,
-            np.count_nonzero(flat & has_pattern) / count,
-            self._softness(has_pattern & ~flat & ~strange),
-            np.count_nonzero(strange & has_pattern) / count,
+            np.count_nonzero(flat) / count,
+            self._softness(shown & ~flat & ~strange),
+            np.count_nonzero(strange) / count,
         )
 
     def _softness(self, judged: NDArray[np.bool_]) -> float:
@@ -196,15 +206,14 @@ class View:
         judged = judged & (self._usually[DETAIL] > max(4.0, 2 * self._noise**2))
         # Out of focus, each part is as bright as before: where light has come or gone, it is that.
         light = self._mean / (self._usually[MEAN] + 1)
-        usual = float(np.median(light))
+        usual = float(np.partition(light.ravel(), light.size // 2)[light.size // 2])
         judged &= (light < LIT * usual) & (usual < LIT * light)
         count = int(np.count_nonzero(judged))
         if count < MIN_TILES:
             return 0.0
-        # More contrast than usual comes from a light, which adds no detail.
-        share = np.minimum(self._explained / (self._usually[CONTRAST] + 1), 1)
-        expected = (share * self._usually[DETAIL])[judged]
-        detail = np.clip(self._now[DETAIL][judged], -expected, 3 * expected)  # what moves has any
+        expected = (self._share * self._usually[DETAIL])[judged]
+        # What moves has any detail.
+        detail = np.maximum(np.minimum(self._now[DETAIL][judged], 3 * expected), -expected)
         # Of a product of two frames' noise, of which each is four times that of a cell's change;
         # both frames and products are smoothed. A tile has 2 * TILE**2 of them.
         error = 4 * self._noise**2 * self._weight / (2 - self._weight)
@@ -213,9 +222,13 @@ class View:
 
 
 def _pooling(cells: int) -> NDArray[np.float32]:
-    """What takes means of tiles, (tiles, cells); the last ones share what does not divide."""
+    """What takes means and slopes of tiles, (2, tiles, cells); the last ones share what is left."""
     tiles = max(1, cells // TILE)
     owner = np.minimum(np.arange(cells) * tiles // cells, tiles - 1)
-    pooling = (owner == np.arange(tiles)[:, None]).astype(np.float32)
-    means: NDArray[np.float32] = pooling / pooling.sum(axis=1, keepdims=True)
-    return means
+    means = (owner == np.arange(tiles)[:, None]).astype(np.float32)
+    means /= means.sum(axis=1, keepdims=True)
+    slopes = np.arange(cells) - (means @ np.arange(cells))[:, None]
+    scale = np.sqrt((means * slopes**2).sum(axis=1, keepdims=True))
+    slopes = means * slopes / np.maximum(scale, 0.1)
+    pooling: NDArray[np.float32] = np.stack((means, slopes)).astype(np.float32)
+    return pooling
