@@ -111,7 +111,7 @@ def test_noise_is_no_blur_and_blur_is_found_under_it(days: ModuleType) -> None:
 
 @pytest.mark.parametrize("seed", [4, 8])  # a steady exposure, and one that hunts
 def test_a_car_that_parks_at_night_is_no_problem(days: ModuleType, seed: int) -> None:
-    """Its light is on the lens, and the exposure falls: most of the pattern and the detail is lost."""
+    """Its light is on the lens, and the exposure falls: most of the pattern is lost."""
     night = 3600.0
     day = before(days, "LitDay", seed)
     day._lamp *= 0.003 / day._lamp.max()
