@@ -120,6 +120,29 @@ def test_a_car_that_parks_at_night_is_no_problem(days: ModuleType, seed: int) ->
     assert set(seen(day, health, night, 760, fps=0.2)) == {""}
 
 
+def test_a_cover_is_found_while_the_exposure_hunts(days: ModuleType) -> None:
+    """One frame in four is white, and shows neither a cover nor a view."""
+    picture, health = pictures(days, (120, 160), 2.0), Health(settings(), lambda line: None)
+    for step in range(60):
+        health(picture("usual"), step / 2)
+        assert health.problem is None
+    for step in range(60, 81):
+        health(picture("covered", (1.3, 2.7, 1.3, 0.6)[step % 4]), step / 2)
+    assert health.problem == "covered"
+
+
+@pytest.mark.parametrize("fault", ["blurred", "moved"])
+def test_a_fault_is_found_soon_after_a_start_at_night(days: ModuleType, fault: str) -> None:
+    """The first frames are dark, until the exposure has settled."""
+    night = 3600.0
+    day = before(days, "LitDay", 7)
+    day._lamp[:], day._cars = 0.01, []
+    day._exposure = days.Exposure(4.0, 0.0)
+    health = Health(settings(), lambda line: None)
+    assert set(seen(day, health, night, SECONDS)) == {""}
+    assert seen(day, health, night + SECONDS, 10.5, fault)[-1] == fault
+
+
 def test_a_move_is_found_over_slopes_of_light(days: ModuleType) -> None:
     """A lamp's falloff is the same wherever the camera points; what stands in it is not."""
     random = np.random.default_rng(1)
