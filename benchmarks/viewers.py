@@ -39,9 +39,7 @@ CADDY = shutil.which("caddy")
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 SIZE, FPS = (480, 640), 10
 RATE, QUEUE = "2mbit", "300ms"  # of the line, and how long a packet waits for it
-# As Debian and Raspberry Pi OS have it. BBR takes the line for one of gigabits, and loses what its
-# queue does not hold: the page was up to 1.1 s behind.
-CONGESTION = "cubic"
+CONGESTION = "cubic"  # the congestion control that Debian and Raspberry Pi OS have
 MARKS = 1024  # pictures that are told apart: more than the seconds looked at
 BITS, SIDE = 10, 48  # a mark is a row of black and white squares
 LAST_S = 10.0
@@ -81,15 +79,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     text = "seconds that are looked (default: 60)"
     parser.add_argument("--seconds", type=count, default=60, metavar="N", help=text)
+    text = f"congestion control of the kernel: cubic, bbr (default: {CONGESTION})"
+    parser.add_argument("--congestion", default=CONGESTION, metavar="NAME", help=text)
     parser.add_argument("--look", nargs=3, metavar=("KIND", "HOST", "PORT"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.look:
         kind, host, port = args.look
         return _look(kind, host, int(port), args.seconds)
-    return run(lambda: _measure(args.seconds), NAME)
+    return run(lambda: _measure(args.seconds, args.congestion), NAME)
 
 
-def _measure(seconds: int) -> int:
+def _measure(seconds: int, congestion: str) -> int:
     for tool, package in (
         ("nginx", "nginx-light"),
         ("caddy", "caddy"),
@@ -108,10 +108,10 @@ def _measure(seconds: int) -> int:
         return subprocess.run(command, check=False).returncode
     _do("ip", "link", "set", "lo", "up")
     with tempfile.TemporaryDirectory() as name:
-        return _table(Path(name), seconds)
+        return _table(Path(name), seconds, congestion)
 
 
-def _table(folder: Path, seconds: int) -> int:
+def _table(folder: Path, seconds: int, congestion: str) -> int:
     photos = _draw(folder)
     page, proxy, caddy, worst = 8080, 8081, 8082, 0.0
     (folder / "nginx.conf").write_text(NGINX_CONF.format(page=page, proxy=proxy))
@@ -124,7 +124,7 @@ def _table(folder: Path, seconds: int) -> int:
         stack.enter_context(_running(folder, [NGINX, "-p", folder, "-c", "nginx.conf"]))
         stack.enter_context(_running(folder, [CADDY, "run"]))
         known = stack.enter_context(closing(Known(page)))
-        lines = [_Line(stack, number) for number in range(5)]
+        lines = [_Line(stack, number, congestion) for number in range(5)]
         looks = [
             ("the stream", "directly", lines[0].look("stream", page, seconds)),
             ("frame by frame, as the page", "directly", lines[1].look("frames", page, seconds)),
@@ -225,7 +225,7 @@ def _now() -> float:
 class _Line:
     """A network namespace at the end of a slow line."""
 
-    def __init__(self, stack: ExitStack, number: int) -> None:
+    def __init__(self, stack: ExitStack, number: int, congestion: str) -> None:
         self._stack, self.host = stack, f"10.9.{number}.1"
         self._place = stack.enter_context(_running(None, ["unshare", "--net", "sleep", "3600"]))
         here, there, pid = f"a{number}", f"b{number}", self._place.pid
@@ -234,7 +234,7 @@ class _Line:
         _do("ip", "addr", "add", f"{self.host}/24", "dev", here)
         _do("ip", "link", "set", here, "up")
         network = f"10.9.{number}.0/24 dev {here} proto kernel scope link src {self.host}"
-        _do(*f"ip route change {network} congctl {CONGESTION}".split())
+        _do(*f"ip route change {network} congctl {congestion}".split())
         _do(*f"tc qdisc add dev {here} root tbf rate {RATE} burst 10kb latency {QUEUE}".split())
         inside = ["nsenter", "--net", "--target", str(pid)]
         _do(*inside, "ip", "addr", "add", f"10.9.{number}.2/24", "dev", there)
