@@ -303,8 +303,8 @@ class LitDay:
 
     def _daylight(self, at_s: float) -> float:
         height = (self._length_h / 2 - abs(at_s / 3600 - self._noon_h)) * 60  # minutes of sun left
-        cloud = 1 - 0.7 * float(np.clip(self._clouds[int(at_s % DAY_S)], 0, 1))
-        return cloud * float(10 ** np.clip(height / 15 - 1, -6, 0))  # a tenth at sunrise
+        cloud = 1 - 0.7 * min(max(float(self._clouds[int(at_s % DAY_S)]), 0.0), 1.0)
+        return cloud * float(10.0 ** min(max(height / 15 - 1, -6.0), 0.0))  # a tenth at sunrise
 
     def frame(self, at_s: float, fault: str = "") -> Samples:
         """Draw a frame, with a fault of FAULTS or none. Times grow."""
@@ -324,9 +324,9 @@ class LitDay:
         linear = np.minimum(linear * gain, 4)
         spread = np.sqrt(linear * (self._shot * gain**0.5) + (self._read * gain) ** 2)
         linear += spread * grain(self._random, self._noise)
-        linear = linear.clip(0, 1)
+        linear = np.minimum(np.maximum(linear, 0), 1)
         self._exposure.follow(float(linear[::4, ::4].mean()), gap_s)
-        return self._code[(linear * 4095).astype(np.int16)]
+        return self._code.take((linear * 4095).astype(np.intp))
 
     def _surface(self, at_s: float, fault: str) -> Array:
         surface = self._surfaces[fault if fault in ("blurred", "moved") else "usual"].copy()
@@ -334,7 +334,8 @@ class LitDay:
         if wind > 0.1:  # each leaf swings in its own time
             rows, columns = self._leaves
             by = np.rint(2 * wind * np.sin(self._phase + at_s * 2.3)).astype(np.int16)
-            surface[rows, columns] = surface[rows, np.clip(columns + by, 0, COLUMNS - 1)]
+            from_ = rows * COLUMNS + np.minimum(np.maximum(columns + by, 0), COLUMNS - 1)
+            surface.put(rows * COLUMNS + columns, surface.take(from_))
         self._people_at(at_s, surface)
         if present(self._showers, at_s):
             self._rain(at_s, surface)
@@ -342,7 +343,7 @@ class LitDay:
 
     def _lit(self, at_s: float) -> Array:
         daylight = self._daylight(at_s)
-        clear = 1 - float(np.clip(self._clouds[int(at_s % DAY_S)], 0, 1))
+        clear = 1 - min(max(float(self._clouds[int(at_s % DAY_S)]), 0.0), 1.0)
         left = int((at_s % DAY_S) / DAY_S * 2 * COLUMNS)
         shadow = np.clip((self._cast[:, left : left + COLUMNS] - 0.5) * 8, 0, 1)
         lit = daylight * (1 + self._sun * clear * shadow)
