@@ -40,6 +40,7 @@ GLARE = 230.0  # grey levels from which a tile is too bright to judge
 BLACK, DIMMED = 20.0, 0.5  # grey levels of the brightest tile; and of what one in five usually has
 
 Tiles = NDArray[np.float32]  # (rows, columns), or several of them
+Chosen = NDArray[np.bool_]  # of the tiles
 # What is known of a tile, now and usually. Its plane is the mean and two slopes.
 MEAN, PLANE, SAME, DETAIL = 0, slice(3), 3, 4
 
@@ -197,19 +198,20 @@ class View:
             frozen,
             black,
             np.count_nonzero(flat) / count,
-            self._softness(shown & ~flat & ~strange),
+            self._softness(has_pattern, shown & ~flat & ~strange),
             np.count_nonzero(strange) / count,
         )
 
-    def _softness(self, judged: NDArray[np.bool_]) -> float:
-        """Share of the fine detail that is gone, of all these tiles together."""
-        judged = judged & (self._usually[DETAIL] > max(4.0, 2 * self._noise**2))
+    def _softness(self, has_pattern: Chosen, as_usual: Chosen) -> float:
+        """Share of the fine detail that is gone, of all tiles together that show as usual."""
+        has_detail = has_pattern & (self._usually[DETAIL] > max(4.0, 2 * self._noise**2))
         # Out of focus, each part is as bright as before: where light has come or gone, it is that.
         light = self._mean / (self._usually[MEAN] + 1)
         usual = float(np.partition(light.ravel(), light.size // 2)[light.size // 2])
-        judged &= (light < LIT * usual) & (usual < LIT * light)
+        judged = has_detail & as_usual & (light < LIT * usual) & (usual < LIT * light)
         count = int(np.count_nonzero(judged))
-        if count < MIN_TILES:
+        # A lens is out of focus all over: what a few tiles show beside a headlight is none of it.
+        if count < max(MIN_TILES, np.count_nonzero(has_detail) / 2):
             return 0.0
         expected = (self._share * self._usually[DETAIL])[judged]
         # What moves has any detail.
