@@ -109,6 +109,19 @@ def test_noise_is_no_blur_and_blur_is_found_under_it(days: ModuleType) -> None:
     assert told(health, 110.0, scene.blurred, 25) == "blurred"
 
 
+def test_blur_of_a_minority_of_the_tiles_is_no_problem(days: ModuleType) -> None:
+    """A headlight leaves few tiles that show their pattern, and those lose detail."""
+    scene, random = before(days, "PlainDay", 7)._scene, np.random.default_rng(1)
+    part = scene.blurred.copy()
+    part[:, :80] = 90
+    part[:, 80:120] = 1.5 * part[:, 80:120] + 40
+    health = Health(settings(), lambda line: None)
+    for step in range(100):
+        image = (part if step >= 60 else scene.usual) + random.normal(0, 2, part.shape)
+        health(Grey(image.clip(0, 255).astype(np.uint8)), step / 2)
+        assert health.problem is None
+
+
 @pytest.mark.parametrize("seed", [4, 8])  # a steady exposure, and one that hunts
 def test_a_car_that_parks_at_night_is_no_problem(days: ModuleType, seed: int) -> None:
     """Its light is on the lens, and the exposure falls: most of the pattern is lost."""
