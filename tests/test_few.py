@@ -16,6 +16,8 @@ from convert.fit import is_few
 from convert.training.folds import HEAD, WHOLE, CrossValidation
 from edge.classifier.model import Model
 
+FILE = "model-float32.tflite"
+AGAIN = "--recipe head --precision float32".split()
 BACKBONE = (
     "--network mobilenet_v2 --alpha 0.35 --weights none --image-size 32 --precision float32"
 ).split()
@@ -60,6 +62,8 @@ def made(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
         "one fold": ["train", *small, *SMALL, "--folds", 1],
         "export small": ["export", *small, *export],
         "export head": ["export", *head, *export],
+        "measure small": ["evaluate", drawn, folder / "small" / FILE, "--set", "val"],
+        "head again": ["train", drawn, "-o", folder / "again", "--from", folder / "head", *AGAIN],
     }
     said = dict(zip(lines, commands(folder, *lines.values()), strict=True))
     return {"folder": folder, **said}
@@ -85,6 +89,8 @@ def test_whole_trainings_are_cross_validated_and_the_file_is_of_all_photos(
         assert model.metadata.edge["trained_on"] == ["train", "val"]
         assert model.verify()
     assert "Validation figures are of an earlier training" in made["export small"].stdout
+    assert made["measure small"].status == 1
+    assert "was trained on these photos (" in made["measure small"].lines[-1]
 
 
 def test_the_last_layer_alone_is_measured_out_of_fold(made: dict[str, Any]) -> None:
@@ -95,6 +101,13 @@ def test_the_last_layer_alone_is_measured_out_of_fold(made: dict[str, Any]) -> N
     assert card["cross_validation"]["ships"] == HEAD
     assert card["trained_on"] == ["train"]
     assert "the last layer alone is right on " in made["export head"].stdout
+
+
+def test_the_last_layer_is_fitted_again_where_a_training_starts_from_one(
+    made: dict[str, Any],
+) -> None:
+    assert made["head again"].status == 0, made["head again"].stderr
+    assert "the last layer alone: " in made["head again"].stderr
 
 
 def test_one_fold_is_one_line(made: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,13 +100,13 @@ def evaluate(
     if of_set not in tree.labels:
         raise DatasetError(tree.path, f"has no {of_set}", "use another --set")
     path = Path(model)
-    labels, thresholds = _facts(path)
+    labels, thresholds, trained_on = _facts(path)
     found = _photos(tree, of_set, labels)
     sets = read_splits(path.with_name(FILE))
     if not tree.split:
         found = _of_set(found, sets, split, path, anyway)
     if not anyway:
-        _refuse_trained(found, sets, path)
+        _refuse_trained(found, sets, trained_on, path)
     return ModelEvaluation(labels, thresholds, measure(path, found, path.name))
 
 
@@ -138,8 +138,13 @@ def _of_set(
     return chosen
 
 
-def _refuse_trained(photos: Sequence[Photo], sets: Mapping[str, str] | None, model: Path) -> None:
-    trained = sum((sets or {}).get(photo.sha256) == "train" for photo in photos)
+def _refuse_trained(
+    photos: Sequence[Photo],
+    sets: Mapping[str, str] | None,
+    trained_on: Collection[str],
+    model: Path,
+) -> None:
+    trained = sum((sets or {}).get(photo.sha256) in trained_on for photo in photos)
     if trained:
         raise DatasetError(
             model,
@@ -189,11 +194,16 @@ def _shown(thresholds: NDArray[np.float64]) -> str:
     return f"threshold {high:.3f}" if low == high else f"thresholds {low:.3f} to {high:.3f}"
 
 
-def _facts(path: Path) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Return a model's labels and thresholds. Raises: ModelError, RuntimeMissingError."""
+def _facts(path: Path) -> tuple[tuple[str, ...], NDArray[np.float64], list[str]]:
+    """Return a model's labels, thresholds and the sets that it was trained on.
+
+    Raises: ModelError, RuntimeMissingError.
+    """
     try:
         with Model(path) as opened:
-            return opened.labels, opened.thresholds()
+            trained_on = opened.metadata.edge.get("trained_on")
+            sets = trained_on if isinstance(trained_on, list) else ["train"]
+            return opened.labels, opened.thresholds(), sets
     except ModelError as error:
         if "--" not in error.remedy:
             raise

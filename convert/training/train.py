@@ -89,7 +89,7 @@ def train(
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result
         model, has_head = _network(config, dataset.labels)
         model.summary()
-        new = not checkpoint.epochs_done and not has_head
+        new = not checkpoint.epochs_done and (config.recipe.head_only or not has_head)
         if new and config.recipe.head_first and networks.backbone_of(model) is not None:
             _train_head(model, photos, train_set, config, checkpoint)
         if config.recipe.head_only:
