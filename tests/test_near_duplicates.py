@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from convert.data.grouping import features, near_duplicates, words
+from convert.data.grouping.copies import copies
+from convert.data.grouping.features import Shelf, features_of
 from convert.data.grouping.near_duplicates import LOOK, SIDE, Seen, group, groups, look
 from convert.data.photo import Photo, sha256_of
+from convert.errors import OutputError
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -200,6 +206,91 @@ def test_ten_thousand_photos_are_compared_in_seconds(alike: bool) -> None:
     numbers = group([f"{n:064x}" for n in range(10_000)], seen)
     assert time.process_time() - started < 60
     assert len(set(numbers.tolist())) == (1 if alike else 10_000)
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many tiles, the last of which are cut."""
+    for module in (near_duplicates, words):
+        monkeypatch.setattr(module, "ROWS", 7)
+        monkeypatch.setattr(module, "COLUMNS", 5)
+
+
+def random_looks(number: int) -> np.ndarray:
+    """Looks of which many are alike in some orientation, by turns of about 50 bits."""
+    random = np.random.default_rng(5)
+    looks = np.zeros(number, LOOK)
+    signs = random.random((number // 4, 1, 16, 16)) < 0.5
+    signs = np.repeat(signs, 4, axis=1).reshape(-1, 16, 16)
+    odd = np.arange(16) % 2 == 1
+    for index, of_photo in enumerate(signs):
+        if index % 4 == 1:
+            of_photo ^= odd  # mirrored
+        elif index % 4 == 2:
+            of_photo[:] = of_photo.T ^ odd[:, None]  # turned
+        of_photo ^= random.random((16, 16)) < random.uniform(0, 0.16)
+    looks["bits"] = np.packbits(signs.reshape(number, -1), axis=1)
+    return looks
+
+
+def test_the_hashes_agree_as_all_pairs_in_all_orientations_do(small_tiles: None) -> None:
+    looks = random_looks(40)
+    looks["colours"] = np.arange(40)[:, None, None, None]  # alike only among some neighbours
+    signs = np.unpackbits(looks["bits"], axis=1).reshape(-1, 16, 16).astype(int) * 2 - 1
+    odd = np.where(np.arange(16) % 2, -1, 1)
+    pairs = []
+    for one in range(40):
+        for other in range(one + 1, 40):
+            views = [
+                turned * down[:, None] * across
+                for turned in (signs[one], signs[one].T)
+                for down in (odd, odd**2)
+                for across in (odd, odd**2)
+            ]
+            differ = min((view != signs[other]).ravel()[1:].sum() for view in views)
+            near = differ <= near_duplicates.ALIKE_BITS and 2 * (other - one) <= 10
+            if differ <= near_duplicates.SAME_BITS or near:
+                pairs.append((one, other))
+    expected = near_duplicates.connected(np.arange(40), pairs)
+    numbers = group([f"{n:064x}" for n in range(40)], [Seen(each, None) for each in looks])
+    assert numbers.tolist() == expected.tolist()
+    assert 5 < len(set(expected.tolist())) < 38
+
+
+def test_candidates_do_not_depend_on_the_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = [features_of(np.asarray(scene(seed, (120, 90)))) for seed in range(30)]
+    keys = [str(seed) for seed in range(30)]
+    whole = words.candidates(photos, keys)
+    monkeypatch.setattr(words, "ROWS", 7)
+    monkeypatch.setattr(words, "COLUMNS", 9)
+    assert words.candidates(photos, keys).tolist() == whole.tolist()
+    assert set(np.bincount(np.concatenate([whole["one"], whole["other"]]))) >= {8}
+    assert (whole["one"] < whole["other"]).all()
+
+
+def test_features_on_a_shelf_are_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(features, "CHUNK", 1 << 16)  # three photos and a bit
+    images = [scene(0), scene(0).transpose(Image.Transpose.FLIP_LEFT_RIGHT), scene(1)] * 4
+    held = [features_of(np.asarray(image)) for image in images]
+    shelf = Shelf(tmp_path / "cache")
+    put = [shelf.put(one) for one in held]
+    for ours, theirs in zip(held, put, strict=True):
+        for name in ("points", "bits", "mirrored_points", "mirrored_bits", "grey"):
+            assert np.array_equal(getattr(ours, name), getattr(theirs, name))
+    keys = [str(index) for index in range(12)]
+    assert copies(put, keys) == copies(held, keys)
+    assert not list((tmp_path / "cache").iterdir())  # the file has no name
+
+
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(features, "CHUNK", 1 << 15)
+    monkeypatch.setattr(features, "reserve", full)
+    paths = [saved(scene(seed), tmp_path / f"{seed}.jpg") for seed in range(4)]
+    with pytest.raises(OutputError, match=r"cannot be written .No space left on device.; free"):
+        groups(photos_of(*paths), tmp_path / "cache")
 
 
 def test_a_look_is_of_the_pixels_alone() -> None:

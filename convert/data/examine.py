@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from convert.data.grouping.features import Shelf
 from convert.data.grouping.near_duplicates import UNSEEN, Seen, see
 from convert.data.parallel import each
 from convert.data.walk import PhotoFile, PhotoTree, walk_photos
@@ -39,10 +40,11 @@ def examine(path: Path) -> Folder:
     """Examine every file of a folder. Raises: DatasetError where there is no such folder."""
     tree = walk_photos(path)
     files = [Examined(file.path, file.name, file.set, file.label) for file in tree.files]
-    return Folder(tree, tuple(each(_examined, files, "examine")))
+    shelf = Shelf()
+    return Folder(tree, tuple(each(lambda photo: _examined(photo, shelf), files, "examine")))
 
 
-def _examined(photo: Examined) -> Examined:
+def _examined(photo: Examined, shelf: Shelf) -> Examined:
     if not os.path.lexists(photo.path):
         return replace(photo, fault="was removed while the folder was read")
     if not photo.path.is_file():  # a broken link, or a FIFO, which would wait forever
@@ -53,7 +55,7 @@ def _examined(photo: Examined) -> Examined:
         return replace(photo, fault=f"cannot be read ({error.strerror})")
     sha256 = hashlib.sha256(content).hexdigest()
     try:
-        seen = see(content)
+        seen = see(content, shelf)
         facts = read_facts(content)
     except ImageError as error:
         return replace(photo, fault=error.fault, sha256=sha256)

@@ -1,11 +1,9 @@
 """Find edited copies of photos by local features: rotated, mirrored, cropped, sheared, shifted.
 
-Each photo gets ORB features (Rublee et al. 2011, https://doi.org/10.1109/ICCV.2011.6126544) of the
-photo and of its mirror image. Features vote for a few candidates by the words they share (a bag of
-words, Sivic and Zisserman 2003). A candidate counts as a copy if one affine transform maps enough
-features of the one onto the other, and the pixels agree where the two then overlap. A transform
-that is about right is refined by the pixels (Evangelidis and Psarakis 2008,
-https://doi.org/10.1109/TPAMI.2008.113).
+Each photo gets features of itself and of its mirror image, which vote for a few candidates by the
+words they share. A candidate counts as a copy if one affine transform maps enough features of the
+one onto the other, and the pixels agree where the two then overlap. A transform that is about right
+is refined by the pixels (Evangelidis and Psarakis 2008, https://doi.org/10.1109/TPAMI.2008.113).
 
 The limits were chosen on flowers and hot dogs; benchmarks/near_duplicates.py prints recall, false
 joins and cost.
@@ -14,26 +12,19 @@ joins and cost.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.data.grouping.features import Features
+from convert.data.grouping.words import candidates
 from convert.data.parallel import each
-from edge.image.decode import Pixels
 
 Array = NDArray[Any]
 
-SIDE = 160  # longer side of what features are detected in, in pixels
-MAX_ENLARGED = 2.5  # times; what is smaller has no detail to compare
-MAX_FEATURES = 150  # of a photo
-VOTING = 150  # features that vote for candidates: the strongest
-NUM_WORDS = 1024
-CANDIDATES = 8  # of each photo, verified; with 5, a tenth of strong crops are missed
 MIN_INLIERS = 8  # features that one transform maps
 REPROJECTION_PX = 4.0
 MAX_BIT_DISTANCE = 70  # of 256 bits, between features that match
@@ -51,35 +42,7 @@ MOST: Limits = (0.75, 0.96)
 NEARLY_ALL: Limits = (0.9, 0.93)
 REFINEMENT = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)  # steps, least gain
 DETAIL_SIGMA = 2.5  # pixels of the blur that is subtracted
-BLOCK = 512  # photos compared with all others at once
-BITS = 256
 QUIET = 10_000  # pairs are compared in a moment up to here
-
-
-@dataclass(frozen=True, eq=False)  # arrays have no truth value
-class Features:
-    """The local features of a photo, the strongest first, and of its mirror image."""
-
-    grey: Array  # (h, w) uint8, at most SIDE / 2
-    points: Array  # (n, 2) float32: x, y, in pixels of SIDE
-    bits: Array  # (n, 32) uint8
-    mirrored_points: Array  # (m, 2) float32, in the mirror image
-    mirrored_bits: Array  # (m, 32) uint8
-
-
-def features_of(pixels: Pixels) -> Features:
-    """Compute the features of (h, w, 3) uint8 RGB pixels, best of twice SIDE or less."""
-    grey = _scaled(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), SIDE)
-    mirrored = np.ascontiguousarray(grey[:, ::-1])
-    half = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return Features(half, *_detect(grey), *_detect(mirrored))
-
-
-def _scaled(grey: Array, side: int) -> Array:
-    """Resize to a longer side, and keep the aspect; what is very small stays smaller."""
-    scale = min(side / max(grey.shape), MAX_ENLARGED)
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
 
 
 def copies(photos: Sequence[Features], order: Sequence[str]) -> list[tuple[int, int]]:
@@ -90,108 +53,16 @@ def copies(photos: Sequence[Features], order: Sequence[str]) -> list[tuple[int, 
         order: a key of each photo, such as its SHA-256, so that the result does not depend on the
             order of the photos.
     """
-    pairs = _candidates(photos, order)
+    pairs = candidates(photos, order)
 
-    def verify(pair: _Pair) -> bool:
-        return _is_copy(photos[pair.one], photos[pair.other], mirrored=pair.mirrored)
+    def verify(row: int) -> bool:
+        pair = pairs[row]
+        one, other = photos[pair["one"]], photos[pair["other"]]
+        return _is_copy(one, other, mirrored=bool(pair["mirrored"]))
 
-    found = each(verify, pairs, "compare photos", bar=len(pairs) > QUIET)
-    return [(pair.one, pair.other) for pair, same in zip(pairs, found, strict=True) if same]
-
-
-@dataclass(frozen=True, order=True)
-class _Pair:
-    """Two photos that are worth a look, and whether to mirror the one."""
-
-    one: int
-    other: int
-    mirrored: bool
-
-
-def _detect(grey: Array) -> tuple[Array, Array]:
-    """Detect features: (n, 2) points and (n, 32) bits, the strongest first."""
-    if min(grey.shape) < 32:  # the smallest patch does not fit
-        return np.zeros((0, 2), np.float32), np.zeros((0, BITS // 8), np.uint8)
-    orb = cv2.ORB.create(
-        nfeatures=MAX_FEATURES,
-        scaleFactor=1.2,
-        nlevels=8,
-        edgeThreshold=10,
-        patchSize=22,
-        fastThreshold=4,
-    )
-    keys, bits = orb.detectAndCompute(grey, None)  # type: ignore[call-overload]
-    if bits is None:
-        return np.zeros((0, 2), np.float32), np.zeros((0, BITS // 8), np.uint8)
-    strongest = sorted(range(len(keys)), key=lambda i: -keys[i].response)[:MAX_FEATURES]
-    return np.array([keys[i].pt for i in strongest], np.float32), bits[strongest]
-
-
-def _candidates(photos: Sequence[Features], order: Sequence[str]) -> list[_Pair]:
-    """Choose pairs that are worth a look: the photos with the most similar words."""
-    words = _vocabulary(photos, order)
-    if not len(words) or len(photos) < 2:
-        return []
-    if len(photos) <= 2 * CANDIDATES:
-        every = itertools.combinations(range(len(photos)), 2)
-        return [_Pair(*pair, mirrored) for pair in every for mirrored in (False, True)]
-    straight = _bags([photo.bits for photo in photos], words)
-    mirrored = _bags([photo.mirrored_bits for photo in photos], words)
-    rarity = np.log(len(photos) / np.maximum(1, (straight > 0).sum(axis=0))).astype(np.float32)
-    straight, mirrored = _weighted(straight, rarity), _weighted(mirrored, rarity)
-    pairs: set[_Pair] = set()
-    for start in range(0, len(photos), BLOCK):
-        block = slice(start, start + BLOCK)
-        upright, turned = straight[block] @ straight.T, mirrored[block] @ straight.T
-        likeness = np.maximum(upright, turned)
-        rows = np.arange(len(likeness))
-        likeness[rows, start + rows] = -1.0
-        best = np.argpartition(-likeness, CANDIDATES, axis=1)[:, :CANDIDATES]
-        flags = (turned > upright)[rows[:, None], best]
-        for row, others, of_row in zip(rows.tolist(), best.tolist(), flags.tolist(), strict=True):
-            pairs |= {
-                _Pair(min(start + row, other), max(start + row, other), flag)
-                for other, flag in zip(others, of_row, strict=True)
-            }
-    return sorted(pairs)
-
-
-def _vocabulary(photos: Sequence[Features], order: Sequence[str]) -> Array:
-    """Draw words from the photos' own features: (at most NUM_WORDS, BITS / 8) uint8."""
-    by_key = sorted(range(len(photos)), key=lambda i: order[i])
-    random = np.random.default_rng(0)
-    drawn = random.permutation(len(by_key))[: 4 * NUM_WORDS]
-    bits = np.concatenate(
-        [np.zeros((0, BITS // 8), np.uint8), *(photos[by_key[i]].bits[:VOTING] for i in drawn)]
-    )
-    words: Array = bits[random.permutation(len(bits))[:NUM_WORDS]]
-    return words
-
-
-def _bags(bits: Sequence[Array], words: Array) -> Array:
-    """Count each photo's words, (num_photos, num_words) float32; a feature has its two nearest."""
-
-    def count(start: int) -> Array:
-        block = [of_photo[:VOTING] for of_photo in bits[start : start + 64]]
-        counts = np.zeros((len(block), len(words)), np.float32)
-        features = np.concatenate(block)
-        if len(features):
-            _, nearest = cv2.batchDistance(
-                features, words, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=min(2, len(words))
-            )
-            rows = np.repeat(np.arange(len(block)), [len(of_photo) for of_photo in block])
-            np.add.at(counts, (rows[:, None], np.asarray(nearest, np.intp)), 1.0)
-        return counts
-
-    counted = each(count, range(0, len(bits), 64), "compare photos", bar=False)
-    return np.concatenate(list(counted))
-
-
-def _weighted(counts: Array, rarity: Array) -> Array:
-    """Weigh words by their rarity and bring each photo's to length 1."""
-    weighed = np.sqrt(counts) * rarity
-    unit: Array = weighed / np.maximum(1e-9, np.linalg.norm(weighed, axis=1, keepdims=True))
-    return unit
+    found = each(verify, range(len(pairs)), "compare photos", bar=len(pairs) > QUIET)
+    same = pairs[np.fromiter(found, np.bool_, len(pairs))]
+    return [*zip(same["one"].tolist(), same["other"].tolist(), strict=True)]
 
 
 def _is_copy(one: Features, other: Features, *, mirrored: bool) -> bool:

@@ -11,10 +11,9 @@ benchmarks/near_duplicates.py prints recall, false joins and cost.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.data.grouping.copies import SIDE as DECODED
-from convert.data.grouping.copies import Features, copies, features_of
+from convert.data.grouping.copies import copies
+from convert.data.grouping.features import SIDE as DECODED
+from convert.data.grouping.features import Features, Shelf, features_of
 from convert.data.parallel import each
 from convert.data.photo import Photo
 from convert.files import write
@@ -40,7 +40,9 @@ ALIKE_BITS = 76  # or this many, where the colours differ by at most
 ALIKE_COLOURS = 10.0  # of 255, on average
 FAINT = 14.0  # a frequency below this is noise: three times what rounding pixels makes
 COLOURS = SIDE // 4  # side of the map of colours
-BLOCK = 512  # photos compared with all others at once
+ROWS, COLUMNS = 1024, 1024  # photos that are compared at once
+# Of 255 bits: those that agree, less those that differ.
+LEAST_SAME, LEAST_ALIKE = 255 - 2 * SAME_BITS, 255 - 2 * ALIKE_BITS
 
 LOOK = np.dtype(
     [
@@ -85,7 +87,16 @@ def look_over(photos: Sequence[Photo], cache: Path | None = None) -> Overview:
     path = cache and cache / f"near-duplicates-v{VERSION}-{_key(first)}.json"
     known = _load(path) if path else None
     if known is None:
-        seen = dict(zip(first, each(_see_or_not, list(first.values()), "compare"), strict=True))
+        shelf = Shelf(cache)
+
+        def see_or_not(path: Path) -> Seen | str:
+            """See a photo, or return why it cannot be read."""
+            try:
+                return see(path, shelf)
+            except ImageError as error:
+                return error.fault
+
+        seen = dict(zip(first, each(see_or_not, list(first.values()), "compare"), strict=True))
         faults = {sha256: found for sha256, found in seen.items() if isinstance(found, str)}
         readable = [UNSEEN if isinstance(found, str) else found for found in seen.values()]
         numbers = group(list(first), readable)
@@ -102,18 +113,15 @@ def groups(photos: Sequence[Photo], cache: Path | None = None) -> Array:
     return np.unique([found[p.sha256] for p in photos], return_inverse=True)[1].astype(np.int64)
 
 
-def see(picture: Path | bytes) -> Seen:
-    """Look at a photo. Raises: ImageError."""
+def see(picture: Path | bytes, shelf: Shelf | None = None) -> Seen:
+    """Look at a photo.
+
+    Args: the photo; what holds its features, where there are many; None: the result does.
+    Raises: ImageError; OutputError where the shelf has no place.
+    """
     pixels = read_image(picture, at_least=(DECODED, DECODED))
-    return Seen(look(resized(pixels, (SIDE, SIDE))), features_of(pixels))
-
-
-def _see_or_not(path: Path) -> Seen | str:
-    """See a photo, or return why it cannot be read."""
-    try:
-        return see(path)
-    except ImageError as error:
-        return error.fault
+    features = features_of(pixels)
+    return Seen(look(resized(pixels, (SIDE, SIDE))), shelf.put(features) if shelf else features)
 
 
 def look(pixels: Pixels) -> Array:
@@ -167,25 +175,66 @@ def connected(numbers: Array, pairs: Iterable[tuple[int, int]]) -> Array:
 def _join_alike(numbers: Array, looks: Array) -> Array:
     """Join groups of photos, (n,) LOOK, whose hashes agree in some orientation."""
     shaped = np.flatnonzero(~looks["plain"])  # what has no shape would all look alike
-    signs = _signs(looks["bits"][shaped])
-    colours = looks["colours"][shaped].astype(np.float32)
-    for start in range(0, len(shaped), BLOCK):
-        views = _views(signs[start : start + BLOCK])
-        later = signs[start:].T  # each pair is looked at once
-        agree = functools.reduce(np.maximum, (view @ later for view in views))
-        near = np.triu(agree >= 255 - 2 * ALIKE_BITS, 1)  # 255 - 2 * differing bits
-        for row in np.flatnonzero(near.any(axis=1)):
-            index = start + row
-            others = start + np.flatnonzero(near[row])
-            others = others[numbers[shaped[others]] != numbers[shaped[index]]]
-            if not len(others):
-                continue
-            same = agree[row, others - start] >= 255 - 2 * SAME_BITS
-            same |= _colour_distance(colours[index], colours[others]) <= ALIKE_COLOURS
-            joined = numbers[shaped[[index, *others[same]]]]
-            if len(joined) > 1:
-                numbers[np.isin(numbers, joined)] = joined.min()
-    return numbers
+    bits, colours, joined = looks["bits"][shaped], looks["colours"][shaped], _Joined(numbers)
+    for start in range(0, len(shaped), ROWS):
+        rows = _signs(bits[start : start + ROWS])
+        views = [_by_parity(rows[:, order]) for order in TURNS]
+        for first in range(start, len(shaped), COLUMNS):  # each pair is looked at once
+            agree = _agreement(views, _by_parity(_signs(bits[first : first + COLUMNS])))
+            near = np.triu(agree >= LEAST_ALIKE, 1 + start - first)
+            for row in np.flatnonzero(near.any(axis=1)).tolist():
+                others = np.flatnonzero(near[row])
+                others = others[joined.differ(shaped[start + row], shaped[first + others])]
+                if len(others):
+                    same = agree[row, others] >= LEAST_SAME
+                    same |= _colours_agree(colours[start + row], colours[first + others])
+                    joined.join(shaped[[start + row, *(first + others[same])]])
+    return joined.numbers
+
+
+class _Joined:
+    """Groups of photos, (n,) int64, that are joined one after the other."""
+
+    def __init__(self, numbers: Array) -> None:
+        self.numbers = numbers.copy()
+        order = np.argsort(numbers, kind="stable")
+        ends = np.flatnonzero(np.diff(numbers[order])) + 1
+        parts = np.split(order, ends)
+        self._members = {int(numbers[part[0]]): part for part in parts if len(part)}
+
+    def differ(self, one: int, others: Array) -> Array:
+        """Whether photos are in other groups than one is: (len(others),) bool."""
+        apart: Array = self.numbers[others] != self.numbers[one]
+        return apart
+
+    def join(self, photos: Array) -> None:
+        """Make one group of those of some photos."""
+        first, *others = np.unique(self.numbers[photos]).tolist()
+        if others:
+            members = [self._members.pop(number) for number in (first, *others)]
+            self._members[first] = np.concatenate(members)
+            self.numbers[self._members[first]] = first
+
+
+def _agreement(views: Sequence[Sequence[Array]], columns: Sequence[Array]) -> Array:
+    """How much hashes agree, agreeing less differing bits, in the best orientation of eight.
+
+    To mirror an image turns the signs of some parities over, so that the products of each parity
+    are computed once, and summed for the four ways to mirror it.
+
+    Args: (n, bits) signs by parity, of the image and of it turned; (m, bits) of others.
+    Returns: (n, m) float32.
+    """
+    best = None
+    for rows in views:
+        even, across, down, both = (a @ b.T for a, b in zip(rows, columns, strict=True))
+        total, apart = across + down, np.subtract(across, down, out=across)
+        total = np.abs(total, out=total) + even + both
+        apart = np.abs(apart, out=apart) + even - both
+        here = np.maximum(total, apart, out=total)
+        best = here if best is None else np.maximum(best, here, out=best)
+    agreement: Array = np.asarray(best)
+    return agreement
 
 
 def _cosines() -> Array:
@@ -196,10 +245,14 @@ def _cosines() -> Array:
 
 COSINES = _cosines()
 # Mirroring left to right turns the odd horizontal frequencies over, upside down the odd vertical
-# ones; turning by 90 degrees also exchanges the two.
-ODD = np.where(np.arange(FREQUENCIES) % 2, -1, 1).astype(np.float32)
-FLIPS = [np.outer(down, across).ravel()[1:] for down in (ODD**2, ODD) for across in (ODD**2, ODD)]
-TRANSPOSED = np.arange(FREQUENCIES**2).reshape(FREQUENCIES, FREQUENCIES).T.ravel()[1:] - 1
+# ones; turning by 90 degrees also exchanges the two. The mean is left out.
+NUMBERS = np.arange(FREQUENCIES**2).reshape(FREQUENCIES, FREQUENCIES)
+TURNS = [NUMBERS.ravel()[1:] - 1, NUMBERS.T.ravel()[1:] - 1]
+PARITIES = [
+    np.array([n - 1 for n in NUMBERS[down::2, across::2].ravel() if n])
+    for down in (0, 1)
+    for across in (0, 1)
+]
 
 
 def _signs(bits: Array) -> Array:
@@ -208,19 +261,18 @@ def _signs(bits: Array) -> Array:
     return signs
 
 
-def _views(signs: Array) -> Iterator[Array]:
-    """Yield the (n, 255) signs of the eight orientations."""
-    for turned in (signs, signs[:, TRANSPOSED]):
-        for flip in FLIPS:
-            yield turned * flip
+def _by_parity(signs: Array) -> list[Array]:
+    """(n, 255) signs -> those that are even and odd across and down: four of (n, 63 or 64)."""
+    return [signs[:, of_parity] for of_parity in PARITIES]
 
 
-def _colour_distance(one: Array, others: Array) -> Array:
-    """Mean difference, 0..255, of one map of colours and (n, ...) others, in any orientation."""
-    views = [flipped for turned in (one, one.swapaxes(0, 1)) for flipped in _flipped(turned)]
-    each_view = [2 * np.abs(others - view).mean((1, 2, 3)) for view in views]
-    nearest: Array = np.min(each_view, axis=0)
-    return nearest
+def _colours_agree(one: Array, others: Array) -> Array:
+    """Whether maps of colours, (...) and (n, ...), are alike in any orientation: (n,) bool."""
+    ours, theirs = one.astype(np.float32), others.astype(np.float32)
+    views = [flipped for turned in (ours, ours.swapaxes(0, 1)) for flipped in _flipped(turned)]
+    each_view = [2 * np.abs(theirs - view).mean((1, 2, 3)) for view in views]
+    alike: Array = np.min(each_view, axis=0) <= ALIKE_COLOURS  # of 255, mean difference
+    return alike
 
 
 def _flipped(colours: Array) -> tuple[Array, ...]:
