@@ -113,7 +113,7 @@ def _measure(job: Job, command: str) -> int:
     if not importlib.util.find_spec("scipy"):
         raise ConversionError("scipy", "is not installed", "pip install scipy")
     with tempfile.TemporaryDirectory() as folder:
-        photos = _chosen(job, Path(folder) / "photos")
+        photos = chosen(job, Path(folder) / "photos")
         ways = _ways(job, photos, Path(folder))
         for number in range(1, 1 + job.rounds):
             for way in ways:
@@ -122,11 +122,11 @@ def _measure(job: Job, command: str) -> int:
                     NAME, f"round {number}: {way.name}, {way.precision}: {way.seconds[-1]:.2f} s"
                 )
     print(_table(ways, job))
-    print(f"\n{_processor()}\n{command}")
+    print(f"\n{processor()}\n{command}")
     return 0
 
 
-def _chosen(job: Job, folder: Path) -> list[Photo]:
+def chosen(job: Job, folder: Path) -> list[Photo]:
     """Link the photos of each class into a folder of their own, which both ways then read."""
     root = job.photos / "train" if (job.photos / "train").is_dir() else job.photos
     try:
@@ -180,11 +180,11 @@ def _ways(job: Job, photos: list[Photo], folder: Path) -> list[Way]:
         "computing alone": tf.data.Dataset.from_tensors(fixed).repeat(),
     }
     own, generator = _tutorials(job, folder / "photos", num_labels)
-    ways = [Way("the tutorial's own", "float32", _epoch_of(own, generator, job.steps), [])]
+    ways = [Way("the tutorial's own", "float32", epoch_of(own, generator, job.steps), [])]
     for name, source in sources.items():
         for precision in PRECISIONS:
-            model = _built(job, num_labels, precision)
-            ways.append(Way(name, precision, _epoch_of(model, source, job.steps), []))
+            model = built(job, num_labels, precision)
+            ways.append(Way(name, precision, epoch_of(model, source, job.steps), []))
     return ways
 
 
@@ -211,7 +211,7 @@ def _tutorials(job: Job, folder: Path, num_labels: int) -> tuple[keras.Model, An
             class_mode="binary" if num_labels == 2 else "sparse",
         )
     if not rescaled:
-        return _built(job, num_labels, "float32"), generator
+        return built(job, num_labels, "float32"), generator
     model = keras.Sequential([keras.Input((*job.size, 3))])
     for filters in (16, 32, 64, 64, 64):
         model.add(keras.layers.Conv2D(filters, 3, activation="relu"))
@@ -231,7 +231,8 @@ def _scores(num_labels: int) -> keras.layers.Layer:
     return keras.layers.Dense(num_labels, activation="softmax")
 
 
-def _built(job: Job, num_labels: int, precision: str) -> keras.Model:
+def built(job: Job, num_labels: int, precision: str) -> keras.Model:
+    """Build a network of convert, compiled as the tutorial's is."""
     from convert.training import networks
     from convert.training.backbones.known import NETWORKS
 
@@ -252,7 +253,7 @@ def _compile(model: keras.Model) -> None:
     model.compile("rmsprop", loss, metrics=["accuracy"])
 
 
-def _epoch_of(model: keras.Model, source: Any, steps: int) -> Callable[[], float]:
+def epoch_of(model: keras.Model, source: Any, steps: int) -> Callable[[], float]:
     """Return what trains for two epochs, and returns how long the second took.
 
     The first traces the graph, and fills what is made ahead.
@@ -298,7 +299,7 @@ def _table(ways: Sequence[Way], job: Job) -> str:
     return "\n".join(lines)
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name the processor, its cores, and whether it multiplies matrices (AMX) in bfloat16."""
     facts = Path("/proc/cpuinfo")
     text = facts.read_text() if facts.exists() else ""
