@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-l
 IN_VENVS = EDGE_OLDEST_PYTHON=$(CURDIR)/$(VENV)-oldest/bin/python EDGE_TFLITE_SUPPORT=$(CURDIR)/$(VENV)/tflite-support
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick coverage lint test-arm-quick test-arm test-service test-power test-card test-deb test-camera test-ha test-web test-mqtt test-sources soak fuzz docs benchmark instrument release deb sample clean
+.PHONY: help demo test test-quick coverage lint test-arm-quick test-arm test-service test-power test-card test-deb test-cluster test-camera test-ha test-web test-mqtt test-sources soak fuzz docs benchmark instrument release deb sample clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -56,6 +56,9 @@ test-card: $(VENV)/ready  ## the README's commands from a blank card to a live s
 
 test-deb: $(VENV)/ready  ## the Debian package under apt, in bookworm and trixie, amd64 and emulated arm64 (root; as test-service and test-arm, and Debian's lintian, piuparts)
 	$(TESTBED)test-deb.sh
+
+test-cluster: $(VENV)/ready  ## the example of docs/scale.md on a Ray cluster of two nodes, in an environment of its own (a network once)
+	$(BIN)/python tests/cluster.py
 
 test-camera: $(VENV)/ready  ## unmodified picamera2 on an emulated machine with the vimc driver (root; slow; Debian's qemu-system-x86)
 	$(TESTBED)test-camera.sh
