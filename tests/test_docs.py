@@ -29,7 +29,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<why>[^\n]+) -->\n+)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S
 )
-NO_COMMANDS = {"text", "toml", "python", "nginx", "caddy", "json", "yaml"}
+NO_COMMANDS = {"text", "toml", "python", "nginx", "caddy", "json", "yaml", "dockerfile"}
 MATCH = doctest.OutputChecker()
 
 

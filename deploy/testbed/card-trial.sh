@@ -55,6 +55,29 @@ has_results() { [ "$(grep -c '"label"' /var/lib/edge-classify/results.jsonl)" -g
 has_pictures() { [ -n "$(find /srv/snapshots -name '*.jpg')" ]; }
 is_restored() { grep -q '^every = 11' "$config" && test -e /var/lib/edge-classify/mine && test -L /var/lib/edge-classify; }
 
+play() { ansible-playbook -i localhost, -c local playbook.yml >"/payload/play-$1" 2>&1 && cat "/payload/play-$1" >&2; }
+plays() { play "$1" && grep -q "$2" "/payload/play-$1"; }
+
+# build_image: the steps of the Containerfile, on this system, which is Debian's as its base is.
+# shellcheck disable=SC2086  # of COPY, several words, with patterns
+build_image() {
+    sed -e ':a' -e '/\\$/{N;s/\\\n//;ta' -e '}' /payload/Containerfile | while read -r step rest; do
+        case $step in
+        COPY) copy_into $rest ;;
+        RUN) sh -c "$rest" </dev/null ;;
+        esac || return 1
+    done
+}
+# copy_into SOURCE... FOLDER: of a folder what is in it, as COPY does.
+copy_into() {
+    for folder; do :; done
+    mkdir -p "$folder"
+    while [ $# -gt 1 ]; do
+        if [ -d "$1" ]; then cp -r "$1/." "$folder"; else cp "$1" "$folder"; fi
+        shift
+    done
+}
+
 export USER=root HOME=/root
 : >/payload/statuses
 cp -r /payload/frames /srv/pictures
@@ -102,4 +125,14 @@ check '... and the folder is classified as before' classifies
 type_commands remove
 check 'uninstall.sh' all_ended_well remove
 check "... removes what was installed" is_gone
+
+cd /root/edge-classify || exit
+cp -r /payload/dist /payload/playbook.yml .
+DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends install ansible-core >&2
+check 'the Ansible playbook installs' plays 1 'changed=3 '
+check '... and classifies' classifies
+check '... and a second run changes nothing' plays 2 'changed=0 '
+type_commands remove
+check 'the steps of the Containerfile' build_image
+check '... install the commands' /opt/edge-classify/current/bin/edge-classify /payload/frames/00-photo.jpg
 echo 'done'

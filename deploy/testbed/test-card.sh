@@ -48,6 +48,10 @@ make_payload() {
     take backup 3 docs/device.md '## Back up'
     take restore 3 docs/device.md '## Restore'
     take remove 1 docs/device.md '## Remove'
+    commands docs/device.md '## With Ansible' >"$payload/playbook.yml"
+    commands docs/device.md 'An image with the commands' >"$payload/Containerfile"
+    say 'building the wheel'
+    run 300 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$payload/dist" . >&2
     draw_frames
     cp -- "$here/card-trial.sh" "$payload/"
 }
