@@ -42,7 +42,7 @@ def python_with_ray() -> Path:
     if not (home / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
         install = [python, *"-m pip install --quiet --only-binary :all: ray[data]".split()]
-        subprocess.run([*install, str(ROOT)], check=True)
+        subprocess.run([*install, f"{ROOT}[parquet]"], check=True)
         (home / "ready").touch()
     return python
 
