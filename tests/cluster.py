@@ -49,6 +49,7 @@ def python_with_ray() -> Path:
 
 def run() -> int:
     """Compare, and print what was found."""
+    os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")  # on a busy machine
     import ray
     from ray.cluster_utils import Cluster
 

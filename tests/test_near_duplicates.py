@@ -278,7 +278,11 @@ def test_features_on_a_shelf_are_the_same(monkeypatch: pytest.MonkeyPatch, tmp_p
         for name in ("points", "bits", "mirrored_points", "mirrored_bits", "grey"):
             assert np.array_equal(getattr(ours, name), getattr(theirs, name))
     keys = [str(index) for index in range(12)]
-    assert copies(put, keys) == copies(held, keys)
+    found = copies(held, keys, np.arange(12))
+    assert len(found) > 10
+    assert copies(put, keys, np.arange(12)) == found
+    known = np.arange(12) % 3 // 2  # the scene and its mirror image are one group
+    assert copies(put, keys, known) == []
     assert not list((tmp_path / "cache").iterdir())  # the file has no name
 
 

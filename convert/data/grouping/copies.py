@@ -45,15 +45,20 @@ DETAIL_SIGMA = 2.5  # pixels of the blur that is subtracted
 QUIET = 10_000  # pairs are compared in a moment up to here
 
 
-def copies(photos: Sequence[Features], order: Sequence[str]) -> list[tuple[int, int]]:
+def copies(
+    photos: Sequence[Features], order: Sequence[str], groups: Array
+) -> list[tuple[int, int]]:
     """Find pairs of photos that are copies of each other, as (lower, higher) indices.
 
     Args:
         photos: their features.
         order: a key of each photo, such as its SHA-256, so that the result does not depend on the
             order of the photos.
+        groups: (num_photos,) numbers, equal for those that are known to belong together: they are
+            not compared.
     """
     pairs = candidates(photos, order)
+    pairs = pairs[groups[pairs["one"]] != groups[pairs["other"]]]
 
     def verify(row: int) -> bool:
         pair = pairs[row]

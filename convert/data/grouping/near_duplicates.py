@@ -150,9 +150,10 @@ def group(keys: Sequence[str], seen: Sequence[Seen]) -> Array:
     looks = np.array([of_photo.look for of_photo in seen], LOOK)
     readable = [i for i, of_photo in enumerate(seen) if of_photo.features is not None]
     features = [seen[i].features for i in readable]
-    pairs = copies([f for f in features if f is not None], [keys[i] for i in readable])
-    joined = [(readable[one], readable[other]) for one, other in pairs]
-    return connected(_join_alike(numbers, looks), joined)
+    numbers = _join_alike(numbers, looks)
+    whole = [f for f in features if f is not None]
+    pairs = copies(whole, [keys[i] for i in readable], numbers[readable])
+    return connected(numbers, [(readable[one], readable[other]) for one, other in pairs])
 
 
 def connected(numbers: Array, pairs: Iterable[tuple[int, int]]) -> Array:
