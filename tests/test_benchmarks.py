@@ -16,7 +16,7 @@ from PIL import Image
 
 from edge.classifier import golden
 from edge.image import framing
-from edge.image.preprocess import resized
+from edge.image.preprocess import read_image, resized
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the processor and memory are read from /proc"
@@ -107,6 +107,33 @@ def test_memory_of_a_whole_run_is_measured() -> None:
     assert [row[0] for row in rows] == ["150"]
     assert 100 < int(rows[0][1]) <= int(rows[0][2]) < 4000
     assert "| last of first | 1.000 | 1.000 |" in done.stdout
+
+
+def test_growth_and_shards_are_measured(drawn: Path) -> None:
+    options = "--quick --only photos,shards --counts 30,60".split()
+    done = run("benchmarks/scale.py", str(drawn), *options)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^\| (\d+) \| \d+ \| \d+ \| [\d.]+ \| (\d+) \|$", done.stdout, re.MULTILINE)
+    assert [row[0] for row in rows] == ["30", "60"]
+    assert all(10 < int(row[1]) < 1000 for row in rows)
+    assert "extrapolated to 1000000: " in done.stdout
+    ways = re.findall(r"^\| ((?:one|two) process[\w ,-]+) \| [\d.]+ \(", done.stdout, re.MULTILINE)
+    assert len(ways) == 3
+    assert done.stdout.splitlines()[-1].endswith(" ".join(options))
+
+
+def test_made_photos_differ_and_some_are_cropped(
+    monkeypatch: pytest.MonkeyPatch, drawn: Path, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    scale = load("scale")
+    sources = scale._sources([drawn])[:3]
+    scale._make(sources, 0, 12, tmp_path)
+    made = sorted(tmp_path.glob("*/*.jpg"), key=lambda path: path.name)
+    assert len({path.read_bytes() for path in made}) == 12
+    sizes = [read_image(path).shape for path in made]
+    assert sizes[:9] == sizes[:3] * 3
+    assert all(new < old for new, old in zip(sizes[9:], sizes[:3], strict=True))
 
 
 def test_what_the_service_costs_is_measured() -> None:
