@@ -199,15 +199,16 @@ def test_systemd_hears_of_classified_frames_and_of_waiting_only(
     ]
 
 
-def test_a_sink_that_fails_is_told_in_the_status(model: Model, systemd: socket.socket) -> None:
+def test_what_fails_is_told_in_the_status(model: Model, systemd: socket.socket) -> None:
     def full(sighting: Sighting) -> None:
         raise OSError(28, "No space left on device")
 
     loop = Loop(model)
+    loop.models.trouble = "mine.tflite: is cut off"  # another model runs than the file's
     delivery = Delivery(Taker(full), loop.lines.append)
     loop.run([frame()], delivery, environment={"NOTIFY_SOCKET": systemd.getsockname()})
     ((*_, status),) = heard(systemd)
-    assert status.endswith(" frames a second; function fails")
+    assert status.endswith(" frames a second; mine.tflite: is cut off; function fails")
 
 
 def test_waiting_is_not_paced_and_the_state_outlasts_it(model: Model) -> None:
