@@ -113,7 +113,8 @@ class View:
 
     def _begin(self, grey: Grey) -> None:
         cells = grey.cells
-        self._rows, self._columns = _pooling(cells.shape[0]), _pooling(cells.shape[1])
+        self._rows, self._columns = _pooling(cells.shape[0]), _pooling(cells.shape[1]).T
+        self._tiles = len(self._rows) // 2, self._columns.shape[1] // 2
         self._cells, self._short, self._fine = cells, cells.copy(), grey.fine.copy()
         self._usual = cells.copy()
         self._noise, self._gap_s, self._age_s, self._looks = 2.0, 0.0, 0.0, 0
@@ -127,17 +128,18 @@ class View:
 
     def _plane(self, cells: Cells) -> Tiles:
         """The mean and the slopes of each tile, (3, rows, columns)."""
-        (mean, down), (means, along) = self._rows, self._columns
-        left, right = cells @ means.T, cells @ along.T
-        return np.stack((mean @ left, down @ left, mean @ right))
+        height, width = self._tiles
+        all_ = self._rows @ (cells @ self._columns)
+        return np.stack((all_[:height, :width], all_[height:, :width], all_[:height, width:]))
 
     def _products(self, grey: Grey) -> Tiles:
         """Means of each tile, (4, rows, columns), of what a frame and others have in common."""
-        cells, usual = grey.cells, self._usual
+        cells, usual, (height, width) = grey.cells, self._usual, self._tiles
         detail = grey.fine * self._fine
-        fields = (cells * self._short, usual * usual, cells * usual, detail[0] + detail[1])
-        rows = (np.concatenate(fields) @ self._columns[0].T).reshape(4, len(cells), -1)
-        tiles: Tiles = self._rows[0] @ rows
+        fields = np.stack((cells * self._short, usual * usual, cells * usual, detail[0]))
+        fields[3] += detail[1]
+        rows = fields.reshape(-1, cells.shape[1]) @ self._columns[:, :width]
+        tiles: Tiles = self._rows[:height] @ rows.reshape(4, len(cells), width)
         return tiles
 
     def _note_noise(self, change: Cells) -> None:
@@ -224,7 +226,7 @@ class View:
 
 
 def _pooling(cells: int) -> NDArray[np.float32]:
-    """What takes means and slopes of tiles, (2, tiles, cells); the last ones share what is left."""
+    """What takes means, then slopes, of tiles, (2 * tiles, cells); they share what is left over."""
     tiles = max(1, cells // TILE)
     owner = np.minimum(np.arange(cells) * tiles // cells, tiles - 1)
     means = (owner == np.arange(tiles)[:, None]).astype(np.float32)
@@ -232,5 +234,5 @@ def _pooling(cells: int) -> NDArray[np.float32]:
     slopes = np.arange(cells) - (means @ np.arange(cells))[:, None]
     scale = np.sqrt((means * slopes**2).sum(axis=1, keepdims=True))
     slopes = means * slopes / np.maximum(scale, 0.1)
-    pooling: NDArray[np.float32] = np.stack((means, slopes)).astype(np.float32)
+    pooling: NDArray[np.float32] = np.concatenate((means, slopes)).astype(np.float32)
     return pooling
