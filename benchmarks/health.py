@@ -49,8 +49,8 @@ class Generator(NamedTuple):
     seed: int
 
 
-# Days from 500,000, 900,000, 1,200,000 and 1,500,000 on, and the first from 2,000,000 on, have
-# judged, and may be chosen on. Take a new base before another judgement.
+# Days from 500,000, 900,000, 1,200,000 and 1,500,000 on, the first from 2,000,000 on, and those
+# from 2,500,000 on have judged. Take a new base before another judgement.
 CHOOSE, JUDGE = Generator(PlainDay, "train", 1000), Generator(LitDay, "test", 2_500_000)
 
 
