@@ -86,6 +86,14 @@ def test_what_is_not_checked_is_no_problem(days: ModuleType) -> None:
     assert set(seen(day, health, 45000.0 + SECONDS, 15, "covered")) == {""}
 
 
+def test_a_camera_that_is_frozen_at_the_start_is_good_once_it_moves(days: ModuleType) -> None:
+    day, health = before(days, "PlainDay", 7), Health(settings(), lambda line: None)
+    assert seen(day, health, 45000.0, 10, "frozen")[-1] == "frozen"
+    assert seen(day, health, 45010.0, 10)[-1] == ""  # before the view is learned
+    assert set(seen(day, health, 45020.0, SECONDS)) == {""}
+    assert seen(day, health, 45020.0 + SECONDS, 10, "covered")[-1] == "covered"
+
+
 def test_dusk_and_a_passer_by_are_no_problem(days: ModuleType) -> None:
     day = before(days, "PlainDay", 8)
     health = Health(settings(), print)

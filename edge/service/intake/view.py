@@ -69,7 +69,9 @@ class View:
         self._looks = 0
 
     def look(self, grey: Grey, now_s: float) -> Signs | None:
-        """Compare a frame with what is usual; None while too little is known, or to be seen.
+        """Compare a frame with what is usual; None where there is too little to be seen.
+
+        While too little is known, only a frozen camera is noticed.
 
         Args:
             grey: the frame's small copy.
@@ -91,8 +93,7 @@ class View:
         self._fine += weight * (grey.fine - self._fine)
         frozen = not change.any() and bool(self._contrast.max() > MIN_VARIANCE)
         if self._age_s < LEARN_S or self._looks < LEARN_LOOKS:
-            self.learn()
-            return Signs(frozen=True) if frozen else None
+            return Signs(frozen)
         signs = self._signs(frozen)
         if not signs:
             self.learn()  # it may stay so
