@@ -402,7 +402,8 @@ $config
 /var/lib/edge-classify
 /var/lib/private/edge-classify
 /var/lib/private/edge-classify/models
-/var/lib/private/edge-classify/models/model.tflite"
+/var/lib/private/edge-classify/models/model.tflite
+/var/lib/private/edge-classify/mqtt-retained.json" # without MQTT's packages the broker cannot be cleared
 }
 purge_leaves_nothing() { /payload/deploy/uninstall.sh --purge && same "$(leftovers)" ''; }
 remove_leaves_nothing() {
