@@ -374,7 +374,7 @@ def test_two_services_of_one_name(tmp_path: Path, source: Path) -> None:
 
 
 class Status:
-    """What systemd is told of a service."""
+    """What a service reports to systemd."""
 
     def __init__(self, path: Path) -> None:
         self._socket, self._newest = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), ""
