@@ -38,22 +38,23 @@ class Grey:
     @functools.cached_property
     def cells(self) -> Cells:
         """The means of the cells, (height, width) of 0..255."""
-        rows = self._corners[0] + self._corners[1]
-        mean: Cells = (rows[0] + rows[1]) * np.float32(0.25)
+        upper_left, upper_right, lower_left, lower_right = self._corners
+        mean: Cells = (upper_left + upper_right + (lower_left + lower_right)) * np.float32(0.25)
         return mean
 
     @functools.cached_property
     def fine(self) -> NDArray[np.float32]:
         """The differences of each cell's samples along its two diagonals, (2, height, width)."""
-        difference: NDArray[np.float32] = self._corners[0] - self._corners[1, ::-1]
+        upper_left, upper_right, lower_left, lower_right = self._corners
+        difference = np.empty((2, *upper_left.shape), np.float32)
+        np.subtract(upper_left, lower_right, out=difference[0])
+        np.subtract(upper_right, lower_left, out=difference[1])
         return difference
 
     @functools.cached_property
-    def _corners(self) -> NDArray[np.float32]:
-        """The upper and the lower two samples of each cell, (2, 2, height, width)."""
-        samples = self._samples.astype(np.float32)
-        if min(samples.shape) < 2:
-            return np.broadcast_to(samples, (2, 2, *samples.shape))
-        height, width = samples.shape
-        corners = samples.reshape(height // 2, 2, width // 2, 2).transpose(1, 3, 0, 2)
-        return np.ascontiguousarray(corners)  # strides cost more than the copy
+    def _corners(self) -> tuple[Cells, ...]:
+        """The samples of each cell: upper left, upper right, lower left, lower right."""
+        samples, by_two = self._samples, slice(None, None, 2)
+        rows, columns = (slice(1, None, 2) if side > 1 else by_two for side in samples.shape)
+        parts = (by_two, by_two), (by_two, columns), (rows, by_two), (rows, columns)
+        return tuple(samples[part].astype(np.float32) for part in parts)

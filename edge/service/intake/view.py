@@ -89,8 +89,8 @@ class View:
         weight = self._weight = 1 - math.exp(-gap_s / SHORT_S)
         self._measure(grey, weight)
         self._cells = cells
-        self._short += weight * (cells - self._short)
-        self._fine += weight * (grey.fine - self._fine)
+        _approach(self._short, cells, weight)
+        _approach(self._fine, grey.fine, weight)
         frozen = not change.any() and bool(self._contrast.max() > MIN_VARIANCE)
         if self._age_s < LEARN_S or self._looks < LEARN_LOOKS:
             return Signs(frozen)
@@ -106,8 +106,8 @@ class View:
         # The first look replaces what is known of the frame before: that one times itself is noise.
         weight = max(1 / self._looks, min(0.5, 1 - math.exp(-self._gap_s / USUAL_S)))
         slowly = 1 - math.exp(-self._gap_s / DAYLIGHT_S)
-        self._usual += weight * (self._short - self._usual)
-        self._usually += weight * (self._now - self._usually)
+        _approach(self._usual, self._short, weight)
+        _approach(self._usually, self._now, weight)
         self._usual_level += weight * (self._level - self._usual_level)
         rises = self._level > self._lasting_level
         self._lasting_level += (slowly if rises else weight) * (self._level - self._lasting_level)
@@ -118,6 +118,7 @@ class View:
         self._tiles = len(self._rows) // 2, self._columns.shape[1] // 2
         self._cells, self._short, self._fine = cells, cells.copy(), grey.fine.copy()
         self._usual = cells.copy()
+        self._fields = np.empty((4, *cells.shape), np.float32)  # a new one takes 10 us more
         self._noise, self._gap_s, self._age_s, self._looks = 2.0, 0.0, 0.0, 0
         plane, products = self._plane(cells), self._products(grey)
         self._common = products[0] - (plane * plane).sum(0)
@@ -136,9 +137,11 @@ class View:
     def _products(self, grey: Grey) -> Tiles:
         """Means of each tile, (4, rows, columns), of what a frame and others have in common."""
         cells, usual, (height, width) = grey.cells, self._usual, self._tiles
-        detail = grey.fine * self._fine
-        fields = np.stack((cells * self._short, usual * usual, cells * usual, detail[0]))
-        fields[3] += detail[1]
+        detail, fields = grey.fine * self._fine, self._fields
+        np.multiply(cells, self._short, out=fields[0])
+        np.multiply(usual, usual, out=fields[1])
+        np.multiply(cells, usual, out=fields[2])
+        np.add(detail[0], detail[1], out=fields[3])
         rows = fields.reshape(-1, cells.shape[1]) @ self._columns[:, :width]
         tiles: Tiles = self._rows[:height] @ rows.reshape(4, len(cells), width)
         return tiles
@@ -179,9 +182,9 @@ class View:
         # What the usual pattern explains of the contrast: a glare has none of it.
         explained = common * self._common / np.maximum(self._usual_variance, 1)
         now[SAME] = np.minimum(np.sqrt(explained / np.maximum(self._contrast, 1)), 1)
-        self._common += weight * (common - self._common)
-        now[DETAIL] += weight * (detail - now[DETAIL])
-        now[PLANE] += weight * (plane - now[PLANE])
+        _approach(self._common, common, weight)
+        _approach(now[DETAIL], detail, weight)
+        _approach(now[PLANE], plane, weight)
 
     def _signs(self, frozen: bool) -> Signs | None:
         # Of the brightest tile: beside a headlight all else is dark, and the camera is not.
@@ -224,6 +227,13 @@ class View:
         error = 4 * self._noise**2 * self._weight / (2 - self._weight)
         error *= math.sqrt(count / (2 * TILE**2))
         return float(1 - (detail.sum() + DOUBT * error) / (expected.sum() + 1))
+
+
+def _approach(known: NDArray[np.float32], newest: NDArray[np.float32], weight: float) -> None:
+    """Move what is known by a share of the way to what is newest, in place."""
+    step = newest - known
+    step *= weight
+    known += step
 
 
 def _pooling(cells: int) -> NDArray[np.float32]:
