@@ -84,14 +84,14 @@ class View:
             self._at_s = now_s
             return None
         self._at_s, self._gap_s = now_s, gap_s
-        change = cells - self._cells
-        self._note_noise(change)
+        self._note_noise(cells[::3, ::3] - self._cells[::3, ::3])
+        is_same = bool((cells == self._cells).all())
         weight = self._weight = 1 - math.exp(-gap_s / SHORT_S)
         self._measure(grey, weight)
+        frozen = is_same and bool(self._contrast.max() > MIN_VARIANCE)
         self._cells = cells
         _approach(self._short, cells, weight)
         _approach(self._fine, grey.fine, weight)
-        frozen = not change.any() and bool(self._contrast.max() > MIN_VARIANCE)
         if self._age_s < LEARN_S or self._looks < LEARN_LOOKS:
             return Signs(frozen)
         signs = self._signs(frozen)
@@ -122,10 +122,11 @@ class View:
         self._noise, self._gap_s, self._age_s, self._looks = 2.0, 0.0, 0.0, 0
         plane, products = self._plane(cells), self._products(grey)
         self._common = products[0] - (plane * plane).sum(0)
-        self._now = np.concatenate((plane, np.zeros_like(plane[:2])))
-        self._usually = self._now
+        known = np.concatenate((plane, np.zeros_like(plane[:2])))
+        self._known = np.stack((known, known))
+        self._now, self._usually = self._known
         self._measure(grey, 1.0)
-        self._usually = self._now.copy()
+        self._usually[:] = self._now
         self._usual_level = self._lasting_level = self._level
 
     def _plane(self, cells: Cells) -> Tiles:
@@ -150,13 +151,15 @@ class View:
         """Follow the noise of a cell; what moves is more than noise, and is followed slowly.
 
         An exposure that changes is not noise: what is linear in the brightness is left out.
+
+        Args: change: of one cell in nine since the look before.
         """
-        some, light = change[::3, ::3].ravel(), self._short[::3, ::3].ravel()
-        middle, mean = some.size // 2, float(some.sum()) / some.size
+        change, light = change.ravel(), self._short[::3, ::3].ravel()
         light = light - light.sum() / light.size
-        slope = float(some @ light) / (float(light @ light) + 1)
-        left = np.abs(some - slope * light - mean)
-        deviation = 1.05 * float(np.partition(left, middle)[middle])
+        change -= change.sum() / change.size
+        change -= light * (change.dot(light) / (light.dot(light) + 1))
+        middle = change.size // 2
+        deviation = 1.05 * float(np.partition(np.abs(change), middle)[middle])
         more = deviation - self._noise
         if self._looks < LEARN_LOOKS:
             self._noise += more / (self._looks + 1)
@@ -172,13 +175,14 @@ class View:
         # One tile in five is brighter: a headlight makes no day.
         level = plane[MEAN].size * 4 // 5
         self._level = float(np.partition(plane[MEAN].ravel(), level)[level])
-        self._contrast = np.maximum(product - (plane * now[PLANE]).sum(0), 0)
+        plane_now, plane_usual = (self._known[:, PLANE] * plane).sum(1)
+        self._contrast = np.maximum(product - plane_now, 0)
         self._usual_variance = square - (usual_plane * usual_plane).sum(0)
         # How much of the usual pattern there is, its slopes included: they stay out of focus.
         usual = np.maximum(square - usual_plane[MEAN] ** 2, 1)
         share = (common - plane[MEAN] * usual_plane[MEAN]) / usual
         self._share = np.minimum(np.maximum(share, 0), 1) ** 2
-        common = np.maximum(common - (plane * usual_plane).sum(0), 0)
+        common = np.maximum(common - plane_usual, 0)
         # What the usual pattern explains of the contrast: a glare has none of it.
         explained = common * self._common / np.maximum(self._usual_variance, 1)
         now[SAME] = np.minimum(np.sqrt(explained / np.maximum(self._contrast, 1)), 1)
@@ -214,7 +218,7 @@ class View:
         # Out of focus, each part is as bright as before: where light has come or gone, it is that.
         light = self._mean / (self._usually[MEAN] + 1)
         usual = float(np.partition(light.ravel(), light.size // 2)[light.size // 2])
-        judged = has_detail & as_usual & (light < LIT * usual) & (usual < LIT * light)
+        judged = has_detail & as_usual & (light < LIT * usual) & (light > usual / LIT)
         count = int(np.count_nonzero(judged))
         # A lens is out of focus all over: what a few tiles show beside a headlight is none of it.
         if count < max(MIN_TILES, np.count_nonzero(has_detail) / 2):
