@@ -132,8 +132,9 @@ class View:
     def _plane(self, cells: Cells) -> Tiles:
         """The mean and the slopes of each tile, (3, rows, columns)."""
         height, width = self._tiles
-        all_ = self._rows @ (cells @ self._columns)
-        return np.stack((all_[:height, :width], all_[height:, :width], all_[:height, width:]))
+        means_and_slopes = self._rows @ (cells @ self._columns)
+        four = means_and_slopes.reshape(2, height, 2, width).transpose(0, 2, 1, 3)
+        return four.reshape(4, height, width)[:3]
 
     def _products(self, grey: Grey) -> Tiles:
         """Means of each tile, (4, rows, columns), of what a frame and others have in common."""
@@ -158,8 +159,7 @@ class View:
         light = light - light.sum() / light.size
         change -= change.sum() / change.size
         change -= light * (change.dot(light) / (light.dot(light) + 1))
-        middle = change.size // 2
-        deviation = 1.05 * float(np.partition(np.abs(change), middle)[middle])
+        deviation = 1.05 * _ranked(np.abs(change), 0.5)
         more = deviation - self._noise
         if self._looks < LEARN_LOOKS:
             self._noise += more / (self._looks + 1)
@@ -173,8 +173,7 @@ class View:
         plane, (product, square, common, detail) = self._plane(grey.cells), self._products(grey)
         self._mean, usual_plane, now = plane[MEAN], self._usually[PLANE], self._now
         # One tile in five is brighter: a headlight makes no day.
-        level = plane[MEAN].size * 4 // 5
-        self._level = float(np.partition(plane[MEAN].ravel(), level)[level])
+        self._level = _ranked(plane[MEAN], 0.8)
         plane_now, plane_usual = (self._known[:, PLANE] * plane).sum(1)
         self._contrast = np.maximum(product - plane_now, 0)
         self._usual_variance = square - (usual_plane * usual_plane).sum(0)
@@ -217,7 +216,7 @@ class View:
         has_detail = has_pattern & (self._usually[DETAIL] > max(4.0, 2 * self._noise**2))
         # Out of focus, each part is as bright as before: where light has come or gone, it is that.
         light = self._mean / (self._usually[MEAN] + 1)
-        usual = float(np.partition(light.ravel(), light.size // 2)[light.size // 2])
+        usual = _ranked(light, 0.5)
         judged = has_detail & as_usual & (light < LIT * usual) & (light > usual / LIT)
         count = int(np.count_nonzero(judged))
         # A lens is out of focus all over: what a few tiles show beside a headlight is none of it.
@@ -236,8 +235,14 @@ class View:
 def _approach(known: NDArray[np.float32], newest: NDArray[np.float32], weight: float) -> None:
     """Move what is known by a share of the way to what is newest, in place."""
     step = newest - known
-    step *= weight
+    step *= np.float32(weight)
     known += step
+
+
+def _ranked(values: NDArray[np.float32], share: float) -> float:
+    """The value that this share of all is below."""
+    rank = int(values.size * share)
+    return float(np.partition(values.ravel(), rank)[rank])
 
 
 def _pooling(cells: int) -> NDArray[np.float32]:
