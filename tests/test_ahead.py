@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import PROGRAMS, ROOT
 from pictures import encoded, scene
+from PIL import Image
 
 from edge.errors import ImageError, SourceError
 from edge.image.framing import Framing
@@ -136,3 +137,11 @@ def test_a_prepared_picture_serves_another_model_from_its_file(folder: Path) -> 
     np.testing.assert_array_equal(preprocess(prepared, other), preprocess(path, other))
     np.testing.assert_array_equal(read_image(prepared), read_image(path))
     assert prepare(prepared, other).picture == path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_large_images_is_given_back(tmp_path: Path) -> None:
+    Image.new("P", (8000, 5000)).save(tmp_path / "a.bmp")
+    command = [sys.executable, PROGRAMS / "decode_side_by_side.py", tmp_path / "a.bmp"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    assert int(done.stdout) < 160_000  # of 160 MB each; some 40 MB are Python and Pillow
