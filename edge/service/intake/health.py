@@ -14,7 +14,7 @@ from edge.sources.frame import Frame, Source, Waiting
 from edge.sources.grey import Grey
 
 CHECKS = tuple(CameraProblem)
-LOOK_S = 0.45  # between two looks: two a second, as on the days that judged it
+LOOK_S = 0.9  # between two looks: one a second shows what lasts
 MIN_LOOKS = 3  # that must agree
 # Shares of the tiles, and of the detail, at which a problem begins; it ends below ENDS of that.
 FLAT, SOFT, STRANGE, ENDS = 0.75, 0.55, 0.6, 0.7

@@ -60,12 +60,13 @@ class Motion:
         if self._level and abs(level - self._level) > 0.25:
             expected = expected * ((level + 1.0) / (self._level + 1.0))
         self._level = level
-        change = np.abs(grey - expected)
+        difference = grey - expected
+        change = np.abs(difference)
         limit = max(self._settings.threshold, NOISES * self._noise)
         moved = np.count_nonzero(change > limit) >= max(2.0, self._settings.area * change.size)
         # What is new everywhere is not noise; but a night's noise must not be motion forever.
         self._noise += (0.01 if moved else 0.1) * (_middle(change) - self._noise)
-        self._background = expected + LEARN * (grey - expected)
+        self._background = expected + LEARN * difference
         return bool(moved)
 
 
