@@ -18,7 +18,7 @@ BUDGET_BYTES = 540_000_000  # of all images that are decoded at the same time
 # Pillow keeps an image in blocks, by default of 16 MiB. The C library takes blocks below 32 MiB
 # from heaps of each thread, where holes stay: four of the largest images took 1,104 MB, with each
 # image in one block 596. `edge-classify *.png` of 64 megapixels with alpha.
-cast(Any, Image.core).set_block_size(1 << 30)
+cast(Any, Image).core.set_block_size(1 << 30)
 
 
 class Budget:
