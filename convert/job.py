@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from convert.errors import TrainingError
 from convert.files import about_training
-from convert.names import DEFAULT_NETWORK, DEFAULT_OF_KERAS, GROUP_BY, VARIANTS
+from convert.names import DEFAULT_NETWORK, DEFAULT_OF_KERAS, DEVICES, GROUP_BY, VARIANTS
 from convert.options import (
     DEFAULTS,
     LIMITS,
@@ -53,6 +53,7 @@ class Run:
     group_by: str  # of convert.names.GROUP_BY
     negatives: Path | None  # a folder of photos of none of the classes
     folds: int  # of a cross-validation of whole trainings; 0: there is none
+    devices: str  # to train on: of convert.names.DEVICES, or a number of GPUs
     final: bool  # train on train and val for the files
     against: Path | None  # the OUT of an earlier run to compare with
     strict: bool  # stop at photos that would be left out
@@ -158,6 +159,7 @@ def _run(
         weighed=tuple((Path(path), factor) for path, factor in options["weigh"]),
         variants=tuple(options["variants"]),
         against=Path(options["against"]) if options["against"] else None,
+        devices=str(options["devices"]),
         negatives=Path(options["negatives"]) if options["negatives"] else None,
         **{
             name: options[name]
@@ -176,6 +178,7 @@ def _complete(given: RunOptions) -> dict[str, Any]:
         if name in LIMITS and value is not None:
             checked(name, value, *LIMITS[name])
     _refuse_unknown("group_by", [options["group_by"]], GROUP_BY)
+    _check_devices(str(options["devices"]))
     _refuse_unknown("network", [options["network"]], NETWORKS)
     _refuse_unknown("variants", options["variants"], VARIANTS)
     return options
@@ -186,6 +189,12 @@ def _default_network(given: RunOptions) -> str:
     weights = str(given.get("weights", AUTO))
     has_file = weights not in (AUTO, IMAGENET, NONE)
     return DEFAULT_OF_KERAS if has_file or given.get("alpha") else DEFAULT_NETWORK
+
+
+def _check_devices(wanted: str) -> None:
+    if wanted not in DEVICES and not (wanted.isdecimal() and int(wanted) > 0):
+        fault = f"must be {' or '.join(DEVICES)}, or a number of GPUs. Received: {wanted}"
+        raise ConfigurationError("--devices", fault, "use auto")
 
 
 def _refuse_unknown(option: str, values: Collection[str], known: Collection[str]) -> None:

@@ -19,4 +19,5 @@ DEFAULT_OF_KERAS = "mobilenet_v2"  # has widths, and weights files that Keras pu
 RECIPE_NAMES = ("scratch", "fine-tune", "head", "tutorial")
 AUGMENTATIONS = ("camera", "scratch", "tutorial", "none")
 VARIANTS = ("float32", "float16", "dynamic", "int8", "int8-float")
+DEVICES = ("auto", "cpu")  # or a number of GPUs
 GROUP_BY = ("auto", "folder", "name", "time", "none")  # what a split keeps in one set

@@ -40,6 +40,7 @@ class TrainOptions(TypedDict, total=False):
     weigh: Sequence[tuple[FilePath, float]]
     teacher: FilePath
     precision: str
+    devices: str | int
     folds: int
     final: bool
     resume: bool
@@ -75,6 +76,7 @@ DEFAULTS: RunOptions = {
     "weigh": (),
     "teacher": "",
     "precision": "auto",
+    "devices": "auto",
     "folds": 0,
     "final": False,
     "resume": False,

@@ -53,6 +53,7 @@ from convert.tflite.variants import (
 from convert.training.backbones.weights import find_weights
 from convert.training.batches import Views
 from convert.training.checkpoint import Checkpoint
+from convert.training.computing.devices import choose_devices
 from convert.training.folds import CrossValidation
 from convert.training.start import find_start, started_from
 from convert.training.train import grouped, history_csv, maps_of, network_of, scores_of
@@ -62,7 +63,7 @@ SHEET_ROWS, SHEET_COLUMNS = 4, 8  # of augmented photos in the report
 
 def train(job: Run) -> Checkpoint:
     """Train, and leave the weights in OUT/training; see `convert.train`. OUT is claimed."""
-    job = with_teacher(_with_weights(job))
+    job = with_teacher(_with_weights(_with_devices(job)))
     photos = _scan(job)
     _, checkpoint = fit(suited(job, photos), photos)
     write(job.out / "history.csv", history_csv(checkpoint.history).encode())
@@ -84,12 +85,18 @@ def export(job: Run) -> Report:
 
 def run(job: Run) -> Report:
     """Train, then make the files; see `convert.run`. OUT is claimed."""
-    job = _with_weights(job)
+    job = _with_weights(_with_devices(job))
     earlier = Earlier.read(job.against) if job.against else None  # before it is moved aside
     job = with_teacher(job)
     photos = _scan(job)
     job, checkpoint = fit(suited(job, photos), photos)
     return _export(job, photos, checkpoint, earlier)
+
+
+def _with_devices(job: Run) -> Run:
+    """Find the devices to train on, so that a missing one shows before the photos are decoded."""
+    devices = choose_devices(job.devices, job.config.recipe.batch_size)
+    return dataclasses.replace(job, config=dataclasses.replace(job.config, devices=devices))
 
 
 def _with_weights(job: Run) -> Run:

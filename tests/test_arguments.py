@@ -187,10 +187,11 @@ def test_every_value_of_a_recipe_has_an_option() -> None:
 
 
 def test_a_step_has_what_it_needs() -> None:
-    line = "train p -o o --name n --seed 3 --resume --weigh list:2 --precision bfloat16"
+    line = "train p -o o --name n --seed 3 --resume --weigh list:2 --precision bfloat16 --devices 2"
     train = run_of(line)
     assert (train.out, train.name, train.resume) == (Path("o"), "n", True)
     assert (train.config.seed, train.config.precision) == (3, "bfloat16")
+    assert (train.devices, run_of("p").devices) == ("2", "auto")
     assert train.weighed == ((Path("list"), 2.0),)
     line = "p --quantize all --calibration-photos 100 --threshold-precision 0.9 --max-drop 2"
     both = run_of(line)
@@ -231,6 +232,14 @@ def test_a_step_has_what_it_needs() -> None:
             "p --network small --recipe head",
             "--recipe head: small has no trained weights below its last layer; "
             "use another --network or --recipe",
+        ),
+        (
+            "p --devices 0",
+            "--devices: must be auto or cpu, or a number of GPUs. Received: 0; use auto",
+        ),
+        (
+            "train p --devices GPU:0",
+            "--devices: must be auto or cpu, or a number of GPUs. Received: GPU:0; use auto",
         ),
         ("p --folds 1", "--folds: must be 0, or 2 or more. Received: 1; use 5"),
     ],

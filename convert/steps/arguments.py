@@ -182,6 +182,13 @@ def _add_lessons(training: argparse._ArgumentGroup) -> None:
         help="precision of the training (default: auto, the faster one as measured here)",
     )
     training.add_argument(
+        "--devices",
+        default=DEFAULTS["devices"],
+        metavar="auto|cpu|N",
+        help="train on the processor, or on N GPUs, each with an equal part of every batch "
+        "(default: auto, all GPUs, or the processor where there is none)",
+    )
+    training.add_argument(
         "--folds",
         type=whole(*LIMITS["folds"]),
         metavar="K",

@@ -92,6 +92,8 @@ def train(photos: FilePath, out: FilePath = "out", **given: Unpack[TrainOptions]
         teacher: a .tflite file of the same classes, from whose scores the network learns as well;
             or the name of a network, which is trained first, into OUT/teacher.
         precision: to compute in while training: auto (default: the faster here), float32, bfloat16.
+        devices: to train on: auto (default: all GPUs, or the processor where there is none), cpu,
+            or a number of GPUs. Each has an equal part of every batch.
         resume: continue the training in OUT.
 
     Returns:

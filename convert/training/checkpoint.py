@@ -20,7 +20,7 @@ import keras
 from convert.errors import OutputError, TrainingError
 from convert.files import STATE, about_training, read_state, write
 from convert.measure.scores import Scores
-from convert.training.networks import backbone_of
+from convert.training.networks import layers_of
 from convert.training.recipes import LAST, Recipe
 
 SCORES = "out-of-fold.json"
@@ -210,8 +210,7 @@ class _Keep(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Let what dropout draws depend on the epoch alone, also in a resumed training."""
-        base = backbone_of(self.model)
-        for layer in [*self.model.layers, *(base.layers if base is not None else ())]:
+        for layer in layers_of(self.model):
             if isinstance(layer, keras.layers.Dropout):
                 state = layer.seed_generator.state
                 state.assign([int(state.numpy()[0]), epoch * DRAWS])

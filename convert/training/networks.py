@@ -18,6 +18,7 @@ from keras import layers
 
 from convert.training.backbones.efficientnet_lite import build_lite
 from convert.training.backbones.known import LITE_FAMILY, NETWORKS, Convention
+from convert.training.computing.devices import BatchDropout
 from edge.image.preprocess import Size
 
 BACKBONE_DROPOUT = 0.2
@@ -54,7 +55,7 @@ def build(
             features = layers.GlobalAveragePooling2D(name="average")(
                 backbone(name, size, alpha)(scaled)
             )
-            features = layers.Dropout(BACKBONE_DROPOUT, name="features")(features)
+            features = BatchDropout(BACKBONE_DROPOUT, name="features")(features)
         elif name == "tutorial" and for_training:
             features = _tutorial_for_training(pixels, *network.convention.scale[:1])
         elif name == "tutorial":
@@ -86,6 +87,12 @@ def backbone(name: str, size: Size, alpha: float, **options: Any) -> keras.Model
 def backbone_of(model: keras.Model) -> keras.Model | None:
     """The backbone inside a network; None where it is trained from scratch."""
     return next((layer for layer in model.layers if layer.name == "backbone"), None)
+
+
+def layers_of(model: keras.Model) -> list[layers.Layer]:
+    """All layers of a network, and those of its backbone."""
+    base = backbone_of(model)
+    return [*model.layers, *(base.layers if base is not None else ())]
 
 
 def _rescaling(convention: Convention) -> layers.Layer:
@@ -174,7 +181,7 @@ def _small(x: Any) -> Any:
             y = _convolution(_convolution(x, filters), filters, relu=False)
             x = layers.ReLU(6.0)(layers.Add()([x, y]))
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    return layers.Dropout(0.2, name="features")(x)
+    return BatchDropout(0.2, name="features")(x)
 
 
 def _convolution(x: Any, filters: int, *, stride: int = 1, relu: bool = True) -> Any:

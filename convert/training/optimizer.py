@@ -5,12 +5,18 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from convert.training.networks import backbone_of
 from convert.training.recipes import Recipe
+
+# Of batch normalization's moving statistics, which look back on 1 / (1 - momentum) steps.
+MIN_MOMENTUM, MAX_MOMENTUM = 0.9, 0.99
+MOMENTUM_WINDOWS = 100  # in a training
 
 
 def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
     """Compile a network for a recipe, whose epochs have `steps` each."""
     total = steps * recipe.epochs
+    _set_momentum(model, total)
     rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
     if recipe.falling:
         rising = round(recipe.warmup * total)
@@ -33,6 +39,20 @@ def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
     model.compile(
         optimizer, _loss(model, recipe.label_smoothing), metrics=[accuracy], jit_compile=False
     )
+
+
+def _set_momentum(model: keras.Model, total_steps: int) -> None:
+    """Let the backbone's statistics follow its weights within the training.
+
+    Keras builds the backbones with 0.999, which needs thousands of steps: after 1,000, the weights
+    were good and the statistics beside them old, which cost 8 points on a set of 1,672 photos.
+    """
+    base = backbone_of(model)
+    for layer in base.layers if base is not None else ():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(
+                MAX_MOMENTUM, max(MIN_MOMENTUM, 1 - MOMENTUM_WINDOWS / total_steps)
+            )
 
 
 def _right(targets: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:

@@ -79,6 +79,7 @@ class TrainConfig:
     alpha: float = 1.0  # width of a backbone
     weights: str = "none"  # "imagenet", "none" or a file
     precision: str = "auto"  # to compute in: "float32", "bfloat16", or what is faster here
+    devices: tuple[str, ...] = ()  # TensorFlow's names; of several, each has a part of a batch
     teacher: str = ""  # a .tflite file to learn from, beside the labels
     start: str = ""  # OUT of an earlier training, whose weights this one starts from
     seed: int = 0

@@ -28,15 +28,12 @@ from convert.training.batches import Tensors, Views, augmented, plain
 from convert.training.callbacks.duration import Duration
 from convert.training.callbacks.interrupt import between_batches
 from convert.training.checkpoint import Checkpoint
+from convert.training.computing.devices import Scope, synchronize, together
+from convert.training.computing.precision import chosen_precision
 from convert.training.optimizer import compile_model
-from convert.training.precision import chosen_precision
 from convert.training.recipes import LAST, Recipe, TrainConfig
 from convert.training.start import find_start
 from convert.training.teacher import Teacher
-
-# Of batch normalization's moving statistics, which look back on 1 / (1 - momentum) steps.
-MIN_MOMENTUM, MAX_MOMENTUM = 0.9, 0.99
-MOMENTUM_WINDOWS = 100  # in a training
 
 MAX_VIEWS = 1000  # augmented views to fit the last layer to: they take as long as 10 steps
 
@@ -87,16 +84,17 @@ def train(
     train_set: TrainSet = photos.train, labels, weights
     steps = config.recipe.steps_of_epoch(len(labels))
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result
-        model, has_head = _network(config, dataset.labels)
+        on_each_device = together(config.devices)
+        model, has_head = _network(config, dataset.labels, on_each_device)
         model.summary()
         new = not checkpoint.epochs_done and (config.recipe.head_only or not has_head)
         if new and config.recipe.head_first and networks.backbone_of(model) is not None:
             _train_head(model, photos, train_set, config, checkpoint)
         if config.recipe.head_only:
             return _ended_with_head(model, photos, checkpoint)
-        _set_momentum(model, steps * config.recipe.epochs)
-        compile_model(model, config.recipe, steps)
-        checkpoint.restore(model)
+        with on_each_device():
+            compile_model(model, config.recipe, steps)
+            checkpoint.restore(model)
         first_step = checkpoint.epochs_done * steps
         train_batches = _batches(train_set, config, first_step, teacher)
         val_batches = plain(photos.val, val_labels, config.recipe.batch_size)
@@ -127,13 +125,18 @@ def class_weights(labels: Labels, num_labels: int) -> NDArray[np.float32]:
     return (len(labels) / (num_labels * np.maximum(counts, 1))).astype(np.float32)
 
 
-def _network(config: TrainConfig, labels: tuple[str, ...]) -> tuple[keras.Model, bool]:
+def _network(
+    config: TrainConfig, labels: tuple[str, ...], on_each_device: Scope
+) -> tuple[keras.Model, bool]:
     """Build the network, its first weights loaded, its lower layers frozen.
 
     Returns: it, and whether its last layer is trained already.
     """
     precision = chosen_precision(config.precision, lambda p: _built(config, len(labels), p))
-    model = _built(config, len(labels), precision)
+    with on_each_device():
+        model = _built(config, len(labels), precision)
+    if len(config.devices) > 1:
+        synchronize(networks.layers_of(model))
     if config.start:
         return model, find_start(Path(config.start)).load_into(model, labels)
     load_weights(model, config.network, alpha=config.alpha, source=config.weights)
@@ -162,20 +165,6 @@ def _built(config: TrainConfig, num_labels: int, precision: str) -> keras.Model:
             if index < frozen or (normalizes and not config.recipe.batch_norm):
                 layer.trainable = False  # its statistics stay those of ImageNet, too
     return model
-
-
-def _set_momentum(model: keras.Model, total_steps: int) -> None:
-    """Let the backbone's statistics follow its weights within the training.
-
-    Keras builds the backbones with 0.999, which needs thousands of steps: after 1,000, the weights
-    were good and the statistics beside them old, which cost 8 points on a set of 1,672 photos.
-    """
-    base = networks.backbone_of(model)
-    for layer in base.layers if base is not None else ():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = min(
-                MAX_MOMENTUM, max(MIN_MOMENTUM, 1 - MOMENTUM_WINDOWS / total_steps)
-            )
 
 
 def _fit(

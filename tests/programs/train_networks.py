@@ -22,8 +22,8 @@ from convert.training import networks
 from convert.training.augment import Augmentation
 from convert.training.callbacks.duration import Duration, in_words
 from convert.training.checkpoint import Checkpoint
+from convert.training.computing.precision import chosen_precision
 from convert.training.optimizer import _loss
-from convert.training.precision import chosen_precision
 from convert.training.recipes import RECIPES, TrainConfig
 from convert.training.train import class_weights, history_csv, network_of, scores_of, train
 

@@ -1,0 +1,1 @@
+"""What a training computes on, and how precisely."""
