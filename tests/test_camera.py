@@ -465,11 +465,13 @@ def test_a_region_from_toml_becomes_a_tuple() -> None:
 # Pixels
 
 
-def buffer_of(picture: np.ndarray, stride: int) -> np.ndarray:
+def buffer_of(picture: np.ndarray, stride: int, depth: int = 3) -> np.ndarray:
     """An image as a camera stores it: rows padded with what is none of it, and a tail."""
     height, width = picture.shape[:2]
     rows = np.full((height, stride), 255, np.uint8)
-    rows[:, : width * 3] = picture.reshape(height, width * 3)
+    pixels = np.full((height, width, depth), 253, np.uint8)
+    pixels[..., :3] = picture
+    rows[:, : width * depth] = pixels.reshape(height, width * depth)
     return np.append(rows.ravel(), np.full(100, 254, np.uint8))
 
 
@@ -478,12 +480,12 @@ def picture() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 250, (8, 12, 3), np.uint8)
 
 
-@pytest.mark.parametrize("stride", [36, 64])
-def test_the_padding_of_rows_is_cropped(picture: np.ndarray, stride: int) -> None:
-    buffer = buffer_of(picture, stride)
-    pixels = pixels_of(buffer, Layout((8, 12), stride))
+@pytest.mark.parametrize("depth, stride", [(3, 36), (3, 64), (4, 48), (4, 64)])
+def test_the_padding_of_rows_is_cropped(picture: np.ndarray, depth: int, stride: int) -> None:
+    buffer = buffer_of(picture, stride, depth)
+    pixels = pixels_of(buffer, Layout((8, 12), stride, depth=depth))
     assert np.array_equal(pixels, picture)
-    assert pixels.flags["C_CONTIGUOUS"]
+    assert pixels.strides == (12 * depth, depth, 1)
     assert not np.shares_memory(pixels, buffer)  # the camera takes it back
 
 
@@ -715,7 +717,7 @@ class StandInPicamera2:
         "FrameDurationLimits": (100, 1_000_000, None),
     }
     sensor_modes = IMX219
-    format = "BGR888"
+    format = "XBGR8888"
     flips = True  # whether it can
     found = 1
 
@@ -746,7 +748,8 @@ class StandInPicamera2:
 
     def camera_configuration(self) -> dict[str, Any]:
         width, height = self.configuration["main"]["size"]
-        main = {"format": self.format, "size": (width, height), "stride": width * 3 + 28}
+        main = {"format": self.format, "size": (width, height)}
+        main["stride"] = width * (4 if self.format == "XBGR8888" else 3) + 28
         made = self.configuration["transform"]
         if not self.flips:
             made = SimpleNamespace(hflip=False, vflip=False)
@@ -801,7 +804,7 @@ def opened(settings: CameraSettings) -> tuple[Picamera, StandInPicamera2]:
 def test_one_small_stream_of_the_full_field_is_asked_for(picamera2: Any) -> None:
     _, asked = opened(CameraSettings(controls={"AeEnable": False}))
     wanted = asked.configuration
-    assert wanted["main"] == {"size": (640, 480), "format": "BGR888"}
+    assert wanted["main"] == {"size": (640, 480), "format": "XBGR8888"}
     assert (wanted["raw"], wanted["queue"]) == (None, False)
     assert wanted["buffer_count"] <= 4
     assert wanted["sensor"] == {"output_size": (1640, 1232), "bit_depth": 10}
@@ -986,13 +989,26 @@ def test_a_number_beyond_what_is_there(picamera2: Any) -> None:
 
 def test_other_colours_than_rgb_are_refused(picamera2: Any) -> None:
     picamera2.Picamera2.format = "YUYV"
-    with pytest.raises(EdgeError, match="provides YUYV, not BGR888"):
+    with pytest.raises(EdgeError, match="provides YUYV, not XBGR8888 or BGR888"):
         open_picamera(CameraSettings())
+
+
+def test_a_camera_that_stores_three_bytes_is_read_so(picamera2: Any) -> None:
+    picamera2.Picamera2.format = "BGR888"
+    device, asked = opened(CameraSettings(width=24, height=16))
+    assert asked.configuration["main"]["format"] == "BGR888"
+    assert device.capture(0) is None
+    stamp = {"SensorTimestamp": next(BRIGHTNESS)}
+    stored = np.random.default_rng(2).integers(0, 250, (16, 24, 3), np.uint8)
+    asked.jobs[0].finish(StandInRequest(buffer_of(stored, 24 * 3 + 28), stamp))
+    given = device.capture(0)
+    assert given is not None
+    assert np.array_equal(given.pixels, stored)
 
 
 def request_of(picture: np.ndarray) -> StandInRequest:
     return StandInRequest(
-        buffer_of(picture, picture.shape[1] * 3 + 28), {"SensorTimestamp": next(BRIGHTNESS)}
+        buffer_of(picture, picture.shape[1] * 4 + 28, 4), {"SensorTimestamp": next(BRIGHTNESS)}
     )
 
 

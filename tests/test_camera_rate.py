@@ -39,7 +39,7 @@ class Picamera2:
 
     def camera_configuration(self):
         width, height = self.made["main"]["size"]
-        return self.made | {"main": self.made["main"] | {"stride": width * 3}}
+        return self.made | {"main": self.made["main"] | {"stride": width * 4}}
 
     def start(self):
         pass
@@ -60,7 +60,7 @@ class Picamera2:
 
 class MappedArray:
     def __init__(self, request, name, *, reshape, write):
-        self.array = np.zeros(320 * 240 * 3, np.uint8)
+        self.array = np.zeros(320 * 240 * 4, np.uint8)
 
     def __enter__(self):
         return self

@@ -39,6 +39,7 @@ from edge.image.opening import (
     reading,
     too_large,
 )
+from edge.image.shared import image_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -283,12 +284,12 @@ def _reduce(image: Image.Image, reduction: Reduction) -> int:
 def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
     """Encode (H, W, 3) uint8 RGB as the content of a JPEG file."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    image_of(pixels).save(stream, "JPEG", quality=quality)
     return stream.getvalue()
 
 
 def encode_png(pixels: Pixels) -> bytes:
     """Encode (H, W, 3) uint8 RGB, or grey (H, W), as the content of a PNG file."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
+    image_of(pixels).save(stream, "PNG", compress_level=1)
     return stream.getvalue()

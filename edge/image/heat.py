@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge.image.decode import Pixels
+from edge.image.shared import image_of
 
 CELLS = 8  # along each side
 SPAN = 2  # cells that are hidden at once, along each side: smaller pieces hide too little
@@ -63,7 +64,7 @@ def heated(pixels: Pixels, heat: NDArray[np.float32], least_side: int = 1) -> Pi
 
     Returns: (height, width, 3) uint8 RGB.
     """
-    image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
+    image = image_of(pixels).convert("RGB")
     scale = max(1.0, least_side / min(image.size))
     size = round(image.width * scale), round(image.height * scale)
     enlarged = np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float32)

@@ -25,6 +25,7 @@ from edge.image.decode import Decoded, Pixels, encode_jpeg, opened
 from edge.image.framing import WHOLE, Framing, Size, View, covering, view
 from edge.image.input_tensor import InputSpec, Normalization, fill
 from edge.image.opening import Encoded
+from edge.image.shared import shared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,11 +123,12 @@ def resize(pixels: Pixels, size: Size, framing: Framing = WHOLE, *, channels: in
             f"must be (height, width, 3) uint8. Received: {pixels.shape} {pixels.dtype}",
             "pass RGB pixels",
         )
-    if pixels.shape[:2] == size and framing.roi is None and not framing.rotate and channels == 3:
-        return pixels
-    if framing.rotate:
-        decoded = Decoded.all_of(_frame_image(pixels))
+    image = shared(pixels)
+    if image or framing.rotate:
+        decoded = Decoded.all_of(image or _frame_image(pixels))
         return _pixels(_framed(decoded, size, framing, channels))
+    if pixels.shape[:2] == size and framing.roi is None and channels == 3:
+        return pixels
     part = view(framing, (0.0, 0.0, pixels.shape[1], pixels.shape[0]), size)
     left, top, right, bottom = part.cut
     cut = pixels[top:bottom, left:right]  # the others are not even copied

@@ -125,6 +125,7 @@ class Layout:
     stride: int  # bytes from one row to the next, of which the last may be padding
     turn: Turn = Turn()
     roi: tuple[float, ...] = ()
+    depth: int = 3  # bytes of a pixel, of which the first are R, G, B
 
 
 def sensor_rate(settings: CameraSettings, fps: float) -> CameraSettings:
@@ -155,7 +156,7 @@ def turn_of(settings: CameraSettings) -> Turn:
 
 
 def pixels_of(buffer: NDArray[np.uint8], layout: Layout) -> Pixels:
-    """Copy the wanted part of a buffer of R, G, B bytes: (height, width, 3), upright.
+    """Copy the wanted part of a buffer of pixels: (height, width, 3), upright.
 
     The buffer may be uncached memory, where only reading in its own order is quick: the part is
     copied as it is stored, and what flips and turns are left are done on the copy.
@@ -163,11 +164,13 @@ def pixels_of(buffer: NDArray[np.uint8], layout: Layout) -> Pixels:
     Raises: ValueError where the buffer is too short.
     """
     height, width = layout.size
-    rows = buffer[: height * layout.stride].reshape(height, layout.stride)[:, : width * 3]
-    stored = rows.view("V3")  # (height, width): a pixel moves as one, in half the time of three
+    row = width * layout.depth
+    rows = buffer[: height * layout.stride].reshape(height, layout.stride)[:, :row]
+    # (height, width): a pixel moves as one, in half the time of three
+    stored = rows.view(f"V{layout.depth}")
     wanted = layout.turn.undo(part(layout.turn.apply(stored), layout.roi)).copy()
     upright = np.ascontiguousarray(layout.turn.apply(wanted))
-    return upright.view(np.uint8).reshape(*upright.shape, 3)
+    return upright.view(np.uint8).reshape(*upright.shape, layout.depth)[..., :3]
 
 
 def full_field_mode(modes: Iterable[Mapping[str, Any]], size: Size) -> Mapping[str, Any] | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from edge.errors import ConfigurationError, SourceError
 from edge.image.preprocess import Size
+from edge.image.shared import STORED
 from edge.sources.camera_faults import no_camera, no_memory
 from edge.sources.camera_format import (
     CameraSettings,
@@ -30,7 +31,9 @@ from edge.sources.device import Device, Shot
 
 __all__ = ["Device", "Picamera", "Shot", "open_picamera"]
 
-FORMAT = "BGR888"  # named after a 24-bit word, whose low byte comes first: R, G, B in memory
+# Bytes of a pixel, by format; the first that a camera provides is used. They are named after words
+# of 32 and 24 bits, whose low byte comes first. R, G, B, X needs no copy (edge/image/shared.py).
+FORMATS = {"XBGR8888": STORED, "BGR888": 3}
 BUFFER_COUNT = 3  # one with us, one being filled, one queued: each costs memory that is scarce
 DURATIONS = "FrameDurationLimits"
 TUNING_VARIABLE = "LIBCAMERA_RPI_TUNING_FILE"
@@ -48,7 +51,10 @@ class Picamera(Device):
         self._finished = threading.Event()  # its end
         self._picam2: Any = picamera2.Picamera2(number, tuning=settings.tuning_file or None)
         try:
-            self._picam2.configure(_configuration(self._picam2, settings))
+            for format in FORMATS:
+                self._picam2.configure(_configuration(self._picam2, settings, format))
+                if self._picam2.camera_configuration()["main"]["format"] == format:
+                    break
             _zoom(self._picam2, settings)
             self._layout = _layout(self._picam2.camera_configuration(), settings)
             self._picam2.start()
@@ -136,12 +142,12 @@ def _number(found: Sequence[Mapping[str, Any]], settings: CameraSettings, identi
     raise SourceError(f"camera {identity}", fault, "choose by `rpicam-hello --list-cameras`")
 
 
-def _configuration(picam2: Any, settings: CameraSettings) -> Any:
+def _configuration(picam2: Any, settings: CameraSettings, format: str) -> Any:
     """One stream and no raw one; of a queue, frames would come that have waited."""
     turn = turn_of(settings)
     transform = import_module("libcamera").Transform(hflip=turn.horizontal, vflip=turn.vertical)
     return picam2.create_preview_configuration(
-        main={"size": (settings.width, settings.height), "format": FORMAT},
+        main={"size": (settings.width, settings.height), "format": format},
         raw=None,
         transform=transform,
         buffer_count=BUFFER_COUNT,
@@ -211,9 +217,9 @@ def _layout(configuration: Mapping[str, Any], settings: CameraSettings) -> Layou
     Raises: ConfigurationError where it gives other than R, G, B.
     """
     main = configuration["main"]
-    if main["format"] != FORMAT:
+    if main["format"] not in FORMATS:
         fault, remedy = (
-            f"provides {main['format']}, not {FORMAT}",
+            f"provides {main['format']}, not {' or '.join(FORMATS)}",
             "use one with an image processor",
         )
         raise ConfigurationError(f"camera {settings.number}", fault, remedy)
@@ -222,4 +228,4 @@ def _layout(configuration: Mapping[str, Any], settings: CameraSettings) -> Layou
     left = Turn(  # to be done by us: what the camera could not
         wanted.horizontal != bool(made.hflip), wanted.vertical != bool(made.vflip), wanted.quarters
     )
-    return Layout((height, width), main["stride"], left, settings.roi)
+    return Layout((height, width), main["stride"], left, settings.roi, FORMATS[main["format"]])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigurationError, EdgeError
 from edge.image.preprocess import Pixels, Size, read_image
+from edge.image.shared import copied
 from edge.sources.frame import Frame, Source, Waiting
 
 REMEDY = 'use "x y width height", or a polygon as "x y x y x y", in shares of the full view'
@@ -82,7 +83,7 @@ class Masked(Source):
         if size != self._size:
             self._size = (size[0], size[1])
             self._mask = mask_of(self._polygons, self._size)
-        masked: Pixels = pixels.copy()
+        masked: Pixels = copied(pixels)
         masked[self._mask] = 0
         return masked
 
