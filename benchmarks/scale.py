@@ -9,7 +9,8 @@ PHOTOS are folders of classes of JPEGs. Three tables, each for itself with --onl
   every fourth time cropped. Seconds that pass, processor time, and anonymous memory of the process.
   Processor time is fitted by a linear and a quadratic part, memory by a linear one; extrapolated.
 - training: an epoch from photos that are kept as JPEG images, against one from pixels; in turns.
-- shards: edge-classify over two processes against one, in turns.
+- shards: edge-classify over two processes against one, in turns; and two copies of a plain script
+  against one, which is what this machine gains by a second process.
 """
 
 from __future__ import annotations
@@ -39,14 +40,34 @@ from PIL import Image
 from convert.data.dataset import load
 from convert.data.parallel import each
 from convert.errors import DatasetError
+from edge.classifier.model import default_model
+from edge.classifier.runtime import installed_runtimes
 from edge.commands import run
 from edge.commands.arguments import count
+from edge.names import RUNTIMES
 from edge.sources.photos import files
 
 NAME = "scale"
 PARTS = ("photos", "training", "shards")
 CROP_EVERY = 4  # rounds over the real photos; a cropped one is encoded again
 EXTRAPOLATED = (300_000, 1_000_000)
+# Of the images of a folder, share I of N: decoded and classified in one thread.
+PLAIN = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from {module}.interpreter import Interpreter
+model, folder, number, shares = sys.argv[1:]
+interpreter = Interpreter(model, num_threads=1)
+interpreter.allocate_tensors()
+entry = interpreter.get_input_details()[0]
+for path in sorted(Path(folder).glob("*/*.jpg"))[int(number)::int(shares)]:
+    pixels = Image.open(path).convert("RGB").resize(entry["shape"][2:0:-1].tolist())
+    interpreter.set_tensor(entry["index"], np.asarray(pixels, entry["dtype"])[None])
+    interpreter.invoke()
+    print(json.dumps({{"source": str(path)}}))
+"""
 
 
 @dataclass(frozen=True)
@@ -250,33 +271,40 @@ def _print_ratio(
 def _print_shards(sources: Sequence[Path], sizes: Sizes, folder: Path) -> None:
     photos = folder / "photos"
     _make(sources, 0, sizes.images, photos)
-    one_each = ["--jobs", "1", "--threads", "1"]
+    script = PLAIN.format(module=RUNTIMES[installed_runtimes()[0]])
+    plain = ["-c", script, str(default_model()), str(photos)]
+    ours = ["-m", "edge", "classify", "--format", "jsonl", "-r", str(photos)]
+    one_each = [*ours, "--jobs", "1", "--threads", "1"]
     ways = {
         "two processes, --jobs 1 --threads 1 each": [
             [*one_each, "--shard", f"{number}/2"] for number in (1, 2)
         ],
         "one process, --jobs 1 --threads 1": [one_each],
-        "one process, by default": [[]],
+        "one process, by default": [ours],
+        "two processes of a plain script": [[*plain, "0", "2"], [*plain, "1", "2"]],
+        "one process of a plain script": [[*plain, "0", "1"]],
     }
     rounds = [
-        [_classified_s(options, photos, sizes.images, folder) for options in ways.values()]
+        [_classified_s(processes, photos, sizes.images, folder) for processes in ways.values()]
         for _ in range(sizes.rounds)
     ]
     print(f"| edge-classify, {sizes.images} images | s |\n|---|---|")
     _print_ratio(list(ways), rounds, "times as fast as one process with the same (1.8 wanted)", 1)
-    default = sorted(way[2] / way[0] for way in rounds)
-    print(f"{statistics.median(default):.3f} times as fast as one process by default\n")
+    for one, two, what in ((2, 0, "one process by default"), (4, 3, "one, of the plain script")):
+        ratios = sorted(way[one] / way[two] for way in rounds)
+        low, high = ratios[0], ratios[-1]
+        median = statistics.median(ratios)
+        print(f"{median:.3f} ({low:.3f} to {high:.3f}) times as fast as {what}\n")
 
 
 def _classified_s(processes: Sequence[list[str]], photos: Path, number: int, folder: Path) -> float:
-    """Seconds until all processes have ended; every image has one result."""
+    """Seconds until all Python processes have ended; every image has one result."""
     outputs = [folder / f"{index}.jsonl" for index in range(len(processes))]
-    words = [sys.executable, "-m", "edge", "classify", "--format", "jsonl", "-r", str(photos)]
     started = time.monotonic()
     running = []
-    for options, output in zip(processes, outputs, strict=True):
+    for words, output in zip(processes, outputs, strict=True):
         with output.open("w") as stream:
-            running.append(subprocess.Popen([*words, *options], stdout=stream))
+            running.append(subprocess.Popen([sys.executable, *words], stdout=stream))
     failed = [process.wait() for process in running]
     seconds = time.monotonic() - started
     sources = [json.loads(line)["source"] for path in outputs for line in path.open()]

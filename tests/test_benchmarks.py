@@ -118,7 +118,7 @@ def test_growth_and_shards_are_measured(drawn: Path) -> None:
     assert all(10 < int(row[1]) < 1000 for row in rows)
     assert "extrapolated to 1000000: " in done.stdout
     ways = re.findall(r"^\| ((?:one|two) process[\w ,-]+) \| [\d.]+ \(", done.stdout, re.MULTILINE)
-    assert len(ways) == 3
+    assert len(ways) == 5
     assert done.stdout.splitlines()[-1].endswith(" ".join(options))
 
 
