@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -13,10 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from convert.data.grouping import features, near_duplicates, words
+from convert.data.grouping import copies as copies_module
+from convert.data.grouping import features, index, looks
 from convert.data.grouping.copies import copies
-from convert.data.grouping.features import Shelf, features_of
-from convert.data.grouping.near_duplicates import LOOK, SIDE, Seen, group, groups, look
+from convert.data.grouping.features import Features, Shelf, features_of
+from convert.data.grouping.index import PAIR, candidates
+from convert.data.grouping.joined import connected
+from convert.data.grouping.looks import LOOK, SIDE, look
+from convert.data.grouping.near_duplicates import Seen, group, groups
 from convert.data.photo import Photo, sha256_of
 from convert.errors import OutputError
 
@@ -211,9 +216,8 @@ def test_ten_thousand_photos_are_compared_in_seconds(alike: bool) -> None:
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many tiles, the last of which are cut."""
-    for module in (near_duplicates, words):
-        monkeypatch.setattr(module, "ROWS", 7)
-        monkeypatch.setattr(module, "COLUMNS", 5)
+    monkeypatch.setattr(looks, "ROWS", 7)
+    monkeypatch.setattr(looks, "COLUMNS", 5)
 
 
 def random_looks(number: int) -> np.ndarray:
@@ -223,10 +227,10 @@ def random_looks(number: int) -> np.ndarray:
     signs = random.random((number // 4, 1, 16, 16)) < 0.5
     signs = np.repeat(signs, 4, axis=1).reshape(-1, 16, 16)
     odd = np.arange(16) % 2 == 1
-    for index, of_photo in enumerate(signs):
-        if index % 4 == 1:
+    for turn, of_photo in enumerate(signs):
+        if turn % 4 == 1:
             of_photo ^= odd  # mirrored
-        elif index % 4 == 2:
+        elif turn % 4 == 2:
             of_photo[:] = of_photo.T ^ odd[:, None]  # turned
         of_photo ^= random.random((16, 16)) < random.uniform(0, 0.16)
     looks["bits"] = np.packbits(signs.reshape(number, -1), axis=1)
@@ -234,9 +238,9 @@ def random_looks(number: int) -> np.ndarray:
 
 
 def test_the_hashes_agree_as_all_pairs_in_all_orientations_do(small_tiles: None) -> None:
-    looks = random_looks(40)
-    looks["colours"] = np.arange(40)[:, None, None, None]  # alike only among some neighbours
-    signs = np.unpackbits(looks["bits"], axis=1).reshape(-1, 16, 16).astype(int) * 2 - 1
+    seen = random_looks(40)
+    seen["colours"] = np.arange(40)[:, None, None, None]  # alike only among some neighbours
+    signs = np.unpackbits(seen["bits"], axis=1).reshape(-1, 16, 16).astype(int) * 2 - 1
     odd = np.where(np.arange(16) % 2, -1, 1)
     pairs = []
     for one in range(40):
@@ -248,24 +252,67 @@ def test_the_hashes_agree_as_all_pairs_in_all_orientations_do(small_tiles: None)
                 for across in (odd, odd**2)
             ]
             differ = min((view != signs[other]).ravel()[1:].sum() for view in views)
-            near = differ <= near_duplicates.ALIKE_BITS and 2 * (other - one) <= 10
-            if differ <= near_duplicates.SAME_BITS or near:
+            near = differ <= looks.ALIKE_BITS and 2 * (other - one) <= 10
+            if differ <= looks.SAME_BITS or near:
                 pairs.append((one, other))
-    expected = near_duplicates.connected(np.arange(40), pairs)
-    numbers = group([f"{n:064x}" for n in range(40)], [Seen(each, None) for each in looks])
+    expected = connected(np.arange(40), pairs)
+    numbers = group([f"{n:064x}" for n in range(40)], [Seen(each, None) for each in seen])
     assert numbers.tolist() == expected.tolist()
     assert 5 < len(set(expected.tolist())) < 38
 
 
-def test_candidates_do_not_depend_on_the_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = [features_of(np.asarray(scene(seed, (120, 90)))) for seed in range(30)]
-    keys = [str(seed) for seed in range(30)]
-    whole = words.candidates(photos, keys)
-    monkeypatch.setattr(words, "ROWS", 7)
-    monkeypatch.setattr(words, "COLUMNS", 9)
-    assert words.candidates(photos, keys).tolist() == whole.tolist()
-    assert set(np.bincount(np.concatenate([whole["one"], whole["other"]]))) >= {8}
-    assert (whole["one"] < whole["other"]).all()
+def edited(number: int) -> list[Features]:
+    """The features of some scenes, and of each rotated a little."""
+    scenes = [scene(seed, (240, 180)) for seed in range(number)]
+    rotated = [image.rotate(10, Image.Resampling.BICUBIC) for image in scenes]
+    return [features_of(np.asarray(image)) for image in scenes + rotated]
+
+
+def test_candidates_are_few_and_are_found_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = edited(30)
+    for entries, chunk, counted in ((1 << 22, 1 << 26, 1 << 15), (2000, 1 << 14, 7)):
+        monkeypatch.setattr(index, "ENTRIES", entries)
+        monkeypatch.setattr(index, "PHOTOS", counted)
+        monkeypatch.setattr(features, "CHUNK", chunk)
+        pairs = candidates(photos, np.arange(60))
+        assert {(n, n + 30) for n in range(30)} <= {*zip(pairs["one"], pairs["other"], strict=True)}
+        assert (pairs["one"] < pairs["other"]).all()
+        assert len(pairs) <= 60 * index.CANDIDATES
+    known = np.arange(60) % 30  # each with its rotated copy
+    pairs = candidates(photos, known)
+    assert not (known[pairs["one"]] == known[pairs["other"]]).any()
+
+
+def test_a_group_of_many_copies_takes_few_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = scene(1, (400, 300))
+    draw = np.random.default_rng(2)
+    frames = [
+        features_of(np.asarray(wide.crop((left, top, left + 300, top + 225))))
+        for left, top in draw.integers(0, 60, (50, 2)).tolist()
+    ]
+    pairs = candidates(frames, np.arange(50))
+    compared = []
+    verified = copies_module._verified
+
+    def counting(*args: object) -> bool:
+        compared.append(1)
+        return verified(*args)
+
+    monkeypatch.setattr(copies_module, "_verified", counting)
+    found = copies(frames, pairs, np.arange(50))
+    assert len(set(connected(np.arange(50), found).tolist())) == 1
+    assert len(compared) < 150  # of 1,225 pairs
+
+
+def test_more_photos_than_are_compared_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = random_looks(400)
+    random = np.random.default_rng(3)
+    seen["colours"] = np.repeat(random.integers(-60, 60, (100, 1, 1, 2)), 4, axis=0)
+    whole = looks.groups_alike(seen)
+    for name, value in (("ROWS", 16), ("COLUMNS", 16), ("REACH", 32)):
+        monkeypatch.setattr(looks, name, value)
+    assert looks.groups_alike(seen).tolist() == whole.tolist()
+    assert len(set(whole.tolist())) < 200
 
 
 def test_features_on_a_shelf_are_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -277,12 +324,12 @@ def test_features_on_a_shelf_are_the_same(monkeypatch: pytest.MonkeyPatch, tmp_p
     for ours, theirs in zip(held, put, strict=True):
         for name in ("points", "bits", "mirrored_points", "mirrored_bits", "grey"):
             assert np.array_equal(getattr(ours, name), getattr(theirs, name))
-    keys = [str(index) for index in range(12)]
-    found = copies(held, keys, np.arange(12))
+    every = np.array([(*pair, False, 0) for pair in itertools.combinations(range(12), 2)], PAIR)
+    found = copies(held, every, np.arange(12))
     assert len(found) > 10
-    assert copies(put, keys, np.arange(12)) == found
+    assert copies(put, every, np.arange(12)) == found
     known = np.arange(12) % 3 // 2  # the scene and its mirror image are one group
-    assert copies(put, keys, known) == []
+    assert copies(put, every, known) == []
     assert not list((tmp_path / "cache").iterdir())  # the file has no name
 
 

@@ -1,9 +1,10 @@
 """Find edited copies of photos by local features: rotated, mirrored, cropped, sheared, shifted.
 
-Each photo gets features of itself and of its mirror image, which vote for a few candidates by the
-words they share. A candidate counts as a copy if one affine transform maps enough features of the
-one onto the other, and the pixels agree where the two then overlap. A transform that is about right
-is refined by the pixels (Evangelidis and Psarakis 2008, https://doi.org/10.1109/TPAMI.2008.113).
+Each photo gets features of itself and of its mirror image, which vote for a few candidates
+(convert.data.grouping.index). A candidate counts as a copy if one affine transform maps enough
+features of the one onto the other, and the pixels agree where the two then overlap. A transform
+that is about right is refined by the pixels (Evangelidis and Psarakis 2008,
+https://doi.org/10.1109/TPAMI.2008.113).
 
 The limits were chosen on flowers and hot dogs; benchmarks/near_duplicates.py prints recall, false
 joins and cost.
@@ -20,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.data.grouping.features import Features
-from convert.data.grouping.words import candidates
+from convert.data.grouping.index import CANDIDATES
+from convert.data.grouping.joined import connected
 from convert.data.parallel import each
 
 Array = NDArray[Any]
@@ -45,29 +47,33 @@ DETAIL_SIGMA = 2.5  # pixels of the blur that is subtracted
 QUIET = 10_000  # pairs are compared in a moment up to here
 
 
-def copies(
-    photos: Sequence[Features], order: Sequence[str], groups: Array
-) -> list[tuple[int, int]]:
-    """Find pairs of photos that are copies of each other, as (lower, higher) indices.
+def copies(photos: Sequence[Features], pairs: Array, groups: Array) -> list[tuple[int, int]]:
+    """Find which pairs of photos are copies, as (one, other) indices.
+
+    The best candidates of all photos come first. What they join is not compared again, so that a
+    group of many copies takes about one comparison for each.
 
     Args:
         photos: their features.
-        order: a key of each photo, such as its SHA-256, so that the result does not depend on the
-            order of the photos.
+        pairs: (m,) PAIR, the candidates.
         groups: (num_photos,) numbers, equal for those that are known to belong together: they are
             not compared.
     """
-    pairs = candidates(photos, order)
-    pairs = pairs[groups[pairs["one"]] != groups[pairs["other"]]]
+    found: list[tuple[int, int]] = []
+    for rank in range(CANDIDATES):
+        ranked = pairs[pairs["rank"] == rank]
+        ranked = ranked[groups[ranked["one"]] != groups[ranked["other"]]]
+        verify = functools.partial(_verified, photos, ranked)
+        verified = each(verify, range(len(ranked)), "compare photos", bar=len(ranked) > QUIET)
+        same = ranked[np.fromiter(verified, np.bool_, len(ranked))]
+        found += zip(same["one"].tolist(), same["other"].tolist(), strict=True)
+        groups = connected(groups, found)
+    return found
 
-    def verify(row: int) -> bool:
-        pair = pairs[row]
-        one, other = photos[pair["one"]], photos[pair["other"]]
-        return _is_copy(one, other, mirrored=bool(pair["mirrored"]))
 
-    found = each(verify, range(len(pairs)), "compare photos", bar=len(pairs) > QUIET)
-    same = pairs[np.fromiter(found, np.bool_, len(pairs))]
-    return [*zip(same["one"].tolist(), same["other"].tolist(), strict=True)]
+def _verified(photos: Sequence[Features], pairs: Array, row: int) -> bool:
+    pair = pairs[row]
+    return _is_copy(photos[pair["one"]], photos[pair["other"]], mirrored=bool(pair["mirrored"]))
 
 
 def _is_copy(one: Features, other: Features, *, mirrored: bool) -> bool:

@@ -116,9 +116,9 @@ def _detect(grey: Array) -> tuple[Array, Array]:
 
 
 class Shelf:
-    """Holds the features of many photos: the first in memory, the others in temporary files.
+    """Holds what many photos need: the first of it in memory, the rest in temporary files.
 
-    Any number of threads may put features on it. The files have no names, and go with the process.
+    Any number of threads may put things on it. The files have no names, and go with the process.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -129,27 +129,31 @@ class Shelf:
 
     def put(self, features: Features) -> Features:
         """Return features that lie on the shelf. Raises: OutputError, on a full disk."""
-        size = len(features.content)
+        return replace(features, content=self.hold(features.content))
+
+    def hold(self, content: Array) -> Array:
+        """Return (size,) uint8 that lie on the shelf. Raises: OutputError, on a full disk."""
+        size = len(content)
         with self._lock:
             if size > len(self._room):
-                self._room = _mapped(self._folder)
+                self._room = _mapped(self._folder, max(size, CHUNK))
             place, self._room = self._room[:size], self._room[-(-size // 8) * 8 :]
-        place[:] = features.content
-        return replace(features, content=place)
+        place[:] = content
+        return place
 
 
-def _mapped(given: Path | None) -> Array:
-    """Map a temporary file of CHUNK bytes. Raises: OutputError."""
+def _mapped(given: Path | None, size: int) -> Array:
+    """Map a temporary file of a size. Raises: OutputError."""
     folder = given or Path(tempfile.gettempdir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            reserve(file.fileno(), CHUNK)
-            mapped = mmap.mmap(file.fileno(), CHUNK)
+            reserve(file.fileno(), size)
+            mapped = mmap.mmap(file.fileno(), size)
     except OSError as error:
         fault = f"cannot be written ({error.strerror})"
         elsewhere = "use another -o" if given else "set TMPDIR to another folder"
-        remedy = f"free 17 MB for each thousand photos, or {elsewhere}"
+        remedy = f"free 25 MB for each thousand photos, or {elsewhere}"
         raise OutputError(folder, fault, remedy) from error
     return np.frombuffer(mapped, np.uint8)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.data.grouping.near_duplicates import connected
+from convert.data.grouping.joined import connected
 from convert.data.grouping.stems import pairs_of
 from convert.data.grouping.times import order_of, taken_times
 from convert.data.photo import Photo
