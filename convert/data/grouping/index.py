@@ -33,7 +33,7 @@ CANDIDATES = 8  # of each photo, at most
 PAIR = np.dtype([("one", "i4"), ("other", "i4"), ("mirrored", "?"), ("rank", "i4")])
 ENTRIES = 1 << 22  # features that are sorted at once: 20,000 photos
 READ = 256  # photos whose features are read at once
-PHOTOS = 1 << 15  # whose votes are counted at once, as the lower of a pair
+PHOTOS = 1 << 13  # whose votes are counted at once, as the lower of a pair
 ONES = np.unpackbits(np.arange(1 << 16, dtype="<u2").view("u1").reshape(-1, 2), axis=1).sum(
     1, dtype=np.uint8
 )
